@@ -1,0 +1,51 @@
+# `make help` lists the targets. Everything runs in .venv, made on first use.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+DEMO := outputs/demo
+
+.PHONY: help install demo test test-all lint format bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: $(INSTALLED)  ## make the virtual environment and install everything
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new volume (4 minutes)
+	$(RUN) train.py experiment=demo run_dir=$(DEMO)
+	$(RUN) -c "from pathlib import Path; from pin_lightning.data.phantom import phantom_cases as p; \
+		p(root='$(DEMO)/new_volume', num_cases=1, seed=1000)"
+	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction
+	@echo
+	@echo "Look at:"
+	@echo "  $(DEMO)/figures/                 errors, cases, paths of the starts"
+	@echo "  $(DEMO)/metrics.json             the numbers of the tables above"
+	@echo "  $(DEMO)/prediction/*.mrk.json    landmarks of the new volume: drop both files on 3D Slicer"
+
+test: $(INSTALLED)  ## fast tests
+	$(RUN) -m pytest -q -m "not slow"
+
+test-all: $(INSTALLED) lint demo  ## lint, types, demo and every test
+	$(RUN) -m pytest -q
+
+lint: $(INSTALLED)  ## ruff, ruff format, mypy
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: $(INSTALLED)  ## let ruff rewrite what it can
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+bench: $(INSTALLED)  ## time the parts on this machine
+	$(RUN) benchmarks/steps.py
+
+clean:  ## remove environment, caches and outputs
+	rm -rf $(VENV) .cache outputs multirun data *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,58 @@
+"""The paper-style streaming loader: random-point patches through a torchio queue."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torchio as tio
+
+from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.types import Float, Tensor
+
+
+def queue_loader(
+    volumes: Sequence[Path],
+    landmarks_mm: Float[Tensor, "M L 3"],
+    sampler: ShapePatchSampler,
+    batch_size: int = 64,
+    queue_length: int = 512,
+    samples_per_volume: int = 64,
+    num_workers: int = 0,
+) -> tio.SubjectsLoader:
+    """Loader of training batches; one epoch takes `samples_per_volume` from every volume.
+
+    Args:
+        volumes: Cached working volumes of the training cases.
+        landmarks_mm: Landmarks of each case, grid mm.
+        sampler: Cuts the samples.
+        batch_size: Samples B of a step.
+        queue_length: Samples that wait in memory to be shuffled.
+        samples_per_volume: Samples cut from a volume each time it is read.
+        num_workers: Processes that read volumes; 0 reads in the training process.
+
+    Raises:
+        ValueError: The queue cannot hold the samples of one volume, or an epoch has no full batch.
+    """
+    if queue_length < max(batch_size, samples_per_volume):
+        raise ValueError(
+            f"loader.queue_length={queue_length}: give at least loader.batch_size={batch_size} "
+            f"and loader.samples_per_volume={samples_per_volume}"
+        )
+    if len(volumes) * samples_per_volume < batch_size:
+        raise ValueError(
+            f"loader.samples_per_volume={samples_per_volume}: {len(volumes)} training volumes do "
+            f"not fill a batch of {batch_size}; raise it or lower loader.batch_size"
+        )
+    subjects = [
+        tio.Subject(image=tio.ScalarImage(path), landmarks_mm=landmarks)
+        for path, landmarks in zip(volumes, landmarks_mm, strict=True)
+    ]
+    queue = tio.Queue(
+        tio.SubjectsDataset(subjects),
+        max_length=queue_length,
+        samples_per_volume=samples_per_volume,
+        sampler=sampler,
+        num_workers=num_workers,
+        start_background=False,
+    )
+    # The queue has the only workers there may be; the outer loader just pops and stacks.
+    return tio.SubjectsLoader(queue, batch_size=batch_size, num_workers=0, drop_last=True)

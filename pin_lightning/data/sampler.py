@@ -1,0 +1,75 @@
+"""The random-point patch sampler that a torchio queue draws from."""
+
+from collections.abc import Generator
+from typing import Any
+
+import torch
+import torchio as tio
+
+from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.geometry import Grid
+from pin_lightning.patches import add_border, cut_patches
+from pin_lightning.shape_models import ShapeModel
+from pin_lightning.types import Num, Tensor
+
+
+class ShapePatchSampler(tio.data.PatchSampler):
+    """Draws shape parameters at random and cuts the 2.5D patches of the shape they stand for.
+
+    Samples are plain dictionaries: ``patches`` [C, P, P], ``parameters`` [K] and
+    ``true_parameters`` [K] in mm (paper, "Network Input" and "Multiple Landmarks").
+
+    Args:
+        shape_model: Fitted shape model.
+        grid: Working grid of the volumes.
+        patch_side: Patch side P in voxels, odd.
+        interpolation: ``nearest`` or ``linear``.
+        augmentation: Applied to volume and landmarks each time a volume is visited.
+        seed: Seed of the draws.
+        chunk: Samples cut at once from one volume.
+    """
+
+    def __init__(
+        self,
+        shape_model: ShapeModel,
+        grid: Grid,
+        patch_side: int,
+        interpolation: str,
+        augmentation: AffineAugmentation,
+        seed: int,
+        chunk: int = 32,
+    ) -> None:
+        super().__init__(1)  # a volume may be smaller than a patch: outside it is zero
+        self.shape_model = shape_model
+        self.grid = grid
+        self.patch_side = patch_side
+        self.interpolation = interpolation
+        self.augmentation = augmentation
+        self.chunk = chunk
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def _generate_patches(
+        self, subject: tio.Subject, num_patches: int | None = None
+    ) -> Generator[Any, None, None]:
+        """Samples of one subject, without end: a torchio queue takes as many as it wants."""
+        volume, landmarks_mm = self.augmentation(
+            subject.image.data[0], subject.landmarks_mm, self.grid, self.generator
+        )
+        true_parameters = self.shape_model.encode(landmarks_mm)
+        while True:
+            parameters = self.shape_model.sample(self.chunk, self.generator)
+            patches = self.cut(volume, parameters)
+            for patch, sampled in zip(patches, parameters, strict=True):
+                yield {
+                    "patches": patch,
+                    "parameters": sampled,
+                    "true_parameters": true_parameters,
+                }
+
+    def cut(self, volume: Num[Tensor, "X Y Z"], parameters: Tensor) -> Num[Tensor, "N C P P"]:
+        """Patches of one volume at each of N points in shape space."""
+        positions_ijk = self.grid.mm_to_ijk(self.shape_model.decode(parameters))
+        index = torch.zeros(len(parameters), dtype=torch.long)
+        return cut_patches(
+            add_border(volume[None]), index, positions_ijk, self.patch_side, self.interpolation
+        )

@@ -1,0 +1,45 @@
+"""How the command-line programs end: one clear line and exit code 2 on bad input."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hydra.errors import InstantiationException
+from omegaconf.errors import OmegaConfBaseException
+
+
+def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a Hydra task function so that bad input prints one line instead of a traceback.
+
+    Only errors that name a user's mistake are caught: `ValueError`, `OSError` and config errors.
+    Anything else is a defect of this program and keeps its traceback.
+    """
+
+    @functools.wraps(program)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return program(*args, **kwargs)
+        except (ValueError, OSError, InstantiationException, OmegaConfBaseException) as error:
+            mistake = user_mistake(error)
+            if mistake is None:
+                raise
+            print(f"error: {mistake}", file=sys.stderr)
+            raise SystemExit(2) from error
+
+    return wrapper
+
+
+def user_mistake(error: BaseException) -> str | None:
+    """The one line to print for an error, none when it is not the user's.
+
+    Hydra wraps what a constructor raises; the cause says what is wrong.
+    """
+    if isinstance(error, InstantiationException):
+        cause = error.__cause__
+        return user_mistake(cause) if cause is not None else str(error).splitlines()[0]
+    if isinstance(error, OmegaConfBaseException):
+        return f"config: {str(error).splitlines()[0]}"
+    if isinstance(error, ValueError | OSError):
+        return " ".join(str(error).split())
+    return None

@@ -1,0 +1,191 @@
+"""Frames and affines: world, grid millimetres, voxel index; the only file that converts them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import nibabel.orientations as orientations
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Num
+
+Points = TypeVar("Points", np.ndarray, torch.Tensor)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The working grid: how many voxels of which isotropic spacing every volume is resampled to.
+
+    Attributes:
+        size: Voxels along x, y, z.
+        spacing_mm: Voxel side in mm.
+
+    >>> Grid((11, 21, 31), 0.5).ijk_to_mm(np.array([0.0, 10.0, 30.0]))
+    array([-2.5,  0. ,  7.5])
+    """
+
+    size: tuple[int, int, int]
+    spacing_mm: float
+
+    def __post_init__(self) -> None:
+        """Refuse a grid without voxels."""
+        if len(self.size) != 3 or not all(side >= 1 for side in self.size):
+            raise ValueError(f"data.grid_size={self.size}: give three positive numbers of voxels")
+        if not (np.isfinite(self.spacing_mm) and self.spacing_mm > 0):
+            raise ValueError(f"data.spacing_mm={self.spacing_mm}: give a positive number of mm")
+
+    @property
+    def extent_mm(self) -> tuple[float, float, float]:
+        """Sides of the volume in mm, from outer face to outer face."""
+        x, y, z = (side * self.spacing_mm for side in self.size)
+        return x, y, z
+
+    def mm_to_ijk(self, points_mm: Points) -> Points:
+        """Voxel indices [..., 3] of points given in grid mm [..., 3]."""
+        return points_mm / self.spacing_mm + self._centre_ijk(points_mm)
+
+    def ijk_to_mm(self, points_ijk: Points) -> Points:
+        """Grid mm [..., 3] of points given as voxel indices [..., 3]."""
+        return (points_ijk - self._centre_ijk(points_ijk)) * self.spacing_mm
+
+    def _centre_ijk(self, like: Points) -> Points:
+        centre = [(side - 1) / 2 for side in self.size]
+        if isinstance(like, torch.Tensor):
+            dtype = like.dtype if like.is_floating_point() else torch.get_default_dtype()
+            return torch.tensor(centre, dtype=dtype, device=like.device)
+        return np.array(centre)
+
+
+def apply_affine(
+    affine: Num[np.ndarray, "4 4"], points: Num[np.ndarray, "*rest 3"]
+) -> Float64[np.ndarray, "*rest 3"]:
+    """Points moved by a homogeneous matrix, in float64.
+
+    Args:
+        affine: Matrix from the frame of the points to another.
+        points: Points [..., 3].
+    """
+    matrix = np.asarray(affine, dtype=np.float64)
+    return np.asarray(points, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def flip_lps_ras(points: Num[np.ndarray, "*rest 3"]) -> Float64[np.ndarray, "*rest 3"]:
+    """Points with x and y negated: LPS to RAS, and RAS to LPS.
+
+    >>> flip_lps_ras(np.array([1.0, -2.0, 3.0]))
+    array([-1.,  2.,  3.])
+    """
+    return np.asarray(points, dtype=np.float64) * np.array([-1.0, -1.0, 1.0])
+
+
+def canonical_affine(
+    affine: Num[np.ndarray, "4 4"], shape: Sequence[int]
+) -> tuple[Float64[np.ndarray, "4 4"], tuple[int, int, int]]:
+    """Affine and shape of an image once its axes are reordered and flipped closest to RAS.
+
+    Args:
+        affine: Voxel index to world RAS+ mm.
+        shape: Voxels along the image's own axes.
+
+    Returns:
+        The affine and the shape of the reordered image; directions stay as oblique as they were.
+
+    Raises:
+        ValueError: The affine is singular or not finite.
+    """
+    matrix = _checked(affine)
+    sizes = tuple(int(side) for side in shape)
+    axes = orientations.io_orientation(_with_closest_rotation(matrix))
+    reordered = matrix @ orientations.inv_ornt_aff(axes, sizes)
+    order = np.argsort(axes[:, 0])
+    return reordered, (sizes[order[0]], sizes[order[1]], sizes[order[2]])
+
+
+def grid_affine(
+    image_affine: Num[np.ndarray, "4 4"], image_shape: Sequence[int], grid: Grid
+) -> Float64[np.ndarray, "4 4"]:
+    """Affine of the working volume of an image: working ijk to world RAS+ mm.
+
+    The working volume has the image's own axes, reordered and flipped to the closest RAS order, the
+    grid's isotropic spacing, and the image's physical centre. Oblique axes stay oblique: shapes are
+    learnt along the axes of the image. A sheared affine gets the closest rotation.
+
+    Args:
+        image_affine: Voxel index of the image to world RAS+ mm.
+        image_shape: Voxels along the image's own axes.
+        grid: Working grid.
+
+    Raises:
+        ValueError: The affine is singular or not finite.
+    """
+    canonical, shape = canonical_affine(image_affine, image_shape)
+    centre_world = apply_affine(canonical, (np.array(shape) - 1) / 2)
+    affine = np.eye(4)
+    affine[:3, :3] = _closest_rotation(canonical[:3, :3]) * grid.spacing_mm
+    affine[:3, 3] = centre_world - affine[:3, :3] @ ((np.array(grid.size) - 1) / 2)
+    return affine
+
+
+def world_to_mm(
+    points_world: Num[np.ndarray, "*rest 3"], affine: Num[np.ndarray, "4 4"], grid: Grid
+) -> Float64[np.ndarray, "*rest 3"]:
+    """Grid mm of world points, given the affine of the working volume (from `grid_affine`)."""
+    return grid.ijk_to_mm(apply_affine(np.linalg.inv(affine), points_world))
+
+
+def mm_to_world(
+    points_mm: Num[np.ndarray, "*rest 3"], affine: Num[np.ndarray, "4 4"], grid: Grid
+) -> Float64[np.ndarray, "*rest 3"]:
+    """World RAS+ mm of points in grid mm, given the affine of the working volume."""
+    return apply_affine(affine, grid.mm_to_ijk(np.asarray(points_mm, dtype=np.float64)))
+
+
+def itk_affine(
+    origin_lps: Sequence[float], spacing_mm: Sequence[float], direction_lps: Sequence[float]
+) -> Float64[np.ndarray, "4 4"]:
+    """Affine, voxel index to world RAS+ mm, of an image as ITK describes it in LPS.
+
+    Args:
+        origin_lps: Centre of the first voxel [3].
+        spacing_mm: Voxel sides [3].
+        direction_lps: Unit vectors of the image's axes as the columns of a matrix, row by row [9].
+    """
+    affine = np.eye(4)
+    axes_lps = np.reshape(direction_lps, (3, 3)) * np.asarray(spacing_mm)
+    affine[:3, :3] = flip_lps_ras(axes_lps.T).T
+    affine[:3, 3] = flip_lps_ras(np.asarray(origin_lps))
+    return affine
+
+
+def corner_distance_mm(
+    affine: Num[np.ndarray, "4 4"], other: Num[np.ndarray, "4 4"], shape: Sequence[int]
+) -> float:
+    """How far apart two affines place a corner voxel of an image, at most."""
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
+    apart = apply_affine(affine, corners) - apply_affine(other, corners)
+    return float(np.linalg.norm(apart, axis=1).max())
+
+
+def _checked(affine: Num[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
+    matrix = np.asarray(affine, dtype=np.float64)
+    sides = np.linalg.norm(matrix[:3, :3], axis=0)
+    # Determinant of unit columns: a small voxel is not a singular one.
+    if (
+        not np.isfinite(matrix).all()
+        or (sides == 0).any()
+        or abs(np.linalg.det(matrix[:3, :3] / sides)) < 1e-3
+    ):
+        raise ValueError(f"image affine {matrix[:3].tolist()} is singular: correct the header")
+    return matrix
+
+
+def _with_closest_rotation(affine: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
+    rotated = affine.copy()
+    rotated[:3, :3] = _closest_rotation(affine[:3, :3])
+    return rotated
+
+
+def _closest_rotation(matrix: Float[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3 3"]:
+    """Orthonormal directions closest to the unit columns of a matrix (polar decomposition)."""
+    left, _, right = np.linalg.svd(matrix / np.linalg.norm(matrix, axis=0))
+    return left @ right

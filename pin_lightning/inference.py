@@ -1,0 +1,112 @@
+"""Predict many volumes: Slicer markups for each and one CSV for all."""
+
+import csv
+import glob
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.progress import track
+
+from pin_lightning.entry import user_mistake
+from pin_lightning.landmark_files import write_markups
+from pin_lightning.predictor import Prediction, Predictor
+from pin_lightning.cases import stem
+
+log = logging.getLogger(__name__)
+
+CSV_COLUMNS = ("volume", "file", "landmark", "x", "y", "z", "spread_mm", "seconds")
+
+
+def infer(config: DictConfig) -> int:
+    """Predict every volume that a pattern names.
+
+    Args:
+        config: Composed from `conf/infer.yaml`.
+
+    Returns:
+        How many volumes could not be predicted; each is named, the others are finished.
+
+    Raises:
+        ValueError: The run folder, the pattern or the output folder is wrong.
+    """
+    predictor = Predictor.load(config.run, config.device)
+    _override(predictor, config)
+    inputs = find_inputs(config.input)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    predictions: dict[str, tuple[Path, Prediction]] = {}
+    failed = 0
+    for name, path in track(inputs.items(), "predicting", transient=True):
+        try:
+            prediction = predictor.predict(path)
+        except (ValueError, OSError) as error:
+            log.error("%s: %s", name, user_mistake(error))
+            failed += 1
+            continue
+        write_markups(output / f"{name}.mrk.json", prediction.landmarks, _descriptions(prediction))
+        predictions[name] = (path, prediction)
+    write_table(output / "landmarks.csv", predictions)
+    log.info("%d of %d volumes predicted, in %s", len(predictions), len(inputs), output)
+    return failed
+
+
+def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
+    """Image files of a glob pattern (or several) by a unique name for their outputs.
+
+    Files of the same name in several folders are told apart by their folders' names.
+
+    Raises:
+        ValueError: No file matches.
+    """
+    patterns = [pattern] if isinstance(pattern, str) else list(pattern)
+    found = {Path(path) for one in patterns for path in glob.glob(one, recursive=True)}
+    paths = sorted(path for path in found if path.is_file())
+    if not paths:
+        raise ValueError(f"input={pattern}: no file matches; quote the pattern, check the folder")
+    return dict(zip(_unique_names(paths), paths, strict=True))
+
+
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    for depth in range(max(len(path.parts) for path in paths)):
+        names = [
+            "_".join([*path.parts[-1 - depth : -1], stem(path)]).replace(os.sep, "")
+            for path in paths
+        ]
+        if len(set(names)) == len(names):
+            return names
+    # Only the endings differ, as in a.nii and a.nii.gz: then the whole file names are unique.
+    return [path.name for path in paths]
+
+
+def write_table(path: Path, predictions: dict[str, tuple[Path, Prediction]]) -> None:
+    """Write one CSV row per volume and landmark, world RAS+ mm; renamed when complete."""
+    temporary = path.with_suffix(".csv.tmp")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(CSV_COLUMNS)
+        for name, (source, prediction) in predictions.items():
+            for row in _rows(prediction):
+                writer.writerow([name, source, *row, f"{prediction.seconds:.3f}"])
+    temporary.replace(path)
+
+
+def _rows(prediction: Prediction) -> list[list[str]]:
+    return [
+        [name, *(f"{value:.4f}" for value in (*position, spread))]
+        for name, position, spread in zip(
+            prediction.names, prediction.positions_world, prediction.spread_mm, strict=True
+        )
+    ]
+
+
+def _descriptions(prediction: Prediction) -> list[str]:
+    return [f"spread over starts {spread:.2f} mm" for spread in prediction.spread_mm]
+
+
+def _override(predictor: Predictor, config: DictConfig) -> None:
+    localizer = predictor.localizer
+    if config.num_starts is not None:
+        localizer.num_starts = config.num_starts

@@ -1,0 +1,147 @@
+"""The iterative procedure: starts, patches, network, update rule, average (paper, Section 2)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from pin_lightning.geometry import Grid
+from pin_lightning.network import patches_to_input
+from pin_lightning.patches import add_border, check_patch_side, cut_patches
+from pin_lightning.shape_models import ShapeModel
+from pin_lightning.targets import displacement_unit
+from pin_lightning.types import Float, Int, Num, Tensor
+from pin_lightning.update_rules import UpdateRule
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Where every start went, and what came of it.
+
+    Attributes:
+        landmarks_mm: Landmarks of each start before the first and after each iteration.
+        iterations: Iterations each start made before it stopped.
+        prediction_mm: Mean of the final landmarks over the starts, the paper's prediction.
+        spread_mm: Root-mean-square distance of the starts' final landmarks from that mean.
+    """
+
+    landmarks_mm: Float[Tensor, "V T1 S L 3"]
+    iterations: Int[Tensor, "V S"]
+    prediction_mm: Float[Tensor, "V L 3"]
+    spread_mm: Float[Tensor, "V L"]
+
+
+class Localizer(nn.Module):
+    """Moves shape parameters towards the anatomy of a working volume.
+
+    Args:
+        network: Two-head CNN.
+        shape_model: Fitted shape model.
+        update_rule: Rule A, B or C.
+        grid: Working grid of the volumes.
+        patch_side: Patch side P in voxels, odd.
+        interpolation: How patches are cut: ``nearest`` or ``linear``.
+        displacement_unit: Unit of the displacement head: ``voxel`` or ``sd``.
+        num_starts: Starts S whose final positions are averaged.
+        tolerance_mm: A start whose landmarks all move less than this in one iteration stops.
+        seed: Seed of the random starts, the same for every volume.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        shape_model: ShapeModel,
+        update_rule: UpdateRule,
+        grid: Grid,
+        patch_side: int,
+        interpolation: str = "nearest",
+        displacement_unit: str = "voxel",
+        num_starts: int = 6,
+        tolerance_mm: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.shape_model = shape_model
+        self.update_rule = update_rule
+        self.grid = grid
+        self.patch_side = check_patch_side(patch_side)
+        self.interpolation = interpolation
+        self.displacement_unit = displacement_unit
+        self.num_starts = num_starts
+        self.tolerance_mm = tolerance_mm
+        self.seed = seed
+
+    def unit_mm(self) -> Float[Tensor, " K"]:
+        """Millimetres per unit of the displacement head, for each shape parameter."""
+        return displacement_unit(self.displacement_unit, self.shape_model.sd_, self.grid.spacing_mm)
+
+    def starts(self) -> Float[Tensor, "S K"]:
+        """Initial shape parameters, the same for every volume."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return self.shape_model.starts(self.num_starts, generator)
+
+    @torch.no_grad()
+    def forward(self, volumes: Num[Tensor, "V X Y Z"]) -> Trajectory:
+        """Localise the landmarks of one or more working volumes.
+
+        Args:
+            volumes: Working volumes on the grid, 0 to 255, on the device of the network.
+
+        Returns:
+            Positions in grid millimetres, with the path of every start.
+        """
+        bordered = add_border(volumes)
+        starts = self.starts().to(volumes.device)
+        parameters = starts.repeat(len(volumes), 1)
+        volume_index = torch.arange(len(volumes), device=volumes.device)
+        volume_index = volume_index.repeat_interleave(len(starts))
+        path, iterations = self._iterate(bordered, volume_index, parameters)
+        landmarks_mm = torch.stack([self.shape_model.decode(b) for b in path])
+        landmarks_mm = landmarks_mm.unflatten(1, (len(volumes), -1)).transpose(0, 1)
+        final = landmarks_mm[:, -1]
+        mean = final.mean(dim=1)
+        spread = (final - mean[:, None]).square().sum(-1).mean(dim=1).sqrt()
+        return Trajectory(landmarks_mm, iterations.view(len(volumes), -1), mean, spread)
+
+    def _iterate(
+        self,
+        bordered: Num[Tensor, "V X2 Y2 Z2"],
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+    ) -> tuple[list[Tensor], Int[Tensor, " N"]]:
+        """Path of shape parameters, T + 1 tensors [N, K], and the iterations each start made."""
+        path = [parameters]
+        iterations = torch.zeros_like(volume_index)
+        active = torch.arange(len(parameters), device=parameters.device)
+        for _ in range(self.update_rule.max_iterations):
+            if len(active) == 0:
+                break
+            current = path[-1][active]
+            moved = current + self.step(bordered, volume_index[active], current)
+            path.append(path[-1].index_copy(0, active, moved))
+            iterations[active] += 1
+            if self.tolerance_mm > 0:
+                active = active[self._distance_mm(current, moved) >= self.tolerance_mm]
+        return path, iterations
+
+    def step(
+        self,
+        bordered: Num[Tensor, "V X2 Y2 Z2"],
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+    ) -> Float[Tensor, "N K"]:
+        """Step of the update rule at each of N points in shape space, mm."""
+        positions_ijk = self.grid.mm_to_ijk(self.shape_model.decode(parameters))
+        patches = cut_patches(
+            bordered, volume_index, positions_ijk, self.patch_side, self.interpolation
+        )
+        displacement, logits = self.network(patches_to_input(patches))
+        return self.update_rule.step(displacement * self.unit_mm(), logits, self.grid.spacing_mm)
+
+    def _distance_mm(
+        self, before: Float[Tensor, "N K"], after: Float[Tensor, "N K"]
+    ) -> Float[Tensor, " N"]:
+        """Largest movement of a landmark between two shapes."""
+        moved = self.shape_model.decode(after) - self.shape_model.decode(before)
+        return moved.norm(dim=-1).amax(dim=-1)

@@ -1,0 +1,98 @@
+"""LightningModule: trains the two-head CNN, validates the whole iterative procedure."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from pin_lightning.localizer import Localizer
+from pin_lightning.losses import check_alpha, pin_loss
+from pin_lightning.metrics import MeanRadialError
+from pin_lightning.network import patches_to_input
+from pin_lightning.targets import direction_target, displacement_target
+from pin_lightning.types import Tensor
+
+VALIDATION_ERROR = "val/radial_error_mm"  # what counts: best checkpoint and early stopping by it
+
+
+class PINModule(pl.LightningModule):
+    """The training and validation steps of PIN.
+
+    Args:
+        localizer: Holds the network and the fitted shape model.
+        alpha: Weight of the direction loss in Eq. 2, in [0, 1].
+        optimizer: Makes the optimiser from the parameters.
+        scheduler: Makes the learning-rate schedule from the optimiser and ``total_steps``, stepped
+            once a batch; none keeps the rate constant, as in the paper.
+
+    Raises:
+        ValueError: Alpha is outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        localizer: Localizer,
+        alpha: float,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
+    ) -> None:
+        super().__init__()
+        self.localizer = localizer
+        self.alpha = check_alpha(alpha)
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.validation_error = MeanRadialError()
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Loss of Eq. 2 on one batch of random-point patches.
+
+        Args:
+            batch: ``patches`` [B, C, P, P], ``parameters`` and ``true_parameters`` [B, K] in mm.
+            batch_index: Unused.
+        """
+        displacement, logits = self.localizer.network(patches_to_input(batch["patches"]))
+        target_mm = displacement_target(batch["true_parameters"], batch["parameters"])
+        unit_mm = self.localizer.unit_mm()
+        direction = direction_target(target_mm)
+        loss = pin_loss(displacement, logits, target_mm / unit_mm, direction, self.alpha)
+        # Orthonormal modes: the norm over K is the total landmark motion, hence the root of L.
+        error_mm = (displacement.detach() * unit_mm - target_mm).norm(dim=1).mean()
+        values = {
+            "train/loss": loss.total,
+            "train/displacement_loss": loss.displacement,
+            "train/direction_loss": loss.direction,
+            "train/direction_accuracy": (logits.argmax(dim=1) == direction).float().mean(),
+            "train/displacement_error_mm": error_mm / self.localizer.shape_model.num_landmarks**0.5,
+        }
+        self.log_dict(values, batch_size=len(logits))
+        self.log("loss", loss.total.detach(), prog_bar=True, logger=False)
+        return loss.total
+
+    def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
+        """Radial error of the full iterative procedure on whole volumes.
+
+        Args:
+            batch: ``volume`` [V, X, Y, Z] and ``landmarks_mm`` [V, L, 3].
+            batch_index: Unused.
+        """
+        truth_mm = batch["landmarks_mm"]
+        trajectory = self.localizer(batch["volume"])
+        defined = torch.isfinite(truth_mm).all(dim=-1)
+        self.validation_error.update(trajectory.prediction_mm, truth_mm, defined)
+        self.log(VALIDATION_ERROR, self.validation_error, prog_bar=True, batch_size=len(truth_mm))
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser over the network, with the schedule stepped after every batch."""
+        optimizer = self.make_optimizer(self.localizer.network.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }

@@ -1,0 +1,300 @@
+"""Figures: errors per landmark, landmarks in a volume, paths of the starts, training curves."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import boxplot_stats
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+from pin_lightning.evaluation import Evaluation
+from pin_lightning.geometry import Grid
+from pin_lightning.metrics import read_curves, running_mean
+
+Volume: TypeAlias = UInt8[np.ndarray, "X Y Z"]
+Points: TypeAlias = Float[np.ndarray, "L 3"]
+Planar: TypeAlias = Float[np.ndarray, "L 2"]
+BLUE, PALE_BLUE, ORANGE = "#0072B2", "#BFDCEC", "#D55E00"  # of Okabe and Ito, for the colour-blind
+TRUE, PREDICTED = "#FF5050", "#22D04A"  # as in the paper's Fig. 4; the markers differ in shape too
+PLANES = ((0, 2), (1, 2), (0, 1))  # axes across and up: top left, top right, bottom left
+MAX_PATHS, MAX_LISTED, MAX_NAME = 10, 60, 34
+_TRAINING = {
+    "Training loss": ("train/loss", "train/displacement_loss", "train/direction_loss"),
+    "Direction accuracy": ("train/direction_accuracy",),
+    "Validation error (mm)": ("val/radial_error_mm",),
+}
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG, 150 dots per inch, on white; its folder is made if absent."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, facecolor="white", format="png")
+
+
+def error_figure(evaluation: Evaluation) -> Figure:
+    """Box plots of the radial error of each landmark, smallest median on top.
+
+    Args:
+        evaluation: Landmarks that are defined in no case are left out.
+
+    Raises:
+        ValueError: No landmark is defined.
+    """
+    shown = np.flatnonzero(evaluation.defined.any(axis=0))
+    if not shown.size:
+        raise ValueError("error_figure: no landmark is defined; annotate at least one case")
+    errors = evaluation.errors_mm
+    order = shown[np.argsort(np.nanmedian(errors[:, shown], axis=0), kind="stable")]
+    figure = _figure(6.5, 0.9 + 0.18 * len(order))
+    axes = figure.add_subplot()
+    _boxes(axes, [errors[evaluation.defined[:, index], index] for index in order])
+    guess_mm = np.nanmean(evaluation.mean_shape_errors_mm[:, order], axis=0)
+    axes.plot(guess_mm, range(len(order)), "D", color=ORANGE, ms=3.5, label="mean shape (mean)")
+    labels = [evaluation.names[index][:MAX_NAME] for index in order]
+    axes.set_yticks(range(len(order)), labels, parse_math=False)
+    axes.set(xlim=(0, None), ylim=(len(order) - 0.4, -0.6), xlabel="Radial error (mm)")
+    _tidy(axes)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def _boxes(axes: Axes, columns: Sequence[np.ndarray]) -> None:
+    """Quartile boxes with whiskers to the last point within 1.5 box lengths, outliers beyond."""
+    stats, rows = boxplot_stats(columns), np.arange(len(columns))
+    low, middle, high, left, right = (
+        np.array([box[key] for box in stats]) for key in ("q1", "med", "q3", "whislo", "whishi")
+    )
+    axes.hlines(rows, left, right, BLUE, linewidth=0.9)
+    axes.barh(rows, high - low, 0.62, low, color=PALE_BLUE, edgecolor=BLUE, label="prediction")
+    axes.vlines(middle, rows - 0.31, rows + 0.31, "black", linewidth=1.5)
+    for row, box in enumerate(stats):
+        axes.plot(box["fliers"], 0 * box["fliers"] + row, "o", mfc="none", mec=BLUE, ms=2.5)
+
+
+def case_figure(
+    volume: Volume,
+    spacing_mm: float,
+    truth_ijk: Points | None,
+    predicted_ijk: Points,
+    names: Sequence[str],
+    title: str,
+) -> Figure:
+    """Landmarks projected onto three orthogonal slices, with a key of names and errors.
+
+    The slices pass through the centre of the landmarks; the further a prediction is from its
+    slice, the smaller its markers. Axes are in grid millimetres.
+
+    Args:
+        volume: Working volume.
+        spacing_mm: Voxel side in mm.
+        truth_ijk: True positions, NaN where undefined; None without annotation.
+        predicted_ijk: Predicted positions.
+        names: Landmark names.
+        title: Shown above.
+    """
+    grid = Grid(volume.shape, spacing_mm)
+    truth_ijk = np.full_like(predicted_ijk, np.nan) if truth_ijk is None else truth_ijk
+    truth, predicted = grid.ijk_to_mm(truth_ijk), grid.ijk_to_mm(predicted_ijk)
+    figure, panels, centre = _planes(volume, grid, truth, predicted, title)
+    for axes, plane in zip(panels, PLANES, strict=False):
+        depth = np.abs(predicted - centre)[:, 3 - sum(plane)]
+        sizes = 34 - 26 * depth / max(depth.max(), spacing_mm)
+        _markers(axes, truth[:, plane], predicted[:, plane], sizes)
+    panels[3].axis("off")
+    key = "Landmark" + (", radial error (mm)" if np.isfinite(truth).any() else "")
+    panels[3].set_title(key, loc="left", fontsize=8)
+    _legend(figure, panels[0])
+    _number(panels, np.arange(len(names)), truth, predicted)
+    _list(panels[3], names, np.linalg.norm(predicted - truth, axis=-1))
+    return figure
+
+
+def trajectory_figure(
+    volume: Volume,
+    spacing_mm: float,
+    trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
+    truth_ijk: Points | None,
+    names: Sequence[str],
+    title: str,
+) -> Figure:
+    """Paths of the starts on three slices, and their mean errors against the iteration.
+
+    At most ten landmarks, evenly spread over the list, are drawn; the errors are over all.
+
+    Args:
+        volume: Working volume.
+        spacing_mm: Voxel side in mm.
+        trajectory_ijk: Landmarks of each start before the first and after each iteration.
+        truth_ijk: True positions, NaN where undefined. Without any, distances are to the
+            prediction, the mean of the final positions.
+        names: Landmark names.
+        title: Shown above.
+    """
+    grid = Grid(volume.shape, spacing_mm)
+    truth_ijk = np.full_like(trajectory_ijk[0, 0], np.nan) if truth_ijk is None else truth_ijk
+    truth, path = grid.ijk_to_mm(truth_ijk), grid.ijk_to_mm(trajectory_ijk)
+    predicted = path[-1].mean(axis=0)
+    colours = matplotlib.colormaps["plasma"](np.linspace(0.25, 0.85, path.shape[1]))
+    shown = np.unique(np.linspace(0, len(names) - 1, MAX_PATHS).round().astype(int))
+    line_colours = np.repeat(colours, len(shown), axis=0)
+    figure, panels, _ = _planes(volume, grid, truth, predicted, title)
+    for axes, plane in zip(panels, PLANES, strict=False):
+        lines = path[:, :, shown][..., plane].transpose(1, 2, 0, 3).reshape(-1, len(path), 2)
+        axes.add_collection(LineCollection(list(lines), colors=line_colours, linewidths=0.8))
+        axes.scatter(lines[:, 0, 0], lines[:, 0, 1], 5, line_colours)
+        _markers(axes, truth[shown][:, plane], predicted[shown][:, plane], np.full(len(shown), 26))
+    annotated = bool(np.isfinite(truth).any())
+    distance = np.linalg.norm(path - (truth if annotated else predicted), axis=-1)
+    _distances(panels[3], np.nanmean(distance, axis=-1), colours)
+    panels[3].set_ylabel(f"Mean {'radial error' if annotated else 'distance to prediction'} (mm)")
+    key = ", ".join(f"{i + 1} {names[i][:24]}".replace(" ", "\u00a0") for i in shown)
+    _legend(figure, panels[0], textwrap.fill(key, 110))
+    _number(panels, shown, truth, predicted)
+    return figure
+
+
+def _distances(axes: Axes, distance_mm: Float[np.ndarray, "T1 S"], colours: np.ndarray) -> None:
+    axes.set_prop_cycle(color=colours)
+    axes.plot(distance_mm, linewidth=0.8)
+    axes.plot(distance_mm.mean(axis=1), color="black", linewidth=2.2, label="mean of the starts")
+    axes.set(xlabel="Iteration", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(fontsize=8, frameon=False)
+    _tidy(axes)
+
+
+def _planes(
+    volume: Volume, grid: Grid, truth: Points, predicted: Points, title: str
+) -> tuple[Figure, list[Axes], np.ndarray]:
+    """Three slices through the landmarks' centre and an empty panel; also that centre in mm."""
+    known = truth[np.isfinite(truth).all(axis=-1)]
+    centre = (known if len(known) else predicted).mean(axis=0)
+    x, y, z = np.maximum(grid.extent_mm, 0.6 * max(grid.extent_mm))  # the fourth panel needs room
+    figure = _figure(7.2, 0.9 + 6.4 * (z + y) / (x + y))
+    figure.suptitle(textwrap.fill(title, 90), fontsize=10, parse_math=False)
+    panels = list(figure.subplots(2, 2, width_ratios=(x, y), height_ratios=(z, y)).flat)
+    for axes, (across, up) in zip(panels, PLANES, strict=False):
+        depth = 3 - across - up
+        index = int(np.clip(grid.mm_to_ijk(centre)[depth].round(), 0, grid.size[depth] - 1))
+        right, top = grid.extent_mm[across] / 2, grid.extent_mm[up] / 2
+        image, extent = volume.take(index, axis=depth).T, (-right, right, -top, top)
+        axes.imshow(image, "gray", vmin=0, vmax=255, origin="lower", extent=extent)
+        axes.set(xlabel=f"{'xyz'[across]} (mm)", ylabel=f"{'xyz'[up]} (mm)", facecolor="black")
+        axes.set_title(f"slice at {'xyz'[depth]} = {centre[depth]:.3g} mm", fontsize=8)
+        axes.tick_params(labelsize=8)
+    return figure, panels, centre
+
+
+def _markers(axes: Axes, truth: Planar, predicted: Planar, sizes: np.ndarray) -> None:
+    defined = np.isfinite(truth).all(axis=-1)
+    links = np.stack([truth, predicted], axis=1)[defined]
+    axes.add_collection(LineCollection(list(links), colors="white", linewidths=0.7, zorder=3))
+    x, y = truth[defined].T
+    true = axes.scatter(x, y, sizes[defined], "none", edgecolors=TRUE, zorder=3)
+    true.set_label("true" if defined.any() else "_")
+    x, y = predicted.T
+    axes.scatter(x, y, 0.8 * sizes, PREDICTED, marker="x", zorder=3, label="predicted")
+
+
+def _legend(figure: Figure, axes: Axes, key: str = "") -> None:
+    """Add the legend under a key of the numbers; nothing in the layout moves after that."""
+    handles, labels = axes.get_legend_handles_labels()
+    look: dict[str, Any] = {"ncols": 2, "frameon": False, "fontsize": 8, "title_fontsize": 7.5}
+    legend = figure.legend(handles, labels, loc="outside lower center", title=key, **look)
+    legend.get_title().set(parse_math=False, multialignment="center")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def _number(panels: list[Axes], shown: np.ndarray, truth: Points, predicted: Points) -> None:
+    """Write landmark numbers, from 1, beside the crosses where the final layout has room."""
+    point = panels[0].figure.dpi / 72
+    rays = point * np.exp(1j * np.pi / 6 * np.arange(12)).view(np.float64).reshape(12, 2)
+    offsets = np.concatenate([7.5 * rays, 11.5 * rays])
+    for axes, plane in zip(panels, PLANES, strict=False):
+        marks = np.concatenate([predicted[shown], truth[shown]])[:, plane]
+        taken = axes.transData.transform(marks[np.isfinite(marks).all(axis=-1)])
+        inner = axes.bbox.padded(-6 * point)
+        for index in shown:
+            places = axes.transData.transform(predicted[index, plane]) + offsets
+            apart = np.abs(places[:, None] - taken) > np.array([9.5, 7.0]) * point
+            free = [inner.contains(x, y) for x, y in places] & apart.any(axis=-1).all(axis=-1)
+            for place in places[free][:1]:
+                _write(axes, axes.transData.inverted().transform(place), str(index + 1))
+                taken = np.vstack([taken, place])
+
+
+def _write(axes: Axes, place: np.ndarray, number: str) -> None:
+    text = axes.text(place[0], place[1], number, color="white", size=6.5, ha="center", va="center")
+    text.set_path_effects([withStroke(linewidth=1.5, foreground="black")])
+
+
+def _list(axes: Axes, names: Sequence[str], errors: Float[np.ndarray, " L"]) -> None:
+    """Names and errors in columns; of many landmarks, those of the largest errors."""
+    worst = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")
+    shown, size = np.sort(worst[:MAX_LISTED]), 6.5 * axes.figure.dpi / 72
+    columns = int(np.ceil(len(shown) / (axes.bbox.height / size // 1.35)))
+    room = min(max(map(len, names)), max(4, int(axes.bbox.width / size / columns / 0.61) - 11))
+    cells = [f"{error:.2f}".replace("nan", "") for error in errors]
+    lines = [f"{i + 1:>2} {names[i][:room]:<{room}} {cells[i]:>6}" for i in shown]
+    rows = int(np.ceil(len(lines) / columns))
+    for column in range(columns):
+        text = "\n".join(lines[column * rows : (column + 1) * rows])
+        place = axes.text(column / columns, 1, text, size=6.5, family="monospace", va="top")
+        place.set(transform=axes.transAxes, parse_math=False)
+
+
+def training_figure(path: str | Path) -> Figure:
+    """Loss, direction accuracy and validation radial error against the step.
+
+    Args:
+        path: `metrics.csv` of Lightning's CSV logger; what it lacks is left out.
+
+    Raises:
+        ValueError: The file holds no training curve, or a cell is not a number.
+    """
+    curves = read_curves(path, [name for names in _TRAINING.values() for name in names])
+    found = {label: [n for n in names if n in curves] for label, names in _TRAINING.items()}
+    panels = {label: names for label, names in found.items() if names}
+    figure = _figure(6.5, 0.5 + 1.9 * len(panels))
+    rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (label, names) in zip(rows, panels.items(), strict=True):
+        for name, colour in zip(names, ("black", BLUE, ORANGE), strict=False):
+            _curve(axes, name, curves[name], colour)
+        axes.set(ylabel=label, yscale="log" if "loss" in label else "linear")
+        axes.legend(fontsize=8, frameon=False)
+        _tidy(axes)
+    rows[-1].set_xlabel("Step")
+    return figure
+
+
+def _curve(axes: Axes, name: str, curve: Float[np.ndarray, "N 2"], colour: str) -> None:
+    """Values faint under their running mean, which for few values is the same."""
+    steps, values = curve.T
+    smooth, label = running_mean(values, len(values) // 40), name.split("/")[1].replace("_", " ")
+    axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.35)
+    axes.plot(steps, smooth, color=colour, label=label.removesuffix(" mm"))
+    if name.startswith("val/"):
+        label = f"lowest: {values.min():.2f} mm at step {steps[values.argmin()]:.0f}"
+        axes.plot(steps[values.argmin()], values.min(), "D", color=ORANGE, label=label)
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure in inches that needs no display and no pyplot."""
+    return FigureCanvasAgg(Figure((width, height), layout="constrained")).figure
+
+
+def _tidy(axes: Axes) -> None:
+    axes.tick_params(labelsize=8)
+    axes.set_axisbelow(True)
+    axes.grid(color="#DDDDDD", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,161 @@
+"""The self-contained run folder: what a training leaves behind and a prediction needs.
+
+``config.yaml`` is the resolved config, ``run.json`` holds what the data decided (landmark names,
+working grid, split), ``checkpoints/`` the weights together with the fitted shape model.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.cases import Split
+from pin_lightning.evaluation import write_json
+from pin_lightning.geometry import Grid
+from pin_lightning.localizer import Localizer
+from pin_lightning.shape_models import ShapeModel
+
+FORMAT_VERSION = 1
+CONFIG, RECORD, CHECKPOINTS = "config.yaml", "run.json", "checkpoints"
+_LOCALIZER_PREFIX = "localizer."
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the training data decided, kept beside the config.
+
+    Attributes:
+        names: Landmarks in the order of the network's channels.
+        grid: Working grid.
+        num_parameters: Shape parameters K.
+        split: Case names of each split.
+    """
+
+    names: tuple[str, ...]
+    grid: Grid
+    num_parameters: int
+    split: Split
+
+
+def write_run(run_dir: Path, config: DictConfig, record: RunRecord) -> None:
+    """Write the resolved config and the record, before training starts."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, run_dir / CONFIG, resolve=True)
+    write_json(run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record)})
+
+
+def read_record(run_dir: Path) -> RunRecord:
+    """Read `run.json`.
+
+    Raises:
+        ValueError: The folder has no readable record of this version.
+    """
+    path = run_dir / RECORD
+    if not path.is_file():
+        raise ValueError(f"run={run_dir}: has no {RECORD}; give a folder that train.py wrote")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version = data["format_version"]
+        if version != FORMAT_VERSION:
+            raise ValueError(f"{path}: format_version {version}, this program reads 1")
+        grid = Grid(tuple(data["grid"]["size"]), data["grid"]["spacing_mm"])
+        split = Split(**{part: tuple(names) for part, names in data["split"].items()})
+        return RunRecord(tuple(data["names"]), grid, data["num_parameters"], split)
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: is damaged ({error!r}); train again or restore it") from error
+
+
+def build_localizer(
+    config: DictConfig, shape_model: ShapeModel, grid: Grid, num_landmarks: int, num_parameters: int
+) -> Localizer:
+    """The localizer that a config describes, with fresh network weights."""
+    model = config.model
+    network = instantiate(
+        config.network,
+        in_channels=3 * num_landmarks,
+        num_parameters=num_parameters,
+        patch_side=model.patch_side,
+        _convert_="all",
+    )
+    return Localizer(
+        network,
+        shape_model,
+        instantiate(config.update_rule),
+        grid,
+        patch_side=model.patch_side,
+        interpolation=model.interpolation,
+        displacement_unit=model.displacement_unit,
+        num_starts=model.num_starts,
+        tolerance_mm=model.tolerance_voxels * grid.spacing_mm,
+        seed=config.seed,
+    )
+
+
+def load_localizer(run_dir: Path) -> tuple[Localizer, RunRecord]:
+    """Localizer of a run with its best weights, and the run's record.
+
+    Raises:
+        ValueError: The folder lacks a file, or a file is damaged or of another version.
+    """
+    record = read_record(run_dir)
+    path = run_dir / CONFIG
+    if not path.is_file():
+        raise ValueError(f"run={run_dir}: has no {CONFIG}; give a folder that train.py wrote")
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
+    localizer = build_localizer(
+        config, instantiate(config.shape), record.grid, len(record.names), record.num_parameters
+    )
+    load_weights(localizer, best_checkpoint(run_dir))
+    return localizer.eval(), record
+
+
+def best_checkpoint(run_dir: Path) -> Path:
+    """The checkpoint to predict with: the best in validation, else the last.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for name in ("best.ckpt", "last.ckpt"):
+        if (path := run_dir / CHECKPOINTS / name).is_file():
+            return path
+    raise ValueError(f"run={run_dir}: has no {CHECKPOINTS}/best.ckpt or last.ckpt; train it first")
+
+
+def load_weights(localizer: Localizer, checkpoint: Path) -> None:
+    """Load weights and fitted shape model; a checkpoint that holds code is refused.
+
+    Raises:
+        ValueError: The file is not a checkpoint of plain tensors, or does not fit the config.
+    """
+    state = read_checkpoint(checkpoint)["state_dict"]
+    own = {
+        name.removeprefix(_LOCALIZER_PREFIX): value
+        for name, value in state.items()
+        if name.startswith(_LOCALIZER_PREFIX)
+    }
+    try:
+        localizer.load_state_dict(own)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{checkpoint}: does not fit its config.yaml ({reason})") from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Contents of a Lightning checkpoint, loaded as plain tensors and containers only.
+
+    Raises:
+        ValueError: The file cannot be read that way.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for damaged and for unsafe files
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: is not a checkpoint of plain tensors ({reason})") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise ValueError(f"{path}: is not a checkpoint of this program (no state_dict)")
+    return content

@@ -1,0 +1,25 @@
+"""Tensor aliases and the one legend of axis names used throughout the package.
+
+======  ==========================================================================
+Axis    Meaning
+======  ==========================================================================
+B       samples of a training batch
+V       volumes
+S       starts (initial positions of the iteration)
+N       points in shape space at once (B in training, V times S in inference)
+L       landmarks
+K       shape parameters
+C       patch channels, three planes per landmark: 3 L
+P       side of a square patch in voxels, odd
+T       iterations
+X Y Z   voxels of the working volume
+======  ==========================================================================
+
+Frames: ``_world`` is RAS+ millimetres of the scanner, ``_mm`` is millimetres from the centre of the
+working volume along its axes, ``_ijk`` is a voxel index of the working volume, centres at integers.
+"""
+
+from jaxtyping import Float, Int, Integer, Num
+from torch import Tensor
+
+__all__ = ["Float", "Int", "Integer", "Num", "Tensor"]

@@ -1,0 +1,66 @@
+"""Fixtures: a small phantom data set, and one short training that many tests look at."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CT_ROOT = Path(
+    os.environ.get("PIN_CT_DATA", REPOSITORY.parent / "shared" / "data" / "mouse_skull_ct")
+)
+
+
+def composed(*overrides, config_name="train"):
+    """The config that a command line would give, without Hydra's own part."""
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return compose(config_name, overrides=list(overrides))
+
+
+@pytest.fixture(scope="session")
+def phantom_root(tmp_path_factory):
+    """Ten heads at a coarse spacing."""
+    from pin_lightning.data.phantom import write_phantoms
+
+    root = tmp_path_factory.mktemp("phantom")
+    write_phantoms(root, num_cases=10, size=(54, 35, 47), spacing_mm=(3.0, 3.0, 3.0), seed=0)
+    return root
+
+
+@pytest.fixture(scope="session")
+def short_settings(phantom_root, tmp_path_factory):
+    """Overrides of a training that takes seconds."""
+    return [
+        "data=folder",
+        f"data.root={phantom_root}",
+        f"data.cache_dir={tmp_path_factory.mktemp('cache')}",
+        "run_name=short",
+        "run_dir=unused",
+        "network.widths=[8,16,16,16]",
+        "network.hidden=[64]",
+        "loader.batch_size=16",
+        "loader.samples_per_volume=16",
+        "trainer.max_steps=30",
+        "trainer.val_check_interval=15",
+        "trainer.enable_progress_bar=false",
+        "trainer.log_every_n_steps=5",
+    ]
+
+
+@pytest.fixture(scope="session")
+def short_run(short_settings, tmp_path_factory):
+    """Run folder of one short training."""
+    from pin_lightning.training import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "short"
+    train(composed(*short_settings), run_dir)
+    return run_dir
+
+
+@pytest.fixture(scope="session")
+def ct_root():
+    """The real CT volumes, where they are at hand."""
+    if not CT_ROOT.is_dir():
+        pytest.skip(f"no CT data in {CT_ROOT}; set PIN_CT_DATA to a folder of images and landmarks")
+    return CT_ROOT

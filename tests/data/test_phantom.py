@@ -1,0 +1,183 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from pin_lightning.data.phantom import make_phantom, phantom_cases, write_phantoms
+from pin_lightning.data.phantom_anatomy import (
+    LANDMARK_NAMES,
+    draw_head,
+    echo,
+    landmarks_in_head,
+    skull_distance,
+    to_head,
+    to_volume,
+)
+from pin_lightning.geometry import apply_affine
+from pin_lightning.landmark_files import read_landmarks
+
+SMALL = {"size": (54, 35, 47), "spacing_mm": (3.0, 3.0, 3.0)}
+# FACTS: mean positions and standard deviations of real heads, voxels of 0.5 mm.
+REAL_MEAN = [(164, 109, 143), (81, 112, 134), (243, 107, 151), (166, 174, 142), (162, 46, 143)]
+REAL_MEAN += [(189, 127, 145), (191, 142, 145), (198, 120, 120), (196, 93, 121), (135, 111, 140)]
+REAL_SD = [32.9, 30.1, 26.2, 21.9, 19.9, 14.9, 8.7, 8.1]
+
+
+def head(seed):
+    return draw_head(np.random.default_rng([seed, 0]))
+
+
+def at(drawn, points_mm):
+    """Head coordinates of points given in mm from the volume's centre."""
+    return to_head(drawn, *np.moveaxis(points_mm, -1, 0))
+
+
+def named(values):
+    return dict(zip(LANDMARK_NAMES, values, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_landmarks_lie_on_their_structures(seed):
+    drawn = head(seed)
+    landmarks_mm = to_volume(drawn, landmarks_in_head(drawn))
+    # Back through the map that draws the volume, independent of the one that moved the landmarks.
+    coordinates = at(drawn, landmarks_mm)
+    skull, brightness = named(skull_distance(*coordinates)), named(echo(drawn, *coordinates))
+    for name in ("frontHead", "backHead", "rightHead", "leftHead"):
+        assert abs(skull[name]) < 0.01
+    assert skull["centerHead"] < -20
+    assert brightness["CSP"] < 0.03
+    for name in ("rightVentInner", "rightVentOuter"):
+        assert brightness[name] > 0.4
+    inner, outer = named(landmarks_mm)["rightVentInner"], named(landmarks_mm)["rightVentOuter"]
+    between = np.atleast_2d((inner + outer) / 2)
+    assert echo(drawn, *at(drawn, between)) < 0.03
+    for name in ("rightCerebellar", "leftCerebellar"):
+        assert brightness[name] > 0.35
+
+
+def test_the_maps_are_inverse():
+    drawn = head(3)
+    points = np.random.default_rng(0).uniform(-60, 60, (100, 3))
+    np.testing.assert_allclose(to_volume(drawn, np.stack(at(drawn, points), -1)), points, atol=1e-9)
+
+
+def test_skull_of_the_volume_lies_at_the_skull_landmarks():
+    """In the finished picture, noise and all, bone is brighter at the landmarks than around."""
+    contrast = []
+    for seed in range(10):
+        phantom = make_phantom(seed)
+        ijk = apply_affine(np.linalg.inv(phantom.affine), phantom.landmarks_world)
+        for index in (1, 2, 3, 4):
+            i, j, k = np.round(ijk[index]).astype(int)
+            patch = phantom.volume[i - 6 : i + 7, j - 6 : j + 7, k - 6 : k + 7].astype(float)
+            contrast.append(patch[5:8, 5:8, 5:8].max() - np.median(patch))
+    assert np.mean(np.array(contrast) > 40) > 0.9
+
+
+def test_heads_vary_at_least_as_much_as_real_ones():
+    landmarks = np.array([to_volume(one, landmarks_in_head(one)) for one in map(head, range(200))])
+    mean = landmarks.mean(axis=0)
+    real_mean = (np.array(REAL_MEAN) - (np.array([324, 207, 279]) - 1) / 2) * 0.5
+    assert np.linalg.norm(mean - real_mean, axis=1).max() < 8
+    deviations = landmarks - mean
+    assert 9 < np.sqrt((deviations**2).sum(axis=-1).mean()) < 14
+    sd = np.linalg.svd(deviations.reshape(200, -1), compute_uv=False) / np.sqrt(199)
+    assert (sd[:8] / 0.5 > 0.8 * np.array(REAL_SD)).all()
+    assert sd[:6].sum() / 0.5 > sum(REAL_SD[:6])
+
+
+def test_landmarks_lie_in_the_picture():
+    seen = []
+    for seed in range(20):
+        phantom = make_phantom(seed, **SMALL)
+        ijk = np.round(apply_affine(np.linalg.inv(phantom.affine), phantom.landmarks_world))
+        inside = ((ijk >= 0) & (ijk < SMALL["size"])).all(axis=1)
+        seen += [phantom.volume[tuple(i.astype(int))] > 0 for i in ijk[inside]]
+        seen += [False] * int((~inside).sum())
+    assert np.mean(seen) > 0.98
+
+
+def test_outside_the_sector_is_black():
+    volume = make_phantom(0).volume
+    for corner in (volume[:8, :8], volume[-8:, :8], volume[:2, -2:], volume[-2:, -2:]):
+        assert not corner.any()
+    assert (volume[40:68, 20:50, 30:60] > 0).mean() > 0.95
+
+
+def test_a_seed_gives_the_same_volume():
+    first, again, other = (make_phantom(seed, **SMALL) for seed in (4, 4, 5))
+    assert np.array_equal(first.volume, again.volume)
+    assert np.array_equal(first.landmarks_world, again.landmarks_world)
+    assert not np.array_equal(first.volume, other.volume)
+
+
+def test_the_head_does_not_depend_on_the_grid():
+    coarse = make_phantom(6, **SMALL)
+    for size, spacing in [((108, 69, 93), (1.5, 1.5, 1.5)), ((40, 60, 30), (4.0, 1.7, 4.5))]:
+        other = make_phantom(6, size, spacing)
+        np.testing.assert_allclose(other.landmarks_world, coarse.landmarks_world, atol=1e-9)
+        np.testing.assert_allclose(np.linalg.norm(other.affine[:3, :3], axis=0), spacing)
+    fine = make_phantom(6, (108, 70, 94), (1.5, 1.5, 1.5)).volume.astype(float)
+    pooled = fine.reshape(54, 2, 35, 2, 47, 2).mean(axis=(1, 3, 5))
+    assert np.corrcoef(pooled.ravel(), coarse.volume.ravel())[0, 1] > 0.8
+
+
+def test_an_oblique_phantom_is_the_same_picture_in_another_frame():
+    straight = make_phantom(2, **SMALL)
+    oblique = make_phantom(2, **SMALL, oblique_degrees=25.0)
+    assert np.array_equal(straight.volume, oblique.volume)
+    turn = np.linalg.inv(straight.affine[:3, :3]) @ oblique.affine[:3, :3]
+    assert np.degrees(np.arccos((np.trace(turn) - 1) / 2)) == pytest.approx(25.0)
+    ijk = [
+        apply_affine(np.linalg.inv(one.affine), one.landmarks_world) for one in (straight, oblique)
+    ]
+    np.testing.assert_allclose(*ijk, atol=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [{"size": (0, 5, 5)}, {"spacing_mm": (1.0, -1.0, 1.0)}])
+def test_refuses_impossible_sizes(wrong):
+    with pytest.raises(ValueError, match="three positive numbers"):
+        make_phantom(0, **{**SMALL, **wrong})
+
+
+def test_writes_images_and_markups_that_agree(tmp_path):
+    cases = phantom_cases(tmp_path, 2, **SMALL, seed=7)
+    assert [case.name for case in cases] == ["head_000", "head_001"]
+    phantom = make_phantom(8, **SMALL)
+    image = nib.load(cases[1].image)
+    assert np.array_equal(np.asarray(image.dataobj), phantom.volume)
+    landmarks = read_landmarks(cases[1].landmarks)
+    assert landmarks.names == LANDMARK_NAMES
+    np.testing.assert_allclose(landmarks.positions_world, phantom.landmarks_world, atol=1e-4)
+    # SimpleITK, an independent reader, finds the landmarks at the voxels they were made at.
+    point = json.loads(cases[1].landmarks.read_text())["markups"][0]["controlPoints"][9]
+    index = sitk.ReadImage(str(cases[1].image)).TransformPhysicalPointToContinuousIndex(
+        point["position"]
+    )
+    expected = apply_affine(np.linalg.inv(phantom.affine), phantom.landmarks_world[9])
+    np.testing.assert_allclose(index, expected, atol=1e-3)
+
+
+def test_keeps_what_is_there_and_completes_what_is_not(tmp_path):
+    write_phantoms(tmp_path, 3, **SMALL)
+    images = sorted((tmp_path / "images").iterdir())
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in images}
+    images[1].unlink()  # as if the first call had been interrupted
+    write_phantoms(tmp_path, 3, **SMALL)
+    assert images[0].stat().st_mtime_ns == before[images[0]][0]
+    assert np.array_equal(
+        np.asarray(nib.load(images[1]).dataobj), make_phantom(1, **SMALL).volume
+    )
+
+
+def test_refuses_a_folder_of_other_settings_or_of_something_else(tmp_path):
+    write_phantoms(tmp_path / "a", 1, **SMALL)
+    with pytest.raises(ValueError, match="other settings"):
+        write_phantoms(tmp_path / "a", 1, **SMALL, seed=1)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.tex").touch()
+    with pytest.raises(ValueError, match="holds no phantoms"):
+        write_phantoms(tmp_path / "b", 1, **SMALL)

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import torch
+import torchio as tio
+
+from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.data.queue import queue_loader
+from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.geometry import Grid
+from pin_lightning.patches import add_border, cut_patches
+from pin_lightning.shape_models import PCAShapeModel
+
+GRID = Grid((20, 18, 16), 2.0)
+
+
+@pytest.fixture
+def shape_model():
+    shapes = 4 * torch.randn(6, 3, 3, generator=torch.Generator().manual_seed(0))
+    return PCAShapeModel(2).fit(shapes, GRID.extent_mm)
+
+
+def sampler(shape_model, seed=0, augmentation=AffineAugmentation()):  # noqa: B008 (frozen)
+    return ShapePatchSampler(shape_model, GRID, 5, "nearest", augmentation, seed, chunk=3)
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    paths = []
+    for index in range(4):  # each volume is marked by its own grey level
+        voxels = np.full(GRID.size, 50 * (index + 1), np.uint8)
+        paths.append(tmp_path / f"{index}.nii")
+        tio.ScalarImage(tensor=torch.from_numpy(voxels)[None]).save(paths[-1])
+    return paths
+
+
+def test_a_sample_holds_the_patches_of_its_parameters(shape_model):
+    volume = torch.randint(0, 255, (1, *GRID.size), dtype=torch.uint8)
+    truth = torch.tensor([1.0, 2.0])
+    landmarks = shape_model.decode(truth)
+    subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks)
+    endless = sampler(shape_model)(subject)
+    samples = [next(endless) for _ in range(10)]  # more than one chunk
+    assert len({tuple(sample["parameters"].tolist()) for sample in samples}) == 10
+    for sample in samples:
+        positions = GRID.mm_to_ijk(shape_model.decode(sample["parameters"]))[None]
+        expected = cut_patches(add_border(volume), torch.tensor([0]), positions, 5)[0]
+        assert torch.equal(sample["patches"], expected)
+        torch.testing.assert_close(sample["true_parameters"], truth, atol=1e-5, rtol=0)
+        assert (sample["parameters"].abs() <= 3 * shape_model.sd_).all()
+
+
+def test_sampler_is_reproducible(shape_model):
+    volume = torch.zeros(1, *GRID.size, dtype=torch.uint8)
+    subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=torch.zeros(3, 3))
+    first, again, other = (next(sampler(shape_model, seed)(subject)) for seed in (1, 1, 2))
+    assert torch.equal(first["parameters"], again["parameters"])
+    assert not torch.equal(first["parameters"], other["parameters"])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_epoch_takes_its_samples_from_every_volume(shape_model, volumes, workers):
+    truth = torch.arange(8.0).view(4, 2)
+    landmarks = shape_model.decode(truth)
+    loader = queue_loader(volumes, landmarks, sampler(shape_model), 8, 12, 6, workers)
+    for _ in range(2):  # the queue's inner loader is rebuilt each pass
+        batches = list(loader)
+        assert len(batches) == len(loader) == 3
+        seen = torch.cat([batch["true_parameters"] for batch in batches])
+        assert all(((seen - row).norm(dim=1) < 1e-4).sum() == 6 for row in truth)
+    assert batches[0]["patches"].shape == (8, 9, 5, 5)
+    assert batches[0]["patches"].dtype == torch.uint8
+
+
+def test_patches_and_truth_come_from_the_same_volume(shape_model, volumes):
+    truth = torch.arange(8.0).view(4, 2)
+    landmarks = shape_model.decode(truth)
+    loader = queue_loader(volumes, landmarks, sampler(shape_model), 8, 12, 6)
+    for batch in loader:
+        level = batch["patches"].amax(dim=(1, 2, 3))
+        expected = 2.0 * (level // 50 - 1)
+        torch.testing.assert_close(batch["true_parameters"][:, 0], expected, atol=1e-4, rtol=0)
+
+
+def test_refuses_a_queue_that_cannot_fill_a_batch(shape_model, volumes):
+    truth = torch.zeros(4, 3, 3)
+    with pytest.raises(ValueError, match="queue_length=4"):
+        queue_loader(volumes, truth, sampler(shape_model), 8, 4, 6)
+    with pytest.raises(ValueError, match="samples_per_volume=1"):
+        queue_loader(volumes, truth, sampler(shape_model), 8, 12, 1)
+
+
+def test_augmentation_moves_volume_and_truth_together(shape_model):
+    """A block at the only landmark that matters stays in the middle of the patches cut there."""
+    shift = AffineAugmentation(shift_sd=0.05)
+    landmarks = GRID.ijk_to_mm(torch.tensor([[9.0, 8, 7], [9, 8, 7], [9, 8, 7]]))
+    volume = torch.zeros(1, *GRID.size)
+    volume[0, 8:11, 7:10, 6:9] = 100
+    subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks)
+    rows = []
+    for seed in range(5):
+        drawing = sampler(shape_model, seed, shift)
+        sample = next(drawing(subject))
+        warped, moved = shift(volume[0], landmarks, GRID, torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(sample["true_parameters"], shape_model.encode(moved))
+        centre = cut_patches(
+            add_border(warped[None]), torch.tensor([0]), GRID.mm_to_ijk(moved)[None], 1
+        )
+        assert centre.min() > 50
+        rows.append(sample["true_parameters"])
+    assert len(torch.stack(rows).unique(dim=0)) == 5

@@ -1,0 +1,142 @@
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from conftest import REPOSITORY, composed
+from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.shape_models import ShapeModel
+from pin_lightning.update_rules import UpdateRule
+
+CONF = REPOSITORY / "conf"
+DATA = ["data=folder", "data.root=somewhere", "run_name=test", "run_dir=unused"]
+
+
+def options(group):
+    found = sorted(path.stem for path in (CONF / group).glob("*.yaml") if path.stem != "base")
+    assert found, group
+    return found
+
+
+def test_every_group_is_tested_here():
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert groups == {
+        "augmentation", "data", "experiment", "loader", "logger", "model", "network", "shape", "trainer",
+        "update_rule",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("option", options("shape"))
+def test_shapes(option):
+    assert isinstance(instantiate(composed(*DATA, f"shape={option}").shape), ShapeModel)
+
+
+@pytest.mark.parametrize(("option", "iterations"), [("A", 350), ("B", 10), ("C", 10)])
+def test_update_rules(option, iterations):
+    rule = instantiate(composed(*DATA, f"update_rule={option}").update_rule)
+    assert isinstance(rule, UpdateRule)
+    assert type(rule).__name__ == f"Rule{option}"
+    assert rule.max_iterations == iterations
+    assert options("update_rule") == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize("option", options("network"))
+def test_networks(option):
+    config = composed(*DATA, f"network={option}").network
+    network = instantiate(config, in_channels=6, num_parameters=3, patch_side=101, _convert_="all")
+    displacement, logits = network(torch.zeros(1, 6, 101, 101))
+    assert displacement.shape == (1, 3)
+    assert logits.shape == (1, 6)
+
+
+@pytest.mark.parametrize("option", options("loader"))
+def test_loaders(option):
+    assert callable(instantiate(composed(*DATA, f"loader={option}").loader))
+
+
+@pytest.mark.parametrize("option", options("augmentation"))
+def test_augmentations(option):
+    augmentation = instantiate(composed(*DATA, f"augmentation={option}").augmentation)
+    assert (augmentation == AffineAugmentation()) == (option == "none")
+
+
+@pytest.mark.parametrize("option", options("logger"))
+def test_loggers(option, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    config = composed(*DATA[:-1], f"run_dir={tmp_path}", f"logger={option}")
+    if option == "csv":  # always on, made in code
+        assert config.logger._target_ is None
+    else:
+        assert instantiate(config.logger).save_dir == str(tmp_path)
+
+
+@pytest.mark.parametrize("option", options("trainer"))
+def test_trainers(option, tmp_path):
+    config = composed(*DATA, f"trainer={option}").trainer
+    trainer = instantiate(config, default_root_dir=tmp_path, logger=False, _convert_="all")
+    assert trainer.max_steps > 0
+
+
+def test_data_sources(phantom_root, tmp_path):
+    assert options("data") == ["folder", "phantom"]
+    folder = composed(*DATA, f"data.root={phantom_root}").data
+    assert len(instantiate(folder.source)) == 10
+    settings = [
+        f"data.root={tmp_path}/new",
+        "data.source.num_cases=2",
+        "data.source.size=[20,20,20]",
+    ]
+    phantom = composed("data=phantom", *settings, "data.source.spacing_mm=[8,8,8]").data
+    assert len(instantiate(phantom.source, _convert_="all")) == 2
+
+
+@pytest.mark.parametrize(("option", "shape"), [("multi", "pca"), ("single", "identity")])
+def test_models_choose_their_shape_model_and_optimiser(option, shape):
+    config = composed(*DATA, f"model={option}", "+model.landmark=CSP"[option == "single" :])
+    assert shape in config.shape._target_
+    weights = [torch.nn.Parameter(torch.zeros(1))]
+    optimizer = instantiate(config.model.optimizer)(weights)
+    scheduler = instantiate(config.model.scheduler)(optimizer, total_steps=10)
+    assert scheduler.optimizer is optimizer
+    assert options("model") == ["multi", "single"]
+
+
+def test_the_command_line_wins_over_the_model():
+    assert "Identity" in composed(*DATA, "model=multi", "shape=identity").shape._target_
+
+
+@pytest.mark.parametrize("model", ["multi", "single"])
+def test_the_papers_experiment(model):
+    landmark = ["model.landmark=CSP"] if model == "single" else []
+    config = composed(*DATA, "experiment=paper", f"model={model}", *landmark)
+    assert config.model.patch_side == 101
+    assert config.model.alpha == 0.5
+    assert config.model.displacement_unit == "voxel"
+    assert config.model.num_starts == {"multi": 6, "single": 19}[model]
+    assert config.update_rule._target_.endswith("RuleC")
+    assert config.update_rule.max_iterations == 10
+    assert config.loader.batch_size == 64
+    assert config.trainer.max_steps == 100_000
+    assert config.shape._target_.endswith(
+        {"multi": "PCAShapeModel", "single": "IdentityShapeModel"}[model]
+    )
+    assert instantiate(config.model.scheduler) is None
+    network = instantiate(config.network, in_channels=30, num_parameters=15, patch_side=101)
+    assert sum(weights.numel() for weights in network.parameters()) == 4_772_301
+    optimizer = instantiate(config.model.optimizer)(network.parameters())
+    assert type(optimizer) is torch.optim.Adam
+    assert optimizer.defaults["lr"] == 1e-3
+    assert optimizer.defaults["betas"] == (0.9, 0.999)
+    assert optimizer.defaults["weight_decay"] == 0
+
+
+@pytest.mark.parametrize("option", options("experiment"))
+def test_experiments_compose_with_every_value(option):
+    config = composed(*DATA, f"experiment={option}")
+    OmegaConf.resolve(config)
+    assert config.trainer.max_steps > 0
+
+
+def test_infer_config_says_what_is_missing():
+    config = composed(config_name="infer")
+    assert OmegaConf.missing_keys(config) == {"run", "input", "output"}

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from pin_lightning.inference import find_inputs
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_names_are_stems_where_these_are_unique(tmp_path):
+    touch(tmp_path, "a.nii.gz", "b.nii", "c with space.nrrd", "ä.v2.nii.gz")
+    names = find_inputs(f"{tmp_path}/*")
+    assert set(names) == {"a", "b", "c with space", "ä.v2"}
+    assert names["a"] == tmp_path / "a.nii.gz"
+
+
+def test_same_names_in_several_folders_are_told_apart(tmp_path):
+    touch(tmp_path, "sub-1/anat/T1.nii.gz", "sub-2/anat/T1.nii.gz", "sub-2/anat/T2.nii.gz")
+    names = find_inputs(f"{tmp_path}/**/*.nii.gz")
+    assert set(names) == {"sub-1_anat_T1", "sub-2_anat_T1", "sub-2_anat_T2"}
+
+
+def test_names_that_differ_only_in_their_ending(tmp_path):
+    touch(tmp_path, "a.nii", "a.nii.gz")
+    assert set(find_inputs(f"{tmp_path}/*")) == {"a.nii", "a.nii.gz"}
+
+
+def test_several_patterns_and_no_duplicates(tmp_path):
+    touch(tmp_path, "a.nii", "b.nii")
+    assert set(find_inputs([f"{tmp_path}/a*", f"{tmp_path}/*.nii"])) == {"a", "b"}
+
+
+def test_refuses_a_pattern_without_files(tmp_path):
+    (tmp_path / "folder.nii").mkdir()
+    with pytest.raises(ValueError, match="no file matches"):
+        find_inputs(f"{tmp_path}/*.nii")

@@ -1,0 +1,108 @@
+import json
+import pickle
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pin_lightning.predictor import Predictor, choose_device
+from pin_lightning.run_folder import load_localizer, read_checkpoint, read_record, write_run
+
+
+@pytest.fixture
+def run_copy(short_run, tmp_path):
+    return shutil.copytree(short_run, tmp_path / "run")
+
+
+def test_a_loaded_run_predicts_as_it_was_evaluated(short_run, phantom_root):
+    from pin_lightning.evaluation import read_predictions
+
+    evaluation = read_predictions(short_run / "predictions.csv")["test"]
+    predictor = Predictor.load(short_run, device="cpu")
+    for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):
+        prediction = predictor.predict(phantom_root / "images" / f"{case}.nii.gz")
+        assert prediction.names == evaluation.names
+        np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
+        assert prediction.spread_mm.shape == (10,)
+        assert (prediction.spread_mm > 0).all()
+
+
+def test_a_run_folder_can_be_moved(run_copy):
+    localizer, record = load_localizer(run_copy)
+    assert len(record.names) == localizer.shape_model.num_landmarks == 10
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("run.json", "run.json"),
+        ("config.yaml", "config.yaml"),
+        ("checkpoints", "best.ckpt"),
+    ],
+)
+def test_a_run_folder_that_lacks_a_file_is_refused(run_copy, missing, words):
+    path = run_copy / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(ValueError, match=words):
+        Predictor.load(run_copy)
+
+
+def test_another_version_is_refused(run_copy):
+    record = json.loads((run_copy / "run.json").read_text())
+    (run_copy / "run.json").write_text(json.dumps({**record, "format_version": 99}))
+    with pytest.raises(ValueError, match="99"):
+        read_record(run_copy)
+
+
+def test_a_damaged_record_is_refused(run_copy):
+    for text in ("{", "{}", "[]"):
+        (run_copy / "run.json").write_text(text)
+        with pytest.raises(ValueError, match=r"run\.json: is damaged"):
+            read_record(run_copy)
+
+
+def test_a_checkpoint_that_holds_code_is_refused_and_not_executed(run_copy, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    torch.save({"state_dict": {}, "evil": Evil()}, run_copy / "checkpoints" / "best.ckpt")
+    with pytest.raises(ValueError, match="plain tensors"):
+        Predictor.load(run_copy)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_damaged_checkpoints_are_refused(run_copy):
+    path = run_copy / "checkpoints" / "best.ckpt"
+    whole = path.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], b"no checkpoint", pickle.dumps([1])):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"best\.ckpt"):
+            read_checkpoint(path)
+    path.write_bytes(whole)
+    assert "state_dict" in read_checkpoint(path)
+
+
+def test_weights_of_another_network_are_refused(run_copy):
+    config = (run_copy / "config.yaml").read_text()
+    (run_copy / "config.yaml").write_text(config.replace("- 64\n", "- 32\n"))
+    with pytest.raises(ValueError, match=r"does not fit its config\.yaml"):
+        Predictor.load(run_copy)
+
+
+def test_record_round_trip(short_run, tmp_path):
+    from omegaconf import OmegaConf
+
+    record = replace(read_record(short_run), names=("a", "ü 1"))
+    write_run(tmp_path, OmegaConf.create({"seed": 0}), record)
+    assert read_record(tmp_path) == record
+
+
+def test_devices():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda")
+    for name in ("toaster", "cuda:99"):
+        with pytest.raises(ValueError, match=name):
+            choose_device(name)

@@ -1,0 +1,147 @@
+import json
+import math
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from conftest import composed
+from pin_lightning.evaluation import metrics_of, read_predictions
+from pin_lightning.run_folder import read_checkpoint
+from pin_lightning.training import train
+
+
+def weights(run_dir, name="last.ckpt"):
+    return read_checkpoint(run_dir / "checkpoints" / name)["state_dict"]
+
+
+def test_run_folder_holds_what_a_prediction_needs(short_run):
+    for name in ("config.yaml", "run.json", "metrics.json", "predictions.csv", "metrics.csv"):
+        assert (short_run / name).is_file(), name
+    for name in ("best.ckpt", "last.ckpt"):
+        assert (short_run / "checkpoints" / name).is_file(), name
+    figures = {path.name for path in (short_run / "figures").iterdir()}
+    assert {"training.png", "test_errors.png", "test_worst_case.png"} <= figures
+
+
+def test_saved_config_says_what_the_data_decided(short_run):
+    config = OmegaConf.load(short_run / "config.yaml")
+    assert config.data.spacing_mm == 3.0
+    assert config.data.grid_size == [54, 35, 47]
+    assert config.model.patch_side == 17
+    assert config.model.alpha == 0.5
+
+
+def test_metrics_are_those_of_the_predictions_beside_them(short_run):
+    metrics = json.loads((short_run / "metrics.json").read_text())
+    evaluations = read_predictions(short_run / "predictions.csv")
+    assert set(metrics) == set(evaluations) == {"val", "test"}
+    for part, evaluation in evaluations.items():
+        again = metrics_of(evaluation)
+        assert metrics[part]["num_cases"] == again["num_cases"] == len(evaluation.cases)
+        for key in ("radial_error_mm", "mean_shape_radial_error_mm"):
+            assert metrics[part][key]["mean"] == pytest.approx(again[key]["mean"], abs=1e-3)
+        assert set(metrics[part]["per_landmark"]) == set(evaluation.names)
+        assert metrics[part]["seconds_per_volume"] > 0
+
+
+def test_splits_do_not_overlap_and_hold_all_cases(short_run):
+    split = json.loads((short_run / "run.json").read_text())["split"]
+    names = [name for part in split.values() for name in part]
+    assert len(names) == len(set(names)) == 10
+    assert len(split["test"]) == 2
+
+
+def test_everything_that_counts_is_logged(short_run):
+    header = (short_run / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert {
+        "train/loss",
+        "train/displacement_loss",
+        "train/direction_loss",
+        "train/direction_accuracy",
+        "train/displacement_error_mm",
+        "val/radial_error_mm",
+    } <= set(header)
+
+
+def test_checkpoints_hold_plain_values_only(short_run):
+    content = torch.load(short_run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert content["global_step"] == 30
+
+
+def test_a_seed_gives_the_same_run_and_another_seed_another(short_settings, short_run, tmp_path):
+    train(composed(*short_settings), tmp_path / "again")
+    first, again = weights(short_run), weights(tmp_path / "again")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    train(composed(*short_settings, "seed=1", "trainer.max_steps=5"), tmp_path / "other")
+    other = weights(tmp_path / "other")
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_resumes_from_a_checkpoint(short_settings, short_run, tmp_path):
+    checkpoint = short_run / "checkpoints" / "last.ckpt"
+    settings = [*short_settings, f"ckpt_path='{checkpoint}'", "trainer.max_steps=33"]
+    # A schedule cannot be resumed beyond its end: a constant rate can.
+    constant = ["model.scheduler=null"]
+    train(composed(*short_settings, *constant), tmp_path / "first")
+    settings[-2] = f"ckpt_path='{tmp_path}/first/checkpoints/last.ckpt'"
+    train(composed(*settings, *constant), tmp_path / "resumed")
+    resumed = read_checkpoint(tmp_path / "resumed" / "checkpoints" / "last.ckpt")
+    assert resumed["global_step"] == 33
+    before = weights(tmp_path / "first")
+    name = "localizer.network.features.0.weight"
+    moved = (resumed["state_dict"][name] - before[name]).abs().max()
+    assert 0 < moved < 0.02  # three steps away from where it stopped, not from a fresh start
+
+
+def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_path):
+    settings = [*short_settings, "model=single", "model.landmark=CSP", "trainer.max_steps=4"]
+    metrics = train(composed(*settings, "trainer.val_check_interval=4"), tmp_path)
+    assert set(metrics["test"]["per_landmark"]) == {"CSP"}
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["num_parameters"] == 3
+    assert OmegaConf.load(tmp_path / "config.yaml").model.num_starts == 19
+
+
+def test_an_unknown_landmark_is_named(short_settings, tmp_path):
+    with pytest.raises(ValueError, match="Nose"):
+        train(composed(*short_settings, "model=single", "model.landmark=Nose"), tmp_path)
+
+
+def test_without_validation_cases_the_last_weights_are_used(short_settings, tmp_path):
+    settings = [*short_settings, "data.split.val_fraction=0", "trainer.max_steps=4"]
+    metrics = train(composed(*settings), tmp_path)
+    assert set(metrics) == {"test"}
+    assert not (tmp_path / "checkpoints" / "best.ckpt").exists()
+
+
+@pytest.mark.slow
+def test_training_beats_the_mean_shape_on_phantoms(short_settings, tmp_path):
+    settings = [
+        *short_settings,
+        "network.widths=[32,64,64,64]",
+        "loader.batch_size=64",
+        "loader.samples_per_volume=64",
+        "trainer.max_steps=400",
+        "trainer.val_check_interval=200",
+    ]
+    test = train(composed(*settings), tmp_path)["test"]
+    error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
+    assert math.isfinite(error)
+    assert error < 0.75 * mean_shape
+
+
+@pytest.mark.slow
+def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
+    settings = [
+        f"data.root={ct_root}",
+        f"data.cache_dir={tmp_path}/cache",
+        "run_name=ct",
+        "run_dir=unused",
+        "trainer.max_steps=400",
+        "trainer.val_check_interval=200",
+        "trainer.enable_progress_bar=false",
+    ]
+    test = train(composed(*settings), tmp_path / "run")["test"]
+    error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
+    assert error < 0.85 * mean_shape
