@@ -94,6 +94,8 @@ def warp_volume(
     theta = torch.cat([theta[:, :3].flip(0, 1), theta[:, 3:].flip(0)], dim=1)
     shape = (1, 1, *grid.size)
     coordinates = functional.affine_grid(theta[None], list(shape), align_corners=True)
-    moved = functional.grid_sample(volume.float()[None, None], coordinates, align_corners=True)[0, 0]
+    moved = functional.grid_sample(volume.float()[None, None], coordinates, align_corners=True)[
+        0, 0
+    ]
     moved = moved.mul_(gain).clamp_(0, 255)
     return moved.to(volume.dtype) if volume.is_floating_point() else moved.round_().to(volume.dtype)

@@ -10,10 +10,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import track
 
+from pin_lightning.cases import stem
 from pin_lightning.entry import user_mistake
 from pin_lightning.landmark_files import write_markups
 from pin_lightning.predictor import Prediction, Predictor
-from pin_lightning.cases import stem
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
 def _unique_names(paths: Sequence[Path]) -> list[str]:
     for depth in range(max(len(path.parts) for path in paths)):
         names = [
-            "_".join([*path.parts[-1 - depth : -1], stem(path)]).replace(os.sep, "")
+            "_".join([*path.parts[-1 - depth : -1], stem(path) or path.name]).replace(os.sep, "")
             for path in paths
         ]
         if len(set(names)) == len(names):

@@ -7,7 +7,7 @@ from torch import nn
 
 from pin_lightning.geometry import Grid
 from pin_lightning.network import patches_to_input
-from pin_lightning.patches import add_border, check_patch_side, cut_patches
+from pin_lightning.patches import add_border, check_interpolation, check_patch_side, cut_patches
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.targets import displacement_unit
 from pin_lightning.types import Float, Int, Num, Tensor
@@ -66,7 +66,7 @@ class Localizer(nn.Module):
         self.update_rule = update_rule
         self.grid = grid
         self.patch_side = check_patch_side(patch_side)
-        self.interpolation = interpolation
+        self.interpolation = check_interpolation(interpolation)
         self.displacement_unit = displacement_unit
         self.num_starts = num_starts
         self.tolerance_mm = tolerance_mm

@@ -19,6 +19,17 @@ def check_patch_side(side: int) -> int:
     return side
 
 
+def check_interpolation(interpolation: str) -> str:
+    """How patches are cut, refused unless it is one of `INTERPOLATIONS`.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(f"model.interpolation={interpolation}: choose from {INTERPOLATIONS}")
+    return interpolation
+
+
 def add_border(volumes: Num[Tensor, "V X Y Z"]) -> Num[Tensor, "V X2 Y2 Z2"]:
     """Volumes with one zero voxel added on every side, as `cut_patches` wants them.
 
@@ -51,8 +62,7 @@ def cut_patches(
         ValueError: The side is not odd, or the interpolation is unknown.
     """
     check_patch_side(side)
-    if interpolation not in INTERPOLATIONS:
-        raise ValueError(f"model.interpolation={interpolation}: choose from {INTERPOLATIONS}")
+    check_interpolation(interpolation)
     cut = _cut_nearest if interpolation == "nearest" else _cut_linear
     return cut(bordered, volume_index, positions_ijk + 1, side)  # +1: skip the border
 

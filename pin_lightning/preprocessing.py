@@ -144,7 +144,8 @@ def preprocess(path: Path, grid: Grid) -> WorkingVolume:
     scaled = rescale(voxels, *_checked_window(path, voxels))
     smoothed = antialias(scaled, np.linalg.norm(image_affine[:3, :3], axis=0), grid.spacing_mm)
     image = tio.ScalarImage(tensor=torch.from_numpy(smoothed)[None], affine=image_affine)
-    resampled = tio.Resample(target=(grid.size, affine))(image).data[0]
+    with torch.random.fork_rng(devices=[]):  # torchio draws even for a fixed transform
+        resampled = tio.Resample(target=(grid.size, affine))(image).data[0]
     return WorkingVolume(resampled.round().clamp(0, 255).to(torch.uint8), affine, grid)
 
 

@@ -20,6 +20,7 @@ from pin_lightning.evaluation import (
 )
 from pin_lightning.predictor import Prediction, Predictor
 from pin_lightning.preprocessing import preprocess
+from pin_lightning.run_folder import LOGS
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ def report(
     metrics = {part: metrics_of(evaluation) for part, evaluation in evaluations.items()}
     write_json(run_dir / "metrics.json", metrics)
     write_predictions(run_dir / "predictions.csv", evaluations)
-    plots.save(plots.training_figure(run_dir / "metrics.csv"), run_dir / "figures/training.png")
+    if (logged := run_dir / LOGS / "metrics.csv").is_file():  # a very short run logs nothing
+        plots.save(plots.training_figure(logged), run_dir / "figures/training.png")
     for part, evaluation in evaluations.items():
         figure = plots.error_figure(evaluation)
         plots.save(figure, run_dir / f"figures/{part}_errors.png")

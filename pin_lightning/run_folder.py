@@ -20,7 +20,7 @@ from pin_lightning.localizer import Localizer
 from pin_lightning.shape_models import ShapeModel
 
 FORMAT_VERSION = 1
-CONFIG, RECORD, CHECKPOINTS = "config.yaml", "run.json", "checkpoints"
+CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 _LOCALIZER_PREFIX = "localizer."
 
 
@@ -154,7 +154,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged and for unsafe files
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path}: is not a checkpoint of plain tensors ({reason})") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(f"{path}: is not a checkpoint of this program (no state_dict)")

@@ -28,6 +28,7 @@ from pin_lightning.preprocessing import read_header, suggest_grid
 from pin_lightning.report import report
 from pin_lightning.run_folder import (
     CHECKPOINTS,
+    LOGS,
     RunRecord,
     best_checkpoint,
     build_localizer,
@@ -52,6 +53,10 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
     """
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        raise ValueError(f"{missing[0]}: is not set; give {missing[0]}=VALUE")
+    if config.ckpt_path is not None:
+        read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
     pl.seed_everything(config.seed, workers=True, verbose=False)
     config = config.copy()
     cases = instantiate(config.data.source)
@@ -61,6 +66,8 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     annotated = [annotate(case, names, grid) for case in cases]
     shape_model = instantiate(config.shape).fit(_shapes_mm(annotated, split.train), grid.extent_mm)
     localizer = build_localizer(config, shape_model, grid, len(names), shape_model.num_parameters)
+    # Wrong settings are refused now rather than at the first validation.
+    localizer.unit_mm(), localizer.starts()
     write_run(run_dir, config, RunRecord(names, grid, shape_model.num_parameters, split))
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
@@ -138,14 +145,12 @@ def _fit(
         default_root_dir=run_dir,
         _convert_="all",
     )
-    if config.ckpt_path is not None:
-        read_checkpoint(Path(config.ckpt_path))  # refuse what is damaged or holds code
     trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
-    trainer.save_checkpoint(run_dir / CHECKPOINTS / "last.ckpt")
+    trainer.save_checkpoint(run_dir / CHECKPOINTS / "last.ckpt", weights_only=False)
 
 
 def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(run_dir, name="", version="")]
+    loggers: list[Logger] = [CSVLogger(run_dir, name="", version=LOGS)]
     if config.logger is not None and config.logger.get("_target_"):
         extra = instantiate(config.logger)
         extra.log_hyperparams(OmegaConf.to_container(config, resolve=True))

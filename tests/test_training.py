@@ -3,9 +3,11 @@ import math
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from conftest import composed
+from pin_lightning.entry import user_mistake
 from pin_lightning.evaluation import metrics_of, read_predictions
 from pin_lightning.run_folder import read_checkpoint
 from pin_lightning.training import train
@@ -16,7 +18,7 @@ def weights(run_dir, name="last.ckpt"):
 
 
 def test_run_folder_holds_what_a_prediction_needs(short_run):
-    for name in ("config.yaml", "run.json", "metrics.json", "predictions.csv", "metrics.csv"):
+    for name in ("config.yaml", "run.json", "metrics.json", "predictions.csv", "logs/metrics.csv"):
         assert (short_run / name).is_file(), name
     for name in ("best.ckpt", "last.ckpt"):
         assert (short_run / "checkpoints" / name).is_file(), name
@@ -49,11 +51,11 @@ def test_splits_do_not_overlap_and_hold_all_cases(short_run):
     split = json.loads((short_run / "run.json").read_text())["split"]
     names = [name for part in split.values() for name in part]
     assert len(names) == len(set(names)) == 10
-    assert len(split["test"]) == 2
+    assert [len(split[part]) for part in ("train", "val", "test")] == [6, 1, 3]
 
 
 def test_everything_that_counts_is_logged(short_run):
-    header = (short_run / "metrics.csv").read_text().splitlines()[0].split(",")
+    header = (short_run / "logs" / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {
         "train/loss",
         "train/displacement_loss",
@@ -101,6 +103,29 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["num_parameters"] == 3
     assert OmegaConf.load(tmp_path / "config.yaml").model.num_starts == 19
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["data.root=no/such/folder"], "no/such/folder"),
+        (["model.alpha=1.5"], "model.alpha=1.5"),
+        (["model.patch_side=20"], "model.patch_side=20"),
+        (["model.num_starts=0"], "model.num_starts=0"),
+        (["model.interpolation=cubic"], "model.interpolation=cubic"),
+        (["model.displacement_unit=inch"], "model.displacement_unit=inch"),
+        (["shape.components=99"], "shape.components=99"),
+        (["shape=identity"], "shape=identity"),
+        (["data.root=???"], "data.root: is not set"),
+        (["ckpt_path=no/such.ckpt"], "no/such.ckpt"),
+        (["loader.samples_per_volume=1"], "loader.samples_per_volume=1"),
+    ],
+)
+def test_bad_settings_are_refused_before_training(short_settings, tmp_path, arguments, words):
+    with pytest.raises((ValueError, InstantiationException)) as refused:
+        train(composed(*short_settings, *arguments), tmp_path / "run")
+    assert words in str(user_mistake(refused.value))
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_an_unknown_landmark_is_named(short_settings, tmp_path):

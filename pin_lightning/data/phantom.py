@@ -1,4 +1,4 @@
-"""Phantom data: fetal heads in 3D ultrasound with the paper's ten landmarks, exact by construction."""
+"""Phantom data: fetal heads in 3D ultrasound, the paper's ten landmarks exact by construction."""
 
 import json
 from collections.abc import Sequence

@@ -98,9 +98,9 @@ def to_volume(head: Head, points: Float64[np.ndarray, "*n 3"]) -> Float64[np.nda
 
 def to_head(
     head: Head,
-    x: Float[np.ndarray, "*n"],
-    y: Float[np.ndarray, "*n"],
-    z: Float[np.ndarray, "*n"],
+    x: Float[np.ndarray, "*#n"],
+    y: Float[np.ndarray, "*#n"],
+    z: Float[np.ndarray, "*#n"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mm from the volume's centre to head coordinates: the exact inverse of `to_volume`."""
     inverse = np.linalg.inv(head.linear).astype(x.dtype)
@@ -135,7 +135,8 @@ def echo(
 
 def _csp_distance(head: Head, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Distance from the wall of a small box that is longer than wide."""
-    sides = [np.abs(axis - at) - half for axis, at, half in zip((u, v, w), head.csp, (5.5, 2.6, 3.6), strict=True)]  # fmt: skip
+    box = zip((u, v, w), head.csp, (5.5, 2.6, 3.6), strict=True)
+    sides = [np.abs(axis - at) - half for axis, at, half in box]
     return np.maximum(np.maximum(sides[0], sides[1]), sides[2])
 
 

@@ -168,9 +168,7 @@ def test_keeps_what_is_there_and_completes_what_is_not(tmp_path):
     images[1].unlink()  # as if the first call had been interrupted
     write_phantoms(tmp_path, 3, **SMALL)
     assert images[0].stat().st_mtime_ns == before[images[0]][0]
-    assert np.array_equal(
-        np.asarray(nib.load(images[1]).dataobj), make_phantom(1, **SMALL).volume
-    )
+    assert np.array_equal(np.asarray(nib.load(images[1]).dataobj), make_phantom(1, **SMALL).volume)
 
 
 def test_refuses_a_folder_of_other_settings_or_of_something_else(tmp_path):
