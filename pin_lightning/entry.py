@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 
@@ -43,3 +44,20 @@ def user_mistake(error: BaseException) -> str | None:
     if isinstance(error, ValueError | OSError):
         return " ".join(str(error).split())
     return None
+
+
+def refuse_missing(config: DictConfig) -> None:
+    """Refuse a config in which a value that has no default (``???``) was not given.
+
+    Raises:
+        ValueError: A value is missing; the message names the setting to give.
+    """
+
+    def missing(node: Any, path: str) -> list[str]:
+        if isinstance(node, dict):
+            return [key for name in node for key in missing(node[name], f"{path}.{name}")]
+        return [path[1:]] if node == "???" else []
+
+    # OmegaConf's own missing_keys fails on interpolations of a missing value.
+    for key in missing(OmegaConf.to_container(config, resolve=False), ""):
+        raise ValueError(f"{key}: is not set; give {key}=VALUE")

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from pin_lightning.cases import stem
-from pin_lightning.entry import user_mistake
+from pin_lightning.entry import refuse_missing, user_mistake
 from pin_lightning.landmark_files import write_markups
 from pin_lightning.predictor import Prediction, Predictor
 
@@ -32,6 +32,7 @@ def infer(config: DictConfig) -> int:
     Raises:
         ValueError: The run folder, the pattern or the output folder is wrong.
     """
+    refuse_missing(config)
     predictor = Predictor.load(config.run, config.device)
     _override(predictor, config)
     inputs = find_inputs(config.input)

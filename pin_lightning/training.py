@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from pin_lightning.cases import Case, landmark_names, split_cases
 from pin_lightning.data.datamodule import AnnotatedCase, LandmarkDataModule, annotate
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.entry import refuse_missing
 from pin_lightning.geometry import Grid
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.patches import default_patch_side
@@ -53,8 +54,7 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
     """
-    if missing := sorted(OmegaConf.missing_keys(config)):
-        raise ValueError(f"{missing[0]}: is not set; give {missing[0]}=VALUE")
+    refuse_missing(config)
     if config.ckpt_path is not None:
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
     pl.seed_everything(config.seed, workers=True, verbose=False)

@@ -1,0 +1,55 @@
+import pytest
+from hydra.errors import InstantiationException
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError
+
+from pin_lightning.entry import one_line_errors, refuse_missing, user_mistake
+
+
+def program(error):
+    @one_line_errors
+    def run():
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("model.alpha=2: give\n  less"), "error: model.alpha=2: give less\n"),
+        (PermissionError(13, "Permission denied", "/out"), "error: [Errno 13] Permission denied"),
+        (ConfigKeyError("Key 'alpa' is not in struct"), "error: config: Key 'alpa'"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(capsys, error, line):
+    with pytest.raises(SystemExit) as stop:
+        program(error)()
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(line)
+    assert printed.count("\n") == 1
+
+
+def test_what_a_constructor_refused_inside_hydra_is_what_is_printed():
+    wrapped = InstantiationException("Error in call to target 'x':\nValueError('side 4')")
+    wrapped.__cause__ = ValueError("side 4")
+    assert user_mistake(wrapped) == "side 4"
+
+
+@pytest.mark.parametrize("error", [TypeError("a defect"), AssertionError("a defect")])
+def test_a_defect_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        program(error)()
+    wrapped = InstantiationException("Error in call to target 'x'")
+    wrapped.__cause__ = error
+    with pytest.raises(InstantiationException):
+        program(wrapped)()
+
+
+def test_missing_values_are_named_even_behind_an_interpolation():
+    config = OmegaConf.create({"data": {"source": {"root": "${data.root}"}, "root": "???"}})
+    with pytest.raises(ValueError, match=r"^data\.root: is not set; give data\.root=VALUE$"):
+        refuse_missing(config)
+    config.data.root = "here"
+    refuse_missing(config)

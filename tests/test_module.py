@@ -1,0 +1,95 @@
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+from pin_lightning.geometry import Grid
+from pin_lightning.localizer import Localizer
+from pin_lightning.losses import pin_loss
+from pin_lightning.module import PINModule
+from pin_lightning.network import CompactNetwork, patches_to_input
+from pin_lightning.shape_models import PCAShapeModel
+from pin_lightning.targets import direction_target
+from pin_lightning.update_rules import RuleB
+
+GRID = Grid((20, 20, 20), 2.0)
+
+
+@pytest.fixture
+def shapes():
+    return 5 * torch.randn(8, 3, 3, generator=torch.Generator().manual_seed(0))
+
+
+def module(shapes, alpha=0.3, unit="sd", **settings):
+    model = PCAShapeModel(2).fit(shapes, GRID.extent_mm)
+    torch.manual_seed(0)
+    network = CompactNetwork(9, 2, 5, widths=(4, 4), hidden=(8,), dropout=0.0)
+    pin = Localizer(network, model, RuleB(3), GRID, 5, displacement_unit=unit)
+    optimizer = functools.partial(torch.optim.SGD, lr=0.1)
+    made = PINModule(pin, alpha, optimizer, **settings)
+    made.logged = {}
+    made.log_dict = lambda values, **_: made.logged.update(values)
+    made.log = lambda name, value, **_: made.logged.update({name: value})
+    return made
+
+
+def batch(shapes):
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "patches": torch.randint(0, 255, (4, 9, 5, 5), generator=generator).to(torch.uint8),
+        "parameters": torch.randn(4, 2, generator=generator),
+        "true_parameters": 3 * torch.randn(4, 2, generator=generator),
+    }
+
+
+@pytest.mark.parametrize("unit", ["voxel", "sd"])
+def test_training_step_is_eq_2_in_the_unit_of_the_network(shapes, unit):
+    made, samples = module(shapes, unit=unit), batch(shapes)
+    loss = made.training_step(samples, 0)
+    displacement, logits = made.localizer.network(patches_to_input(samples["patches"]))
+    target = samples["true_parameters"] - samples["parameters"]
+    scale = 2.0 if unit == "voxel" else made.localizer.shape_model.sd_
+    expected = pin_loss(displacement, logits, target / scale, direction_target(target), 0.3)
+    torch.testing.assert_close(loss, expected.total)
+    torch.testing.assert_close(made.logged["train/displacement_loss"], expected.displacement)
+    torch.testing.assert_close(made.logged["train/direction_loss"], expected.direction)
+
+
+def test_logged_displacement_error_is_the_motion_of_the_landmarks(shapes):
+    made, samples = module(shapes), batch(shapes)
+    made.training_step(samples, 0)
+    model = made.localizer.shape_model
+    displacement, _ = made.localizer.network(patches_to_input(samples["patches"]))
+    predicted = model.decode(samples["parameters"] + displacement * model.sd_)
+    moved = (predicted - model.decode(samples["true_parameters"])).square().sum(-1).mean(-1).sqrt()
+    torch.testing.assert_close(made.logged["train/displacement_error_mm"], moved.mean())
+
+
+def test_validation_is_the_error_of_the_full_procedure_and_skips_undefined(shapes):
+    made = module(shapes).eval()
+    volumes = torch.randint(0, 255, (2, *GRID.size)).to(torch.uint8)
+    truth = shapes[:2].clone()
+    truth[1, 2] = torch.nan
+    for index in range(2):
+        one = {"volume": volumes[index][None], "landmarks_mm": truth[index][None]}
+        made.validation_step(one, index)
+    errors = (made.localizer(volumes).prediction_mm - truth).norm(dim=-1)
+    torch.testing.assert_close(made.validation_error.compute(), errors.nanmean())
+
+
+def test_only_the_network_is_optimised_and_the_schedule_steps_every_batch(shapes):
+    schedule = functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=1.0)
+    made = module(shapes, scheduler=schedule)
+    made._trainer = type("Trainer", (), {"estimated_stepping_batches": 50})()
+    configured = made.configure_optimizers()
+    optimised = {id(p) for group in configured["optimizer"].param_groups for p in group["params"]}
+    assert optimised == {id(p) for p in made.localizer.network.parameters()}
+    assert configured["lr_scheduler"]["interval"] == "step"
+    assert configured["lr_scheduler"]["scheduler"].total_steps == 50
+    assert isinstance(made.localizer.network, nn.Module)
+
+
+def test_refuses_alpha_outside_0_and_1(shapes):
+    with pytest.raises(ValueError, match=r"model\.alpha=2"):
+        module(shapes, alpha=2.0)
