@@ -72,12 +72,9 @@ def make_phantom(
         oblique_degrees: Angle of a random rotation of the scanner axes against the volume's.
 
     Raises:
-        ValueError: Size or spacing is not positive.
+        ValueError: Size or spacing is not positive, or the seed is negative.
     """
-    if len(size) != 3 or len(spacing_mm) != 3 or min(*size, *spacing_mm) <= 0:
-        raise ValueError(
-            f"phantom size={list(size)} spacing_mm={list(spacing_mm)}: give three positive numbers"
-        )
+    _check(seed, size, spacing_mm)
     head = draw_head(np.random.default_rng([seed, HEAD]))
     affine = _affine(np.random.default_rng([seed, PLACEMENT]), size, spacing_mm, oblique_degrees)
     x, y, z = _axes_mm(size, spacing_mm)
@@ -112,8 +109,11 @@ def write_phantoms(
         Case names.
 
     Raises:
-        ValueError: The folder holds phantoms made with other settings.
+        ValueError: A setting is impossible, or the folder holds phantoms of other settings.
     """
+    _check(seed, size, spacing_mm)
+    if num_cases < 1:
+        raise ValueError(f"phantom num_cases={num_cases}: give at least 1")
     root = Path(root)
     settings = {
         "version": PHANTOM_VERSION,
@@ -144,11 +144,23 @@ def phantom_cases(
     return find_cases(Path(root))
 
 
+def _check(seed: int, size: Sequence[int], spacing_mm: Sequence[float]) -> None:
+    """Refuse a grid or a seed that no phantom can have."""
+    if seed < 0:
+        raise ValueError(f"phantom seed={seed}: give 0 or more")
+    fits = len(size) == len(spacing_mm) == 3 and np.isfinite([*size, *spacing_mm]).all()
+    if not fits or min(*size, *spacing_mm) <= 0 or any(n % 1 for n in size):
+        raise ValueError(
+            f"phantom size={list(size)} spacing_mm={list(spacing_mm)}: "
+            "give three positive numbers each, whole ones for the size"
+        )
+
+
 def _claim(root: Path, settings: dict[str, object]) -> None:
     """Record the settings of a new folder, refuse a folder of other settings."""
     record = root / "phantom.json"
     if record.is_file():
-        if json.loads(record.read_text("utf-8")) != settings:
+        if _recorded(record) != settings:
             raise ValueError(
                 f"data.root={root}: holds phantoms of other settings; "
                 "give another folder or delete it"
@@ -158,6 +170,13 @@ def _claim(root: Path, settings: dict[str, object]) -> None:
     else:
         root.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps(settings), "utf-8")
+
+
+def _recorded(record: Path) -> object:
+    try:
+        return json.loads(record.read_text("utf-8"))
+    except ValueError:  # cut short: nothing says which settings the images have
+        return None
 
 
 def _write_case(

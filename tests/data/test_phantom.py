@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from pin_lightning.data.phantom import make_phantom, phantom_cases, write_phantoms
+from pin_lightning.data.phantom import (
+    FARTHEST_MM,
+    NEAREST_MM,
+    _axes_mm,
+    _scan,
+    _speckle,
+    make_phantom,
+    phantom_cases,
+    write_phantoms,
+)
 from pin_lightning.data.phantom_anatomy import (
     LANDMARK_NAMES,
     draw_head,
@@ -58,6 +67,15 @@ def test_landmarks_lie_on_their_structures(seed):
         assert brightness[name] > 0.35
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_falx_is_a_bright_sheet_in_the_midline(seed):
+    u = np.linspace(-30, 30, 13)
+    midline = echo(head(seed), u, np.zeros(13), np.full(13, 10.0))
+    beside = echo(head(seed), u, np.full(13, 4.0), np.full(13, 10.0))
+    assert midline.min() > 0.25
+    assert np.median(midline) > 2 * np.median(beside)
+
+
 def test_the_maps_are_inverse():
     drawn = head(3)
     points = np.random.default_rng(0).uniform(-60, 60, (100, 3))
@@ -107,6 +125,52 @@ def test_outside_the_sector_is_black():
     assert (volume[40:68, 20:50, 30:60] > 0).mean() > 0.95
 
 
+def scanned(bone_mm):
+    """Even tissue behind bone at the given distance, seen by the probe; 2 mm voxels."""
+    axes = _axes_mm((60, 50, 20), (2.0, 2.0, 2.0))
+    even = np.full((60, 50, 20), 0.3, np.float32)
+    bone = np.broadcast_to(bone_mm(*axes), even.shape).astype(np.float32)
+    return _scan(even, bone, axes, (2.0, 2.0, 2.0), np.random.default_rng(0)).astype(float)
+
+
+def test_bone_shades_what_lies_behind_it_only():
+    plate = scanned(lambda x, y, z: np.where(x < 0, y, 99.0) + 0 * z)
+    free = scanned(lambda x, y, z: 99.0 + 0 * (x + y + z))
+    assert plate[10:28, 24:26].mean() > 1.3 * free[10:28, 24:26].mean()
+    assert plate[10:28, 32:45].mean() < 0.9 * free[10:28, 32:45].mean()
+    np.testing.assert_array_equal(plate[:, 5:20], free[:, 5:20])
+    np.testing.assert_array_equal(plate[30:], free[30:])
+
+
+def test_echoes_fade_with_depth():
+    free = scanned(lambda x, y, z: 99.0 + 0 * (x + y + z))
+    assert free[20:40, 38:48].mean() < 0.95 * free[20:40, 3:13].mean()
+
+
+def test_speckle_is_rayleigh_like_and_widens_across_the_beam_with_depth():
+    shape, spacing = (64, 64, 64), (0.5, 0.5, 0.5)
+    grain = {}
+    for depth in (NEAREST_MM, FARTHEST_MM):
+        field = _speckle(shape, spacing, np.full(shape, depth), np.random.default_rng(0))
+        # Two looks: a chi law of four degrees of freedom, scaled to a mean square of one.
+        assert np.mean(field**2) == pytest.approx(1, abs=0.01)
+        assert field.std() == pytest.approx(np.sqrt(1 - 9 * np.pi / 32), rel=0.15)
+        even = field - field.mean()
+        lagged = [(even * np.roll(even, 2, axis)).mean() / even.var() for axis in range(3)]
+        grain[depth] = lagged
+    near, far = grain[NEAREST_MM], grain[FARTHEST_MM]
+    assert far[0] > near[0] + 0.15
+    assert far[2] > near[2] + 0.15
+    assert far[0] > far[1] + 0.3
+
+
+def test_each_head_has_its_own_speckle():
+    behind = (slice(46, 53), slice(14, 26), slice(15, 35))  # no structure of either head
+    first, other = (make_phantom(seed, **SMALL).volume[behind].ravel() for seed in (4, 5))
+    assert min(first.std(), other.std()) > 5
+    assert abs(np.corrcoef(first, other)[0, 1]) < 0.3
+
+
 def test_a_seed_gives_the_same_volume():
     first, again, other = (make_phantom(seed, **SMALL) for seed in (4, 4, 5))
     assert np.array_equal(first.volume, again.volume)
@@ -137,10 +201,28 @@ def test_an_oblique_phantom_is_the_same_picture_in_another_frame():
     np.testing.assert_allclose(*ijk, atol=1e-9)
 
 
-@pytest.mark.parametrize("wrong", [{"size": (0, 5, 5)}, {"spacing_mm": (1.0, -1.0, 1.0)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"size": (0, 5, 5)},
+        {"size": (5, 5)},
+        {"spacing_mm": (1.0, -1.0, 1.0)},
+        {"spacing_mm": (1.0, float("nan"), 1.0)},
+    ],
+)
 def test_refuses_impossible_sizes(wrong):
     with pytest.raises(ValueError, match="three positive numbers"):
         make_phantom(0, **{**SMALL, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [((0, 0), "num_cases=0"), ((1, -1), "seed=-1: give 0 or more")]
+)
+def test_refuses_impossible_data_sets_before_making_a_folder(tmp_path, settings, message):
+    num_cases, seed = settings
+    with pytest.raises(ValueError, match=message):
+        write_phantoms(tmp_path / "new", num_cases, **SMALL, seed=seed)
+    assert not (tmp_path / "new").exists()
 
 
 def test_writes_images_and_markups_that_agree(tmp_path):
@@ -175,6 +257,9 @@ def test_refuses_a_folder_of_other_settings_or_of_something_else(tmp_path):
     write_phantoms(tmp_path / "a", 1, **SMALL)
     with pytest.raises(ValueError, match="other settings"):
         write_phantoms(tmp_path / "a", 1, **SMALL, seed=1)
+    (tmp_path / "a" / "phantom.json").write_text('{"vers')
+    with pytest.raises(ValueError, match="other settings"):
+        write_phantoms(tmp_path / "a", 1, **SMALL)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.tex").touch()
     with pytest.raises(ValueError, match="holds no phantoms"):

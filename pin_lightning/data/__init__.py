@@ -1,0 +1,1 @@
+"""Phantom data, training samples, and the loaders that deliver them."""
