@@ -1,6 +1,7 @@
 """From a config to a trained, evaluated run folder."""
 
 import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import (
-    Callback,
-    LearningRateMonitor,
-    ModelCheckpoint,
-    RichProgressBar,
-)
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from pin_lightning.cases import Case, landmark_names, split_cases
@@ -26,6 +22,7 @@ from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.patches import default_patch_side
 from pin_lightning.predictor import Predictor
 from pin_lightning.preprocessing import read_header, suggest_grid
+from pin_lightning.progress import TrainingProgress
 from pin_lightning.report import report
 from pin_lightning.run_folder import (
     CHECKPOINTS,
@@ -39,6 +36,12 @@ from pin_lightning.run_folder import (
 )
 
 log = logging.getLogger(__name__)
+# Lightning's own remarks: advertisements, and the length of an epoch, which plays no role here.
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", ".*LeafSpec.*")
+warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+warnings.filterwarnings("ignore", ".*does not have many workers.*")
+warnings.filterwarnings("ignore", ".*Total length of `list` across ranks is zero.*")
 
 
 def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -165,9 +168,8 @@ def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Call
     last = ModelCheckpoint(
         folder, filename="last", every_n_train_steps=every, enable_version_counter=False
     )
-    callbacks: list[Callback] = [LearningRateMonitor("step"), last]
-    if trainer.enable_progress_bar:
-        callbacks.append(RichProgressBar())
+    progress = TrainingProgress(trainer.log_every_n_steps)
+    callbacks: list[Callback] = [progress, LearningRateMonitor("step"), last]
     if validates:
         best = ModelCheckpoint(
             folder, filename="best", monitor=VALIDATION_ERROR, enable_version_counter=False

@@ -43,7 +43,6 @@ def short_settings(phantom_root, tmp_path_factory):
         "loader.samples_per_volume=16",
         "trainer.max_steps=30",
         "trainer.val_check_interval=15",
-        "trainer.enable_progress_bar=false",
         "trainer.log_every_n_steps=5",
     ]
 
