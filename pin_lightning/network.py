@@ -83,6 +83,8 @@ class PaperNetwork(TwoHeadCNN):
 class CompactNetwork(TwoHeadCNN):
     """A smaller network for any odd patch side: padded convolutions, pooling that rounds up.
 
+    Batch normalisation is what lets it learn in minutes rather than hours.
+
     Args:
         in_channels: Patch channels C.
         num_parameters: Shape parameters K.
@@ -99,19 +101,23 @@ class CompactNetwork(TwoHeadCNN):
         patch_side: int,
         widths: Sequence[int] = (64, 64, 128, 128),
         hidden: Sequence[int] = (256,),
-        dropout: float = 0.2,
+        dropout: float = 0.1,
     ) -> None:
         # The first block strides instead of pooling: it sees all 3 L channels at full size, where a
         # dense convolution would cost more than all the others together.
-        layers: list[nn.Module] = [nn.Conv2d(in_channels, widths[0], 3, 2, padding=1), nn.ReLU()]
+        layers = _convolution(in_channels, widths[0], stride=2)
         side = (check_patch_side(patch_side) + 1) // 2
         for width_in, width_out in pairwise(widths):
-            layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.ReLU()]
-            layers += [nn.MaxPool2d(2, ceil_mode=True)]
+            layers += [*_convolution(width_in, width_out), nn.MaxPool2d(2, ceil_mode=True)]
             side = (side + 1) // 2
         super().__init__(
             nn.Sequential(*layers), widths[-1] * side**2, num_parameters, hidden, dropout
         )
+
+
+def _convolution(width_in: int, width_out: int, stride: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(width_in, width_out, 3, stride, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(width_out), nn.ReLU()]
 
 
 def _head(num_features: int, hidden: Sequence[int], num_out: int, dropout: float) -> nn.Sequential:

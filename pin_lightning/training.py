@@ -82,6 +82,7 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         grid,
         localizer.patch_side,
         localizer.interpolation,
+        config.model.approach_fraction,
         instantiate(config.augmentation),
         config.seed,
     )

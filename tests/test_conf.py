@@ -113,6 +113,9 @@ def test_the_papers_experiment(model):
     assert config.model.patch_side == 101
     assert config.model.alpha == 0.5
     assert config.model.displacement_unit == "voxel"
+    assert config.model.approach_fraction == 0
+    assert config.model.tolerance_voxels == 0
+    assert config.augmentation == {"_target_": "pin_lightning.augmentation.AffineAugmentation"}
     assert config.model.num_starts == {"multi": 6, "single": 19}[model]
     assert config.update_rule._target_.endswith("RuleC")
     assert config.update_rule.max_iterations == 10

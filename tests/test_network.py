@@ -67,6 +67,18 @@ def test_compact_network_refuses_an_even_patch():
         CompactNetwork(in_channels=6, num_parameters=4, patch_side=48)
 
 
+def test_compact_network_does_not_depend_on_the_scale_of_intensity():
+    """What batch normalisation is for."""
+    outputs = []
+    for scale in (1.0, 0.2):
+        torch.manual_seed(0)
+        network = CompactNetwork(3, 2, 15, widths=(4, 4), hidden=(8,), dropout=0.0)
+        outputs.append(
+            network(scale * torch.rand(16, 3, 15, 15, generator=torch.manual_seed(1)))[0]
+        )
+    torch.testing.assert_close(*outputs, atol=2e-2, rtol=0)
+
+
 def test_heads_do_not_share_weights_but_features_do():
     network = CompactNetwork(3, 2, 15, widths=(4, 4), hidden=(8,), dropout=0.0)
     displacement, _ = network(torch.rand(2, 3, 15, 15))

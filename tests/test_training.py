@@ -111,6 +111,7 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
         (["data.root=no/such/folder"], "no/such/folder"),
         (["model.alpha=1.5"], "model.alpha=1.5"),
         (["model.patch_side=20"], "model.patch_side=20"),
+        (["model.approach_fraction=2"], "model.approach_fraction=2"),
         (["model.num_starts=0"], "model.num_starts=0"),
         (["model.interpolation=cubic"], "model.interpolation=cubic"),
         (["model.displacement_unit=inch"], "model.displacement_unit=inch"),

@@ -30,8 +30,8 @@ PITCH = -0.1
 # Spread of pose and size: chosen so that the modes of 200 heads are at least those of real ones.
 ROTATION_SD = np.array([0.21, 0.165, 0.16])  # radians about x, y, z
 SHIFT_SD = np.array([5.2, 4.6, 4.6])
-SIZE_SD, ASPECT_SD = 0.09, 0.03
-BEND_SD = 2.2  # mm at the front and back of the skull
+SIZE_SD, ASPECT_SD = 0.06, 0.03
+BEND_SD = 2.0  # mm at the front and back of the skull
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ def draw_head(rng: np.random.Generator) -> Head:
         linear=rotation.as_matrix() * size,
         shift=MIDDLE_MM + SHIFT_SD * rng.normal(size=3),
         bend=BEND_SD * rng.normal(size=2),
-        csp=np.array([-15.0, 0.0, -1.0]) + np.array([2.8, 1.2, 2.4]) * rng.normal(size=3),
-        ventricle=np.array([12.0, 13.0, 2.0]) + np.array([3.2, 1.5, 2.4]) * rng.normal(size=3),
+        csp=np.array([-15.0, 0.0, -1.0]) + np.array([3.1, 1.3, 2.7]) * rng.normal(size=3),
+        ventricle=np.array([12.0, 13.0, 2.0]) + np.array([3.4, 1.6, 2.7]) * rng.normal(size=3),
         ventricle_half_width=float(np.clip(4.0 + 0.9 * rng.normal(), 2.0, 6.0)),
-        cerebellum=np.array([19.0, 0.0, -13.0]) + np.array([2.8, 1.2, 2.4]) * rng.normal(size=3),
+        cerebellum=np.array([19.0, 0.0, -13.0]) + np.array([3.1, 1.3, 2.7]) * rng.normal(size=3),
         lobe_mm=np.array([6.5, 4.2, 5.5]) * np.exp(0.1 * rng.normal(size=3)),
     )
 

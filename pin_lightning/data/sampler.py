@@ -10,7 +10,7 @@ from pin_lightning.augmentation import AffineAugmentation
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import add_border, cut_patches
 from pin_lightning.shape_models import ShapeModel
-from pin_lightning.types import Num, Tensor
+from pin_lightning.types import Float, Num, Tensor
 
 
 class ShapePatchSampler(tio.data.PatchSampler):
@@ -24,6 +24,7 @@ class ShapePatchSampler(tio.data.PatchSampler):
         grid: Working grid of the volumes.
         patch_side: Patch side P in voxels, odd.
         interpolation: ``nearest`` or ``linear``.
+        approach_fraction: Share of samples moved towards the truth; 0 in the paper.
         augmentation: Applied to volume and landmarks each time a volume is visited.
         seed: Seed of the draws.
         chunk: Samples cut at once from one volume.
@@ -35,6 +36,7 @@ class ShapePatchSampler(tio.data.PatchSampler):
         grid: Grid,
         patch_side: int,
         interpolation: str,
+        approach_fraction: float,
         augmentation: AffineAugmentation,
         seed: int,
         chunk: int = 32,
@@ -44,6 +46,11 @@ class ShapePatchSampler(tio.data.PatchSampler):
         self.grid = grid
         self.patch_side = patch_side
         self.interpolation = interpolation
+        if not 0 <= approach_fraction <= 1:
+            raise ValueError(
+                f"model.approach_fraction={approach_fraction}: give a share between 0 and 1"
+            )
+        self.approach_fraction = approach_fraction
         self.augmentation = augmentation
         self.chunk = chunk
         self.generator = torch.Generator().manual_seed(seed)
@@ -57,7 +64,7 @@ class ShapePatchSampler(tio.data.PatchSampler):
         )
         true_parameters = self.shape_model.encode(landmarks_mm)
         while True:
-            parameters = self.shape_model.sample(self.chunk, self.generator)
+            parameters = self.draw(true_parameters)
             patches = self.cut(volume, parameters)
             for patch, sampled in zip(patches, parameters, strict=True):
                 yield {
@@ -65,6 +72,17 @@ class ShapePatchSampler(tio.data.PatchSampler):
                     "parameters": sampled,
                     "true_parameters": true_parameters,
                 }
+
+    def draw(self, true_parameters: Float[Tensor, " K"]) -> Float[Tensor, "N K"]:
+        """Shape parameters of one chunk: uniform within +-3 SD, some moved towards the truth.
+
+        The moved ones lie at a random point on the straight way from there to the truth, which is
+        where the iteration goes.
+        """
+        uniform = self.shape_model.sample(self.chunk, self.generator)
+        moved, share = torch.rand(2, self.chunk, 1, generator=self.generator)
+        distance = torch.where(moved < self.approach_fraction, share, 1.0)
+        return true_parameters + distance * (uniform - true_parameters)
 
     def cut(self, volume: Num[Tensor, "X Y Z"], parameters: Tensor) -> Num[Tensor, "N C P P"]:
         """Patches of one volume at each of N points in shape space."""

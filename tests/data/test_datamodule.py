@@ -27,7 +27,7 @@ def datamodule(annotated, tmp_path):
     split = Split(tuple(names[:6]), tuple(names[6:8]), tuple(names[8:]))
     shapes = torch.stack([one.landmarks_mm for one in annotated[:6]])
     model = PCAShapeModel().fit(shapes, GRID.extent_mm)
-    sampler = ShapePatchSampler(model, GRID, 7, "nearest", AffineAugmentation(), seed=0)
+    sampler = ShapePatchSampler(model, GRID, 7, "nearest", 0.0, AffineAugmentation(), seed=0)
     return LandmarkDataModule(
         annotated, split, GRID, tmp_path, sampler, lambda *args: queue_loader(*args, batch_size=8)
     )

@@ -19,8 +19,8 @@ def shape_model():
     return PCAShapeModel(2).fit(shapes, GRID.extent_mm)
 
 
-def sampler(shape_model, seed=0, augmentation=AffineAugmentation()):  # noqa: B008 (frozen)
-    return ShapePatchSampler(shape_model, GRID, 5, "nearest", augmentation, seed, chunk=3)
+def sampler(shape_model, seed=0, augmentation=AffineAugmentation(), approach=0.0):  # noqa: B008 (frozen)
+    return ShapePatchSampler(shape_model, GRID, 5, "nearest", approach, augmentation, seed, chunk=3)
 
 
 @pytest.fixture
@@ -47,6 +47,22 @@ def test_a_sample_holds_the_patches_of_its_parameters(shape_model):
         assert torch.equal(sample["patches"], expected)
         torch.testing.assert_close(sample["true_parameters"], truth, atol=1e-5, rtol=0)
         assert (sample["parameters"].abs() <= 3 * shape_model.sd_).all()
+
+
+def test_samples_on_the_way_to_the_truth(shape_model):
+    truth = torch.tensor([3.0, -2.0])
+    ways = {}
+    for approach in (0.0, 0.25, 1.0):
+        drawing = sampler(shape_model, seed=4, approach=approach)
+        drawing.chunk = 4000
+        uniform = shape_model.sample(4000, torch.Generator().manual_seed(4))
+        way = (drawing.draw(truth) - truth) / (uniform - truth)
+        torch.testing.assert_close(way[:, 0], way[:, 1], atol=1e-3, rtol=1e-3)  # on the line
+        ways[approach] = way[:, 0]
+    torch.testing.assert_close(ways[0.0], torch.ones(4000))
+    assert (ways[0.25] < 0.999).float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert ways[1.0].mean().item() == pytest.approx(0.5, abs=0.03)
+    assert ways[1.0].min() >= 0
 
 
 def test_sampler_is_reproducible(shape_model):
