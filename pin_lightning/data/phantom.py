@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ APEX_MM = 125.0
 SECTOR_DEGREES = 36.0
 NEAREST_MM, FARTHEST_MM = 76.0, 180.0  # from the apex
 LOOKS = 2  # a scanner compounds several; one look alone is Rayleigh speckle
+WRITERS = 2  # threads; a full-size head takes 2 GB
 # One stream of random numbers each, so that the head does not depend on size or spacing.
 HEAD, PLACEMENT, SPECKLE = 0, 1, 2
 
@@ -126,9 +128,15 @@ def write_phantoms(
     names = [f"head_{index:03d}" for index in range(num_cases)]
     console = Console(stderr=True)
     hidden = not console.is_terminal
-    described = track(names, "making phantoms", console=console, transient=True, disable=hidden)
-    for index, name in enumerate(described):
-        _write_case(root, name, seed + index, size, spacing_mm)
+
+    def write(index: int) -> None:
+        _write_case(root, names[index], seed + index, size, spacing_mm)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        written = pool.map(write, range(num_cases))
+        progress = {"console": console, "transient": True, "disable": hidden}
+        for _ in track(written, "making phantoms", total=num_cases, **progress):
+            pass
     return names
 
 
