@@ -134,8 +134,15 @@ def write_phantoms(
 
     with ThreadPoolExecutor(WRITERS) as pool:
         written = pool.map(write, range(num_cases))
-        progress = {"console": console, "transient": True, "disable": hidden}
-        for _ in track(written, "making phantoms", total=num_cases, **progress):
+        shown = track(
+            written,
+            "making phantoms",
+            total=num_cases,
+            console=console,
+            transient=True,
+            disable=hidden,
+        )
+        for _ in shown:
             pass
     return names
 
