@@ -142,19 +142,35 @@ def test_without_validation_cases_the_last_weights_are_used(short_settings, tmp_
 
 
 @pytest.mark.slow
-def test_training_beats_the_mean_shape_on_phantoms(short_settings, tmp_path):
+def test_the_papers_experiment_trains(short_settings, tmp_path):
+    settings = [setting for setting in short_settings if not setting.startswith("network.")]
+    settings += ["experiment=paper", "loader.queue_length=64", "trainer.max_steps=2"]
+    train(composed(*settings, "trainer.val_check_interval=2"), tmp_path)
+    kept = weights(tmp_path)
+    network = {name: value for name, value in kept.items() if name.startswith("localizer.network")}
+    parameters = len(kept["localizer.shape_model.sd_"])
+    outputs = 1025 * 3 * (parameters - 15)  # both heads end in 1024 inputs and a bias per output
+    assert sum(value.numel() for value in network.values()) == 4_772_301 + outputs
+
+
+@pytest.mark.slow
+def test_training_beats_the_mean_shape_on_phantoms(tmp_path):
     settings = [
-        *short_settings,
-        "network.widths=[32,64,64,64]",
-        "loader.batch_size=64",
-        "loader.samples_per_volume=64",
-        "trainer.max_steps=400",
-        "trainer.val_check_interval=200",
+        "data=phantom",
+        f"data.root={tmp_path}/phantom",
+        "data.source.num_cases=60",
+        "data.source.size=[54,35,47]",
+        "data.source.spacing_mm=[3,3,3]",
+        f"data.cache_dir={tmp_path}/cache",
+        "run_name=phantom",
+        "run_dir=unused",
+        "trainer.max_steps=800",
+        "trainer.val_check_interval=400",
     ]
-    test = train(composed(*settings), tmp_path)["test"]
+    test = train(composed(*settings), tmp_path / "run")["test"]
     error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
     assert math.isfinite(error)
-    assert error < 0.75 * mean_shape
+    assert error < 0.65 * mean_shape
 
 
 @pytest.mark.slow
@@ -169,4 +185,4 @@ def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
     ]
     test = train(composed(*settings), tmp_path / "run")["test"]
     error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
-    assert error < 0.85 * mean_shape
+    assert error < 0.7 * mean_shape

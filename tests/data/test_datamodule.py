@@ -1,3 +1,4 @@
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,9 @@ from pin_lightning.data.phantom_anatomy import to_volume as head_to_volume
 from pin_lightning.data.queue import queue_loader
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.geometry import Grid
+from pin_lightning.landmark_files import write_markups
+from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.preprocessing import preprocess
 from pin_lightning.shape_models import PCAShapeModel
 
 GRID = Grid((54, 35, 47), 3.0)
@@ -82,3 +86,25 @@ def test_validation_gives_whole_volumes_with_their_landmarks(datamodule, annotat
         shown = item["volume"][0].flatten().float()
         # Only intensity is rescaled, as the grid is the phantom's own.
         assert torch.corrcoef(torch.stack([shown, phantom.flatten().float()]))[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("spacing_mm", [1.5, 2.2])
+@pytest.mark.parametrize("oblique_degrees", [0.0, 25.0])
+def test_landmarks_stay_on_the_skull_through_file_resampling_and_cropping(
+    tmp_path, spacing_mm, oblique_degrees
+):
+    """Bone is where the landmarks say, in the working volume of a phantom that went to disk."""
+    grid = Grid((90, 60, 80), spacing_mm)
+    contrast = []
+    for seed in range(4):
+        phantom = make_phantom(seed, oblique_degrees=oblique_degrees)
+        image = tmp_path / f"{seed}.nii.gz"
+        nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), image)
+        markups = tmp_path / f"{seed}.mrk.json"
+        write_markups(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
+        skull = annotate(Case(str(seed), image, markups), LANDMARK_NAMES[1:5], grid)
+        volume = preprocess(image, grid).intensity.float()
+        for i, j, k in grid.mm_to_ijk(skull.landmarks_mm).round().int().tolist():
+            around = volume[i - 5 : i + 6, j - 5 : j + 6, k - 5 : k + 6]
+            contrast.append(around[4:7, 4:7, 4:7].max() - around.median())
+    assert (torch.stack(contrast) > 40).float().mean() > 0.9
