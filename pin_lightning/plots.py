@@ -13,20 +13,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cbook import boxplot_stats
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.geometry import Grid
 from pin_lightning.metrics import read_curves, running_mean
+from pin_lightning.plot_labels import PLANES, Points, list_landmarks, marks_of, write_marks
 
 Volume: TypeAlias = UInt8[np.ndarray, "X Y Z"]
-Points: TypeAlias = Float[np.ndarray, "L 3"]
 Planar: TypeAlias = Float[np.ndarray, "L 2"]
 BLUE, PALE_BLUE, ORANGE = "#0072B2", "#BFDCEC", "#D55E00"  # of Okabe and Ito, for the colour-blind
 TRUE, PREDICTED = "#FF5050", "#22D04A"  # as in the paper's Fig. 4; the markers differ in shape too
-PLANES = ((0, 2), (1, 2), (0, 1))  # axes across and up: top left, top right, bottom left
-MAX_PATHS, MAX_LISTED, MAX_NAME = 10, 60, 34
+MAX_PATHS, MAX_NAME = 10, 34
 _TRAINING = {
     "Training loss": ("train/loss", "train/displacement_loss", "train/direction_loss"),
     "Direction accuracy": ("train/direction_accuracy",),
@@ -113,8 +111,8 @@ def case_figure(
     key = "Landmark" + (", radial error (mm)" if np.isfinite(truth).any() else "")
     panels[3].set_title(key, loc="left", fontsize=8)
     _legend(figure, panels[0])
-    _number(panels, np.arange(len(names)), truth, predicted)
-    _list(panels[3], names, np.linalg.norm(predicted - truth, axis=-1))
+    write_marks(panels, marks_of(names), np.arange(len(names)), truth, predicted)
+    list_landmarks(panels[3], names, np.linalg.norm(predicted - truth, axis=-1))
     return figure
 
 
@@ -156,9 +154,11 @@ def trajectory_figure(
     distance = np.linalg.norm(path - (truth if annotated else predicted), axis=-1)
     _distances(panels[3], np.nanmean(distance, axis=-1), colours)
     panels[3].set_ylabel(f"Mean {'radial error' if annotated else 'distance to prediction'} (mm)")
-    key = ", ".join(f"{i + 1} {names[i][:24]}".replace(" ", "\u00a0") for i in shown)
+    marks = marks_of(names)
+    named = (marks[i] if marks[i] == names[i] else f"{marks[i]} {names[i][:24]}" for i in shown)
+    key = ", ".join(name.replace(" ", "\u00a0") for name in named)
     _legend(figure, panels[0], textwrap.fill(key, 110))
-    _number(panels, shown, truth, predicted)
+    write_marks(panels, marks, shown, truth, predicted)
     return figure
 
 
@@ -213,44 +213,6 @@ def _legend(figure: Figure, axes: Axes, key: str = "") -> None:
     legend.get_title().set(parse_math=False, multialignment="center")
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-
-
-def _number(panels: list[Axes], shown: np.ndarray, truth: Points, predicted: Points) -> None:
-    """Write landmark numbers, from 1, beside the crosses where the final layout has room."""
-    point = panels[0].figure.dpi / 72
-    rays = point * np.exp(1j * np.pi / 6 * np.arange(12)).view(np.float64).reshape(12, 2)
-    offsets = np.concatenate([7.5 * rays, 11.5 * rays])
-    for axes, plane in zip(panels, PLANES, strict=False):
-        marks = np.concatenate([predicted[shown], truth[shown]])[:, plane]
-        taken = axes.transData.transform(marks[np.isfinite(marks).all(axis=-1)])
-        inner = axes.bbox.padded(-6 * point)
-        for index in shown:
-            places = axes.transData.transform(predicted[index, plane]) + offsets
-            apart = np.abs(places[:, None] - taken) > np.array([9.5, 7.0]) * point
-            free = [inner.contains(x, y) for x, y in places] & apart.any(axis=-1).all(axis=-1)
-            for place in places[free][:1]:
-                _write(axes, axes.transData.inverted().transform(place), str(index + 1))
-                taken = np.vstack([taken, place])
-
-
-def _write(axes: Axes, place: np.ndarray, number: str) -> None:
-    text = axes.text(place[0], place[1], number, color="white", size=6.5, ha="center", va="center")
-    text.set_path_effects([withStroke(linewidth=1.5, foreground="black")])
-
-
-def _list(axes: Axes, names: Sequence[str], errors: Float[np.ndarray, " L"]) -> None:
-    """Names and errors in columns; of many landmarks, those of the largest errors."""
-    worst = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")
-    shown, size = np.sort(worst[:MAX_LISTED]), 6.5 * axes.figure.dpi / 72
-    columns = int(np.ceil(len(shown) / (axes.bbox.height / size // 1.35)))
-    room = min(max(map(len, names)), max(4, int(axes.bbox.width / size / columns / 0.61) - 11))
-    cells = [f"{error:.2f}".replace("nan", "") for error in errors]
-    lines = [f"{i + 1:>2} {names[i][:room]:<{room}} {cells[i]:>6}" for i in shown]
-    rows = int(np.ceil(len(lines) / columns))
-    for column in range(columns):
-        text = "\n".join(lines[column * rows : (column + 1) * rows])
-        place = axes.text(column / columns, 1, text, size=6.5, family="monospace", va="top")
-        place.set(transform=axes.transAxes, parse_math=False)
 
 
 def training_figure(path: str | Path) -> Figure:
