@@ -6,7 +6,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.image import imread
 
-from pin_lightning import plots
+from pin_lightning import plot_labels, plots
 from pin_lightning.evaluation import Evaluation
 
 SIZE = (20, 30, 25)
@@ -156,7 +156,7 @@ def test_numbers_and_key_do_not_overlap(count):
     for index, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:index])
     lines = "\n".join(text.get_text() for text in figure.axes[3].texts).splitlines()
-    assert len(lines) == min(count, plots.MAX_LISTED)
+    assert len(lines) == min(count, plot_labels.MAX_LISTED)
 
 
 def test_position_outside_the_volume_is_still_seen():
