@@ -62,6 +62,7 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
     pl.seed_everything(config.seed, workers=True, verbose=False)
     config = config.copy()
+    config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
     cases = instantiate(config.data.source)
     names = _choose_landmarks(landmark_names(cases), config.model.landmarks)
     split = split_cases([case.name for case in cases], **config.data.split)
@@ -156,7 +157,7 @@ def _fit(
 def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     loggers: list[Logger] = [CSVLogger(run_dir, name="", version=LOGS)]
     if config.logger is not None and config.logger.get("_target_"):
-        extra = instantiate(config.logger)
+        extra = instantiate(config.logger, save_dir=str(run_dir))
         extra.log_hyperparams(OmegaConf.to_container(config, resolve=True))
         loggers.append(extra)
     return loggers

@@ -61,11 +61,11 @@ def test_augmentations(option):
 @pytest.mark.parametrize("option", options("logger"))
 def test_loggers(option, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    config = composed(*DATA[:-1], f"run_dir={tmp_path}", f"logger={option}")
+    config = composed(*DATA, f"logger={option}")
     if option == "csv":  # always on, made in code
         assert config.logger._target_ is None
     else:
-        assert instantiate(config.logger).save_dir == str(tmp_path)
+        assert instantiate(config.logger, save_dir=str(tmp_path)).save_dir == str(tmp_path)
 
 
 @pytest.mark.parametrize("option", options("trainer"))
