@@ -1,6 +1,5 @@
 """What a run leaves to look at: metrics.json, predictions.csv, figures and a printed table."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from pin_lightning.evaluation import (
 from pin_lightning.predictor import Prediction, Predictor
 from pin_lightning.preprocessing import preprocess
 from pin_lightning.run_folder import LOGS
-
-log = logging.getLogger(__name__)
 
 
 def report(

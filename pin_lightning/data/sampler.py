@@ -63,9 +63,10 @@ class ShapePatchSampler(tio.data.PatchSampler):
             subject.image.data[0], subject.landmarks_mm, self.grid, self.generator
         )
         true_parameters = self.shape_model.encode(landmarks_mm)
+        bordered = add_border(volume[None])
         while True:
             parameters = self.draw(true_parameters)
-            patches = self.cut(volume, parameters)
+            patches = self.cut(bordered, parameters)
             for patch, sampled in zip(patches, parameters, strict=True):
                 yield {
                     "patches": patch,
@@ -84,10 +85,8 @@ class ShapePatchSampler(tio.data.PatchSampler):
         distance = torch.where(moved < self.approach_fraction, share, 1.0)
         return true_parameters + distance * (uniform - true_parameters)
 
-    def cut(self, volume: Num[Tensor, "X Y Z"], parameters: Tensor) -> Num[Tensor, "N C P P"]:
-        """Patches of one volume at each of N points in shape space."""
+    def cut(self, bordered: Num[Tensor, "1 X2 Y2 Z2"], parameters: Tensor) -> Tensor:
+        """Patches [N, C, P, P] of one volume with its border, at N points in shape space."""
         positions_ijk = self.grid.mm_to_ijk(self.shape_model.decode(parameters))
         index = torch.zeros(len(parameters), dtype=torch.long)
-        return cut_patches(
-            add_border(volume[None]), index, positions_ijk, self.patch_side, self.interpolation
-        )
+        return cut_patches(bordered, index, positions_ijk, self.patch_side, self.interpolation)
