@@ -1,12 +1,13 @@
 """Train and evaluate a landmark detector: ``python train.py model=multi shape=pca data=folder``."""
 
+import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pin_lightning.entry import one_line_errors
+from pin_lightning.entry import one_line_errors, quote_arguments
 
 
 @hydra.main(config_path="conf", config_name="train", version_base="1.3")
@@ -21,4 +22,5 @@ def main(config: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = quote_arguments(sys.argv[1:])
     main()

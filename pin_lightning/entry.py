@@ -2,12 +2,39 @@
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from hydra.errors import InstantiationException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+
+def quote_arguments(arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments with a value in quotes where Hydra's grammar would not take it bare.
+
+    Paths may then hold letters of any language, brackets and equals signs.
+
+    >>> quote_arguments(["data.root=skulls (new)", "trainer.max_steps=5"])
+    ["data.root='skulls (new)'", 'trainer.max_steps=5']
+    """
+    return [_quoted(one) if "=" in one and not _parses(one) else one for one in arguments]
+
+
+def _quoted(argument: str) -> str:
+    setting, value = argument.split("=", 1)
+    escaped = value.replace("'", "\\'")
+    quoted = f"{setting}='{escaped}'"
+    return quoted if _parses(quoted) else argument
+
+
+def _parses(argument: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    return True
 
 
 def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from jaxtyping import Bool, Float64
 from rich.table import Table
 from rich.text import Text
 
+from pin_lightning.files import write_text
 from pin_lightning.metrics import radial_errors, success_rates, summarise
 
 # Doubling steps, from sub-millimetre microscopy to the paper's 5 mm fetal head errors.
@@ -157,7 +157,7 @@ def write_predictions(path: str | Path, evaluations: Mapping[str, Evaluation]) -
     writer.writerow(CSV_COLUMNS)
     for split, evaluation in evaluations.items():
         writer.writerows([split, *row] for row in _rows(evaluation))
-    _write_whole(Path(path), text.getvalue())
+    write_text(Path(path), text.getvalue())
 
 
 def _rows(evaluation: Evaluation) -> list[list[str]]:
@@ -242,19 +242,7 @@ def write_json(path: str | Path, data: Any) -> None:
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise ValueError(f"{path}: JSON knows no NaN or infinity; write None instead") from error
-    _write_whole(Path(path), text + "\n")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside the target, then rename: a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            file.write(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(Path(path), text + "\n")
 
 
 def error_table(metrics: Mapping[str, Any], title: str) -> Table:

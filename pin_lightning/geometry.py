@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import nibabel.orientations as orientations
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float64, Num
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
+Vector: TypeAlias = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def mm_to_world(
 
 
 def itk_affine(
-    origin_lps: Sequence[float], spacing_mm: Sequence[float], direction_lps: Sequence[float]
+    origin_lps: Vector, spacing_mm: Vector, direction_lps: Vector
 ) -> Float64[np.ndarray, "4 4"]:
     """Affine, voxel index to world RAS+ mm, of an image as ITK describes it in LPS.
 

@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import io
 import logging
 import os
 from collections.abc import Sequence
@@ -10,14 +11,16 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import track
 
-from pin_lightning.cases import stem
 from pin_lightning.entry import refuse_missing, user_mistake
-from pin_lightning.landmark_files import write_markups
+from pin_lightning.files import output_folder, write_text
+from pin_lightning.images import stem
+from pin_lightning.landmark_files import write_landmarks
 from pin_lightning.predictor import Prediction, Predictor
 
 log = logging.getLogger(__name__)
 
-CSV_COLUMNS = ("volume", "file", "landmark", "x", "y", "z", "spread_mm", "seconds")
+CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm", "seconds")
+FORMATS = ("mrk.json", "fcsv")
 
 
 def infer(config: DictConfig) -> int:
@@ -33,25 +36,34 @@ def infer(config: DictConfig) -> int:
         ValueError: The run folder, the pattern or the output folder is wrong.
     """
     refuse_missing(config)
+    ending = _check_format(config.format)
     predictor = Predictor.load(config.run, config.device)
     _override(predictor, config)
     inputs = find_inputs(config.input)
-    output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
+    output = output_folder("output", config.output)
     predictions: dict[str, tuple[Path, Prediction]] = {}
-    failed = 0
+    failures: dict[str, str] = {}
     for name, path in track(inputs.items(), "predicting", transient=True):
         try:
             prediction = predictor.predict(path)
         except (ValueError, OSError) as error:
-            log.error("%s: %s", name, user_mistake(error))
-            failed += 1
+            failures[name] = str(user_mistake(error))
+            log.error("%s: %s", name, failures[name])
             continue
-        write_markups(output / f"{name}.mrk.json", prediction.landmarks, _descriptions(prediction))
+        write_landmarks(output / f"{name}{ending}", prediction.landmarks, _descriptions(prediction))
         predictions[name] = (path, prediction)
     write_table(output / "landmarks.csv", predictions)
     log.info("%d of %d volumes predicted, in %s", len(predictions), len(inputs), output)
-    return failed
+    if failures:
+        log.error("%d not predicted: %s", len(failures), ", ".join(failures))
+    return len(failures)
+
+
+def _check_format(ending: str) -> str:
+    """End of the names of landmark files."""
+    if ending not in FORMATS:
+        raise ValueError(f"format={ending}: give one of {', '.join(FORMATS)}")
+    return f".{ending}"
 
 
 def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
@@ -83,20 +95,19 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
 
 
 def write_table(path: Path, predictions: dict[str, tuple[Path, Prediction]]) -> None:
-    """Write one CSV row per volume and landmark, world RAS+ mm; renamed when complete."""
-    temporary = path.with_suffix(".csv.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(CSV_COLUMNS)
-        for name, (source, prediction) in predictions.items():
-            for row in _rows(prediction):
-                writer.writerow([name, source, *row, f"{prediction.seconds:.3f}"])
-    temporary.replace(path)
+    """Write one CSV row per volume and landmark, world RAS+ mm; the file appears complete."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for name, (source, prediction) in predictions.items():
+        for row in _rows(prediction):
+            writer.writerow([name, source, *row, f"{prediction.seconds:.3f}"])
+    write_text(path, text.getvalue())
 
 
 def _rows(prediction: Prediction) -> list[list[str]]:
     return [
-        [name, *(f"{value:.4f}" for value in (*position, spread))]
+        [name, "RAS", *(f"{value:.4f}" for value in (*position, spread))]
         for name, position, spread in zip(
             prediction.names, prediction.positions_world, prediction.spread_mm, strict=True
         )

@@ -1,181 +1,211 @@
-"""Landmark files: 3D Slicer markups (.mrk.json) to and from `LandmarkSet`."""
+"""Landmark files of any format: to and from `LandmarkSet`, and the frame of their positions."""
 
-import json
-import math
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Float64
 
-from pin_lightning.geometry import flip_lps_ras
+from pin_lightning.geometry import apply_affine, flip_lps_ras
+from pin_lightning.images import read_header
+from pin_lightning.landmark_formats.fcsv import read_fcsv, write_fcsv
+from pin_lightning.landmark_formats.framed import FRAMES, FramedLandmarks
+from pin_lightning.landmark_formats.markups import read_markups, write_markups
+from pin_lightning.landmark_formats.table import UNNAMED_CASE, read_framed_table
+from pin_lightning.landmark_formats.table_writing import write_case_table, write_table
+from pin_lightning.landmark_formats.voxel_text import read_voxel_rows, write_voxel_rows
 from pin_lightning.landmarks import LandmarkSet
 
-MARKUPS_SCHEMA = (
-    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
-    "Resources/Schema/markups-schema-v1.0.3.json#"
-)
-# Old Slicer versions wrote the number of their enumeration instead of the name.
-COORDINATE_SYSTEMS = {"RAS": "RAS", "LPS": "LPS", "0": "RAS", "1": "LPS"}
+__all__ = [
+    "FRAMES",
+    "LANDMARK_SUFFIXES",
+    "LandmarkTable",
+    "read_landmarks",
+    "read_table",
+    "read_voxel_text",
+    "write_landmarks",
+    "write_markups",
+    "write_table",
+    "write_voxel_text",
+]
+
+Way = TypeVar("Way")
 
 
-def read_landmarks(path: Path) -> LandmarkSet:
-    """Landmarks of any file format that is read, chosen by the file's suffix.
+@dataclass(frozen=True, eq=False)
+class LandmarkTable:
+    """The cases of one table.
+
+    Attributes:
+        cases: Landmarks in world RAS+ mm by case, in the order of the table.
+        subjects: Subject by case, of the cases that have one.
+    """
+
+    cases: dict[str, LandmarkSet]
+    subjects: dict[str, str]
+
+
+def read_landmarks(path: Path, frame: str | None = None, image: Path | None = None) -> LandmarkSet:
+    """Landmarks of one case from a file of any format, chosen by its suffix.
+
+    The frame is never guessed: a wrong one puts landmarks elsewhere without an error.
 
     Args:
-        path: A file whose name ends in one of `READERS`.
+        path: A file whose name ends in one of `LANDMARK_SUFFIXES`.
+        frame: One of `FRAMES` for a file that does not say; one that does must say the same.
+        image: Image of the case, needed for voxel indices.
+
+    Returns:
+        Landmarks in world RAS+ mm, some perhaps undefined.
+
+    Raises:
+        ValueError: The suffix is not one that is read, the file is not valid, or its frame is not
+            known.
+    """
+    read = _by_suffix(path, READERS, "read")
+    _check_setting(frame)
+    framed = read(path)
+    return _to_world(path, framed, _settle(path, framed.frame, frame), image)
+
+
+def write_landmarks(
+    path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
+) -> None:
+    """Write the landmarks of one case in the format of the file's suffix.
+
+    The file says its frame, and appears whole or not at all.
+
+    Args:
+        path: A file whose name ends in one of `LANDMARK_SUFFIXES`; its folder is made if absent.
+        landmarks: Landmarks; undefined ones stay in the file, as such.
+        descriptions: One free text per landmark.
+
+    Raises:
+        ValueError: The suffix is not one that is written, the number of descriptions is not that
+            of the landmarks, or a name cannot be written.
+    """
+    _by_suffix(path, WRITERS, "written")(path, landmarks, descriptions)
+
+
+def read_table(
+    path: Path, frame: str | None = None, images: Mapping[str, Path] | None = None
+) -> LandmarkTable:
+    """Landmarks of many cases from one CSV table, long or wide.
+
+    Args:
+        path: The table (see `landmark_formats.table`).
+        frame: One of `FRAMES` for a table that does not say; one that does must say the same.
+        images: Images by case, needed for voxel indices.
+
+    Raises:
+        ValueError: The table is not valid, does not name its cases, or its frame is not known.
+    """
+    _check_setting(frame)
+    table = read_framed_table(path)
+    if UNNAMED_CASE in table.cases:
+        raise ValueError(f"{path}: has no column that names the case; add one named case")
+    settled = _settle(path, table.frame, frame)
+    cases = {
+        case: _to_world(path, framed, settled, (images or {}).get(case), f" of case {case}")
+        for case, framed in table.cases.items()
+    }
+    return LandmarkTable(cases, table.subjects)
+
+
+def read_voxel_text(
+    path: Path, image: Path, names: Sequence[str] | None, unwanted: Sequence[int]
+) -> LandmarkSet:
+    """Landmarks of a voxel text (``NAME_ps.txt``) of the original PIN code.
+
+    Args:
+        path: A line of x, y, z per landmark, 0-based voxel index along the image's own axes.
+        image: Image of the case.
+        names: Names of the lines that are wanted; none takes their numbers in the file, from 1.
+        unwanted: Lines to leave out, counted from 0.
 
     Returns:
         Landmarks in world RAS+ mm.
 
     Raises:
-        ValueError: The suffix is not one that is read, or the file is not valid.
+        ValueError: The file is not valid, or `names` or `unwanted` do not fit it.
     """
-    for suffix, reader in READERS.items():
-        if path.name.lower().endswith(suffix):
-            return reader(path)
-    raise ValueError(f"{path}: not a landmark file that is read; use {', '.join(READERS)}")
+    return _to_world(path, read_voxel_rows(path, names, unwanted), "voxel", image)
 
 
-def read_markups(path: Path) -> LandmarkSet:
-    """Landmarks of a 3D Slicer markups file with one point list.
-
-    The coordinate system is never guessed: LPS and RAS differ only in signs, so a wrong guess puts
-    landmarks elsewhere without an error.
-
-    Args:
-        path: A ``.mrk.json`` file.
-
-    Returns:
-        Landmarks named by their labels, world RAS+ mm; undefined unless their ``positionStatus``
-        is "defined" or absent.
-
-    Raises:
-        ValueError: The file is not a valid point list.
-    """
-    markup = _point_list(path, _read_json(path))
-    lps = _coordinate_system(path, markup) == "LPS"
-    points = _control_points(path, markup)
-    names = _labels(path, points)
-    pairs = zip(names, points, strict=True)
-    positions = np.array([_position(path, name, point) for name, point in pairs])
-    return LandmarkSet.of(names, flip_lps_ras(positions) if lps else positions)
-
-
-def write_markups(
-    path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
+def write_voxel_text(
+    path: Path, landmarks: LandmarkSet, image_affine: Float64[np.ndarray, "4 4"]
 ) -> None:
-    """Write landmarks as a point list that 3D Slicer opens (schema 1.0.3, LPS, mm).
-
-    The file appears complete or not at all: it is written beside itself, then renamed.
+    """Write landmarks as a voxel text; it holds no names.
 
     Args:
         path: File to write; its folder is made if absent.
-        landmarks: Landmarks; an undefined one is written with that status and no position.
-        descriptions: One free text per landmark, shown by Slicer beside it.
-
-    Raises:
-        ValueError: The number of descriptions is not the number of landmarks.
+        landmarks: Landmarks, some perhaps undefined.
+        image_affine: Voxel index of the image to world RAS+ mm.
     """
-    texts = [""] * len(landmarks) if descriptions is None else list(descriptions)
-    if len(texts) != len(landmarks):
-        raise ValueError(f"{path}: {len(texts)} descriptions for {len(landmarks)} landmarks")
-    markup = {
-        "type": "Fiducial",
-        "coordinateSystem": "LPS",
-        "coordinateUnits": "mm",
-        "controlPoints": _to_control_points(landmarks, texts),
-    }
-    content = {"@schema": MARKUPS_SCHEMA, "markups": [markup]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    temporary.replace(path)
+    inverse = np.linalg.inv(image_affine)
+    write_voxel_rows(path, apply_affine(inverse, landmarks.positions_world))
 
 
-def _to_control_points(landmarks: LandmarkSet, descriptions: list[str]) -> list[dict[str, Any]]:
-    positions_lps = flip_lps_ras(landmarks.positions_world)
-    points = []
-    for index, (name, text) in enumerate(zip(landmarks.names, descriptions, strict=True)):
-        point: dict[str, Any] = {"id": str(index + 1), "label": name, "description": text}
-        if landmarks.defined[index]:
-            point["position"] = positions_lps[index].tolist()
-        point["positionStatus"] = "defined" if landmarks.defined[index] else "undefined"
-        points.append(point)
-    return points
+def _by_suffix(path: Path, ways: Mapping[str, Way], what: str) -> Way:
+    for suffix, way in ways.items():
+        if path.name.lower().endswith(suffix):
+            return way
+    raise ValueError(f"{path}: not a landmark file that is {what}; use {', '.join(ways)}")
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:  # bad JSON and bad UTF-8 alike
-        raise ValueError(f"{path}: not valid JSON ({error}); save it again in 3D Slicer") from error
+def _check_setting(frame: str | None) -> None:
+    if frame is not None and frame not in FRAMES:
+        raise ValueError(f"data.frame={frame}: there is no such frame; give {', '.join(FRAMES)}")
 
 
-def _point_list(path: Path, content: Any) -> dict[str, Any]:
-    markups = content.get("markups") if isinstance(content, dict) else None
-    if not isinstance(markups, list) or not markups or not isinstance(markups[0], dict):
-        raise ValueError(f"{path}: has no markups; save a point list from 3D Slicer")
-    if len(markups) > 1:
-        raise ValueError(f"{path}: holds {len(markups)} markups; save one point list per file")
-    kind = markups[0].get("type")
-    if kind != "Fiducial":
-        raise ValueError(f"{path}: markups of type {kind!r}; save a point list (type 'Fiducial')")
-    return markups[0]
-
-
-def _coordinate_system(path: Path, markup: dict[str, Any]) -> str:
-    units = markup.get("coordinateUnits", "mm")
-    if units != "mm" and (not isinstance(units, list) or units[:1] != ["mm"]):
-        raise ValueError(f"{path}: coordinateUnits is {units!r}; save it in mm")
-    written = markup.get("coordinateSystem")
-    if str(written) not in COORDINATE_SYSTEMS:
-        raise ValueError(f"{path}: coordinateSystem is {written!r}; it must say 'LPS' or 'RAS'")
-    return COORDINATE_SYSTEMS[str(written)]
-
-
-def _control_points(path: Path, markup: dict[str, Any]) -> list[dict[str, Any]]:
-    points = markup.get("controlPoints")
-    if not isinstance(points, list) or not points:
-        raise ValueError(f"{path}: its point list is empty; place the landmarks and save it again")
-    if not all(isinstance(point, dict) for point in points):
+def _settle(path: Path, said: str | None, setting: str | None) -> str:
+    if said is None and setting is None:
         raise ValueError(
-            f"{path}: a control point is not a JSON object; save it again in 3D Slicer"
+            f"{path}: does not say whether its x, y, z are RAS, LPS or voxel indices; "
+            f"give data.frame=RAS, LPS or voxel"
         )
-    return points
-
-
-def _labels(path: Path, points: list[dict[str, Any]]) -> list[str]:
-    labels = [point.get("label") for point in points]
-    for index, label in enumerate(labels):
-        if not isinstance(label, str) or not label.strip():
-            raise ValueError(f"{path}: control point {index + 1} has no label; name every landmark")
-    names = [str(label) for label in labels]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{path}: labels occur twice: {', '.join(twice)}; make each label unique")
-    return names
-
-
-def _position(path: Path, name: str, point: dict[str, Any]) -> list[float]:
-    if point.get("positionStatus", "defined") != "defined":
-        return [math.nan] * 3
-    position = point.get("position")
-    if not isinstance(position, list) or len(position) != 3:
-        raise ValueError(f"{path}: landmark {name!r} has position {position!r}; give x, y, z")
-    if not all(_is_finite_number(value) for value in position):
+    if said is not None and setting is not None and said != setting:
         raise ValueError(
-            f"{path}: landmark {name!r} has position {position!r}; give finite numbers"
+            f"{path}: says {said}, but data.frame={setting}; leave data.frame out, or correct "
+            f"the file"
         )
-    return [float(value) for value in position]
+    return str(said or setting)
 
 
-def _is_finite_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def _to_world(
+    path: Path, framed: FramedLandmarks, frame: str, image: Path | None, of_case: str = ""
+) -> LandmarkSet:
+    """The only place where positions of files become world RAS+ mm."""
+    if frame == "voxel":
+        if image is None:
+            raise ValueError(f"{path}: voxel indices{of_case} need their image; give the image")
+        positions = apply_affine(read_header(image)[1], framed.positions)
+    else:
+        positions = flip_lps_ras(framed.positions) if frame == "LPS" else framed.positions
+    return LandmarkSet.of(framed.names, positions)
+
+
+def _read_case_table(path: Path) -> FramedLandmarks:
+    table = read_framed_table(path)
+    if len(table.cases) > 1:
+        raise ValueError(
+            f"{path}: holds {len(table.cases)} cases ({', '.join(list(table.cases)[:5])}, ...); "
+            f"use data=csv for a table of many cases"
+        )
+    return next(iter(table.cases.values()))
 
 
 # Longest suffix first where one ends in another.
-READERS: dict[str, Callable[[Path], LandmarkSet]] = {".mrk.json": read_markups}
+READERS: dict[str, Callable[[Path], FramedLandmarks]] = {
+    ".mrk.json": read_markups,
+    ".fcsv": read_fcsv,
+    ".csv": _read_case_table,
+}
+WRITERS: dict[str, Callable[[Path, LandmarkSet, Sequence[str] | None], None]] = {
+    ".mrk.json": write_markups,
+    ".fcsv": write_fcsv,
+    ".csv": write_case_table,
+}
+LANDMARK_SUFFIXES: tuple[str, ...] = tuple(READERS)

@@ -74,7 +74,8 @@ def _cut_nearest(
     side: int,
 ) -> Num[Tensor, "N C P P"]:
     # floor(x + 0.5) and not round(): round-half-to-even would make a half-voxel step vanish.
-    return _gather(bordered, volume_index, torch.floor(centres + 0.5).long(), side)
+    whole = torch.floor(centres + 0.5).long()
+    return _gather(bordered, volume_index, whole, whole - side // 2, side).flatten(1, 2)
 
 
 def _cut_linear(
@@ -83,40 +84,94 @@ def _cut_linear(
     centres: Float[Tensor, "N L 3"],
     side: int,
 ) -> Num[Tensor, "N C P P"]:
-    """Weighted sum of the eight whole-voxel patches around the centres (trilinear)."""
+    """Trilinear: two planes, one voxel larger, blended across and then along both their axes."""
     low = torch.floor(centres)
-    fraction = centres - low
-    total: Tensor | float = 0.0
-    for corner in torch.cartesian_prod(*3 * [torch.arange(2, device=centres.device)]):
-        weight = torch.where(corner.bool(), fraction, 1 - fraction).prod(-1)
-        patches = _gather(bordered, volume_index, low.long() + corner, side)
-        weights = weight.repeat_interleave(3, dim=1)[:, :, None, None]
-        total = total + weights * patches
-    assert isinstance(total, Tensor)
-    if not bordered.dtype.is_floating_point:
-        total = total.round()
-    return total.to(bordered.dtype)
+    # For planes yz, xz, xy: the fraction across, along the rows and along the columns.
+    x, y, z = (centres - low)[..., None, None].unbind(2)
+    across = torch.stack([x, y, z], dim=2)
+    down, right = torch.stack([y, x, x], dim=2), torch.stack([z, z, y], dim=2)
+    whole = low.long()
+    near, far = (
+        _gather(bordered, volume_index, whole + step, whole - side // 2, side + 1).float()
+        for step in (0, 1)
+    )
+    plane = torch.lerp(near, far, across)
+    rows = torch.lerp(plane[..., :-1, :], plane[..., 1:, :], down)
+    patches = torch.lerp(rows[..., :-1], rows[..., 1:], right).flatten(1, 2)
+    return (patches if bordered.dtype.is_floating_point else patches.round()).to(bordered.dtype)
 
 
 def _gather(
     bordered: Num[Tensor, "V X2 Y2 Z2"],
     volume_index: Int[Tensor, " N"],
-    centres: Int[Tensor, "N L 3"],
+    planes: Int[Tensor, "N L 3"],
+    first: Int[Tensor, "N L 3"],
     side: int,
-) -> Num[Tensor, "N C P P"]:
-    offsets = torch.arange(side, device=centres.device) - side // 2
-    last = torch.tensor(bordered.shape[1:], device=centres.device) - 1
+) -> Num[Tensor, "N L 3 P P"]:
+    """Squares of whole voxels in the planes yz, xz, xy.
+
+    Args:
+        bordered: Volumes with their border.
+        volume_index: Which volume each set of landmarks lies in.
+        planes: Where the planes lie: x of yz, y of xz, z of xy.
+        first: Where the squares begin along each axis.
+        side: Their side.
+    """
+    short = [max(side - size, 0) for size in bordered.shape[1:]]
+    if any(short):  # zeros, so that every axis holds a whole square
+        bordered = functional.pad(bordered, [n for size in short[::-1] for n in (0, size)])
+    last = torch.tensor(bordered.shape[1:], device=first.device) - 1
     # Positions beyond the border are clamped onto it, where the volume is zero.
-    x, y, z = torch.minimum((centres[..., None] + offsets).clamp(min=0), last[:, None]).unbind(2)
-    cx, cy, cz = torch.minimum(centres.clamp(min=0), last)[..., None, None].unbind(2)
-    rows, columns = (lambda axis: axis[..., :, None]), (lambda axis: axis[..., None, :])
-    volume = volume_index[:, None, None, None]
-    planes = [
-        bordered[volume, cx, rows(y), columns(z)],
-        bordered[volume, rows(x), cy, columns(z)],
-        bordered[volume, rows(x), columns(y), cz],
+    rows = first[..., None] + torch.arange(side, device=first.device)
+    x, y, _ = torch.minimum(rows.clamp(min=0), last[:, None]).unbind(2)
+    cx, cy, cz = torch.minimum(planes.clamp(min=0), last)[..., None].unbind(2)
+    _, from_y, from_z = first[..., None].unbind(2)
+    volume = volume_index[:, None, None]
+    squares = [
+        _rows(bordered, side, 2, volume, (cx, y, from_z)),
+        _rows(bordered, side, 2, volume, (x, cy, from_z)),
+        _rows(bordered, side, 1, volume, (x, from_y, cz)),
     ]
-    return torch.stack(planes, dim=2).flatten(1, 2)
+    return torch.stack(squares, dim=2)
+
+
+def _rows(
+    bordered: Num[Tensor, "V X2 Y2 Z2"],
+    side: int,
+    axis: int,
+    volume: Int[Tensor, "N 1 1"],
+    places: tuple[Tensor, Tensor, Tensor],
+) -> Num[Tensor, "N L P P"]:
+    """Squares of which every row, along one axis, is copied in one piece.
+
+    That is several times faster than to look up every voxel.
+
+    Args:
+        bordered: Volumes with their border.
+        side: Side P of the squares.
+        axis: The axis that the rows run along.
+        volume: Which volume each square lies in.
+        places: Where the rows lie along x, y and z, [N, L, P] or [N, L, 1]; along `axis`, where
+            they begin, which may be outside.
+    """
+    unfolded = bordered.unfold(axis + 1, side, 1)
+    begin = places[axis].clamp(0, unfolded.shape[axis + 1] - 1)
+    x, y, z = (begin if index == axis else place for index, place in enumerate(places))
+    return _shifted(unfolded[volume, x, y, z], (places[axis] - begin)[..., 0])
+
+
+def _shifted(
+    squares: Num[Tensor, "N L P P"], columns: Int[Tensor, "N L"]
+) -> Num[Tensor, "N L P P"]:
+    """Squares moved left by some columns each, zero where nothing comes in; edits its argument."""
+    # A graphics card moves all of them rather than wait to be told which.
+    which = (slice(None),) if squares.is_cuda else columns.nonzero(as_tuple=True)
+    some, by, side = squares[which], columns[which], squares.shape[-1]
+    source = torch.arange(side, device=columns.device) + by[..., None]
+    inside = (source >= 0) & (source < side)
+    index = source.clamp(0, side - 1)[..., None, :].expand_as(some)
+    squares[which] = some.gather(-1, index) * inside[..., None, :]
+    return squares
 
 
 def default_patch_side(size: tuple[int, int, int]) -> int:

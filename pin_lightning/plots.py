@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pin_lightning.evaluation import Evaluation
+from pin_lightning.files import whole_file
 from pin_lightning.geometry import Grid
 from pin_lightning.metrics import read_curves, running_mean
 from pin_lightning.plot_labels import PLANES, Points, list_landmarks, marks_of, write_marks
@@ -34,8 +35,8 @@ _TRAINING = {
 
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, 150 dots per inch, on white; its folder is made if absent."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, facecolor="white", format="png")
+    with whole_file(Path(path)) as temporary:
+        figure.savefig(temporary, dpi=150, facecolor="white", format="png")
 
 
 def error_figure(evaluation: Evaluation) -> Figure:

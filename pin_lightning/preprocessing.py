@@ -1,8 +1,7 @@
 """Preprocessing: an image file to its working volume, cached on disk."""
 
 import hashlib
-import os
-import zlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +12,19 @@ import numpy as np
 import torch
 import torchio as tio
 from jaxtyping import Float32, Float64, Num, UInt8
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from rich.console import Console
 from rich.progress import track
 from scipy import ndimage
 
-from pin_lightning.cases import IMAGE_SUFFIXES, Case, stem
-from pin_lightning.geometry import (
-    Grid,
-    canonical_affine,
-    corner_distance_mm,
-    grid_affine,
-    itk_affine,
-)
+from pin_lightning.cases import Case
+from pin_lightning.files import output_folder, whole_file
+from pin_lightning.geometry import Grid, canonical_affine, grid_affine
+from pin_lightning.image_parts import parts
+from pin_lightning.images import Header, read_header, read_voxels, stem
+from pin_lightning.volume_facts import VolumeFacts, read_facts, voxel_digest, write_facts
 
 # Part of every cache file's name: raise it when the same image should give another volume.
-PREPROCESSING_VERSION = 1
+PREPROCESSING_VERSION = 2
 # Half a percent at either end is where metal, noise and reconstruction artefacts sit.
 PERCENTILES = (0.5, 99.5)
 # With more background than this, percentiles of all voxels would describe the background.
@@ -37,12 +32,7 @@ BACKGROUND_FRACTION = 0.5
 # Voxels of the longest side, at most, unless a spacing is asked for: a patch of a fixed number of
 # voxels should span a good part of the anatomy.
 LONGEST_SIDE = 160
-
-# What nibabel and SimpleITK raise for files that are damaged or not images.
-READ_ERRORS = (OSError, EOFError, RuntimeError, zlib.error, ImageFileError, HeaderDataError)
-
-Header = tuple[tuple[int, int, int], np.ndarray]
-RawHeader = tuple[tuple[int, ...], np.ndarray]  # of an image that may not be 3D
+NIFTI_HEADER = 352  # bytes before the voxels
 
 
 @dataclass(frozen=True)
@@ -53,36 +43,13 @@ class WorkingVolume:
         intensity: 0 to 255 [X, Y, Z].
         affine: Working ijk to world RAS+ mm.
         grid: Size and spacing.
+        facts: What is remembered of the image it was made from.
     """
 
     intensity: UInt8[torch.Tensor, "X Y Z"]
     affine: Float64[np.ndarray, "4 4"]
     grid: Grid
-
-
-def read_header(path: Path) -> Header:
-    """Shape and affine of an image, without its voxels.
-
-    Args:
-        path: A 3D image with one channel.
-
-    Returns:
-        Voxels along its own axes, and voxel index to world RAS+ mm [4, 4] float64.
-
-    Raises:
-        ValueError: The file cannot be read, or it is not a 3D image with one channel.
-    """
-    try:
-        shape, affine = _nifti_header(path) if _is_nifti(path) else _itk_header(path)
-    except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-    if len(shape) != 3 or min(shape) < 2:
-        raise ValueError(f"{path}: has shape {shape}; give a 3D image with one channel")
-    try:
-        canonical_affine(affine, shape)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return (shape[0], shape[1], shape[2]), affine
+    facts: VolumeFacts
 
 
 def suggest_grid(
@@ -129,7 +96,7 @@ def preprocess(path: Path, grid: Grid) -> WorkingVolume:
     linearly, after a Gaussian along axes that lose resolution. Outside the image is 0.
 
     Args:
-        path: A 3D image with one channel.
+        path: A 3D image with one channel, or the folder of a DICOM series.
         grid: Working grid.
 
     Returns:
@@ -139,14 +106,17 @@ def preprocess(path: Path, grid: Grid) -> WorkingVolume:
         ValueError: The file cannot be read, is not 3D with one channel, is constant, or holds NaN.
     """
     image_affine = read_header(path)[1]  # refuses before the voxels are read
-    voxels = _read_voxels(path)
+    voxels = read_voxels(path)
     affine = grid_affine(image_affine, voxels.shape, grid)
-    scaled = rescale(voxels, *_checked_window(path, voxels))
+    low, high = _checked_window(path, voxels)
+    scaled = rescale(voxels, low, high)
     smoothed = antialias(scaled, np.linalg.norm(image_affine[:3, :3], axis=0), grid.spacing_mm)
     image = tio.ScalarImage(tensor=torch.from_numpy(smoothed)[None], affine=image_affine)
     with torch.random.fork_rng(devices=[]):  # torchio draws even for a fixed transform
         resampled = tio.Resample(target=(grid.size, affine))(image).data[0]
-    return WorkingVolume(resampled.round().clamp(0, 255).to(torch.uint8), affine, grid)
+    intensity = resampled.round().clamp(0, 255).to(torch.uint8)
+    facts = VolumeFacts(low=low, high=high, digest=voxel_digest(voxels, image_affine))
+    return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=facts)
 
 
 def intensity_window(voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
@@ -190,28 +160,22 @@ def antialias(
 
 
 def cached_volume(path: Path, grid: Grid, cache_dir: Path) -> Path:
-    """The file of an image's working volume, made if absent.
+    """The file of an image's working volume, made if absent or damaged.
 
     An uncompressed uint8 NIfTI: 3D Slicer shows it, and it can be memory-mapped. Its name changes
-    with the image file, the grid and the version of the preprocessing.
+    with the files of the image, the grid and the version of the preprocessing.
 
     Args:
-        path: Image file.
+        path: Image file, or the folder of a DICOM series.
         grid: Working grid.
         cache_dir: Folder of the cached volumes, made if absent.
 
     Raises:
-        ValueError: The image is not one that `preprocess` takes.
+        ValueError: The image is not one that `preprocess` takes, or the folder cannot be written.
     """
-    target = cache_dir / f"{stem(path)}_{_cache_key(path, grid)}.nii"
-    if not target.exists():
-        volume = preprocess(path, grid)
-        image = nib.Nifti1Image(volume.intensity.numpy(), volume.affine)
-        image.header.set_xyzt_units("mm")
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.stem}.{os.getpid()}.nii")
-        nib.save(image, temporary)
-        os.replace(temporary, target)
+    target = _cache_file(path, grid, cache_dir)
+    if not _is_whole(target, grid):
+        _save(preprocess(path, grid), target)
     return target
 
 
@@ -221,71 +185,76 @@ def load_volume(path: Path) -> WorkingVolume:
     affine = np.asarray(image.affine, dtype=np.float64)
     x, y, z = image.shape
     grid = Grid((x, y, z), float(f"{np.linalg.norm(affine[:3, 0]):.6g}"))
-    return WorkingVolume(torch.from_numpy(np.asarray(image.dataobj)), affine, grid)
+    intensity = torch.from_numpy(np.asarray(image.dataobj))
+    return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=read_facts(path))
 
 
-def cache_volumes(cases: Sequence[Case], grid: Grid, cache_dir: Path) -> dict[str, Path]:
-    """Working volume files of all cases by name, with a progress bar on a terminal."""
+def cache_volumes(
+    cases: Sequence[Case], grid: Grid, cache_dir: Path
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Working volumes of all cases, with a progress bar on a terminal.
+
+    Args:
+        cases: Cases; one whose image is bad does not stop the others.
+        grid: Working grid.
+        cache_dir: Folder of the cached volumes, made if absent.
+
+    Returns:
+        Working volume files by case name, and for bad images what is wrong by case name.
+
+    Raises:
+        ValueError: The folder cannot be written to.
+    """
     console = Console(stderr=True)
     quiet = not console.is_terminal
-    bar = track(cases, "working volumes", console=console, transient=True, disable=quiet)
-    return {case.name: cached_volume(case.image, grid, cache_dir) for case in bar}
+    files, messages = {}, {}
+    for case in track(cases, "working volumes", console=console, transient=True, disable=quiet):
+        try:
+            target = _cache_file(case.image, grid, cache_dir)
+            volume = None if _is_whole(target, grid) else preprocess(case.image, grid)
+        except ValueError as error:
+            messages[case.name] = str(error)
+            continue
+        if volume is not None:
+            _save(volume, target)
+        files[case.name] = target
+    return files, messages
+
+
+def _cache_file(path: Path, grid: Grid, cache_dir: Path) -> Path:
+    return cache_dir / f"{stem(path)}_{_cache_key(path, grid)}.nii"
 
 
 def _cache_key(path: Path, grid: Grid) -> str:
-    changed = path.stat().st_mtime_ns
-    parts = (str(path.resolve()), changed, grid.size, grid.spacing_mm, PREPROCESSING_VERSION)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
-
-
-def _is_nifti(path: Path) -> bool:
-    if stem(path) is None:
-        raise ValueError(f"{path}: not an image that is read; use {', '.join(IMAGE_SUFFIXES)}")
-    return path.name.lower().endswith((".nii", ".nii.gz"))
-
-
-def _nifti_header(path: Path) -> RawHeader:
-    image: Any = nib.load(path)
-    dtype = image.get_data_dtype()
-    if dtype.names or dtype.kind == "c":
-        raise ValueError(f"{path}: voxels of type {dtype}; give an image with one channel")
-    _check_forms(path, image)
-    return image.shape, np.asarray(image.affine, dtype=np.float64)
-
-
-def _check_forms(path: Path, image: Any) -> None:
-    """Refuse a NIfTI whose place in the world depends on which program reads it."""
-    sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
-    if sform is None and qform is None:
-        raise ValueError(f"{path}: has neither sform nor qform; save it with its position in space")
-    if sform is not None and qform is not None:
-        apart_mm = corner_distance_mm(sform, qform, image.shape[:3])
-        if apart_mm > min(image.header.get_zooms()[:3]):
-            raise ValueError(
-                f"{path}: sform and qform are {apart_mm:.3g} mm apart; make them agree"
-            )
-
-
-def _itk_header(path: Path) -> RawHeader:
-    import SimpleITK as sitk  # only here: most data sets are NIfTI, and the import is slow
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    shape, channels = reader.GetSize(), reader.GetNumberOfComponents()
-    if channels != 1 or len(shape) != 3:
-        return (*shape, channels), np.eye(4)  # refused by its shape
-    return shape, itk_affine(reader.GetOrigin(), reader.GetSpacing(), reader.GetDirection())
-
-
-def _read_voxels(path: Path) -> Num[np.ndarray, "X Y Z"]:
     try:
-        if _is_nifti(path):  # not through ITK: it refuses sheared axes
-            image: Any = nib.load(path)
-            return np.asarray(image.dataobj)
-        return tio.ScalarImage(path).data[0].numpy()
-    except (*READ_ERRORS, ValueError) as error:
-        raise _unreadable(path, error) from error
+        state = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in parts(path)]
+    except OSError as error:
+        reason = "no such file" if not path.exists() else error.strerror
+        raise ValueError(
+            f"{path}: cannot be read as an image ({reason}); check the file"
+        ) from error
+    known = (str(path.resolve()), state, grid.size, grid.spacing_mm, PREPROCESSING_VERSION)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+
+
+def _is_whole(target: Path, grid: Grid) -> bool:
+    """Whether a cached file is there with all its voxels."""
+    return target.is_file() and target.stat().st_size == NIFTI_HEADER + math.prod(grid.size)
+
+
+def _save(volume: WorkingVolume, target: Path) -> None:
+    output_folder("data.cache_dir", target.parent)
+    image = nib.Nifti1Image(volume.intensity.numpy(), volume.affine)
+    image.header.set_xyzt_units("mm")
+    write_facts(image.header, volume.facts)
+    try:
+        with whole_file(target) as temporary:
+            nib.save(image, temporary)
+    except OSError as error:
+        raise ValueError(
+            f"data.cache_dir={target.parent}: cannot be written to ({error.strerror}); "
+            f"give another folder"
+        ) from error
 
 
 def _checked_window(path: Path, voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
@@ -294,8 +263,3 @@ def _checked_window(path: Path, voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float
     if voxels.min() == voxels.max():
         raise ValueError(f"{path}: all voxels are {voxels.flat[0]}; give an image with contrast")
     return intensity_window(voxels)
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    reason = "no such file" if not path.exists() else type(error).__name__
-    return ValueError(f"{path}: cannot be read as an image ({reason}); check the file")

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import track
 
 from pin_lightning import plots
-from pin_lightning.data.datamodule import AnnotatedCase
 from pin_lightning.evaluation import (
     Evaluation,
     error_table,
@@ -17,6 +16,7 @@ from pin_lightning.evaluation import (
     write_json,
     write_predictions,
 )
+from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.predictor import Prediction, Predictor
 from pin_lightning.preprocessing import preprocess
 from pin_lightning.run_folder import LOGS

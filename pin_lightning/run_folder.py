@@ -13,11 +13,12 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from pin_lightning.cases import Split
 from pin_lightning.evaluation import write_json
+from pin_lightning.files import write_text
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
 from pin_lightning.shape_models import ShapeModel
+from pin_lightning.splits import Split
 
 FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
@@ -44,7 +45,7 @@ class RunRecord:
 def write_run(run_dir: Path, config: DictConfig, record: RunRecord) -> None:
     """Write the resolved config and the record, before training starts."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, run_dir / CONFIG, resolve=True)
+    write_text(run_dir / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     write_json(run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record)})
 
 

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger
 
-from pin_lightning.cases import Case, landmark_names, split_cases
-from pin_lightning.data.datamodule import AnnotatedCase, LandmarkDataModule, annotate
+from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.entry import refuse_missing
-from pin_lightning.geometry import Grid
+from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.patches import default_patch_side
 from pin_lightning.predictor import Predictor
-from pin_lightning.preprocessing import read_header, suggest_grid
 from pin_lightning.progress import TrainingProgress
 from pin_lightning.report import report
 from pin_lightning.run_folder import (
@@ -34,6 +33,10 @@ from pin_lightning.run_folder import (
     read_checkpoint,
     write_run,
 )
+from pin_lightning.shape_completion import complete_shapes
+from pin_lightning.splits import Split, split_cases
+from pin_lightning.survey import Survey, survey
+from pin_lightning.types import Float, Tensor
 
 log = logging.getLogger(__name__)
 # Lightning's own remarks: advertisements, and the length of an epoch, which plays no role here.
@@ -63,20 +66,20 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     config = config.copy()
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
-    cases = instantiate(config.data.source)
-    names = _choose_landmarks(landmark_names(cases), config.model.landmarks)
-    split = split_cases([case.name for case in cases], **config.data.split)
-    grid = _fill_in_from_data(config, cases)
-    annotated = [annotate(case, names, grid) for case in cases]
-    shape_model = instantiate(config.shape).fit(_shapes_mm(annotated, split.train), grid.extent_mm)
+    surveyed = _survey(config)
+    surveyed.refuse_errors()
+    parts = _split(config, surveyed)
+    shapes_mm = training_shapes(parts["train"], surveyed.names)
+    shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
+    grid, names = surveyed.grid, surveyed.names
     localizer = build_localizer(config, shape_model, grid, len(names), shape_model.num_parameters)
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
+    split = Split(**{part: tuple(one.case.name for one in parts[part]) for part in parts})
     write_run(run_dir, config, RunRecord(names, grid, shape_model.num_parameters, split))
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
-        *(len(names), shape_model.num_parameters),
-        *(len(split.train), len(split.val), len(split.test)),
+        *(len(names), shape_model.num_parameters, *map(len, parts.values())),
     )
     sampler = ShapePatchSampler(
         shape_model,
@@ -88,7 +91,12 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         config.seed,
     )
     datamodule = LandmarkDataModule(
-        annotated, split, grid, Path(config.data.cache_dir), sampler, instantiate(config.loader)
+        parts["train"],
+        shapes_mm,
+        parts["val"],
+        surveyed.volumes,
+        sampler,
+        instantiate(config.loader),
     )
     module = PINModule(
         localizer,
@@ -98,30 +106,21 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     )
     _fit(config, run_dir, module, datamodule)
     load_weights(localizer, best_checkpoint(run_dir))
-    parts = {
-        part: datamodule.select(members)
-        for part, members in (("val", split.val), ("test", split.test))
-        if members
-    }
-    return report(run_dir, Predictor(localizer, names), parts)
+    evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
+    return report(run_dir, Predictor(localizer, names), evaluated)
 
 
-def _choose_landmarks(found: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    if wanted is None:
-        return found
-    unknown = [name for name in wanted if name not in found]
-    if unknown:
-        raise ValueError(
-            f"model.landmarks={list(wanted)}: the data has no {unknown}, it has {list(found)}"
-        )
-    return tuple(wanted)
-
-
-def _fill_in_from_data(config: DictConfig, cases: Sequence[Case]) -> Grid:
-    """Working grid and patch side, from the settings or else from the data; written to config."""
+def _survey(config: DictConfig) -> Survey:
+    """Read and check the data; the working grid that it decides is written to the config."""
     data, model = config.data, config.model
-    size = None if data.grid_size is None else tuple(data.grid_size)
-    grid = suggest_grid([read_header(case.image) for case in cases], data.spacing_mm, size)
+    surveyed = survey(
+        instantiate(data.source),
+        Path(data.cache_dir),
+        None if model.landmarks is None else list(model.landmarks),
+        data.spacing_mm,
+        None if data.grid_size is None else list(data.grid_size),
+    )
+    grid = surveyed.grid
     chosen = {
         "data.spacing_mm": grid.spacing_mm,
         "data.grid_size": list(grid.size),
@@ -133,11 +132,46 @@ def _fill_in_from_data(config: DictConfig, cases: Sequence[Case]) -> Grid:
             log.info("%s=%s (from the data)", key, value)
     log.info("working volumes of %s voxels of %s mm", grid.size, grid.spacing_mm)
     log.info("patches of %d voxels, %s", model.patch_side, model.interpolation)
-    return grid
+    for finding in surveyed.findings:
+        if finding.level == "warning":
+            log.warning("%s", finding)
+    return surveyed
 
 
-def _shapes_mm(cases: Sequence[AnnotatedCase], members: Sequence[str]) -> torch.Tensor:
-    return torch.stack([case.landmarks_mm for case in cases if case.case.name in members])
+def _split(config: DictConfig, surveyed: Survey) -> dict[str, list[AnnotatedCase]]:
+    """Cases of each part; a case without any of the landmarks is named and left out."""
+    cases = {one.case.name: one for one in surveyed.cases}
+    settings: Any = OmegaConf.to_container(config.data.split, resolve=True)
+    subjects = {name: one.case.subject for name, one in cases.items()}
+    split = split_cases(subjects, **settings)
+    bare = sorted(name for name, one in cases.items() if not one.landmarks.defined.any())
+    if bare:
+        log.warning("none of the landmarks in %s: left out", ", ".join(bare))
+    return {
+        part: [cases[name] for name in members if name not in bare]
+        for part, members in asdict(split).items()
+    }
+
+
+def training_shapes(cases: Sequence[AnnotatedCase], names: Sequence[str]) -> Float[Tensor, "M L 3"]:
+    """Landmarks of the training cases in grid mm, missing ones filled in (`complete_shapes`).
+
+    Raises:
+        ValueError: There is no case, or a landmark is missing from all of them.
+    """
+    if not cases:
+        raise ValueError("data.split: no training case has any of the landmarks")
+    shapes_mm = torch.stack([case.landmarks_mm for case in cases])
+    defined = torch.isfinite(shapes_mm).all(dim=2)
+    lacking = [name for name, has in zip(names, defined.any(dim=0), strict=True) if not has]
+    if lacking:
+        raise ValueError(
+            f"data.split: no training case has {', '.join(lacking)}; "
+            f"split otherwise, or leave it out of model.landmarks"
+        )
+    if not defined.all():
+        log.info("%d of %d training landmarks filled in", (~defined).sum(), defined.numel())
+    return torch.from_numpy(complete_shapes(shapes_mm.double().numpy())).float()
 
 
 def _fit(
@@ -146,7 +180,7 @@ def _fit(
     trainer: pl.Trainer = instantiate(
         config.trainer,
         logger=_loggers(config, run_dir),
-        callbacks=_callbacks(run_dir, config.trainer, bool(datamodule.split.val)),
+        callbacks=_callbacks(run_dir, config.trainer, bool(datamodule.val)),
         default_root_dir=run_dir,
         _convert_="all",
     )

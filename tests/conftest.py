@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from pin_lightning.entry import quote_arguments
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 CT_ROOT = Path(
     os.environ.get("PIN_CT_DATA", REPOSITORY.parent / "shared" / "data" / "mouse_skull_ct")
@@ -15,7 +17,7 @@ CT_ROOT = Path(
 def composed(*overrides, config_name="train"):
     """The config that a command line would give, without Hydra's own part."""
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        return compose(config_name, overrides=list(overrides))
+        return compose(config_name, overrides=quote_arguments(overrides))
 
 
 @pytest.fixture(scope="session")

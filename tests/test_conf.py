@@ -75,17 +75,8 @@ def test_trainers(option, tmp_path):
     assert trainer.max_steps > 0
 
 
-def test_data_sources(phantom_root, tmp_path):
-    assert options("data") == ["folder", "phantom"]
-    folder = composed(*DATA, f"data.root={phantom_root}").data
-    assert len(instantiate(folder.source)) == 10
-    settings = [
-        f"data.root={tmp_path}/new",
-        "data.source.num_cases=2",
-        "data.source.size=[20,20,20]",
-    ]
-    phantom = composed("data=phantom", *settings, "data.source.spacing_mm=[8,8,8]").data
-    assert len(instantiate(phantom.source, _convert_="all")) == 2
+def test_every_data_source_has_a_layout_test():
+    assert options("data") == ["bids", "csv", "folder", "phantom", "pin"]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError
 
-from pin_lightning.entry import one_line_errors, refuse_missing, user_mistake
+from pin_lightning.entry import one_line_errors, quote_arguments, refuse_missing, user_mistake
 
 
 def program(error):
@@ -53,3 +54,28 @@ def test_missing_values_are_named_even_behind_an_interpolation():
         refuse_missing(config)
     config.data.root = "here"
     refuse_missing(config)
+
+
+VALUES = ["/data/köpfe", "a b/(1)", "it's = {odd}", "scans/**/*.nii.gz", "x=y", "日本/头", "plain"]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_any_path_reaches_the_config_as_it_was_typed(value, tmp_path):
+    (tmp_path / "config.yaml").write_text("path: null")
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        config = compose("config", overrides=quote_arguments([f"path={value}"]))
+    assert config.path == value
+
+
+def test_what_hydra_understands_stays_as_it_is():
+    arguments = [
+        "-m",
+        "model.alpha=0,1",
+        "a=[1,2]",
+        "+b={c: 1}",
+        "~d",
+        "e=null",
+        "--cfg",
+        "f='x y'",
+    ]
+    assert quote_arguments(arguments) == arguments

@@ -20,7 +20,8 @@ from pin_lightning.geometry import (
     mm_to_world,
     world_to_mm,
 )
-from pin_lightning.preprocessing import preprocess, read_header
+from pin_lightning.images import read_header
+from pin_lightning.preprocessing import preprocess
 
 BALLS_WORLD = np.array([[12.0, -8, 5], [-14, 9, -7], [3, 12, 10]])
 ORDERS = {

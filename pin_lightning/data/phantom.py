@@ -24,8 +24,9 @@ from pin_lightning.data.phantom_anatomy import (
     to_head,
     to_volume,
 )
+from pin_lightning.files import whole_file, write_text
 from pin_lightning.geometry import apply_affine
-from pin_lightning.landmark_files import write_markups
+from pin_lightning.landmark_files import write_landmarks
 from pin_lightning.landmarks import LandmarkSet
 
 PHANTOM_VERSION = 1
@@ -184,7 +185,7 @@ def _claim(root: Path, settings: dict[str, object]) -> None:
         raise ValueError(f"data.root={root}: is not empty and holds no phantoms; give a new folder")
     else:
         root.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(settings), "utf-8")
+        write_text(record, json.dumps(settings))
 
 
 def _recorded(record: Path) -> object:
@@ -201,11 +202,9 @@ def _write_case(
     if image.is_file() and markups.is_file():
         return
     phantom = make_phantom(seed, size, spacing_mm)
-    image.parent.mkdir(exist_ok=True)
-    temporary = root / f".{name}.part.nii.gz"
-    nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), temporary)
-    temporary.replace(image)
-    write_markups(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
+    with whole_file(image) as temporary:
+        nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), temporary)
+    write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
 
 
 def _affine(

@@ -1,40 +1,49 @@
+from functools import partial
+
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
 from pin_lightning.augmentation import AffineAugmentation
-from pin_lightning.cases import Case, Split, find_cases
-from pin_lightning.data.datamodule import LandmarkDataModule, annotate
+from pin_lightning.cases import Case, find_cases
+from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.phantom import make_phantom
 from pin_lightning.data.phantom_anatomy import LANDMARK_NAMES, draw_head, landmarks_in_head
 from pin_lightning.data.phantom_anatomy import to_volume as head_to_volume
 from pin_lightning.data.queue import queue_loader
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.geometry import Grid
-from pin_lightning.landmark_files import write_markups
+from pin_lightning.inspection import annotate, inspect_cases
+from pin_lightning.landmark_files import read_landmarks, write_landmarks
 from pin_lightning.landmarks import LandmarkSet
-from pin_lightning.preprocessing import preprocess
+from pin_lightning.preprocessing import cache_volumes, preprocess
 from pin_lightning.shape_models import PCAShapeModel
 
 GRID = Grid((54, 35, 47), 3.0)
 
 
+def annotated_case(case, names=LANDMARK_NAMES, grid=GRID):
+    (one,), _ = inspect_cases([case])
+    return annotate(one, names, grid)
+
+
 @pytest.fixture
 def annotated(phantom_root):
-    return [annotate(case, LANDMARK_NAMES, GRID) for case in find_cases(phantom_root)]
+    return [annotated_case(case) for case in find_cases(phantom_root)]
 
 
 @pytest.fixture
 def datamodule(annotated, tmp_path):
-    names = [one.case.name for one in annotated]
-    split = Split(tuple(names[:6]), tuple(names[6:8]), tuple(names[8:]))
     shapes = torch.stack([one.landmarks_mm for one in annotated[:6]])
     model = PCAShapeModel().fit(shapes, GRID.extent_mm)
     sampler = ShapePatchSampler(model, GRID, 7, "nearest", 0.0, AffineAugmentation(), seed=0)
-    return LandmarkDataModule(
-        annotated, split, GRID, tmp_path, sampler, lambda *args: queue_loader(*args, batch_size=8)
-    )
+    volumes, _ = cache_volumes([one.case for one in annotated[:8]], GRID, tmp_path)
+
+    def loader(*args):
+        return queue_loader(*args, batch_size=8)
+
+    return LandmarkDataModule(annotated[:6], shapes, annotated[6:8], volumes, sampler, loader)
 
 
 def test_landmarks_are_in_mm_from_the_centre_of_the_volume(annotated):
@@ -47,27 +56,12 @@ def test_landmarks_are_in_mm_from_the_centre_of_the_volume(annotated):
 
 def test_a_chosen_order_of_landmarks_is_kept(phantom_root):
     case = find_cases(phantom_root)[0]
-    both = annotate(case, LANDMARK_NAMES, GRID).landmarks_mm
-    some = annotate(case, ("CSP", "frontHead"), GRID).landmarks_mm
+    both = annotated_case(case).landmarks_mm
+    some = annotated_case(case, ("CSP", "frontHead")).landmarks_mm
     assert torch.equal(some, both[[9, 1]])
 
 
-def test_a_case_without_landmarks_is_named(phantom_root):
-    image = find_cases(phantom_root)[0].image
-    with pytest.raises(ValueError, match=r"head_000\.nii\.gz"):
-        annotate(Case("x", image, None), LANDMARK_NAMES, GRID)
-
-
-def test_working_volumes_are_made_once_and_only_where_needed(datamodule, tmp_path):
-    datamodule.prepare_data()
-    made = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert len(made) == 8  # not the test cases
-    datamodule.setup()
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == made
-
-
 def test_training_batches_come_from_the_training_cases(datamodule, annotated):
-    datamodule.setup()
     encode = datamodule.sampler.shape_model.encode
     known = torch.stack([encode(one.landmarks_mm) for one in annotated[:6]])
     batch = next(iter(datamodule.train_dataloader()))
@@ -77,7 +71,6 @@ def test_training_batches_come_from_the_training_cases(datamodule, annotated):
 
 
 def test_validation_gives_whole_volumes_with_their_landmarks(datamodule, annotated):
-    datamodule.setup()
     items = list(datamodule.val_dataloader())
     assert len(items) == 2
     for item, seed in zip(items, (6, 7), strict=True):
@@ -101,8 +94,12 @@ def test_landmarks_stay_on_the_skull_through_file_resampling_and_cropping(
         image = tmp_path / f"{seed}.nii.gz"
         nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), image)
         markups = tmp_path / f"{seed}.mrk.json"
-        write_markups(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
-        skull = annotate(Case(str(seed), image, markups), LANDMARK_NAMES[1:5], grid)
+        write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
+        skull = annotated_case(
+            Case(str(seed), image, markups, partial(read_landmarks, markups), str(seed)),
+            LANDMARK_NAMES[1:5],
+            grid,
+        )
         volume = preprocess(image, grid).intensity.float()
         for i, j, k in grid.mm_to_ijk(skull.landmarks_mm).round().int().tolist():
             around = volume[i - 5 : i + 6, j - 5 : j + 6, k - 5 : k + 6]

@@ -1,0 +1,57 @@
+"""How well missing landmarks are filled in: hides known ones of a data set and compares.
+
+``python benchmarks/completion.py data=folder data.root=FOLDER``
+"""
+
+from pathlib import Path
+
+import hydra
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from pin_lightning.check import CONF
+from pin_lightning.inspection import annotate, choose_landmarks, inspect_cases
+from pin_lightning.preprocessing import suggest_grid
+from pin_lightning.shape_completion import complete_shapes
+
+SHARES = (0.02, 0.1, 0.3)
+REPEATS = 10
+
+
+def mean_shape(shapes_mm: np.ndarray) -> np.ndarray:
+    """Reference: every missing landmark at its mean over the cases that have it."""
+    return np.where(np.isnan(shapes_mm), np.nanmean(shapes_mm, axis=0), shapes_mm)
+
+
+def errors_mm(shapes_mm: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of completed and of mean landmarks from those that were hidden."""
+    hidden = np.random.default_rng(seed).random(shapes_mm.shape[:2]) < share
+    hidden &= ~hidden.all(axis=0) & np.isfinite(shapes_mm).all(axis=2)
+    shown = np.where(hidden[..., None], np.nan, shapes_mm)
+    guesses = (complete_shapes(shown), mean_shape(shown))
+    completed, mean = (np.linalg.norm(one - shapes_mm, axis=2)[hidden] for one in guesses)
+    return completed, mean
+
+
+@hydra.main(config_path=str(CONF), config_name="check", version_base="1.3")
+def main(config: DictConfig) -> None:
+    """Print one row per share of hidden landmarks."""
+    inspected, _ = inspect_cases(instantiate(config.data.source))
+    grid = suggest_grid([one.header for one in inspected])
+    names = choose_landmarks(inspected)
+    cases = [annotate(one, names, grid).landmarks_mm.double().numpy() for one in inspected]
+    table = Table(title=f"{len(cases)} cases of {Path(config.data.root).name}, error in mm")
+    for header in ("hidden", "filled in", "mean shape"):
+        table.add_column(header, justify="right")
+    for share in SHARES:
+        runs = [errors_mm(np.stack(cases), share, seed) for seed in range(REPEATS)]
+        means = [np.concatenate(parts).mean() for parts in zip(*runs, strict=True)]
+        table.add_row(f"{share:.0%}", *(f"{mean:.2f}" for mean in means))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

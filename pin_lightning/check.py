@@ -1,0 +1,26 @@
+"""Check a data set before training: ``python -m pin_lightning.check data=folder data.root=DIR``."""
+
+import sys
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from pin_lightning.entry import one_line_errors, quote_arguments
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+
+
+@hydra.main(config_path=str(CONF), config_name="check", version_base="1.3")
+@one_line_errors
+def main(config: DictConfig) -> None:
+    """Check all cases; exit code 2 when there is an error among the findings."""
+    from pin_lightning.check_report import check  # heavy imports, after the config has composed
+
+    if check(config) > 0:
+        raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = quote_arguments(sys.argv[1:])
+    main()

@@ -1,0 +1,112 @@
+"""What a check of a data set shows: a table of the cases and their findings, a contact sheet."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pin_lightning import plots
+from pin_lightning.checks import Finding
+from pin_lightning.contact_sheet import contact_sheet
+from pin_lightning.entry import refuse_missing
+from pin_lightning.files import output_folder
+from pin_lightning.inspection import Inspected
+from pin_lightning.preprocessing import load_volume
+from pin_lightning.survey import Survey, survey
+
+# With more cases than this only those with findings are listed.
+MOST_ROWS = 60
+COLOURS = {"error": "red", "warning": "yellow"}
+
+
+def check(config: DictConfig) -> int:
+    """Check a data set, print the table and write the contact sheet.
+
+    Args:
+        config: Composed from `conf/check.yaml`.
+
+    Returns:
+        The number of errors found.
+
+    Raises:
+        ValueError: No case can be read, or a setting is wrong.
+    """
+    refuse_missing(config)
+    sheet = Path(config.sheet)
+    output_folder("sheet", sheet.parent)
+    data = config.data
+    surveyed = survey(
+        instantiate(data.source),
+        Path(data.cache_dir),
+        None if config.model.landmarks is None else list(config.model.landmarks),
+        data.spacing_mm,
+        None if data.grid_size is None else list(data.grid_size),
+    )
+    console = Console()
+    console.print(findings_table(surveyed))
+    plots.save(_sheet(surveyed), sheet)
+    counts = Counter(finding.level for finding in surveyed.findings)
+    console.print(
+        f"{counts['error']} errors, {counts['warning']} warnings; {len(surveyed.names)} landmarks; "
+        f"working volumes of {'x'.join(map(str, surveyed.grid.size))} voxels of "
+        f"{surveyed.grid.spacing_mm:g} mm; look at {sheet}",
+        soft_wrap=True,
+        markup=False,
+    )
+    return counts["error"]
+
+
+def findings_table(surveyed: Survey) -> Table:
+    """Table of the cases with what was found in each; the data set's own findings come first."""
+    table = Table(title=f"{len(surveyed.found)} cases", show_lines=True)
+    for header in ("Case", "Voxels", "Spacing mm", "Axes", "Landmarks", "Findings"):
+        table.add_column(header, overflow="fold")
+    by_case: dict[str, list[Finding]] = {}
+    for finding in surveyed.findings:
+        by_case.setdefault(finding.case, []).append(finding)
+    if "" in by_case:
+        table.add_row("all", "", "", "", "", _said(by_case[""]))
+    facts = {one.case.name: _facts(one, surveyed.names) for one in surveyed.inspected}
+    for case in surveyed.found:
+        findings = by_case.get(case.name, [])
+        if findings or len(surveyed.found) <= MOST_ROWS:
+            known = facts.get(case.name, 4 * ("-",))
+            table.add_row(Text(case.name), *known, _said(findings))
+    return table
+
+
+def _facts(inspected: Inspected, names: Sequence[str]) -> tuple[str, ...]:
+    shape, affine = inspected.header
+    sides_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    return (
+        " x ".join(map(str, shape)),
+        " x ".join(f"{side:.3g}" for side in sides_mm),
+        "".join(nib.aff2axcodes(affine)),
+        f"{inspected.landmarks.select(names).defined.sum()} of {len(names)}",
+    )
+
+
+def _said(findings: Sequence[Finding]) -> Text:
+    lines = [Text(finding.message, COLOURS[finding.level]) for finding in findings]
+    return Text("\n").join(lines)
+
+
+def _sheet(surveyed: Survey) -> plots.Figure:
+    """Contact sheet of the cases that have a working volume."""
+    annotated = {one.case.name: one for one in surveyed.cases if one.case.name in surveyed.volumes}
+
+    def load(name: str) -> tuple[np.ndarray, np.ndarray]:
+        volume = load_volume(surveyed.volumes[name])
+        landmarks_mm = annotated[name].landmarks_mm.double().numpy()
+        return volume.intensity.numpy(), surveyed.grid.mm_to_ijk(landmarks_mm)
+
+    return contact_sheet(
+        tuple(annotated), surveyed.names, load, surveyed.grid.spacing_mm, surveyed.findings
+    )

@@ -1,0 +1,211 @@
+"""Image files of any format that is read: their place in space, and their voxels."""
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from jaxtyping import Num
+from nibabel.filebasedimages import ImageFileError
+from nibabel.freesurfer.mghformat import MGHError
+from nibabel.openers import ImageOpener
+from nibabel.spatialimages import HeaderDataError, ImageDataError
+
+from pin_lightning.dicom import series_header, series_voxels
+from pin_lightning.geometry import canonical_affine, corner_distance_mm
+from pin_lightning.itk_images import RawHeader, check_spacing, itk_header, itk_voxels
+
+NIFTI_SUFFIXES = (".nii.gz", ".nii", ".hdr")  # .hdr: its voxels are in the .img beside it
+MGH_SUFFIXES = (".mgz", ".mgh")
+ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
+IMAGE_SUFFIXES = (*NIFTI_SUFFIXES, *MGH_SUFFIXES, *ITK_SUFFIXES)
+
+# What nibabel and SimpleITK raise for files that are damaged or not images.
+READ_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    KeyError,
+    zlib.error,
+    ImageFileError,
+    HeaderDataError,
+    ImageDataError,
+    MGHError,
+)
+NIFTI_MAGIC = (b"n+1", b"ni1", b"n+2", b"ni2")
+NIFTI_UNITS = {1: "metres", 3: "micrometres"}  # the others: mm, and not said
+
+Header = tuple[tuple[int, int, int], np.ndarray]
+
+
+def stem(path: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> str | None:
+    """File name without its suffix, none when the suffix is not one of these.
+
+    Among images, a folder is a DICOM series, and this is its name.
+
+    >>> stem(Path("scans/ANNA.nii.gz"))
+    'ANNA'
+    """
+    if suffixes == IMAGE_SUFFIXES and path.is_dir():
+        return path.absolute().name
+    lowered = path.name.lower()
+    return next((path.name[: -len(end)] for end in suffixes if lowered.endswith(end)), None)
+
+
+def read_header(path: Path) -> Header:
+    """Shape and affine of an image, without its voxels.
+
+    Args:
+        path: A 3D image with one channel, or the folder of a DICOM series.
+
+    Returns:
+        Voxels along its own axes, and voxel index to world RAS+ mm [4, 4] float64.
+
+    Raises:
+        ValueError: The file cannot be read, it is not a 3D image with one channel, or it does not
+            say where it is.
+    """
+    _check_suffix(path)
+    shape, affine = _nibabel_header(path) if _is_nibabel(path) else _itk_header(path)
+    sides = _checked_shape(path, shape)
+    try:
+        canonical_affine(affine, sides)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return sides, affine
+
+
+def read_voxels(path: Path) -> Num[np.ndarray, "X Y Z"]:
+    """Voxels of an image along its own axes, in the units that its header says.
+
+    Args:
+        path: An image that `read_header` takes.
+
+    Raises:
+        ValueError: The file cannot be read, or it is not a 3D image with one channel.
+    """
+    _check_suffix(path)
+    if _is_nibabel(path):  # not through ITK: it refuses sheared axes
+        with _readable(path, ValueError):
+            image: Any = nib.load(path)
+        _check_dtype(path, image)
+        with _readable(path, ValueError):
+            if path.name.lower().endswith((".nii.gz", ".mgz")):
+                # All at once: nibabel itself stops before the checksum.
+                image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
+            voxels = np.asarray(image.dataobj)
+    else:
+        with _readable(path):
+            voxels = series_voxels(path) if path.is_dir() else itk_voxels(path)
+    return voxels.reshape(_checked_shape(path, voxels.shape), order="F")
+
+
+def _check_suffix(path: Path) -> None:
+    if stem(path) is not None:
+        return
+    if path.suffix.lower() == ".img":
+        raise ValueError(f"{path}: has no header; give the .hdr file beside it")
+    raise ValueError(
+        f"{path}: not an image that is read; use {', '.join(IMAGE_SUFFIXES)} "
+        f"or the folder of a DICOM series"
+    )
+
+
+def _is_nibabel(path: Path) -> bool:
+    return path.name.lower().endswith((*NIFTI_SUFFIXES, *MGH_SUFFIXES)) and not path.is_dir()
+
+
+def _checked_shape(path: Path, shape: Sequence[int]) -> tuple[int, int, int]:
+    """Three sides of at least two voxels; a single frame as a fourth axis is left out."""
+    sides = [int(side) for side in shape]
+    while len(sides) > 3 and sides[-1] == 1:
+        sides.pop()
+    said = f"{path}: has shape {tuple(sides)}"
+    if len(sides) != 3:
+        raise ValueError(f"{said}; give a 3D image with one channel and one frame")
+    if min(sides) < 2:
+        hint = " (of a DICOM series, its folder)" if path.suffix.lower() == ".dcm" else ""
+        raise ValueError(f"{said}; give a 3D image{hint} of at least 2 voxels along each axis")
+    return sides[0], sides[1], sides[2]
+
+
+def _itk_header(path: Path) -> RawHeader:
+    with _readable(path):
+        return series_header(path) if path.is_dir() else itk_header(path)
+
+
+def _nibabel_header(path: Path) -> RawHeader:
+    with _readable(path, ValueError), ImageOpener(str(path)) as file:
+        block = file.read(540)
+    is_mgh = path.name.lower().endswith(MGH_SUFFIXES)
+    (_check_mgh_block if is_mgh else _check_nifti_block)(path, block)
+    with _readable(path, ValueError):
+        image: Any = nib.load(path)
+    _check_dtype(path, image)
+    shape = _checked_shape(path, image.shape)
+    if not is_mgh:
+        _check_forms(path, image)
+    return shape, np.asarray(image.affine, dtype=np.float64)
+
+
+def _check_dtype(path: Path, image: Any) -> None:
+    dtype = image.get_data_dtype()
+    if dtype.names or dtype.kind == "c":
+        raise ValueError(f"{path}: voxels of type {dtype}; give an image with one channel")
+
+
+def _check_nifti_block(path: Path, block: bytes) -> None:
+    """Refuse what nibabel corrects or passes over: a spacing that is no spacing, other units."""
+    sizes = [int.from_bytes(block[:4], order) for order in ("little", "big")]
+    kind = nib.Nifti2Header if 540 in sizes else nib.Nifti1Header
+    with _readable(path, ValueError):
+        if kind.sizeof_hdr not in sizes or len(block) < kind.sizeof_hdr:
+            raise ImageFileError("not NIfTI")
+        header: Any = kind(block[: kind.sizeof_hdr], check=False)
+    if bytes(header["magic"])[:3] not in NIFTI_MAGIC:
+        raise ValueError(f"{path}: ANALYZE, which does not say where the image is; save as NIfTI")
+    check_spacing(path, header["pixdim"][1 : 1 + min(3, int(header["dim"][0]))])
+    units = NIFTI_UNITS.get(int(header["xyzt_units"]) & 7)
+    if units:
+        raise ValueError(f"{path}: its units are {units}; save it in millimetres")
+
+
+def _check_mgh_block(path: Path, block: bytes) -> None:
+    with _readable(path):
+        if len(block) < 42:
+            raise EOFError("header cut short")
+    if not any(block[28:30]):  # goodRASFlag
+        raise ValueError(f"{path}: does not say where it is; save it with its position in space")
+    check_spacing(path, np.frombuffer(block[30:42], dtype=">f4"))
+
+
+def _check_forms(path: Path, image: Any) -> None:
+    """Refuse a NIfTI whose place in the world depends on which program reads it."""
+    with _readable(path, ValueError):
+        sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
+    if sform is None and qform is None:
+        raise ValueError(f"{path}: has neither sform nor qform; save it with its position in space")
+    if sform is not None and qform is not None:
+        apart_mm = corner_distance_mm(sform, qform, image.shape[:3])
+        if not apart_mm <= min(image.header.get_zooms()[:3]):
+            raise ValueError(
+                f"{path}: sform and qform are {apart_mm:.3g} mm apart; make them agree"
+            )
+
+
+@contextmanager
+def _readable(path: Path, *more: type[Exception]) -> Iterator[None]:
+    """Errors of the libraries as one line; `more`: where a ValueError is theirs too."""
+    try:
+        yield
+    except READ_ERRORS + more as error:
+        reason = "no such file" if not path.exists() else type(error).__name__
+        raise ValueError(
+            f"{path}: cannot be read as an image ({reason}); check the file"
+        ) from error

@@ -1,0 +1,83 @@
+"""Misspelt landmark names: which name in few cases is probably another that most cases have."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+
+SIMILAR = 0.8  # ratio of difflib
+FEW, MOST = 0.2, 0.5  # shares of the cases
+# Names that differ only so are meant to differ.
+OPPOSITES = (
+    ("left", "right"),
+    ("anterior", "posterior"),
+    ("superior", "inferior"),
+    ("medial", "lateral"),
+    ("upper", "lower"),
+    ("proximal", "distal"),
+    ("mesial", "distal"),
+    ("dorsal", "ventral"),
+    ("internal", "external"),
+    ("inner", "outer"),
+)
+# An l or r that stands alone, at either end of a word, or as a capital: "eye_L", "eyeL", "Leye".
+SIDE = re.compile(r"(?<![^\W\d_])[lrLR]|[lrLR](?![^\W\d_])|(?<=[a-z])[LR]")
+
+
+def probable_names(names_of: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:
+    """For each misspelt name, by case and name, the name that is probably meant.
+
+    A name is taken for a misspelling when few cases have it, a similar one stands in most cases,
+    and no case has both. Names that differ in a number, a side or a direction are left alone.
+
+    Args:
+        names_of: Names that stand in each case's file, by case.
+
+    >>> probable_names({"a": ["nasion"], "b": ["nasion"], "c": ["Nasoin"]})
+    {('c', 'Nasoin'): 'nasion'}
+    """
+    cases_of: dict[str, set[str]] = defaultdict(set)
+    for case, names in names_of.items():
+        for name in names:
+            cases_of[name].add(case)
+    usual = [name for name, cases in cases_of.items() if len(cases) > MOST * len(names_of)]
+    found = {}
+    for name, cases in cases_of.items():
+        if len(cases) <= max(1, FEW * len(names_of)):
+            others = [other for other in usual if other != name and not cases & cases_of[other]]
+            likeness = {other: similarity(name, other) for other in others}
+            nearest = max(likeness, key=lambda other: likeness[other], default=name)
+            if likeness.get(nearest, 0) >= SIMILAR:
+                found.update({(case, name): nearest for case in sorted(cases)})
+    return found
+
+
+def similarity(name: str, other: str) -> float:
+    """How alike two names are, from 0 to 1; 0 when they are meant to differ.
+
+    >>> similarity("L_eye 01", "leye1"), similarity("eye_L", "eye_R"), similarity("p1", "p11")
+    (1.0, 0.0, 0.0)
+    """
+    plain, other_plain = _plain(name), _plain(other)
+    if plain == other_plain:
+        return 1.0
+    if re.findall("[0-9]+", plain) != re.findall("[0-9]+", other_plain):
+        return 0.0
+    if _is_opposite(name, other):
+        return 0.0
+    return SequenceMatcher(None, plain, other_plain, autojunk=False).ratio()
+
+
+def _plain(name: str) -> str:
+    """The name without case, blanks, underscores, hyphens and leading zeros."""
+    letters = re.sub(r"[\s_-]+", "", name.casefold())
+    return re.sub("(?<![0-9])0+(?=[0-9])", "", letters)
+
+
+def _is_opposite(name: str, other: str) -> bool:
+    first, second = name.casefold(), other.casefold()
+    for one, opposite in OPPOSITES:
+        pair = {first.replace(one, "*"), first.replace(opposite, "*")}
+        if pair & {second.replace(one, "*"), second.replace(opposite, "*")}:
+            return True
+    return SIDE.sub("*", name) == SIDE.sub("*", other)

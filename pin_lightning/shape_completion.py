@@ -1,0 +1,94 @@
+"""Completes training shapes in which landmarks are missing, from those that are there."""
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from sklearn.covariance import LedoitWolf
+
+# Enough for a tenth of a percent on real shapes; it converges in about ten.
+MAX_ITERATIONS = 50
+TOLERANCE_MM = 1e-3
+
+
+def complete_shapes(shapes_mm: Float64[np.ndarray, "M L 3"]) -> Float64[np.ndarray, "M L 3"]:
+    """Shapes with every missing landmark filled in by its conditional mean under a Gaussian.
+
+    Regularised expectation maximisation (Schneider, J. Climate 2001): a mean and a covariance of
+    all coordinates are fitted, missing coordinates are replaced by their conditional mean given
+    the coordinates that are there, and both steps repeat until nothing moves. The covariance is
+    that of Ledoit and Wolf (J. Multivar. Anal. 2004), which is invertible with fewer shapes than
+    coordinates. Each shape's translation is taken out before a round: it is known without it.
+
+    Args:
+        shapes_mm: Shapes in one frame, all three coordinates NaN where a landmark is missing.
+
+    Returns:
+        The same shapes without NaN; what was there is unchanged.
+
+    Raises:
+        ValueError: A landmark is missing from every shape, or a shape has no landmark.
+
+    >>> pair = np.array([[[0, 0, 0], [4, 0, 0]], [[1, 2, 3], [np.nan] * 3]], dtype=float)
+    >>> complete_shapes(pair)[1, 1].round(2).tolist()
+    [5.0, 2.0, 3.0]
+    """
+    defined = np.isfinite(shapes_mm).all(axis=2)
+    _check(defined)
+    if defined.all():
+        return shapes_mm.copy()
+    known = np.repeat(defined, 3, axis=1)
+    filled = np.where(defined[..., None], shapes_mm, _moved_means(shapes_mm))
+    for _ in range(MAX_ITERATIONS):
+        shift_mm = (filled - filled.mean(axis=0)).mean(axis=1, keepdims=True)
+        flat = (filled - shift_mm).reshape(len(filled), -1)
+        updated = _conditional_means(flat, known).reshape(filled.shape) + shift_mm
+        moved_mm = np.abs(updated - filled).max()
+        filled = np.where(defined[..., None], shapes_mm, updated)
+        if moved_mm < TOLERANCE_MM:
+            break
+    return filled
+
+
+def _check(defined: Bool[np.ndarray, "M L"]) -> None:
+    if not defined.any(axis=0).all():
+        nowhere = np.flatnonzero(~defined.any(axis=0)).tolist()
+        raise ValueError(f"landmarks number {nowhere} are missing from every shape; leave them out")
+    if not defined.any(axis=1).all():
+        empty = np.flatnonzero(~defined.any(axis=1)).tolist()
+        raise ValueError(f"shapes number {empty} have no landmark; leave them out")
+
+
+def _moved_means(shapes_mm: Float64[np.ndarray, "M L 3"]) -> Float64[np.ndarray, "M L 3"]:
+    """The mean shape, moved to each shape by the landmarks that it has."""
+    shift_mm = np.zeros((len(shapes_mm), 1, 3))
+    for _ in range(MAX_ITERATIONS):  # the mean is sharper once the shapes lie on each other
+        mean_mm = np.nanmean(shapes_mm - shift_mm, axis=0)
+        before, shift_mm = shift_mm, np.nanmean(shapes_mm - mean_mm, axis=1, keepdims=True)
+        if np.abs(shift_mm - before).max() < TOLERANCE_MM:
+            break
+    return mean_mm + shift_mm
+
+
+def _conditional_means(
+    values: Float64[np.ndarray, "M D"], known: Bool[np.ndarray, "M D"]
+) -> Float64[np.ndarray, "M D"]:
+    """One round: a Gaussian fitted to all rows, and what it says of the unknown values."""
+    model = LedoitWolf().fit(values)
+    mean, covariance = model.location_, model.covariance_
+    rows = zip(values, known, strict=True)
+    return np.array([_conditional_mean(row, there, mean, covariance) for row, there in rows])
+
+
+def _conditional_mean(
+    row: Float64[np.ndarray, " D"],
+    known: Bool[np.ndarray, " D"],
+    mean: Float64[np.ndarray, " D"],
+    covariance: Float64[np.ndarray, "D D"],
+) -> Float64[np.ndarray, " D"]:
+    """The row with its unknown part at ``m_u + S_uk S_kk^-1 (x_k - m_k)``."""
+    filled = row.copy()
+    if not known.all():
+        # Shapes that are all the same leave nothing to regress on, hence the least squares.
+        within = covariance[np.ix_(known, known)]
+        weights = np.linalg.lstsq(within, row[known] - mean[known], rcond=None)[0]
+        filled[~known] = mean[~known] + covariance[np.ix_(~known, known)] @ weights
+    return filled

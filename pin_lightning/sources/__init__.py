@@ -1,0 +1,1 @@
+"""Sources of cases: the layouts of data sets that are read, one file each."""

@@ -1,0 +1,33 @@
+import pytest
+
+from pin_lightning.files import output_folder, whole_file, write_text
+
+
+def test_a_file_appears_complete_in_a_new_folder(tmp_path):
+    path = tmp_path / "new folder" / "ä.csv"
+    with whole_file(path) as temporary:
+        assert temporary.suffix == ".csv"
+        temporary.write_text("half")
+        assert not path.exists()
+    assert path.read_text() == "half"
+    assert [one.name for one in path.parent.iterdir()] == ["ä.csv"]
+
+
+def test_a_failed_attempt_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old\n")
+    with pytest.raises(TypeError), whole_file(path) as temporary:
+        temporary.write_text(b"not text")
+    assert path.read_bytes() == b"old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_output_folder_is_made(tmp_path):
+    assert output_folder("output", tmp_path / "a" / "b").is_dir()
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_output_folder_that_cannot_be_made_is_named_with_its_setting(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"output=.*file/out: cannot be written to \(Not a dir"):
+        output_folder("output", tmp_path / "file" / "out")
