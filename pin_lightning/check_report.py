@@ -65,8 +65,8 @@ def check(config: DictConfig) -> int:
 
 def findings_table(surveyed: Survey) -> Table:
     """Table of the cases with what was found in each; the data set's own findings come first."""
-    table = Table(title=f"{len(surveyed.found)} cases", show_lines=True)
-    for header in ("Case", "Voxels", "Spacing mm", "Axes", "Landmarks", "Findings"):
+    table = Table(title=f"{len(surveyed.found)} cases")
+    for header in ("Case", "Voxels", "Spacing mm", "Axes", "Marked", "Findings"):
         table.add_column(header, overflow="fold")
     by_case: dict[str, list[Finding]] = {}
     for finding in surveyed.findings:
@@ -86,10 +86,10 @@ def _facts(inspected: Inspected, names: Sequence[str]) -> tuple[str, ...]:
     shape, affine = inspected.header
     sides_mm = np.linalg.norm(affine[:3, :3], axis=0)
     return (
-        " x ".join(map(str, shape)),
-        " x ".join(f"{side:.3g}" for side in sides_mm),
+        "x".join(map(str, shape)),
+        "x".join(f"{side:.3g}" for side in sides_mm),
         "".join(nib.aff2axcodes(affine)),
-        f"{inspected.landmarks.select(names).defined.sum()} of {len(names)}",
+        f"{inspected.landmarks.select(names).defined.sum()}/{len(names)}",
     )
 
 

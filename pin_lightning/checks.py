@@ -11,7 +11,7 @@ from pin_lightning.geometry import apply_affine, flip_lps_ras
 from pin_lightning.images import Header
 from pin_lightning.inspection import Inspected
 from pin_lightning.misspellings import probable_names
-from pin_lightning.preprocessing import VolumeFacts
+from pin_lightning.volume_facts import VolumeFacts
 
 EDGE_VOXELS = 0.5 + 1e-6  # beyond the outer voxel centres; the rest is rounding
 SHARE_INSIDE = 0.9  # an explanation has to put this share of the landmarks inside

@@ -210,7 +210,7 @@ def _figure(
     left = int(EDGE_PX + max(label.width_px for label in rows) + 2 * NAME_GAP_PX)
     top = int(TITLE_PX + max(label.width_px for label in columns) * up)
     reach = max(i * PITCH_PX[1] + label.width_px * along for i, label in enumerate(columns))
-    widest = max(_width_px(line, TITLE_POINTS) for line in title)
+    widest = max(_width_px(text, TITLE_POINTS - line) for line, text in enumerate(title))
     width = int(max(left + max(picture.shape[1], reach + NAME_GAP_PX), widest + EDGE_PX)) + EDGE_PX
     height = top + picture.shape[0] + EDGE_PX
     # No display and no pyplot, as in `plots`.
@@ -222,6 +222,17 @@ def _figure(
     axes.axis("off")
     for line, text in enumerate(title):
         _write(axes, EDGE_PX, EDGE_PX + line * LINE_PX, text, size=TITLE_POINTS - line, va="top")
+    _write_names(axes, left, top, rows, columns, slant)
+    for row, column in np.argwhere(missing):
+        x, y = column * PITCH_PX[1] + CELL_PX[1] / 2, row * PITCH_PX[0] + CELL_PX[0] / 2
+        place = (left + FRAME_PX + x, top + FRAME_PX + y)
+        _write(axes, *place, "\u2013", ha="center", va="center")
+    return figure
+
+
+def _write_names(
+    axes: Axes, left: int, top: int, rows: Sequence[_Label], columns: Sequence[_Label], slant: int
+) -> None:
     for row, label in enumerate(rows):
         middle = top + row * PITCH_PX[0] + FRAME_PX + CELL_PX[0] / 2
         _write(axes, left - NAME_GAP_PX, middle, label.text, label.level, ha="right", va="center")
@@ -229,11 +240,6 @@ def _figure(
         start = left + column * PITCH_PX[1] + FRAME_PX + (NAME_GAP_PX if slant else 0)
         turned = {"rotation": slant, "rotation_mode": "anchor", "va": "baseline"}
         _write(axes, start, top - NAME_GAP_PX, label.text, label.level, **turned)
-    for row, column in np.argwhere(missing):
-        x, y = column * PITCH_PX[1] + CELL_PX[1] / 2, row * PITCH_PX[0] + CELL_PX[0] / 2
-        place = (left + FRAME_PX + x, top + FRAME_PX + y)
-        _write(axes, *place, "\u2013", ha="center", va="center")
-    return figure
 
 
 def _write(axes: Axes, x: float, y: float, text: str, level: str = "", **look: Any) -> None:

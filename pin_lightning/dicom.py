@@ -46,6 +46,11 @@ class Slice:
     position_lps: Float64[np.ndarray, " 3"]
 
 
+def holds_dicom(folder: Path) -> bool:
+    """Whether there is a DICOM file in a folder, by the mark behind the preamble."""
+    return any(_is_dicom(path) for path in folder.iterdir())
+
+
 def series_header(folder: Path) -> RawHeader:
     """Shape and affine of a DICOM series, without its voxels.
 

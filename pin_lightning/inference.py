@@ -11,6 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import track
 
+from pin_lightning.dicom import holds_dicom
 from pin_lightning.entry import refuse_missing, user_mistake
 from pin_lightning.files import output_folder, write_text
 from pin_lightning.images import stem
@@ -67,19 +68,25 @@ def _check_format(ending: str) -> str:
 
 
 def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
-    """Image files of a glob pattern (or several) by a unique name for their outputs.
+    """Images of a glob pattern (or several), or of a folder, by a unique name for their outputs.
 
-    Files of the same name in several folders are told apart by their folders' names.
+    A folder of DICOM files is one image. Files of the same name in several folders are told apart
+    by their folders' names.
 
     Raises:
         ValueError: No file matches.
     """
     patterns = [pattern] if isinstance(pattern, str) else list(pattern)
-    found = {Path(path) for one in patterns for path in glob.glob(one, recursive=True)}
-    paths = sorted(path for path in found if path.is_file())
-    if not paths:
+    matches = [Path(path) for one in patterns for path in glob.glob(one, recursive=True)]
+    if len(matches) == 1 and matches[0].is_dir() and not holds_dicom(matches[0]):
+        matches = list(matches[0].iterdir())  # a folder of images
+        matches = [path for path in matches if stem(path) and not path.name.startswith(".")]
+    paths = {path for path in matches if path.is_file() or (path.is_dir() and holds_dicom(path))}
+    # Slices of a series that is there as a whole are not volumes of their own.
+    found = sorted(path for path in paths if path.parent not in paths)
+    if not found:
         raise ValueError(f"input={pattern}: no file matches; quote the pattern, check the folder")
-    return dict(zip(_unique_names(paths), paths, strict=True))
+    return dict(zip(_unique_names(found), found, strict=True))
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:

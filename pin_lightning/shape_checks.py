@@ -22,6 +22,7 @@ ROBUST_SDS = 6  # this many beyond the median are no chance, even among a thousa
 NEAR_VOXELS = 3  # annotators differ by this much
 DOUBTFUL = 0.5  # beyond this share of the limit a landmark is not fitted to
 MOST_NAMED = 5  # landmarks named per case
+MOST_FITS = 40  # of many cases, several are left out at a time
 
 
 def shape_findings(
@@ -213,9 +214,10 @@ def _single_offsets(
     shapes_mm: Shapes, filled_mm: Shapes, spacing_mm: float
 ) -> tuple[Shapes, Float64[np.ndarray, " L"], Float64[np.ndarray, " L"]]:
     """Each landmark's offset from where its case's others put it, how long usually and at most."""
-    rest = (np.delete(filled_mm, index, axis=0) for index in range(len(filled_mm)))
-    pairs = zip(rest, shapes_mm, strict=True)
-    offsets_mm = np.stack([ShapeGaussian.fit(others).residuals(own) for others, own in pairs])
+    offsets_mm = np.empty_like(shapes_mm)
+    for left_out in np.array_split(np.arange(len(shapes_mm)), min(len(shapes_mm), MOST_FITS)):
+        others = ShapeGaussian.fit(np.delete(filled_mm, left_out, axis=0))
+        offsets_mm[left_out] = [others.residuals(shapes_mm[index]) for index in left_out]
     lengths_mm = np.linalg.norm(offsets_mm, axis=2)
     typical_mm = np.nanmedian(lengths_mm, axis=0)
     limits_mm = ROBUST_SDS * (typical_mm + robust_sd(lengths_mm))

@@ -9,7 +9,7 @@ from pin_lightning.cases import Case, find_cases
 from pin_lightning.checks import Finding
 from pin_lightning.inspection import Inspected, inspect_cases
 from pin_lightning.landmarks import LandmarkSet
-from pin_lightning.preprocessing import VolumeFacts
+from pin_lightning.volume_facts import VolumeFacts
 
 SHAPE = (20, 30, 40)
 # Far from the world's origin, so that signs and voxel indices cannot be confused.

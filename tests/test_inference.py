@@ -39,3 +39,18 @@ def test_refuses_a_pattern_without_files(tmp_path):
     (tmp_path / "folder.nii").mkdir()
     with pytest.raises(ValueError, match="no file matches"):
         find_inputs(f"{tmp_path}/*.nii")
+
+
+def test_a_folder_gives_its_images_and_a_series_is_one(tmp_path):
+    touch(tmp_path, "a.nii.gz", "b.nrrd", "notes.txt", ".c.nii")
+    for number in range(2):
+        (tmp_path / "series").mkdir(exist_ok=True)
+        (tmp_path / "series" / f"{number}.dcm").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "empty").mkdir()
+    expected = {"a": tmp_path / "a.nii.gz", "b": tmp_path / "b.nrrd"}
+    series = {"series": tmp_path / "series"}
+    assert find_inputs(str(tmp_path)) == expected | series
+    assert find_inputs(f"{tmp_path}/series") == series
+    assert find_inputs(f"{tmp_path}/**/*.dcm").keys() == {"0", "1"}
+    found = find_inputs(f"{tmp_path}/**/*")
+    assert found == expected | series | {"notes.txt": tmp_path / "notes.txt"}

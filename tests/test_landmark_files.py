@@ -1,142 +1,292 @@
 import json
+import tempfile
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pin_lightning.landmark_files import read_landmarks, read_markups, write_markups
+from pin_lightning.landmark_files import (
+    LANDMARK_SUFFIXES,
+    read_landmarks,
+    read_table,
+    read_voxel_text,
+    write_landmarks,
+    write_table,
+    write_voxel_text,
+)
 from pin_lightning.landmarks import LandmarkSet
 
-
-def point(label="nose", position=(1.0, 2.0, 3.0), **other):
-    return {"id": "1", "label": label, "position": list(position), **other}
+AFFINE = np.array([[0.0, -2, 0, 10], [0.5, 0, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1]])
 
 
-def content(points=None, **other):
-    markup = {"type": "Fiducial", "coordinateSystem": "LPS", "controlPoints": points or [point()]}
-    return {"@schema": "", "markups": [{**markup, **other}]}
+@pytest.fixture
+def image(tmp_path):
+    """An image whose first axis points up front and whose second points left."""
+    path = tmp_path / "A scan.nii.gz"
+    nifti = nib.Nifti1Image(np.zeros((4, 5, 6), dtype=np.uint8), AFFINE)
+    nifti.set_qform(AFFINE, code=1)
+    nifti.to_filename(path)
+    return path
 
 
 @pytest.fixture
 def save(tmp_path):
-    def write(value):
-        path = tmp_path / "case.mrk.json"
-        path.write_text(value if isinstance(value, str) else json.dumps(value), "utf-8")
+    def write(name, text):
+        path = tmp_path / name
+        path.write_text(text, "utf-8")
         return path
 
     return write
 
 
-@pytest.mark.parametrize("system", ["LPS", "1", 1])
-def test_lps_is_flipped(save, system):
-    landmarks = read_markups(save(content(coordinateSystem=system)))
-    assert landmarks.positions_world.tolist() == [[-1, -2, 3]]
+def markups(system):
+    point = {"label": "nose", "position": [1.0, 2.0, 3.0]}
+    markup = {"type": "Fiducial", "coordinateSystem": system, "controlPoints": [point]}
+    return "case.mrk.json", json.dumps({"markups": [markup]})
 
 
-@pytest.mark.parametrize("system", ["RAS", "0", 0])
-def test_ras_is_kept(save, system):
-    landmarks = read_markups(save(content(coordinateSystem=system)))
-    assert landmarks.positions_world.tolist() == [[1, 2, 3]]
+def fcsv(system):
+    line = "" if system is None else f"# CoordinateSystem = {system}\n"
+    return "case.fcsv", f"{line}# columns = label,x,y,z\nnose,1,2,3\n"
 
 
-@pytest.mark.parametrize("status", ["undefined", "missing", "preview"])
-def test_only_points_with_status_defined_count(save, status):
-    # Slicer writes an empty text as the position of a point that was never placed.
-    unplaced = {**point("b"), "position": "", "positionStatus": status}
-    points = [point("a", positionStatus="defined"), unplaced, point("c")]
-    landmarks = read_markups(save(content(points)))
-    assert landmarks.names == ("a", "b", "c")
-    assert landmarks.defined.tolist() == [True, False, True]
+def csv(system):
+    line = "" if system is None else f"# frame = {system}\n"
+    return "case.csv", f"{line}landmark,x,y,z\nnose,1,2,3\n"
 
 
-def test_round_trip_keeps_names_positions_and_what_is_undefined(tmp_path):
-    names = ["Nasenflügel", "左眼", "tip"]
-    positions = np.array([[1.25, -2.5, 1 / 3], [np.nan] * 3, [-1e3, 0, 7]])
-    path = tmp_path / "new" / "case.mrk.json"
-    write_markups(path, LandmarkSet.of(names, positions), ["first", "", "third"])
-    again = read_markups(path)
-    assert again.names == tuple(names)
-    assert again.defined.tolist() == [True, False, True]
-    np.testing.assert_array_equal(again.positions_world, positions)
-    assert [file.name for file in path.parent.iterdir()] == ["case.mrk.json"]
+WORLD = {
+    "RAS": [1, 2, 3],
+    "LPS": [-1, -2, 3],
+    "voxel": [10 - 2 * 2, -20 + 0.5 * 1, 30 + 3 * 3],
+}
+SETTLED = [
+    (file, said, setting)
+    for file in (markups, fcsv, csv)
+    for said in (None, "RAS", "LPS", "voxel")
+    for setting in (None, "RAS", "LPS", "voxel")
+    if said != "voxel" or file is csv
+]
 
 
-def test_written_file_is_what_slicer_expects(tmp_path):
-    path = tmp_path / "case.mrk.json"
-    write_markups(path, LandmarkSet.of(["a"], np.array([[1.0, 2, 3]])), ["spread 0.2 mm"])
-    written = json.loads(path.read_text("utf-8"))
-    assert written["@schema"].endswith("/markups-schema-v1.0.3.json#")
-    (markup,) = written["markups"]
-    assert (markup["type"], markup["coordinateSystem"]) == ("Fiducial", "LPS")
-    assert markup["coordinateUnits"] == "mm"
-    assert markup["controlPoints"] == [
-        {
-            "id": "1",
-            "label": "a",
-            "description": "spread 0.2 mm",
-            "position": [-1.0, -2.0, 3.0],
-            "positionStatus": "defined",
-        }
-    ]
+@pytest.mark.parametrize(
+    ("file", "said", "setting"),
+    SETTLED,
+    ids=[f"{file.__name__}-{said}-{setting}" for file, said, setting in SETTLED],
+)
+def test_frame_is_that_of_the_file_or_of_the_setting_and_they_agree(
+    save, image, file, said, setting
+):
+    path = save(*file(said))
+    if said is None and setting is None:
+        with pytest.raises(ValueError, match="does not say .* give data.frame=RAS, LPS or voxel"):
+            read_landmarks(path, setting, image)
+    elif None not in (said, setting) and said != setting:
+        with pytest.raises(ValueError, match=f"says {said}, but data.frame={setting}") as caught:
+            read_landmarks(path, setting, image)
+        assert str(path) in str(caught.value)
+    else:
+        landmarks = read_landmarks(path, setting, image)
+        assert landmarks.names == ("nose",)
+        assert landmarks.positions_world.tolist() == [WORLD[said or setting]]
 
 
-def test_written_file_has_no_nan_which_is_not_json(tmp_path):
-    path = tmp_path / "case.mrk.json"
-    write_markups(path, LandmarkSet.of(["a"], np.full((1, 3), np.nan)))
-    (written,) = json.loads(path.read_text("utf-8"))["markups"][0]["controlPoints"]
-    assert written["positionStatus"] == "undefined"
-    assert "position" not in written
+@pytest.mark.parametrize("setting", ["lps", "", "ijk"])
+def test_an_unknown_frame_is_refused(save, setting):
+    for read in (read_landmarks, read_table):
+        with pytest.raises(ValueError, match=f"data.frame={setting}: .* RAS, LPS, voxel"):
+            read(save(*csv(None)), setting)
 
 
-def test_as_many_descriptions_as_landmarks(tmp_path):
-    path = tmp_path / "case.mrk.json"
-    with pytest.raises(ValueError, match="2 descriptions for 1 landmarks"):
-        write_markups(path, LandmarkSet.of(["a"], np.zeros((1, 3))), ["x", "y"])
-    assert not path.exists()
+def test_voxel_indices_need_the_image(save):
+    with pytest.raises(ValueError, match=r"case\.csv: voxel indices need their image"):
+        read_landmarks(save(*csv("voxel")))
 
 
-INVALID = {
-    "json": ("{", "not valid JSON"),
-    "no-markups": ({}, "has no markups"),
-    "not-an-object": ([], "has no markups"),
-    "empty-markups": ({"markups": []}, "has no markups"),
-    "two-lists": ({"markups": content()["markups"] * 2}, "holds 2 markups"),
-    "curve": (content(type="Curve"), "type 'Curve'"),
-    "no-points": ({"markups": [{**content()["markups"][0], "controlPoints": []}]}, "empty"),
-    "point-not-object": (content([3]), "not a JSON object"),
-    "system-absent": (content(coordinateSystem=None), "coordinateSystem is None"),
-    "system-unknown": (content(coordinateSystem="IJK"), "coordinateSystem is 'IJK'"),
-    "units": (content(coordinateUnits="um"), "coordinateUnits is 'um'"),
-    "two-coordinates": (content([point(position=(1, 2))]), "'nose' has position"),
-    "no-position": (content([{"label": "nose"}]), "'nose' has position None"),
-    "text": (content([point(position=("1", 2, 3))]), "finite numbers"),
-    "nan": (content([point(position=(float("nan"), 2, 3))]), "finite numbers"),
-    "infinite": (content([point(position=(float("inf"), 2, 3))]), "finite numbers"),
-    "same-label": (content([point("a"), point("b"), point("a")]), "occur twice: a;"),
-    "no-label": (content([point("a"), {"position": [1, 2, 3]}]), "control point 2 has no label"),
-    "blank-label": (content([point("  ")]), "control point 1 has no label"),
+def oblique_image(path):
+    """An image with rotated axes; its ITK description is the reference."""
+    transform = sitk.Euler3DTransform()
+    transform.SetRotation(0.2, -0.3, 0.4)
+    image = sitk.Image([5, 6, 7], sitk.sitkUInt8)
+    image.SetSpacing([0.5, 0.75, 2.0])
+    image.SetOrigin([-11.0, 12.0, 13.5])
+    image.SetDirection(transform.GetMatrix())
+    sitk.WriteImage(image, str(path))
+    return image
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_voxel_indices_agree_with_itk_and_nibabel(tmp_path, suffix):
+    path, indices = tmp_path / f"A{suffix}", np.array([[0, 0, 0], [1.25, 2.5, 3.75], [-1, 9, 6]])
+    image = oblique_image(path)
+    text = tmp_path / "A_ps.txt"
+    np.savetxt(text, indices)
+    positions_lps = [image.TransformContinuousIndexToPhysicalPoint(row) for row in indices.tolist()]
+    landmarks = read_voxel_text(text, path, ["a", "b", "c"], ())
+    np.testing.assert_allclose(
+        landmarks.positions_world, np.array(positions_lps) * [-1, -1, 1], atol=1e-4
+    )
+    if suffix == ".nii.gz":
+        by_nibabel = nib.affines.apply_affine(nib.load(path).affine, indices)
+        np.testing.assert_allclose(landmarks.positions_world, by_nibabel, atol=1e-9)
+
+
+def test_voxel_text_names_and_unwanted_lines(tmp_path, image):
+    path = tmp_path / "A_ps.txt"
+    path.write_text("1 2 3\n9 9 9\nnan nan nan\n")
+    landmarks = read_voxel_text(path, image, ["nose", "chin"], [1])
+    assert landmarks.names == ("nose", "chin")
+    assert landmarks.defined.tolist() == [True, False]
+    assert landmarks.positions_world[0].tolist() == WORLD["voxel"]
+
+
+TABLE = "case,patient,landmark,i,j,k\nA scan.nii.gz,p1,nose,1,2,3\nB,,nose,0,0,0\n"
+
+
+def test_table_of_voxel_indices_takes_the_image_of_each_case(save, image, tmp_path):
+    other = tmp_path / "B.mha"
+    itk = oblique_image(other)
+    table = read_table(save("all.csv", TABLE), images={"A scan": image, "B": other})
+    assert table.cases["A scan"].positions_world.tolist() == [WORLD["voxel"]]
+    np.testing.assert_allclose(
+        table.cases["B"].positions_world, [np.array(itk.GetOrigin()) * [-1, -1, 1]], atol=1e-9
+    )
+    assert table.subjects == {"A scan": "p1"}
+
+
+def test_table_of_voxel_indices_names_the_case_without_image(save, image):
+    with pytest.raises(ValueError, match="of case B need their image"):
+        read_table(save("all.csv", TABLE), images={"A scan": image})
+
+
+def test_table_frame_comes_from_the_setting(save):
+    path = save("all.csv", "case,landmark,x,y,z\nA,nose,1,2,3\nB,nose,,,\n")
+    table = read_table(path, "LPS")
+    assert table.cases["A"].positions_world.tolist() == [WORLD["LPS"]]
+    assert table.cases["B"].defined.tolist() == [False]
+    with pytest.raises(ValueError, match="does not say"):
+        read_table(path)
+
+
+def test_table_must_name_its_cases(save):
+    with pytest.raises(ValueError, match="no column that names the case"):
+        read_table(save(*csv("RAS")))
+
+
+ONE_CASE = {
+    "long": "landmark,x_ras,y_ras,z_ras\nnose,1,2,3\n",
+    "long-with-name": "name,x_ras,y_ras,z_ras\nnose,1,2,3\n",
+    "long-with-case": "case,landmark,x_ras,y_ras,z_ras\nA,nose,1,2,3\n",
+    "wide": "frame,nose_x,nose_y,nose_z\nRAS,1,2,3\n",
 }
 
 
-@pytest.mark.parametrize(("value", "message"), INVALID.values(), ids=INVALID.keys())
-def test_invalid_files_are_refused_in_one_line_that_names_them(save, value, message):
-    path = save(value)
-    with pytest.raises(ValueError, match=message) as caught:
-        read_markups(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("text", ONE_CASE.values(), ids=ONE_CASE.keys())
+def test_csv_of_one_case(save, text):
+    landmarks = read_landmarks(save("A.csv", text))
+    assert landmarks.names == ("nose",)
+    assert landmarks.positions_world.tolist() == [[1, 2, 3]]
 
 
-def test_units_may_be_a_coded_entry(save):
-    units = ["mm", "UCUM", "millimeter"]
-    assert len(read_markups(save(content(coordinateUnits=units)))) == 1
+def test_csv_of_many_cases_is_not_one_case(save):
+    with pytest.raises(ValueError, match=r"holds 2 cases \(A scan, B.*data=csv"):
+        read_landmarks(save("all.csv", TABLE))
 
 
-def test_absent_file_is_refused(tmp_path):
+@pytest.mark.parametrize("suffix", LANDMARK_SUFFIXES)
+def test_files_that_cannot_be_read_are_named(tmp_path, suffix):
+    path = tmp_path / f"Müller 1{suffix}"
+    for content, message in ((None, "cannot be read"), (b"", "empty"), (b"\xff\xfe\x00", "UTF-8")):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(ValueError, match=message) as caught:
+            read_landmarks(path)
+        assert str(path) in str(caught.value)
+    path.unlink()
+    path.mkdir()
     with pytest.raises(ValueError, match="cannot be read"):
-        read_landmarks(tmp_path / "absent.mrk.json")
+        read_landmarks(path)
 
 
-def test_read_landmarks_goes_by_the_suffix(save, tmp_path):
-    assert read_landmarks(save(content())).names == ("nose",)
-    with pytest.raises(ValueError, match=r"points\.xlsx.*\.mrk\.json"):
+def test_formats_go_by_the_suffix(tmp_path):
+    landmarks = LandmarkSet.of(["nose"], np.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"points\.xlsx.* read; use \.mrk\.json, \.fcsv, \.csv"):
         read_landmarks(tmp_path / "points.xlsx")
+    with pytest.raises(ValueError, match=r"points\.txt.* written; use"):
+        write_landmarks(tmp_path / "points.txt", landmarks)
+    write_landmarks(tmp_path / "POINTS.FCSV", landmarks)
+    assert read_landmarks(tmp_path / "POINTS.FCSV").names == ("nose",)
+
+
+@pytest.mark.parametrize("suffix", LANDMARK_SUFFIXES)
+def test_as_many_descriptions_as_landmarks(tmp_path, suffix):
+    path = tmp_path / f"case{suffix}"
+    with pytest.raises(ValueError, match="2 descriptions for 1 landmarks"):
+        write_landmarks(path, LandmarkSet.of(["a"], np.zeros((1, 3))), ["x", "y"])
+    assert not path.exists()
+
+
+coordinates = st.floats(-1e5, 1e5)
+positions = st.one_of(st.tuples(*[coordinates] * 3), st.just((np.nan,) * 3))
+characters = st.one_of(
+    st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), st.sampled_from(',;"_.# x\t=')
+)
+labels = (
+    st.text(characters, min_size=1, max_size=12)
+    .map(str.strip)
+    .filter(lambda name: len(name.splitlines()) == 1)
+)
+# "A.nii" would be read as the image of a case A.
+case_labels = labels.filter(lambda name: not set(name) & set("/\\."))
+
+
+@st.composite
+def landmark_sets(draw):
+    named = draw(st.dictionaries(labels, positions, min_size=1, max_size=5))
+    return LandmarkSet.of(list(named), np.array(list(named.values())))
+
+
+def assert_same(found, expected):
+    assert found.names == expected.names
+    assert found.defined.tolist() == expected.defined.tolist()
+    np.testing.assert_allclose(
+        found.positions_world, expected.positions_world, rtol=0, atol=1e-6, equal_nan=True
+    )
+
+
+@pytest.mark.parametrize("suffix", LANDMARK_SUFFIXES)
+@given(landmarks=landmark_sets(), descriptions=st.booleans(), text=st.text(characters, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_what_is_written_is_read_back(suffix, landmarks, descriptions, text):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a case{suffix}"
+        write_landmarks(path, landmarks, [text] * len(landmarks) if descriptions else None)
+        assert_same(read_landmarks(path), landmarks)
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["long", "wide"])
+@given(cases=st.dictionaries(case_labels, landmark_sets(), min_size=1, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_a_table_that_is_written_is_read_back(wide, cases):
+    names = dict.fromkeys(name for landmarks in cases.values() for name in landmarks.names)
+    with tempfile.TemporaryDirectory() as folder:
+        write_table(Path(folder) / "all.csv", cases, wide=wide)
+        table = read_table(Path(folder) / "all.csv")
+    assert list(table.cases) == list(cases)
+    for case, landmarks in cases.items():
+        # A wide table has all landmarks for every case.
+        assert_same(table.cases[case], landmarks.select(list(names)) if wide else landmarks)
+
+
+@given(landmarks=landmark_sets())
+@settings(max_examples=30, deadline=None)
+def test_a_voxel_text_that_is_written_is_read_back(landmarks):
+    with tempfile.TemporaryDirectory() as folder:
+        image, path = Path(folder) / "A.nii", Path(folder) / "A_ps.txt"
+        nib.Nifti1Image(np.zeros((2, 2, 2), dtype=np.uint8), AFFINE).to_filename(image)
+        write_voxel_text(path, landmarks, AFFINE)
+        assert_same(read_voxel_text(path, image, landmarks.names, ()), landmarks)

@@ -128,14 +128,14 @@ def test_exchanges_among_the_landmarks_a_case_has():
 
 
 def test_near_neighbours_exchanged_are_found_by_their_fit():
-    """3 mm apart: less than heads differ by, but not less than neighbours do."""
-    shapes = heads(seed=3)
-    near = np.concatenate([shapes, shapes[:, :1] + np.array([3.0, 0, 0])], axis=1)
+    """6 mm apart: about as far as heads differ, but neighbours differ less from each other."""
+    shapes, noise = heads(30, seed=3), np.random.default_rng(0).normal(0, 0.4, (30, 1, 3))
+    near = np.concatenate([shapes, shapes[:, :1] + np.array([6.0, 0, 0]) + noise], axis=1)
     near[5, [0, 9]] = near[5, [9, 0]]
-    names = (*NAMES, "nostril")
-    assert swapped(near, CASES, names) == []
-    (finding,) = outliers(near, CASES, names, spacing_mm=0.1)
-    assert levels([finding]) == [("error", "case05", "")]
+    cases, names = [str(number) for number in range(30)], (*NAMES, "nostril")
+    assert swapped(near, cases, names) == []
+    (finding,) = outliers(near, cases, names, spacing_mm=0.1)
+    assert levels([finding]) == [("error", "5", "")]
     assert finding.message.startswith("names nose and nostril look swapped")
 
 

@@ -22,12 +22,12 @@ class Row:
 
 
 def split_comments(text: str) -> tuple[list[str], str]:
-    """Lines at the top that start with ``#``, without it, and the text with these lines blank.
+    r"""Lines at the top that start with ``#``, without it, and the text with these lines blank.
 
     They are left blank, not out, so that the lines below keep their numbers.
 
-    >>> split_comments("# frame = LPS\\na,b\\n")
-    ([' frame = LPS'], '\\na,b\\n')
+    >>> split_comments("# frame = LPS\na,b\n")
+    ([' frame = LPS'], '\na,b\n')
     """
     lines = list(io.StringIO(text, newline=""))
     comments = []
