@@ -23,6 +23,7 @@ from pin_lightning.survey import Survey, survey
 
 # With more cases than this only those with findings are listed.
 MOST_ROWS = 60
+FACTS = ("voxels", "spacing mm", "axes", "landmarks")
 COLOURS = {"error": "red", "warning": "yellow"}
 
 
@@ -50,6 +51,7 @@ def check(config: DictConfig) -> int:
         None if data.grid_size is None else list(data.grid_size),
     )
     console = Console()
+    console.print(heading(surveyed), soft_wrap=True, markup=False)
     console.print(findings_table(surveyed))
     plots.save(_sheet(surveyed), sheet)
     counts = Counter(finding.level for finding in surveyed.findings)
@@ -63,33 +65,47 @@ def check(config: DictConfig) -> int:
     return counts["error"]
 
 
+def heading(surveyed: Survey) -> str:
+    """The number of cases, and the facts that all of them share."""
+    facts = [_facts(one, surveyed.names) for one in surveyed.inspected]
+    shared = [
+        f"{name} {values[0]}"
+        for name, values in zip(FACTS, zip(*facts, strict=True), strict=True)
+        if len(set(values)) == 1
+    ]
+    return ", ".join([f"{len(surveyed.found)} cases", *shared])
+
+
 def findings_table(surveyed: Survey) -> Table:
-    """Table of the cases with what was found in each; the data set's own findings come first."""
-    table = Table(title=f"{len(surveyed.found)} cases")
-    for header in ("Case", "Voxels", "Spacing mm", "Axes", "Marked", "Findings"):
-        table.add_column(header, overflow="fold")
+    """Table of the cases, the facts in which they differ, and what was found in each."""
     by_case: dict[str, list[Finding]] = {}
     for finding in surveyed.findings:
         by_case.setdefault(finding.case, []).append(finding)
-    if "" in by_case:
-        table.add_row("all", "", "", "", "", _said(by_case[""]))
     facts = {one.case.name: _facts(one, surveyed.names) for one in surveyed.inspected}
+    varied = [i for i, each in enumerate(zip(*facts.values(), strict=True)) if len(set(each)) > 1]
+    table = Table()
+    for header in ("case", *(FACTS[index] for index in varied), "findings"):
+        table.add_column(header, overflow="fold")
+    if "" in by_case:
+        table.add_row("all", *len(varied) * [""], _said(by_case[""]))
     for case in surveyed.found:
         findings = by_case.get(case.name, [])
         if findings or len(surveyed.found) <= MOST_ROWS:
-            known = facts.get(case.name, 4 * ("-",))
-            table.add_row(Text(case.name), *known, _said(findings))
+            known = facts.get(case.name, len(FACTS) * ("-",))
+            shown = [known[index] for index in varied]
+            table.add_row(Text(case.name), *shown, _said(findings))
     return table
 
 
 def _facts(inspected: Inspected, names: Sequence[str]) -> tuple[str, ...]:
+    """What `FACTS` names, of one case."""
     shape, affine = inspected.header
     sides_mm = np.linalg.norm(affine[:3, :3], axis=0)
     return (
         "x".join(map(str, shape)),
         "x".join(f"{side:.3g}" for side in sides_mm),
         "".join(nib.aff2axcodes(affine)),
-        f"{inspected.landmarks.select(names).defined.sum()}/{len(names)}",
+        f"{inspected.landmarks.select(names).defined.sum()} of {len(names)}",
     )
 
 

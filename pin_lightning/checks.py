@@ -20,6 +20,7 @@ FACTOR_WRONG, FACTOR_ODD = 10, 2
 FEWEST_FOR_MEDIAN, FEWEST_FOR_SPREAD = 3, 5  # cases
 ROBUST_SDS = 6
 SHARE_OF_RANGE = 0.25
+SHARE_OF_VOLUME = 0.25  # that landmarks in voxel indices span along one axis, at least
 MOST_LISTED = 6
 
 Points = Float64[np.ndarray, "L 3"]
@@ -227,6 +228,8 @@ def _explanation(points_world: Points, header: Header, inside: int) -> str:
     counts = [(int(_inside(ijk, header).sum()), words) for words, ijk in readings]
     best, words = max(counts, key=lambda pair: pair[0])  # the first of the best
     if best <= inside or best < SHARE_INSIDE * len(points_world):
+        if inside >= SHARE_INSIDE * len(points_world):
+            return "place what lies outside again, or remove it from the file"
         return "check that image and landmarks belong together, and that both are in mm"
     return words.format(f"{best} of {len(points_world)}")
 
@@ -242,7 +245,10 @@ def _readings(points_world: Points, header: Header) -> list[tuple[str, Points]]:
         "they look like voxel indices, as which {} lie inside: give data.frame=voxel, or correct "
         "the file if it says RAS or LPS"
     )
-    readings = [(mix_up, _to_ijk(flipped, header)), (indices, points_world), (indices, flipped)]
+    readings = [(mix_up, _to_ijk(flipped, header))]
+    # Millimetres in a corner of the volume are no voxel indices: those span the anatomy.
+    if (np.ptp(points_world, axis=0) > SHARE_OF_VOLUME * np.array(header[0])).any():
+        readings += [(indices, points_world), (indices, flipped)]
     for axes in ("x", "y", "z", "xz", "yz", "xyz"):
         signs = np.array([-1.0 if axis in axes else 1.0 for axis in "xyz"])
         words = f"negating {' and '.join(axes)} puts {{}} inside; correct the signs in the file"

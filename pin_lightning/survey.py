@@ -105,12 +105,13 @@ def _landmark_findings(
             for one, both in zip(inspected, annotated, strict=True)
         ]
     )
+    outside = checks.outside(inspected)
     return [
-        *checks.outside(inspected),
+        *outside,
         *checks.coincident(inspected),
         *checks.names(inspected),
         *checks.spacing(inspected),
-        *shape_findings(shapes_mm, flipped_mm, cases, names, grid.spacing_mm),
+        *shape_findings(shapes_mm, flipped_mm, cases, names, grid.spacing_mm, outside),
     ]
 
 

@@ -83,7 +83,7 @@ def test_frame_is_that_of_the_file_or_of_the_setting_and_they_agree(
 ):
     path = save(*file(said))
     if said is None and setting is None:
-        with pytest.raises(ValueError, match="does not say .* give data.frame=RAS, LPS or voxel"):
+        with pytest.raises(ValueError, match=r"does not say .* give data\.frame=RAS, LPS or voxel"):
             read_landmarks(path, setting, image)
     elif None not in (said, setting) and said != setting:
         with pytest.raises(ValueError, match=f"says {said}, but data.frame={setting}") as caught:
@@ -244,9 +244,10 @@ labels = (
 case_labels = labels.filter(lambda name: not set(name) & set("/\\."))
 
 
-@st.composite
-def landmark_sets(draw):
-    named = draw(st.dictionaries(labels, positions, min_size=1, max_size=5))
+named_positions = st.dictionaries(labels, positions, min_size=1, max_size=5)
+
+
+def landmark_set(named):
     return LandmarkSet.of(list(named), np.array(list(named.values())))
 
 
@@ -259,9 +260,10 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize("suffix", LANDMARK_SUFFIXES)
-@given(landmarks=landmark_sets(), descriptions=st.booleans(), text=st.text(characters, max_size=8))
+@given(named=named_positions, descriptions=st.booleans(), text=st.text(characters, max_size=8))
 @settings(max_examples=60, deadline=None)
-def test_what_is_written_is_read_back(suffix, landmarks, descriptions, text):
+def test_what_is_written_is_read_back(suffix, named, descriptions, text):
+    landmarks = landmark_set(named)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"a case{suffix}"
         write_landmarks(path, landmarks, [text] * len(landmarks) if descriptions else None)
@@ -269,9 +271,10 @@ def test_what_is_written_is_read_back(suffix, landmarks, descriptions, text):
 
 
 @pytest.mark.parametrize("wide", [False, True], ids=["long", "wide"])
-@given(cases=st.dictionaries(case_labels, landmark_sets(), min_size=1, max_size=3))
+@given(named_cases=st.dictionaries(case_labels, named_positions, min_size=1, max_size=3))
 @settings(max_examples=60, deadline=None)
-def test_a_table_that_is_written_is_read_back(wide, cases):
+def test_a_table_that_is_written_is_read_back(wide, named_cases):
+    cases = {case: landmark_set(named) for case, named in named_cases.items()}
     names = dict.fromkeys(name for landmarks in cases.values() for name in landmarks.names)
     with tempfile.TemporaryDirectory() as folder:
         write_table(Path(folder) / "all.csv", cases, wide=wide)
@@ -282,9 +285,10 @@ def test_a_table_that_is_written_is_read_back(wide, cases):
         assert_same(table.cases[case], landmarks.select(list(names)) if wide else landmarks)
 
 
-@given(landmarks=landmark_sets())
+@given(named=named_positions)
 @settings(max_examples=30, deadline=None)
-def test_a_voxel_text_that_is_written_is_read_back(landmarks):
+def test_a_voxel_text_that_is_written_is_read_back(named):
+    landmarks = landmark_set(named)
     with tempfile.TemporaryDirectory() as folder:
         image, path = Path(folder) / "A.nii", Path(folder) / "A_ps.txt"
         nib.Nifti1Image(np.zeros((2, 2, 2), dtype=np.uint8), AFFINE).to_filename(image)
