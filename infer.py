@@ -1,11 +1,9 @@
 """Predict landmarks: ``python infer.py run=RUN input='volumes/*.nii.gz' output=predictions``."""
 
-import sys
-
 import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.entry import one_line_errors, quote_arguments
+from pin_lightning.entry import one_line_errors, start
 
 
 @hydra.main(config_path="conf", config_name="infer", version_base="1.3")
@@ -19,5 +17,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_arguments(sys.argv[1:])
-    main()
+    start(main)

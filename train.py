@@ -1,13 +1,12 @@
 """Train and evaluate a landmark detector: ``python train.py model=multi shape=pca data=folder``."""
 
-import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pin_lightning.entry import one_line_errors, quote_arguments
+from pin_lightning.entry import one_line_errors, start
 
 
 @hydra.main(config_path="conf", config_name="train", version_base="1.3")
@@ -22,5 +21,4 @@ def main(config: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_arguments(sys.argv[1:])
-    main()
+    start(main)

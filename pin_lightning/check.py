@@ -1,12 +1,11 @@
 """Check a data set before training: ``python -m pin_lightning.check data=folder data.root=DIR``."""
 
-import sys
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.entry import one_line_errors, quote_arguments
+from pin_lightning.entry import one_line_errors, start
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -22,5 +21,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = quote_arguments(sys.argv[1:])
-    main()
+    start(main)

@@ -1,9 +1,10 @@
 """How the command-line programs end: one clear line and exit code 2 on bad input."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, InstantiationException
@@ -37,6 +38,45 @@ def _parses(argument: str) -> bool:
     return True
 
 
+def start(main: Callable[[], Any]) -> None:
+    """Run a Hydra program on the arguments of this process.
+
+    What Hydra refuses before the program begins ends like bad input of the program itself: a name
+    that is in no config, or a run folder that cannot be made.
+
+    Args:
+        main: A function under `hydra.main` and `one_line_errors`.
+    """
+    sys.argv[1:] = quote_arguments(sys.argv[1:])
+    # Otherwise Hydra prints a traceback and ends the process itself.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        refusal = _hydra_refusal(error)
+        if refusal is None:
+            raise
+        _end(refusal, error)
+
+
+def _hydra_refusal(error: BaseException) -> str | None:
+    """The one line for what Hydra refused, none for a defect that the program let through."""
+    if isinstance(error, InstantiationException):
+        return None
+    if isinstance(error, HydraException):
+        said = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
+        return f"config: {' '.join(said.split('Config search path')[0].split())}"
+    cause = error.__cause__ or error  # the log file's handler wraps the OSError
+    if isinstance(cause, OSError):
+        return f"run_dir: {cause.filename}: {cause.strerror}; give a folder that can be written to"
+    return user_mistake(error) if isinstance(error, OmegaConfBaseException) else None
+
+
+def _end(mistake: str, error: BaseException) -> NoReturn:
+    print(f"error: {mistake}", file=sys.stderr)
+    raise SystemExit(2) from error
+
+
 def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a Hydra task function so that bad input prints one line instead of a traceback.
 
@@ -52,8 +92,7 @@ def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
             mistake = user_mistake(error)
             if mistake is None:
                 raise
-            print(f"error: {mistake}", file=sys.stderr)
-            raise SystemExit(2) from error
+            _end(mistake, error)
 
     return wrapper
 

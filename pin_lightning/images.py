@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Num
 from nibabel.filebasedimages import ImageFileError
 from nibabel.freesurfer.mghformat import MGHError
+from nibabel.imageglobals import logger as nibabel_log
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError, ImageDataError
 
@@ -38,6 +39,8 @@ READ_ERRORS: tuple[type[Exception], ...] = (
     ImageDataError,
     MGHError,
 )
+# What nibabel raises besides: a ValueError or TypeError of ours must not be taken for one of these.
+NIBABEL_ERRORS = (ValueError, TypeError)
 NIFTI_MAGIC = (b"n+1", b"ni1", b"n+2", b"ni2")
 NIFTI_UNITS = {1: "metres", 3: "micrometres"}  # the others: mm, and not said
 
@@ -92,10 +95,8 @@ def read_voxels(path: Path) -> Num[np.ndarray, "X Y Z"]:
     """
     _check_suffix(path)
     if _is_nibabel(path):  # not through ITK: it refuses sheared axes
-        with _readable(path, ValueError):
-            image: Any = nib.load(path)
-        _check_dtype(path, image)
-        with _readable(path, ValueError):
+        image = _loaded(path)
+        with _readable(path, *NIBABEL_ERRORS), _quiet_nibabel():
             if path.name.lower().endswith((".nii.gz", ".mgz")):
                 # All at once: nibabel itself stops before the checksum.
                 image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
@@ -141,30 +142,34 @@ def _itk_header(path: Path) -> RawHeader:
 
 
 def _nibabel_header(path: Path) -> RawHeader:
-    with _readable(path, ValueError), ImageOpener(str(path)) as file:
+    with _readable(path, *NIBABEL_ERRORS), ImageOpener(str(path)) as file:
         block = file.read(540)
     is_mgh = path.name.lower().endswith(MGH_SUFFIXES)
     (_check_mgh_block if is_mgh else _check_nifti_block)(path, block)
-    with _readable(path, ValueError):
-        image: Any = nib.load(path)
-    _check_dtype(path, image)
-    shape = _checked_shape(path, image.shape)
+    image = _loaded(path)
+    shape = _checked_shape(path, [int(side) for side in image.shape])
     if not is_mgh:
         _check_forms(path, image)
     return shape, np.asarray(image.affine, dtype=np.float64)
 
 
-def _check_dtype(path: Path, image: Any) -> None:
+def _loaded(path: Path) -> Any:
+    """An image of one channel as nibabel knows it, its voxels not yet read."""
+    with _readable(path, *NIBABEL_ERRORS), _quiet_nibabel():
+        image: Any = nib.load(path)
+        if not isinstance(image, nib.Nifti1Pair | nib.MGHImage):
+            raise ImageFileError("of another format than its name says")
     dtype = image.get_data_dtype()
     if dtype.names or dtype.kind == "c":
         raise ValueError(f"{path}: voxels of type {dtype}; give an image with one channel")
+    return image
 
 
 def _check_nifti_block(path: Path, block: bytes) -> None:
     """Refuse what nibabel corrects or passes over: a spacing that is no spacing, other units."""
     sizes = [int.from_bytes(block[:4], order) for order in ("little", "big")]
     kind = nib.Nifti2Header if 540 in sizes else nib.Nifti1Header
-    with _readable(path, ValueError):
+    with _readable(path, *NIBABEL_ERRORS):
         if kind.sizeof_hdr not in sizes or len(block) < kind.sizeof_hdr:
             raise ImageFileError("not NIfTI")
         header: Any = kind(block[: kind.sizeof_hdr], check=False)
@@ -187,13 +192,13 @@ def _check_mgh_block(path: Path, block: bytes) -> None:
 
 def _check_forms(path: Path, image: Any) -> None:
     """Refuse a NIfTI whose place in the world depends on which program reads it."""
-    with _readable(path, ValueError):
+    with _readable(path, *NIBABEL_ERRORS), _quiet_nibabel():
         sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
     if sform is None and qform is None:
         raise ValueError(f"{path}: has neither sform nor qform; save it with its position in space")
     if sform is not None and qform is not None:
         apart_mm = corner_distance_mm(sform, qform, image.shape[:3])
-        if not apart_mm <= min(image.header.get_zooms()[:3]):
+        if not apart_mm <= float(min(image.header.get_zooms()[:3])):
             raise ValueError(
                 f"{path}: sform and qform are {apart_mm:.3g} mm apart; make them agree"
             )
@@ -201,11 +206,30 @@ def _check_forms(path: Path, image: Any) -> None:
 
 @contextmanager
 def _readable(path: Path, *more: type[Exception]) -> Iterator[None]:
-    """Errors of the libraries as one line; `more`: where a ValueError is theirs too."""
+    """Errors of the libraries as one line; `more`: what else is theirs within the block."""
     try:
         yield
     except READ_ERRORS + more as error:
-        reason = "no such file" if not path.exists() else type(error).__name__
         raise ValueError(
-            f"{path}: cannot be read as an image ({reason}); check the file"
+            f"{path}: cannot be read as an image ({_reason(path, error)}); check the file"
         ) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if not path.exists():
+        return "no such file"
+    if path.is_file() and path.stat().st_size == 0:
+        return "the file is empty"
+    return "damaged compression" if isinstance(error, zlib.error) else type(error).__name__
+
+
+@contextmanager
+def _quiet_nibabel() -> Iterator[None]:
+    """Nibabel without the notes it prints on headers: what matters of them is refused here."""
+    shown = nibabel_log.disabled
+    nibabel_log.disabled = True
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        nibabel_log.disabled = shown

@@ -129,3 +129,4 @@ def _override(predictor: Predictor, config: DictConfig) -> None:
     localizer = predictor.localizer
     if config.num_starts is not None:
         localizer.num_starts = config.num_starts
+        localizer.starts()  # refused now rather than with every volume

@@ -71,6 +71,7 @@ class Localizer(nn.Module):
         self.num_starts = num_starts
         self.tolerance_mm = tolerance_mm
         self.seed = seed
+        self.network_dtype = torch.float32  # positions are in float32 whatever the network's
 
     def unit_mm(self) -> Float[Tensor, " K"]:
         """Millimetres per unit of the displacement head, for each shape parameter."""
@@ -91,6 +92,10 @@ class Localizer(nn.Module):
         Returns:
             Positions in grid millimetres, with the path of every start.
         """
+        with torch.autocast(volumes.device.type, enabled=False):  # of a trainer
+            return self._localise(volumes)
+
+    def _localise(self, volumes: Num[Tensor, "V X Y Z"]) -> Trajectory:
         bordered = add_border(volumes)
         starts = self.starts().to(volumes.device)
         parameters = starts.repeat(len(volumes), 1)
@@ -136,7 +141,9 @@ class Localizer(nn.Module):
         patches = cut_patches(
             bordered, volume_index, positions_ijk, self.patch_side, self.interpolation
         )
-        displacement, logits = self.network(patches_to_input(patches))
+        lower = self.network_dtype != torch.float32
+        with torch.autocast(patches.device.type, self.network_dtype, enabled=lower):
+            displacement, logits = self.network(patches_to_input(patches))
         return self.update_rule.step(displacement * self.unit_mm(), logits, self.grid.spacing_mm)
 
     def _distance_mm(

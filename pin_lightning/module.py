@@ -85,6 +85,16 @@ class PINModule(pl.LightningModule):
         self.validation_error.update(trajectory.prediction_mm, truth_mm, defined)
         self.log(VALIDATION_ERROR, self.validation_error, prog_bar=True, batch_size=len(truth_mm))
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | int | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of all gradients; Lightning itself refuses that for a fused optimiser."""
+        if gradient_clip_val:
+            nn.utils.clip_grad_norm_(self.localizer.network.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> Any:
         """Optimiser over the network, with the schedule stepped after every batch."""
         optimizer = self.make_optimizer(self.localizer.network.parameters())

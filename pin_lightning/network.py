@@ -39,7 +39,8 @@ class TwoHeadCNN(nn.Module):
     ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K2"]]:
         """Displacement [B, K] in the training unit and direction logits [B, 2 K]."""
         features = self.features(patches).flatten(1)
-        return self.displacement_head(features), self.direction_head(features)
+        displacement, logits = self.displacement_head(features), self.direction_head(features)
+        return displacement.float(), logits.float()
 
 
 class PaperNetwork(TwoHeadCNN):
@@ -137,6 +138,9 @@ def _initialise_as_in_paper(layer: nn.Module, weight_sd: float) -> None:
 
 
 def patches_to_input(patches: Tensor) -> Float[Tensor, "B C P P"]:
-    """Network input in [0, 1] from patches of 8-bit working volumes."""
+    """Network input in [0, 1] from patches of 8-bit working volumes, in the autocast precision."""
+    kind = patches.device.type
+    lower = torch.is_autocast_enabled(kind)
+    dtype = torch.get_autocast_dtype(kind) if lower else torch.float32
     # Channels last is the fastest layout for convolutions; reordered while still 8 bits wide.
-    return patches.contiguous(memory_format=torch.channels_last).to(torch.float32).mul_(1 / 255)
+    return patches.contiguous(memory_format=torch.channels_last).to(dtype).mul_(1 / 255)

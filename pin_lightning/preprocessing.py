@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torchio as tio
 from jaxtyping import Float32, Float64, Num, UInt8
+from nibabel.spatialimages import HeaderDataError
 from rich.console import Console
 from rich.progress import track
 from scipy import ndimage
@@ -238,8 +239,14 @@ def _cache_key(path: Path, grid: Grid) -> str:
 
 
 def _is_whole(target: Path, grid: Grid) -> bool:
-    """Whether a cached file is there with all its voxels."""
-    return target.is_file() and target.stat().st_size == NIFTI_HEADER + math.prod(grid.size)
+    """Whether a cached file is there with all its voxels and its facts."""
+    if not target.is_file() or target.stat().st_size != NIFTI_HEADER + math.prod(grid.size):
+        return False
+    try:
+        read_facts(target)
+    except (ValueError, HeaderDataError):
+        return False
+    return True
 
 
 def _save(volume: WorkingVolume, target: Path) -> None:

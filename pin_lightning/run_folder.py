@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from pin_lightning.evaluation import write_json
-from pin_lightning.files import write_text
+from pin_lightning.files import output_folder, write_text
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
 from pin_lightning.shape_models import ShapeModel
@@ -22,6 +23,7 @@ from pin_lightning.splits import Split
 
 FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
+_NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."
 
 
@@ -43,8 +45,12 @@ class RunRecord:
 
 
 def write_run(run_dir: Path, config: DictConfig, record: RunRecord) -> None:
-    """Write the resolved config and the record, before training starts."""
-    run_dir.mkdir(parents=True, exist_ok=True)
+    """Write the resolved config and the record, before training starts.
+
+    Raises:
+        ValueError: The folder cannot be written to.
+    """
+    output_folder("run_dir", run_dir)
     write_text(run_dir / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     write_json(run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record)})
 
@@ -61,13 +67,21 @@ def read_record(run_dir: Path) -> RunRecord:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         version = data["format_version"]
-        if version != FORMAT_VERSION:
-            raise ValueError(f"{path}: format_version {version}, this program reads 1")
-        grid = Grid(tuple(data["grid"]["size"]), data["grid"]["spacing_mm"])
-        split = Split(**{part: tuple(names) for part, names in data["split"].items()})
-        return RunRecord(tuple(data["names"]), grid, data["num_parameters"], split)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: is damaged ({error!r}); train again or restore it") from error
+        record = _record(data) if version == FORMAT_VERSION else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    if record is None:
+        raise ValueError(
+            f"{path}: has format_version {version}, this program reads {FORMAT_VERSION}; "
+            f"use the version of the program that wrote it, or train again"
+        )
+    return record
+
+
+def _record(data: dict[str, Any]) -> RunRecord:
+    grid = Grid(tuple(data["grid"]["size"]), data["grid"]["spacing_mm"])
+    split = Split(**{part: tuple(names) for part, names in data["split"].items()})
+    return RunRecord(tuple(data["names"]), grid, data["num_parameters"], split)
 
 
 def build_localizer(
@@ -102,17 +116,34 @@ def load_localizer(run_dir: Path) -> tuple[Localizer, RunRecord]:
     Raises:
         ValueError: The folder lacks a file, or a file is damaged or of another version.
     """
-    record = read_record(run_dir)
-    path = run_dir / CONFIG
-    if not path.is_file():
-        raise ValueError(f"run={run_dir}: has no {CONFIG}; give a folder that train.py wrote")
-    config = OmegaConf.load(path)
-    assert isinstance(config, DictConfig)
+    record, config = read_record(run_dir), _read_config(run_dir)
     localizer = build_localizer(
         config, instantiate(config.shape), record.grid, len(record.names), record.num_parameters
     )
     load_weights(localizer, best_checkpoint(run_dir))
     return localizer.eval(), record
+
+
+def _read_config(run_dir: Path) -> DictConfig:
+    path = run_dir / CONFIG
+    if not path.is_file():
+        raise ValueError(f"run={run_dir}: has no {CONFIG}; give a folder that train.py wrote")
+    try:
+        config = OmegaConf.load(path)
+        if not isinstance(config, DictConfig):
+            raise ValueError("no settings")
+        OmegaConf.set_struct(config, True)  # a setting that is absent is an error, not none
+        absent = [key for key in _NEEDED_SETTINGS if OmegaConf.select(config, key) is None]
+        if absent:
+            raise ValueError(f"lacks {', '.join(absent)}")
+    except (OSError, ValueError, YAMLError) as error:
+        raise _damaged(path, error) from error
+    return config
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return ValueError(f"{path}: is damaged ({reason}); train again or restore it")
 
 
 def best_checkpoint(run_dir: Path) -> Path:
@@ -150,13 +181,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Contents of a Lightning checkpoint, loaded as plain tensors and containers only.
 
     Raises:
-        ValueError: The file cannot be read that way.
+        ValueError: The file is absent or cannot be read that way.
     """
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such checkpoint; give one that train.py wrote")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged and for unsafe files
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{path}: is not a checkpoint of plain tensors ({reason})") from error
+        raise ValueError(
+            f"{path}: is not a checkpoint of plain tensors ({reason}); train again or restore it"
+        ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
-        raise ValueError(f"{path}: is not a checkpoint of this program (no state_dict)")
+        raise ValueError(
+            f"{path}: is not a checkpoint of this program (no state_dict); "
+            f"give one that train.py wrote"
+        )
     return content

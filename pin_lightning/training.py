@@ -20,6 +20,7 @@ from pin_lightning.entry import refuse_missing
 from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.patches import default_patch_side
+from pin_lightning.precision import NETWORK_DTYPES, choose_precision
 from pin_lightning.predictor import Predictor
 from pin_lightning.progress import TrainingProgress
 from pin_lightning.report import report
@@ -177,8 +178,14 @@ def training_shapes(cases: Sequence[AnnotatedCase], names: Sequence[str]) -> Flo
 def _fit(
     config: DictConfig, run_dir: Path, module: PINModule, datamodule: LandmarkDataModule
 ) -> None:
+    precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
+    log.info("trainer.precision=%s", precision)
+    module.localizer.network_dtype = NETWORK_DTYPES[precision]
+    # Deterministic algorithms, but without writing to memory that is written to anyway.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     trainer: pl.Trainer = instantiate(
         config.trainer,
+        precision=precision,
         logger=_loggers(config, run_dir),
         callbacks=_callbacks(run_dir, config.trainer, bool(datamodule.val)),
         default_root_dir=run_dir,

@@ -42,7 +42,7 @@ def short_settings(phantom_root, tmp_path_factory):
         "network.widths=[8,16,16,16]",
         "network.hidden=[64]",
         "loader.batch_size=16",
-        "loader.samples_per_volume=16",
+        "loader.batches_per_epoch=10",
         "trainer.max_steps=30",
         "trainer.val_check_interval=15",
         "trainer.log_every_n_steps=5",

@@ -71,7 +71,8 @@ def test_loggers(option, tmp_path, monkeypatch):
 @pytest.mark.parametrize("option", options("trainer"))
 def test_trainers(option, tmp_path):
     config = composed(*DATA, f"trainer={option}").trainer
-    trainer = instantiate(config, default_root_dir=tmp_path, logger=False, _convert_="all")
+    settings = {"default_root_dir": tmp_path, "logger": False, "precision": "32-true"}
+    trainer = instantiate(config, **settings, _convert_="all")
     assert trainer.max_steps > 0
 
 

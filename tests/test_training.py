@@ -119,7 +119,7 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
         (["shape=identity"], "shape=identity"),
         (["data.root=???"], "data.root: is not set"),
         (["ckpt_path=no/such.ckpt"], "no/such.ckpt"),
-        (["loader.samples_per_volume=1"], "loader.samples_per_volume=1"),
+        (["loader.batches_per_epoch=0"], "loader.batches_per_epoch=0"),
     ],
 )
 def test_bad_settings_are_refused_before_training(short_settings, tmp_path, arguments, words):

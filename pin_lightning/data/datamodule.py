@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from pin_lightning.data.sampler import ShapePatchSampler
@@ -38,7 +39,7 @@ class LandmarkDataModule(pl.LightningDataModule):
         val: Validation cases; metrics leave out what they lack.
         volumes: Working volume files by case name.
         sampler: Cuts the training samples.
-        loader: Makes the training loader from volumes, landmarks and sampler.
+        loader: Makes the training loader from volumes, landmarks, sampler and device.
     """
 
     def __init__(
@@ -61,7 +62,8 @@ class LandmarkDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> Any:
         """Random-point patches of the training cases, from `loader`."""
         volumes = [self.volumes[annotated.case.name] for annotated in self.train]
-        return self.loader(volumes, self.shapes_mm, self.sampler)
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        return self.loader(volumes, self.shapes_mm, self.sampler, device)
 
     def val_dataloader(self) -> Any:
         """Whole validation cases, one at a time; no loader when there are none."""

@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 import torchio as tio
 
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.types import Float, Tensor
+
+CPU = torch.device("cpu")
 
 
 def queue_loader(
     volumes: Sequence[Path],
     landmarks_mm: Float[Tensor, "M L 3"],
     sampler: ShapePatchSampler,
+    device: torch.device = CPU,
     batch_size: int = 64,
     queue_length: int = 512,
     samples_per_volume: int = 64,
@@ -24,6 +28,7 @@ def queue_loader(
         volumes: Cached working volumes of the training cases.
         landmarks_mm: Landmarks of each case, grid mm.
         sampler: Cuts the samples.
+        device: Not used: samples are cut on the CPU, and the trainer moves the batches.
         batch_size: Samples B of a step.
         queue_length: Samples that wait in memory to be shuffled.
         samples_per_volume: Samples cut from a volume each time it is read.

@@ -1,5 +1,6 @@
 """The random-point patch sampler that a torchio queue draws from."""
 
+import copy
 from collections.abc import Generator
 from typing import Any
 
@@ -10,7 +11,7 @@ from pin_lightning.augmentation import AffineAugmentation
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import add_border, cut_patches
 from pin_lightning.shape_models import ShapeModel
-from pin_lightning.types import Float, Num, Tensor
+from pin_lightning.types import Float, Int, Num, Tensor
 
 
 class ShapePatchSampler(tio.data.PatchSampler):
@@ -42,7 +43,8 @@ class ShapePatchSampler(tio.data.PatchSampler):
         chunk: int = 32,
     ) -> None:
         super().__init__(1)  # a volume may be smaller than a patch: outside it is zero
-        self.shape_model = shape_model
+        # A copy: the trained one moves to the device of the network.
+        self.shape_model = copy.deepcopy(shape_model)
         self.grid = grid
         self.patch_side = patch_side
         self.interpolation = interpolation
@@ -64,9 +66,10 @@ class ShapePatchSampler(tio.data.PatchSampler):
         )
         true_parameters = self.shape_model.encode(landmarks_mm)
         bordered = add_border(volume[None])
+        index = torch.zeros(self.chunk, dtype=torch.long)
         while True:
-            parameters = self.draw(true_parameters)
-            patches = self.cut(bordered, parameters)
+            parameters = self.draw(true_parameters.expand(self.chunk, -1))
+            patches = self.cut(bordered, index, parameters)
             for patch, sampled in zip(patches, parameters, strict=True):
                 yield {
                     "patches": patch,
@@ -74,19 +77,49 @@ class ShapePatchSampler(tio.data.PatchSampler):
                     "true_parameters": true_parameters,
                 }
 
-    def draw(self, true_parameters: Float[Tensor, " K"]) -> Float[Tensor, "N K"]:
-        """Shape parameters of one chunk: uniform within +-3 SD, some moved towards the truth.
+    def draw(self, true_parameters: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+        """Shape parameters of N samples: uniform within +-3 SD, some moved towards the truth.
 
         The moved ones lie at a random point on the straight way from there to the truth, which is
         where the iteration goes.
+
+        Args:
+            true_parameters: Those of each sample's volume.
         """
-        uniform = self.shape_model.sample(self.chunk, self.generator)
-        moved, share = torch.rand(2, self.chunk, 1, generator=self.generator)
+        count = len(true_parameters)
+        uniform = self.shape_model.sample(count, self.generator)
+        moved, share = torch.rand(2, count, 1, generator=self.generator).to(uniform.device)
         distance = torch.where(moved < self.approach_fraction, share, 1.0)
         return true_parameters + distance * (uniform - true_parameters)
 
-    def cut(self, bordered: Num[Tensor, "1 X2 Y2 Z2"], parameters: Tensor) -> Tensor:
-        """Patches [N, C, P, P] of one volume with its border, at N points in shape space."""
+    def cut(
+        self,
+        bordered: Num[Tensor, "V X2 Y2 Z2"],
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+    ) -> Num[Tensor, "N C P P"]:
+        """Patches at N points in shape space.
+
+        Args:
+            bordered: Volumes with their border.
+            volume_index: Which of them each point lies in.
+            parameters: The points.
+        """
         positions_ijk = self.grid.mm_to_ijk(self.shape_model.decode(parameters))
-        index = torch.zeros(len(parameters), dtype=torch.long)
-        return cut_patches(bordered, index, positions_ijk, self.patch_side, self.interpolation)
+        return cut_patches(
+            bordered, volume_index, positions_ijk, self.patch_side, self.interpolation
+        )
+
+    def to(self, device: torch.device) -> "ShapePatchSampler":
+        """This sampler with its shape model on a device; random numbers are drawn on the CPU."""
+        self.shape_model = self.shape_model.to(device)
+        return self
+
+    def refuse_augmentation(self, loader: str) -> None:
+        """Refuse an augmentation of whole volumes in a loader that cannot do it.
+
+        Raises:
+            ValueError: The augmentation changes volumes.
+        """
+        if self.augmentation != AffineAugmentation():
+            raise ValueError(f"{loader}: has no augmentation of volumes; give loader=queue as well")

@@ -4,7 +4,7 @@ import torch
 import torchio as tio
 
 from pin_lightning.augmentation import AffineAugmentation
-from pin_lightning.data.queue import queue_loader
+from pin_lightning.data.queue import CPU, queue_loader
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import add_border, cut_patches
@@ -54,9 +54,8 @@ def test_samples_on_the_way_to_the_truth(shape_model):
     ways = {}
     for approach in (0.0, 0.25, 1.0):
         drawing = sampler(shape_model, seed=4, approach=approach)
-        drawing.chunk = 4000
         uniform = shape_model.sample(4000, torch.Generator().manual_seed(4))
-        way = (drawing.draw(truth) - truth) / (uniform - truth)
+        way = (drawing.draw(truth.expand(4000, -1)) - truth) / (uniform - truth)
         torch.testing.assert_close(way[:, 0], way[:, 1], atol=1e-3, rtol=1e-3)  # on the line
         ways[approach] = way[:, 0]
     torch.testing.assert_close(ways[0.0], torch.ones(4000))
@@ -77,7 +76,7 @@ def test_sampler_is_reproducible(shape_model):
 def test_an_epoch_takes_its_samples_from_every_volume(shape_model, volumes, workers):
     truth = torch.arange(8.0).view(4, 2)
     landmarks = shape_model.decode(truth)
-    loader = queue_loader(volumes, landmarks, sampler(shape_model), 8, 12, 6, workers)
+    loader = queue_loader(volumes, landmarks, sampler(shape_model), CPU, 8, 12, 6, workers)
     for _ in range(2):  # the queue's inner loader is rebuilt each pass
         batches = list(loader)
         assert len(batches) == len(loader) == 3
@@ -90,7 +89,7 @@ def test_an_epoch_takes_its_samples_from_every_volume(shape_model, volumes, work
 def test_patches_and_truth_come_from_the_same_volume(shape_model, volumes):
     truth = torch.arange(8.0).view(4, 2)
     landmarks = shape_model.decode(truth)
-    loader = queue_loader(volumes, landmarks, sampler(shape_model), 8, 12, 6)
+    loader = queue_loader(volumes, landmarks, sampler(shape_model), CPU, 8, 12, 6)
     for batch in loader:
         level = batch["patches"].amax(dim=(1, 2, 3))
         expected = 2.0 * (level // 50 - 1)
@@ -100,9 +99,9 @@ def test_patches_and_truth_come_from_the_same_volume(shape_model, volumes):
 def test_refuses_a_queue_that_cannot_fill_a_batch(shape_model, volumes):
     truth = torch.zeros(4, 3, 3)
     with pytest.raises(ValueError, match="queue_length=4"):
-        queue_loader(volumes, truth, sampler(shape_model), 8, 4, 6)
+        queue_loader(volumes, truth, sampler(shape_model), CPU, 8, 4, 6)
     with pytest.raises(ValueError, match="samples_per_volume=1"):
-        queue_loader(volumes, truth, sampler(shape_model), 8, 12, 1)
+        queue_loader(volumes, truth, sampler(shape_model), CPU, 8, 12, 1)
 
 
 def test_augmentation_moves_volume_and_truth_together(shape_model):

@@ -23,9 +23,7 @@ def test_voxel_indices_become_world_positions(root):
     assert (first.name, second.name) == ("head1", "head2")
     landmarks = first.read()
     assert landmarks.names == ("1", "2", "3")
-    np.testing.assert_allclose(
-        landmarks.positions_world, [[10, 20, 30], [9, 22, 33], [6, 24, 34]]
-    )
+    np.testing.assert_allclose(landmarks.positions_world, [[10, 20, 30], [9, 22, 33], [6, 24, 34]])
 
 
 def test_unwanted_lines_and_names(root):

@@ -1,0 +1,132 @@
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.data.queue import queue_loader
+from pin_lightning.data.resident import ResidentLoader, stack_volumes
+from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.geometry import Grid
+from pin_lightning.patches import add_border
+from pin_lightning.preprocessing import cached_volume, load_volume
+from pin_lightning.shape_models import PCAShapeModel
+
+GRID = Grid((20, 18, 16), 2.0)
+
+
+@pytest.fixture
+def shapes():
+    return 4 * torch.randn(6, 3, 3, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """Four volumes of noise."""
+    paths = []
+    for index in range(4):
+        voxels = np.random.default_rng(index).integers(0, 256, GRID.size, np.uint8)
+        image = tmp_path / f"{index}.nii"
+        nib.save(nib.Nifti1Image(voxels, np.diag([2.0, 2, 2, 1])), image)
+        paths.append(cached_volume(image, GRID, tmp_path / "cache"))
+    return paths
+
+
+def make_sampler(shapes, seed=0, augmentation=AffineAugmentation(), approach=0.5):  # noqa: B008
+    model = PCAShapeModel(2).fit(shapes, GRID.extent_mm)
+    return ShapePatchSampler(model, GRID, 5, "nearest", approach, augmentation, seed)
+
+
+def loader(volumes, shapes, **settings):
+    return ResidentLoader(volumes, shapes[:4], make_sampler(shapes), **settings)
+
+
+def test_an_epoch_has_the_batches_asked_for(volumes, shapes):
+    batches = list(loader(volumes, shapes, batch_size=8, batches_per_epoch=3))
+    assert [batch["patches"].shape for batch in batches] == 3 * [(8, 9, 5, 5)]
+    assert [batch["patches"].dtype for batch in batches] == 3 * [torch.uint8]
+    assert batches[0]["parameters"].shape == batches[0]["true_parameters"].shape == (8, 2)
+
+
+def test_patches_are_those_that_the_queues_sampler_cuts(volumes, shapes):
+    """For fixed draws both loaders give the same samples, voxel by voxel."""
+    resident = loader(volumes, shapes, batch_size=32, batches_per_epoch=1)
+    batch = next(iter(resident))
+    sampler = make_sampler(shapes)
+    bordered = {
+        tuple(t.tolist()): v for t, v in zip(resident.true_parameters, volumes, strict=True)
+    }
+    for patches, parameters, truth in zip(
+        batch["patches"], batch["parameters"], batch["true_parameters"], strict=True
+    ):
+        volume = add_border(load_volume(bordered[tuple(truth.tolist())]).intensity[None])
+        one = torch.zeros(1, dtype=torch.long)
+        assert torch.equal(sampler.cut(volume, one, parameters[None])[0], patches)
+
+
+def collect(batches, count):
+    parts = {"parameters": [], "true_parameters": [], "patches": []}
+    for batch in batches:
+        for key, values in parts.items():
+            values.append(batch[key].float())
+        if sum(map(len, parts["parameters"])) >= count:
+            break
+    return {key: torch.cat(values)[:count] for key, values in parts.items()}
+
+
+def test_both_loaders_draw_from_the_same_distribution(volumes, shapes):
+    """Two-sample Kolmogorov-Smirnov tests of what is drawn and what is cut."""
+    count = 4000
+    queue = queue_loader(volumes, shapes[:4], make_sampler(shapes, seed=1), batch_size=64)
+    drawn = [
+        collect(loader(volumes, shapes, batch_size=50), count),
+        collect((batch for _ in range(20) for batch in queue), count),
+    ]
+    for key in ("parameters", "true_parameters"):
+        for component in range(2):
+            # Rounded: the truth of a volume is the same only to the last digits.
+            first, second = (one[key][:, component].numpy().round(3) for one in drawn)
+            assert stats.ks_2samp(first, second).pvalue > 1e-3
+    moved = [(one["parameters"] - one["true_parameters"]).norm(dim=1).numpy() for one in drawn]
+    assert stats.ks_2samp(*moved).pvalue > 1e-3
+    greys = [one["patches"].mean(dim=(1, 2, 3)).numpy() for one in drawn]
+    assert stats.ks_2samp(*greys).pvalue > 1e-3
+    per_volume = [one["true_parameters"].unique(dim=0, return_counts=True)[1] for one in drawn]
+    assert all((counts > 850).all() for counts in per_volume)
+
+
+def test_a_seed_gives_the_same_batches(volumes, shapes):
+    first, again = (next(iter(loader(volumes, shapes))) for _ in range(2))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    both = iter(loader(volumes, shapes))
+    assert not torch.equal(next(both)["parameters"], next(both)["parameters"])
+
+
+def test_volumes_that_do_not_fit_are_mapped_from_a_file(volumes, shapes):
+    held = stack_volumes(volumes)
+    assert not list(volumes[0].parent.glob("stack_*"))
+    mapped = stack_volumes(volumes, memory_gb=0)
+    assert torch.equal(mapped, held)
+    (file,) = volumes[0].parent.glob("stack_*.u8")
+    assert file.stat().st_size == held.numel()
+    file.write_bytes(bytes(held.numel()))  # used again, not made anew
+    assert stack_volumes(volumes, memory_gb=0).max() == 0
+
+
+def test_a_mapped_stack_gives_the_same_batches(volumes, shapes):
+    held = next(iter(loader(volumes, shapes)))
+    mapped = next(iter(loader(volumes, shapes, memory_gb=0)))
+    assert all(torch.equal(held[key], mapped[key]) for key in held)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "batches_per_epoch"])
+def test_refuses(volumes, shapes, name):
+    with pytest.raises(ValueError, match=rf"loader\.{name}=0"):
+        loader(volumes, shapes, **{name: 0})
+
+
+def test_refuses_an_augmentation_of_volumes(volumes, shapes):
+    sampler = make_sampler(shapes, augmentation=AffineAugmentation(gain_sd=0.1))
+    with pytest.raises(ValueError, match="give loader=queue"):
+        ResidentLoader(volumes, shapes[:4], sampler)
