@@ -18,7 +18,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new volume (3 minutes)
+demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new volume (2 minutes)
 	$(RUN) train.py experiment=demo run_dir=$(DEMO)
 	$(RUN) -c "from pathlib import Path; from pin_lightning.data.phantom import phantom_cases as p; \
 		p(root='$(DEMO)/new_volume', num_cases=1, seed=1000)"

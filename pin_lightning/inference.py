@@ -2,21 +2,21 @@
 
 import csv
 import glob
-import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig
 from rich.progress import track
 
 from pin_lightning.dicom import holds_dicom
-from pin_lightning.entry import refuse_missing, user_mistake
-from pin_lightning.files import output_folder, write_text
+from pin_lightning.entry import refuse_missing
+from pin_lightning.files import output_folder, whole_file
 from pin_lightning.images import stem
 from pin_lightning.landmark_files import write_landmarks
-from pin_lightning.predictor import Prediction, Predictor
+from pin_lightning.predictor import Prediction, Predictor, check_count
 
 log = logging.getLogger(__name__)
 
@@ -38,26 +38,27 @@ def infer(config: DictConfig) -> int:
     """
     refuse_missing(config)
     ending = _check_format(config.format)
+    for setting in ("batch_size", "readers"):
+        check_count(setting, config[setting])
     predictor = Predictor.load(config.run, config.device)
     _override(predictor, config)
     inputs = find_inputs(config.input)
     output = output_folder("output", config.output)
-    predictions: dict[str, tuple[Path, Prediction]] = {}
-    failures: dict[str, str] = {}
-    for name, path in track(inputs.items(), "predicting", transient=True):
-        try:
-            prediction = predictor.predict(path)
-        except (ValueError, OSError) as error:
-            failures[name] = str(user_mistake(error))
-            log.error("%s: %s", name, failures[name])
-            continue
-        write_landmarks(output / f"{name}{ending}", prediction.landmarks, _descriptions(prediction))
-        predictions[name] = (path, prediction)
-    write_table(output / "landmarks.csv", predictions)
-    log.info("%d of %d volumes predicted, in %s", len(predictions), len(inputs), output)
-    if failures:
-        log.error("%d not predicted: %s", len(failures), ", ".join(failures))
-    return len(failures)
+    failed = []
+    results = predictor.predict_many(inputs.values(), config.batch_size, config.readers)
+    with closing(results), _table(output / "landmarks.csv") as add_rows:
+        named = zip(inputs, results, strict=True)
+        for name, (path, result) in track(named, "predicting", len(inputs), transient=True):
+            if isinstance(result, ValueError):
+                failed.append(name)
+                log.error("%s: %s", name, result)
+                continue
+            write_landmarks(output / f"{name}{ending}", result.landmarks, _descriptions(result))
+            add_rows(name, path, result)
+    log.info("%d of %d volumes predicted, in %s", len(inputs) - len(failed), len(inputs), output)
+    if failed:
+        log.error("%d not predicted: %s", len(failed), ", ".join(failed))
+    return len(failed)
 
 
 def _check_format(ending: str) -> str:
@@ -101,15 +102,21 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
     return [path.name for path in paths]
 
 
-def write_table(path: Path, predictions: dict[str, tuple[Path, Prediction]]) -> None:
-    """Write one CSV row per volume and landmark, world RAS+ mm; the file appears complete."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for name, (source, prediction) in predictions.items():
-        for row in _rows(prediction):
-            writer.writerow([name, source, *row, f"{prediction.seconds:.3f}"])
-    write_text(path, text.getvalue())
+@contextmanager
+def _table(path: Path) -> Iterator[Callable[[str, Path, Prediction], None]]:
+    """A CSV to which predictions are added as they come; it appears when the block ends well.
+
+    One row per volume and landmark, world RAS+ mm.
+    """
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+
+        def add_rows(name: str, source: Path, prediction: Prediction) -> None:
+            seconds = f"{prediction.seconds:.3f}"
+            writer.writerows([name, source, *row, seconds] for row in _rows(prediction))
+
+        yield add_rows
 
 
 def _rows(prediction: Prediction) -> list[list[str]]:

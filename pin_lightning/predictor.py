@@ -1,15 +1,23 @@
-"""Load a run once, predict any volume."""
+"""Load a run once, predict any volume, or many of them in batches."""
 
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
+from pin_lightning.entry import user_mistake
 from pin_lightning.geometry import mm_to_world
 from pin_lightning.landmarks import LandmarkSet
 from pin_lightning.localizer import Localizer, Trajectory
+from pin_lightning.precision import network_dtype
 from pin_lightning.preprocessing import WorkingVolume, preprocess
 from pin_lightning.run_folder import load_localizer
 from pin_lightning.types import Float
@@ -24,8 +32,10 @@ class Prediction:
         positions_world: Positions in the scanner frame of the input file, RAS+ mm.
         spread_mm: Root-mean-square distance of the starts' final positions from their mean.
         mean_shape_world: The guess that uses no image, RAS+ mm.
-        seconds: From the file, or the working volume if that was given, to the landmarks.
-        trajectory: Path of every start, in grid millimetres.
+        seconds: To read and resample its own file, if one was given, and to localise its batch
+            divided by the volumes of the batch. Readers work at the same time, so that many files
+            take less than the sum of their seconds.
+        trajectory: Path of every start, in grid millimetres; a batch of one.
     """
 
     names: tuple[str, ...]
@@ -41,11 +51,24 @@ class Prediction:
         return LandmarkSet.of(self.names, self.positions_world)
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A working volume, and the seconds from its file to it."""
+
+    volume: WorkingVolume
+    seconds: float
+
+
+_Reading: TypeAlias = tuple[Path, _Read | ValueError]
+
+
 class Predictor:
     """Predicts landmarks with a trained localizer.
 
     >>> predictor = Predictor.load("outputs/run")  # doctest: +SKIP
     >>> predictor.predict("volume.nii.gz").positions_world  # doctest: +SKIP
+    >>> for path, result in predictor.predict_many(paths):  # doctest: +SKIP
+    ...     print(path, result if isinstance(result, ValueError) else result.positions_world)
 
     Args:
         localizer: Trained localizer.
@@ -56,6 +79,7 @@ class Predictor:
     def __init__(self, localizer: Localizer, names: tuple[str, ...], device: str = "auto") -> None:
         self.device = choose_device(device)
         self.localizer = localizer.eval().to(self.device)
+        self.localizer.network_dtype = network_dtype(self.device)
         self.names = names
 
     @classmethod
@@ -74,18 +98,90 @@ class Predictor:
         Raises:
             ValueError: The file is not a readable 3D volume.
         """
-        began = time.perf_counter()
-        return self.localise(preprocess(Path(path), self.localizer.grid), began)
+        reading = self._read(Path(path))
+        if isinstance(reading, ValueError):
+            raise reading
+        return self._localise([reading])[0]
 
-    def localise(self, volume: WorkingVolume, began: float | None = None) -> Prediction:
+    def localise(self, volume: WorkingVolume) -> Prediction:
         """Landmarks of a working volume: the cheap step, after `preprocess`.
 
         Args:
             volume: On the grid of the run.
-            began: When the work on this volume began, a `time.perf_counter` reading.
         """
-        began = time.perf_counter() if began is None else began
-        trajectory = self.localizer(volume.intensity[None].to(self.device))
+        return self._localise([_Read(volume, seconds=0.0)])[0]
+
+    def predict_many(
+        self, paths: Iterable[str | Path], batch_size: int = 4, readers: int = 2
+    ) -> Iterator[tuple[Path, Prediction | ValueError]]:
+        """Landmarks of many image files: volumes in batches, files read ahead in threads.
+
+        Predictions are those of `predict` but for the rounding of float32 in other batch sizes.
+        About ``2 * batch_size`` working volumes are in memory at a time, however many files there
+        are. To stop early, close the iterator (`contextlib.closing`).
+
+        Args:
+            paths: Image files and folders of DICOM series; taken as they are needed.
+            batch_size: Volumes that are localised at the same time.
+            readers: Threads that read and resample files.
+
+        Returns:
+            For each path, in their order, its prediction, or what is wrong with the file. Such a
+            file takes no place in a batch.
+
+        Raises:
+            ValueError: A number is below one.
+        """
+        check_count("batch_size", batch_size)
+        check_count("readers", readers)
+        return self._predict_many(map(Path, paths), batch_size, readers)
+
+    def _predict_many(
+        self, paths: Iterator[Path], batch_size: int, readers: int
+    ) -> Iterator[tuple[Path, Prediction | ValueError]]:
+        batch: list[_Reading] = []
+        with _read_ahead(self._read, paths, max(batch_size, readers), readers) as readings:
+            for reading in readings:
+                batch.append(reading)
+                volumes = sum(isinstance(one, _Read) for _, one in batch)
+                if volumes in (0, batch_size):  # 0: nothing keeps an error waiting
+                    yield from self._finish(batch)
+                    batch = []
+            yield from self._finish(batch)
+
+    def _finish(self, batch: list[_Reading]) -> list[tuple[Path, Prediction | ValueError]]:
+        """Results of all files of a batch, in their order."""
+        found = [one for _, one in batch if isinstance(one, _Read)]
+        predictions = iter(self._localise(found) if found else ())
+        return [(path, next(predictions) if isinstance(one, _Read) else one) for path, one in batch]
+
+    def _read(self, path: Path) -> _Read | ValueError:
+        """The working volume of a file, or what is wrong with the file."""
+        began = time.perf_counter()
+        try:
+            volume = preprocess(path, self.localizer.grid)
+        except (ValueError, OSError) as error:
+            return ValueError(user_mistake(error))  # a new one: a traceback keeps voxels alive
+        if self.device.type == "cuda":
+            with torch.cuda.device(self.device):
+                volume = replace(volume, intensity=volume.intensity.pin_memory())
+        return _Read(volume, time.perf_counter() - began)
+
+    def _localise(self, readings: Sequence[_Read]) -> list[Prediction]:
+        """Predictions of the volumes of one batch."""
+        began = time.perf_counter()
+        intensities = [reading.volume.intensity for reading in readings]
+        on_device = [one.to(self.device, non_blocking=True) for one in intensities]
+        trajectories = _one_by_one(self.localizer(torch.stack(on_device)))
+        seconds = (time.perf_counter() - began) / len(readings)
+        return [
+            self._prediction(reading.volume, trajectory, reading.seconds + seconds)
+            for reading, trajectory in zip(readings, trajectories, strict=True)
+        ]
+
+    def _prediction(
+        self, volume: WorkingVolume, trajectory: Trajectory, seconds: float
+    ) -> Prediction:
         positions_mm = trajectory.prediction_mm[0].double().cpu().numpy()
         mean_mm = self.localizer.shape_model.mean_mm_.double().cpu().numpy()
         return Prediction(
@@ -93,9 +189,68 @@ class Predictor:
             positions_world=mm_to_world(positions_mm, volume.affine, volume.grid),
             spread_mm=trajectory.spread_mm[0].double().cpu().numpy(),
             mean_shape_world=mm_to_world(mean_mm, volume.affine, volume.grid),
-            seconds=time.perf_counter() - began,
+            seconds=seconds,
             trajectory=trajectory,
         )
+
+
+def _one_by_one(batch: Trajectory) -> list[Trajectory]:
+    """The trajectory of each volume, without the iterations that only other volumes made."""
+    steps = batch.iterations.amax(dim=1).tolist()  # a graphics card is waited for here
+    return [
+        Trajectory(
+            # Copies, so that one kept prediction does not keep the paths of a whole batch.
+            landmarks_mm=batch.landmarks_mm[index : index + 1, : made + 1].clone(),
+            iterations=batch.iterations[index : index + 1].clone(),
+            prediction_mm=batch.prediction_mm[index : index + 1].clone(),
+            spread_mm=batch.spread_mm[index : index + 1].clone(),
+        )
+        for index, made in enumerate(steps)
+    ]
+
+
+@contextmanager
+def _read_ahead(
+    read: Callable[[Path], _Read | ValueError], paths: Iterator[Path], ahead: int, readers: int
+) -> Iterator[Iterator[_Reading]]:
+    """Files read by threads, in their order; what has not begun at the end is left out.
+
+    Args:
+        read: What a thread does with a path.
+        paths: Taken as they are needed.
+        ahead: Files that are read, or wait to be fetched, at a time.
+        readers: Threads.
+    """
+    pool = ThreadPoolExecutor(readers, "reader")
+    try:
+        yield _in_order(pool, read, paths, ahead)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    read: Callable[[Path], _Read | ValueError],
+    paths: Iterator[Path],
+    ahead: int,
+) -> Iterator[_Reading]:
+    pending = deque((path, pool.submit(read, path)) for path in islice(paths, ahead))
+    while pending:
+        path, future = pending.popleft()
+        reading = future.result()
+        pending.extend((path, pool.submit(read, path)) for path in islice(paths, 1))
+        yield path, reading
+        del future, reading  # or the volume would live on while the next one is waited for
+
+
+def check_count(setting: str, value: object) -> None:
+    """Refuse what is not a whole number of at least one.
+
+    Raises:
+        ValueError: The message names the setting.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{setting}={value}: give a whole number of at least 1")
 
 
 def choose_device(device: str) -> torch.device:

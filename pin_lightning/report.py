@@ -51,10 +51,13 @@ def report(
 
 def evaluate(predictor: Predictor, cases: Sequence[AnnotatedCase], part: str) -> Evaluation:
     """Predict annotated cases from their image files and put the truth beside them."""
-    predictions = [
-        predictor.predict(annotated.case.image)
-        for annotated in track(cases, f"evaluating {part}", transient=True)
-    ]
+    paths = [annotated.case.image for annotated in cases]
+    predictions = []
+    with closing(predictor.predict_many(paths)) as results:
+        for _, result in track(results, f"evaluating {part}", len(paths), transient=True):
+            if isinstance(result, ValueError):
+                raise result
+            predictions.append(replace(result, trajectory=None))
     return Evaluation(
         cases=tuple(annotated.case.name for annotated in cases),
         names=predictor.names,

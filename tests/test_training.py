@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from hydra.errors import InstantiationException
@@ -9,6 +10,7 @@ from omegaconf import OmegaConf
 from conftest import composed
 from pin_lightning.entry import user_mistake
 from pin_lightning.evaluation import metrics_of, read_predictions
+from pin_lightning.metrics import read_curves
 from pin_lightning.run_folder import read_checkpoint
 from pin_lightning.training import train
 
@@ -186,3 +188,15 @@ def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
     test = train(composed(*settings), tmp_path / "run")["test"]
     error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
     assert error < 0.7 * mean_shape
+
+
+def test_bfloat16_reaches_the_same_loss(short_settings, tmp_path):
+    losses = {}
+    for precision in ("32-true", "bf16-mixed"):
+        settings = [*short_settings, f"trainer.precision={precision}"]
+        train(composed(*settings), tmp_path / precision)
+        logged = tmp_path / precision / "logs" / "metrics.csv"
+        losses[precision] = read_curves(logged, ["train/loss"])["train/loss"][:, 1]
+    assert len(losses["32-true"]) == 6
+    # The same draws and the same first weights: only the rounding differs.
+    np.testing.assert_allclose(losses["bf16-mixed"], losses["32-true"], rtol=0.05)
