@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -113,7 +113,7 @@ class Predictor:
 
     def predict_many(
         self, paths: Iterable[str | Path], batch_size: int = 4, readers: int = 2
-    ) -> Iterator[tuple[Path, Prediction | ValueError]]:
+    ) -> Generator[tuple[Path, Prediction | ValueError], None, None]:
         """Landmarks of many image files: volumes in batches, files read ahead in threads.
 
         Predictions are those of `predict` but for the rounding of float32 in other batch sizes.
@@ -138,7 +138,7 @@ class Predictor:
 
     def _predict_many(
         self, paths: Iterator[Path], batch_size: int, readers: int
-    ) -> Iterator[tuple[Path, Prediction | ValueError]]:
+    ) -> Generator[tuple[Path, Prediction | ValueError], None, None]:
         batch: list[_Reading] = []
         with _read_ahead(self._read, paths, max(batch_size, readers), readers) as readings:
             for reading in readings:

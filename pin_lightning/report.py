@@ -1,6 +1,8 @@
 """What a run leaves to look at: metrics.json, predictions.csv, figures and a printed table."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,21 +54,23 @@ def report(
 def evaluate(predictor: Predictor, cases: Sequence[AnnotatedCase], part: str) -> Evaluation:
     """Predict annotated cases from their image files and put the truth beside them."""
     paths = [annotated.case.image for annotated in cases]
-    predictions = []
+    arrays = []  # not the predictions: their trajectories are large
     with closing(predictor.predict_many(paths)) as results:
-        for _, result in track(results, f"evaluating {part}", len(paths), transient=True):
-            if isinstance(result, ValueError):
-                raise result
-            predictions.append(replace(result, trajectory=None))
+        for _, found in track(results, f"evaluating {part}", len(paths), transient=True):
+            if isinstance(found, ValueError):
+                raise found
+            shapes = (found.positions_world, found.mean_shape_world)
+            arrays.append((*shapes, found.spread_mm, np.float64(found.seconds)))
+    predicted_world, mean_shape_world, spread_mm, seconds = map(np.stack, zip(*arrays, strict=True))
     return Evaluation(
         cases=tuple(annotated.case.name for annotated in cases),
         names=predictor.names,
         truth_world=np.stack([annotated.landmarks.positions_world for annotated in cases]),
         defined=np.stack([annotated.landmarks.defined for annotated in cases]),
-        predicted_world=np.stack([prediction.positions_world for prediction in predictions]),
-        mean_shape_world=np.stack([prediction.mean_shape_world for prediction in predictions]),
-        spread_mm=np.stack([prediction.spread_mm for prediction in predictions]),
-        seconds=np.array([prediction.seconds for prediction in predictions]),
+        predicted_world=predicted_world,
+        mean_shape_world=mean_shape_world,
+        spread_mm=spread_mm,
+        seconds=seconds,
     )
 
 

@@ -270,7 +270,7 @@ def test_cache_is_used_again_until_image_or_grid_change(tmp_path):
     path = save(tmp_path / "case.nii", random_image())
     grid, cache = Grid((9, 8, 7), 1.0), tmp_path / "cache"
     first = cached_volume(path, grid, cache)
-    kept = bytes(first.stat().st_size)
+    kept = first.read_bytes()[:-1] + b"\x07"  # another voxel tells it from one made anew
     first.write_bytes(kept)
     assert cached_volume(path, grid, cache).read_bytes() == kept
     first.write_bytes(kept[:-1])  # damaged: made anew

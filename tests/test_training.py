@@ -146,7 +146,7 @@ def test_without_validation_cases_the_last_weights_are_used(short_settings, tmp_
 @pytest.mark.slow
 def test_the_papers_experiment_trains(short_settings, tmp_path):
     settings = [setting for setting in short_settings if not setting.startswith("network.")]
-    settings += ["experiment=paper", "loader.queue_length=64", "trainer.max_steps=2"]
+    settings += ["experiment=paper", "trainer.max_steps=2"]
     train(composed(*settings, "trainer.val_check_interval=2"), tmp_path)
     kept = weights(tmp_path)
     network = {name: value for name, value in kept.items() if name.startswith("localizer.network")}
