@@ -1,6 +1,7 @@
 """Image files of any format that is read: their place in space, and their voxels."""
 
 import gzip
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -99,12 +100,23 @@ def read_voxels(path: Path) -> Num[np.ndarray, "X Y Z"]:
         with _readable(path, *NIBABEL_ERRORS), _quiet_nibabel():
             if path.name.lower().endswith((".nii.gz", ".mgz")):
                 # All at once: nibabel itself stops before the checksum.
-                image = type(image).from_bytes(gzip.decompress(path.read_bytes()))
+                content = gzip.decompress(path.read_bytes())
+                image, found = type(image).from_bytes(content), len(content)
+            else:
+                found = Path(image.file_map["image"].filename).stat().st_size
+            _check_length(image.dataobj, found)
             voxels = np.asarray(image.dataobj)
     else:
         with _readable(path):
             voxels = series_voxels(path) if path.is_dir() else itk_voxels(path)
     return voxels.reshape(_checked_shape(path, voxels.shape), order="F")
+
+
+def _check_length(voxels: Any, found: int) -> None:
+    """Refuse to read past the end: nibabel would make room for all that a header claims."""
+    needed = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
+    if found < needed:
+        raise EOFError(f"{found} of {needed} bytes")
 
 
 def _check_suffix(path: Path) -> None:

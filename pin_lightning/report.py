@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 

@@ -128,6 +128,7 @@ def test_check_goes_on_with_the_others_and_draws_them(checked):
     assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]
 
 
+@pytest.mark.slow
 def test_train_refuses_the_same_data_set(checked, data_set, tmp_path):
     settings = [f"data.root={data_set}", f"data.cache_dir={data_set.parent}/cache"]
     done = run("train.py", *settings, f"run_dir={tmp_path}/lauf é")

@@ -82,6 +82,7 @@ def test_a_seed_gives_the_same_run_and_another_seed_another(short_settings, shor
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_resumes_from_a_checkpoint(short_settings, short_run, tmp_path):
     checkpoint = short_run / "checkpoints" / "last.ckpt"
     settings = [*short_settings, f"ckpt_path='{checkpoint}'", "trainer.max_steps=33"]
@@ -190,6 +191,7 @@ def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
     assert error < 0.7 * mean_shape
 
 
+@pytest.mark.slow
 def test_bfloat16_reaches_the_same_loss(short_settings, tmp_path):
     losses = {}
     for precision in ("32-true", "bf16-mixed"):
