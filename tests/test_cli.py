@@ -85,6 +85,7 @@ def test_train_names_what_is_missing():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_train_refuses_a_bad_setting_in_one_line(phantom_root, tmp_path):
     settings = [f"data.root={phantom_root}", f"data.cache_dir={tmp_path}/cache"]
     done = run("train.py", *settings, f"run_dir={tmp_path}/run", "network=paper", cwd=tmp_path)

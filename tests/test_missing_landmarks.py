@@ -73,6 +73,7 @@ def test_every_training_case_counts_in_the_shape_model(run, phantom_root):
     assert localizer.shape_model.num_parameters == 5
 
 
+@pytest.mark.slow
 def test_a_case_without_the_landmark_is_left_out_of_single(
     phantom_root, short_settings, tmp_path, caplog
 ):

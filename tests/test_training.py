@@ -73,6 +73,7 @@ def test_checkpoints_hold_plain_values_only(short_run):
     assert content["global_step"] == 30
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_run_and_another_seed_another(short_settings, short_run, tmp_path):
     train(composed(*short_settings), tmp_path / "again")
     first, again = weights(short_run), weights(tmp_path / "again")
