@@ -1,5 +1,6 @@
 """Frames and affines: world, grid millimetres, voxel index; the only file that converts them."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -50,11 +51,17 @@ class Grid:
         return (points_ijk - self._centre_ijk(points_ijk)) * self.spacing_mm
 
     def _centre_ijk(self, like: Points) -> Points:
-        centre = [(side - 1) / 2 for side in self.size]
         if isinstance(like, torch.Tensor):
             dtype = like.dtype if like.is_floating_point() else torch.get_default_dtype()
-            return torch.tensor(centre, dtype=dtype, device=like.device)
-        return np.array(centre)
+            return _centre_tensor(self.size, dtype, like.device)
+        return (np.array(self.size) - 1) / 2
+
+
+@functools.cache  # sent to a graphics card once: it waits for what is sent
+def _centre_tensor(
+    size: tuple[int, int, int], dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    return torch.tensor([(side - 1) / 2 for side in size], dtype=dtype, device=device)
 
 
 def apply_affine(

@@ -7,7 +7,13 @@ from torch import nn
 
 from pin_lightning.geometry import Grid
 from pin_lightning.network import patches_to_input
-from pin_lightning.patches import add_border, check_interpolation, check_patch_side, cut_patches
+from pin_lightning.patches import (
+    BorderedVolumes,
+    add_border,
+    check_interpolation,
+    check_patch_side,
+    cut_patches,
+)
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.targets import displacement_unit
 from pin_lightning.types import Float, Int, Num, Tensor
@@ -111,7 +117,7 @@ class Localizer(nn.Module):
 
     def _iterate(
         self,
-        bordered: Num[Tensor, "V X2 Y2 Z2"],
+        bordered: BorderedVolumes,
         volume_index: Int[Tensor, " N"],
         parameters: Float[Tensor, "N K"],
     ) -> tuple[list[Tensor], Int[Tensor, " N"]]:
@@ -132,7 +138,7 @@ class Localizer(nn.Module):
 
     def step(
         self,
-        bordered: Num[Tensor, "V X2 Y2 Z2"],
+        bordered: BorderedVolumes,
         volume_index: Int[Tensor, " N"],
         parameters: Float[Tensor, "N K"],
     ) -> Float[Tensor, "N K"]:

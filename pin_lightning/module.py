@@ -59,18 +59,24 @@ class PINModule(pl.LightningModule):
         unit_mm = self.localizer.unit_mm()
         direction = direction_target(target_mm)
         loss = pin_loss(displacement, logits, target_mm / unit_mm, direction, self.alpha)
-        # Orthonormal modes: the norm over K is the total landmark motion, hence the root of L.
-        error_mm = (displacement.detach() * unit_mm - target_mm).norm(dim=1).mean()
-        values = {
-            "train/loss": loss.total,
-            "train/displacement_loss": loss.displacement,
-            "train/direction_loss": loss.direction,
-            "train/direction_accuracy": (logits.argmax(dim=1) == direction).float().mean(),
-            "train/displacement_error_mm": error_mm / self.localizer.shape_model.num_landmarks**0.5,
-        }
-        self.log_dict(values, batch_size=len(logits))
-        self.log("loss", loss.total.detach(), prog_bar=True, logger=False)
+        if self._logs_this_step():
+            # Orthonormal modes: the norm over K is the total landmark motion, hence the root of L.
+            error_mm = (displacement.detach() * unit_mm - target_mm).norm(dim=1).mean()
+            error_mm = error_mm / self.localizer.shape_model.num_landmarks**0.5
+            accuracy = (logits.argmax(dim=1) == direction).float().mean()
+            values = {
+                "train/loss": loss.total,
+                "train/displacement_loss": loss.displacement,
+                "train/direction_loss": loss.direction,
+                "train/direction_accuracy": accuracy,
+                "train/displacement_error_mm": error_mm,
+            }
+            self.log_dict(values, batch_size=len(logits))
         return loss.total
+
+    def _logs_this_step(self) -> bool:
+        """Whether Lightning writes what is logged now; other steps are spared the bookkeeping."""
+        return (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         """Radial error of the full iterative procedure on whole volumes.

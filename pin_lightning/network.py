@@ -73,7 +73,8 @@ class PaperNetwork(TwoHeadCNN):
         layers: list[nn.Module] = []
         side = patch_side
         for width_in, width_out in pairwise(widths):
-            layers += [nn.Conv2d(width_in, width_out, 3), nn.ReLU(), nn.MaxPool2d(2)]
+            # Pooled, then rectified: the same values and gradients, a quarter of the rectifying.
+            layers += [nn.Conv2d(width_in, width_out, 3), nn.MaxPool2d(2), nn.ReLU()]
             side = (side - 2) // 2
         super().__init__(
             nn.Sequential(*layers), 512 * side**2, num_parameters, hidden=(1024, 1024), dropout=0.5
@@ -109,7 +110,8 @@ class CompactNetwork(TwoHeadCNN):
         layers = _convolution(in_channels, widths[0], stride=2)
         side = (check_patch_side(patch_side) + 1) // 2
         for width_in, width_out in pairwise(widths):
-            layers += [*_convolution(width_in, width_out), nn.MaxPool2d(2, ceil_mode=True)]
+            *convolution, rectify = _convolution(width_in, width_out)
+            layers += [*convolution, nn.MaxPool2d(2, ceil_mode=True), rectify]
             side = (side + 1) // 2
         super().__init__(
             nn.Sequential(*layers), widths[-1] * side**2, num_parameters, hidden, dropout

@@ -10,7 +10,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
-import torchio as tio
 from jaxtyping import Float32, Float64, Num, UInt8
 from nibabel.spatialimages import HeaderDataError
 from rich.console import Console
@@ -106,6 +105,8 @@ def preprocess(path: Path, grid: Grid) -> WorkingVolume:
     Raises:
         ValueError: The file cannot be read, is not 3D with one channel, is constant, or holds NaN.
     """
+    import torchio as tio  # only here: the import is slow, and a warm cache needs none of it
+
     image_affine = read_header(path)[1]  # refuses before the voxels are read
     voxels = read_voxels(path)
     affine = grid_affine(image_affine, voxels.shape, grid)

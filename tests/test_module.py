@@ -1,4 +1,5 @@
 import functools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -28,6 +29,7 @@ def module(shapes, alpha=0.3, unit="sd", **settings):
     pin = Localizer(network, model, RuleB(3), GRID, 5, displacement_unit=unit)
     optimizer = functools.partial(torch.optim.SGD, lr=0.1)
     made = PINModule(pin, alpha, optimizer, **settings)
+    made._trainer = SimpleNamespace(global_step=9, log_every_n_steps=5)
     made.logged = {}
     made.log_dict = lambda values, **_: made.logged.update(values)
     made.log = lambda name, value, **_: made.logged.update({name: value})
@@ -66,6 +68,13 @@ def test_logged_displacement_error_is_the_motion_of_the_landmarks(shapes):
     torch.testing.assert_close(made.logged["train/displacement_error_mm"], moved.mean())
 
 
+def test_only_the_steps_that_are_written_are_logged(shapes):
+    made = module(shapes)
+    made._trainer = SimpleNamespace(global_step=8, log_every_n_steps=5)
+    made.training_step(batch(shapes), 0)
+    assert not made.logged
+
+
 def test_validation_is_the_error_of_the_full_procedure_and_skips_undefined(shapes):
     made = module(shapes).eval()
     volumes = torch.randint(0, 255, (2, *GRID.size)).to(torch.uint8)
@@ -81,7 +90,7 @@ def test_validation_is_the_error_of_the_full_procedure_and_skips_undefined(shape
 def test_only_the_network_is_optimised_and_the_schedule_steps_every_batch(shapes):
     schedule = functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=1.0)
     made = module(shapes, scheduler=schedule)
-    made._trainer = type("Trainer", (), {"estimated_stepping_batches": 50})()
+    made._trainer = SimpleNamespace(estimated_stepping_batches=50)
     configured = made.configure_optimizers()
     optimised = {id(p) for group in configured["optimizer"].param_groups for p in group["params"]}
     assert optimised == {id(p) for p in made.localizer.network.parameters()}

@@ -62,6 +62,31 @@ def test_compact_network_takes_any_odd_patch(side):
     assert logits.shape == (2, 8)
 
 
+@pytest.mark.parametrize("build", [PaperNetwork, CompactNetwork])
+def test_pooling_before_rectifying_changes_neither_values_nor_gradients(build):
+    """The order of the paper, layer by layer, on the same weights."""
+    torch.manual_seed(0)
+    network = build(3, 2, 95).double()
+    patches = torch.rand(4, 3, 95, 95, dtype=torch.float64)
+    pooling = [index for index, one in enumerate(network.features) if isinstance(one, nn.MaxPool2d)]
+    order = list(range(len(network.features)))
+    for index in pooling:
+        order[index], order[index + 1] = index + 1, index
+    results = []
+    for features in (network.features, [network.features[index] for index in order]):
+        maps = patches.clone().requires_grad_()
+        inputs = maps
+        for layer in features:
+            maps = layer(maps)
+        network.zero_grad()
+        maps.square().sum().backward()
+        gradients = [weights.grad.clone() for weights in network.features.parameters()]
+        results.append([maps, inputs.grad, *gradients])
+    for ours, papers in zip(*results, strict=True):
+        torch.testing.assert_close(ours, papers)
+    assert pooling
+
+
 def test_compact_network_refuses_an_even_patch():
     with pytest.raises(ValueError, match="patch_side=48"):
         CompactNetwork(in_channels=6, num_parameters=4, patch_side=48)

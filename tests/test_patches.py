@@ -44,13 +44,15 @@ def volume():
 POSITIONS = np.array(
     [[4, 3, 4], [0, 0, 0], [8.4, 6.2, 7.3], [-2.3, 3.7, 9.1], [40, -30, 3], [4.5, 2.5, 3.5]], float
 )
+ORIGIN = torch.tensor([0]), torch.zeros(1, 1, 3)
 
 
+@pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(("interpolation", "sample"), [("nearest", voxel), ("linear", trilinear)])
 @pytest.mark.parametrize("side", [1, 5, 15])
-def test_matches_a_plain_loop(volume, interpolation, sample, side):
+def test_matches_a_plain_loop(volume, interpolation, sample, side, turned):
     cut = cut_patches(
-        add_border(torch.from_numpy(volume)[None]),
+        add_border(torch.from_numpy(volume)[None], turned),
         torch.zeros(len(POSITIONS), dtype=torch.long),
         torch.from_numpy(POSITIONS).float()[:, None],
         side,
@@ -60,23 +62,33 @@ def test_matches_a_plain_loop(volume, interpolation, sample, side):
     np.testing.assert_allclose(cut.numpy(), expected, atol=1e-6)
 
 
-def test_planes_by_hand():
+@pytest.mark.parametrize("turned", [False, True])
+def test_planes_by_hand(turned):
     x, y, z = torch.meshgrid(*3 * [torch.arange(5)], indexing="ij")
     volume = 100 * x + 10 * y + z
-    cut = cut_patches(add_border(volume[None]), torch.tensor([0]), torch.full((1, 1, 3), 2.0), 3)
+    bordered = add_border(volume[None], turned)
+    cut = cut_patches(bordered, torch.tensor([0]), torch.full((1, 1, 3), 2.0), 3)
     assert cut[0, 0].tolist() == [[211, 212, 213], [221, 222, 223], [231, 232, 233]]  # yz
     assert cut[0, 1].tolist() == [[121, 122, 123], [221, 222, 223], [321, 322, 323]]  # xz
     assert cut[0, 2].tolist() == [[112, 122, 132], [212, 222, 232], [312, 322, 332]]  # xy
 
 
-def test_channels_are_landmark_major_and_volumes_are_chosen_by_index(volume):
+@pytest.mark.parametrize("turned", [False, True])
+def test_channels_are_landmark_major_and_volumes_are_chosen_by_index(volume, turned):
     volumes = torch.stack([torch.from_numpy(volume), torch.from_numpy(volume) + 1])
     positions = torch.tensor([[[4.0, 3, 4], [2.0, 2, 2]]]).repeat(2, 1, 1)
-    cut = cut_patches(add_border(volumes), torch.tensor([1, 0]), positions, 3)
+    cut = cut_patches(add_border(volumes, turned), torch.tensor([1, 0]), positions, 3)
     assert cut.shape == (2, 6, 3, 3)
     torch.testing.assert_close(cut[1, :3, 1, 1], torch.full((3,), volume[4, 3, 4]).double())
     torch.testing.assert_close(cut[1, 3:, 1, 1], torch.full((3,), volume[2, 2, 2]).double())
     torch.testing.assert_close(cut[0], cut[1] + 1)
+
+
+def test_a_border_of_zeros_and_a_turned_copy(volume):
+    bordered = add_border(torch.from_numpy(volume)[None], turned=True)
+    np.testing.assert_array_equal(bordered.voxels[0], np.pad(volume, 1))
+    np.testing.assert_array_equal(bordered.turned[0], np.pad(volume, 1).transpose(0, 2, 1))
+    assert add_border(torch.from_numpy(volume)[None]).turned is None
 
 
 def test_keeps_eight_bits(volume):
@@ -92,14 +104,12 @@ def test_keeps_eight_bits(volume):
 @pytest.mark.parametrize("side", [0, -1, 4])
 def test_refuses_a_side_without_a_centre(volume, side):
     with pytest.raises(ValueError, match=f"patch_side={side}"):
-        cut_patches(torch.from_numpy(volume)[None], torch.tensor([0]), torch.zeros(1, 1, 3), side)
+        cut_patches(add_border(torch.from_numpy(volume)[None]), *ORIGIN, side)
 
 
 def test_refuses_unknown_interpolation(volume):
     with pytest.raises(ValueError, match="cubic"):
-        cut_patches(
-            torch.from_numpy(volume)[None], torch.tensor([0]), torch.zeros(1, 1, 3), 3, "cubic"
-        )
+        cut_patches(add_border(torch.from_numpy(volume)[None]), *ORIGIN, 3, "cubic")
 
 
 def test_default_side_is_odd_and_scales_with_the_volume():

@@ -1,15 +1,55 @@
 """The paper-style streaming loader: random-point patches through a torchio queue."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchio as tio
 
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.patches import add_border
 from pin_lightning.types import Float, Tensor
 
 CPU = torch.device("cpu")
+
+
+class QueueSampler(tio.data.PatchSampler):
+    """What a torchio queue draws samples from.
+
+    Samples are plain dictionaries: ``patches`` [C, P, P], ``parameters`` [K] and
+    ``true_parameters`` [K] in mm (paper, "Network Input" and "Multiple Landmarks").
+
+    Args:
+        sampler: Draws points and cuts patches, on the CPU.
+        chunk: Samples cut at once from one volume.
+    """
+
+    def __init__(self, sampler: ShapePatchSampler, chunk: int = 32) -> None:
+        super().__init__(1)  # a volume may be smaller than a patch: outside it is zero
+        self.sampler = sampler
+        self.chunk = chunk
+
+    def _generate_patches(
+        self, subject: tio.Subject, num_patches: int | None = None
+    ) -> Generator[Any, None, None]:
+        """Samples of one subject, without end: a queue takes as many as it wants."""
+        sampler = self.sampler
+        volume, landmarks_mm = sampler.augmentation(
+            subject.image.data[0], subject.landmarks_mm, sampler.grid, sampler.generator
+        )
+        true_parameters = sampler.shape_model.encode(landmarks_mm)
+        bordered = add_border(volume[None])
+        index = torch.zeros(self.chunk, dtype=torch.long)
+        while True:
+            parameters = sampler.draw(true_parameters.expand(self.chunk, -1))
+            patches = sampler.cut(bordered, index, parameters)
+            for patch, sampled in zip(patches, parameters, strict=True):
+                yield {
+                    "patches": patch,
+                    "parameters": sampled,
+                    "true_parameters": true_parameters,
+                }
 
 
 def queue_loader(
@@ -55,7 +95,7 @@ def queue_loader(
         tio.SubjectsDataset(subjects),
         max_length=queue_length,
         samples_per_volume=samples_per_volume,
-        sampler=sampler,
+        sampler=QueueSampler(sampler),
         num_workers=num_workers,
         start_background=False,
     )

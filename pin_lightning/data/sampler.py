@@ -1,24 +1,18 @@
-"""The random-point patch sampler that a torchio queue draws from."""
+"""Training samples: random points in shape space, and the 2.5D patches cut there."""
 
 import copy
-from collections.abc import Generator
-from typing import Any
 
 import torch
-import torchio as tio
 
 from pin_lightning.augmentation import AffineAugmentation
 from pin_lightning.geometry import Grid
-from pin_lightning.patches import add_border, cut_patches
+from pin_lightning.patches import BorderedVolumes, cut_patches
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.types import Float, Int, Num, Tensor
 
 
-class ShapePatchSampler(tio.data.PatchSampler):
-    """Draws shape parameters at random and cuts the 2.5D patches of the shape they stand for.
-
-    Samples are plain dictionaries: ``patches`` [C, P, P], ``parameters`` [K] and
-    ``true_parameters`` [K] in mm (paper, "Network Input" and "Multiple Landmarks").
+class ShapePatchSampler:
+    """Draws shape parameters at random and cuts the patches of the shapes they stand for.
 
     Args:
         shape_model: Fitted shape model.
@@ -26,9 +20,12 @@ class ShapePatchSampler(tio.data.PatchSampler):
         patch_side: Patch side P in voxels, odd.
         interpolation: ``nearest`` or ``linear``.
         approach_fraction: Share of samples moved towards the truth; 0 in the paper.
-        augmentation: Applied to volume and landmarks each time a volume is visited.
+        augmentation: For volume and landmarks, each time a volume is visited.
         seed: Seed of the draws.
-        chunk: Samples cut at once from one volume.
+        device: Where samples are drawn and cut.
+
+    Raises:
+        ValueError: The share is not between 0 and 1.
     """
 
     def __init__(
@@ -40,42 +37,34 @@ class ShapePatchSampler(tio.data.PatchSampler):
         approach_fraction: float,
         augmentation: AffineAugmentation,
         seed: int,
-        chunk: int = 32,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
     ) -> None:
-        super().__init__(1)  # a volume may be smaller than a patch: outside it is zero
-        # A copy: the trained one moves to the device of the network.
-        self.shape_model = copy.deepcopy(shape_model)
-        self.grid = grid
-        self.patch_side = patch_side
-        self.interpolation = interpolation
         if not 0 <= approach_fraction <= 1:
             raise ValueError(
                 f"model.approach_fraction={approach_fraction}: give a share between 0 and 1"
             )
+        # A copy: the trained one moves to the device of the network.
+        self.shape_model = copy.deepcopy(shape_model).to(device)
+        self.grid = grid
+        self.patch_side = patch_side
+        self.interpolation = interpolation
         self.approach_fraction = approach_fraction
         self.augmentation = augmentation
-        self.chunk = chunk
-        self.generator = torch.Generator().manual_seed(seed)
+        self.seed = seed
+        self.generator = torch.Generator(device).manual_seed(seed)
 
-    def _generate_patches(
-        self, subject: tio.Subject, num_patches: int | None = None
-    ) -> Generator[Any, None, None]:
-        """Samples of one subject, without end: a torchio queue takes as many as it wants."""
-        volume, landmarks_mm = self.augmentation(
-            subject.image.data[0], subject.landmarks_mm, self.grid, self.generator
+    def on(self, device: torch.device) -> "ShapePatchSampler":
+        """The same sampler on a device, from its first draw on; another device draws otherwise."""
+        return ShapePatchSampler(
+            self.shape_model,
+            self.grid,
+            self.patch_side,
+            self.interpolation,
+            self.approach_fraction,
+            self.augmentation,
+            self.seed,
+            device,
         )
-        true_parameters = self.shape_model.encode(landmarks_mm)
-        bordered = add_border(volume[None])
-        index = torch.zeros(self.chunk, dtype=torch.long)
-        while True:
-            parameters = self.draw(true_parameters.expand(self.chunk, -1))
-            patches = self.cut(bordered, index, parameters)
-            for patch, sampled in zip(patches, parameters, strict=True):
-                yield {
-                    "patches": patch,
-                    "parameters": sampled,
-                    "true_parameters": true_parameters,
-                }
 
     def draw(self, true_parameters: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         """Shape parameters of N samples: uniform within +-3 SD, some moved towards the truth.
@@ -86,15 +75,15 @@ class ShapePatchSampler(tio.data.PatchSampler):
         Args:
             true_parameters: Those of each sample's volume.
         """
-        count = len(true_parameters)
+        count, device = len(true_parameters), self.generator.device
         uniform = self.shape_model.sample(count, self.generator)
-        moved, share = torch.rand(2, count, 1, generator=self.generator).to(uniform.device)
+        moved, share = torch.rand(2, count, 1, generator=self.generator, device=device)
         distance = torch.where(moved < self.approach_fraction, share, 1.0)
         return true_parameters + distance * (uniform - true_parameters)
 
     def cut(
         self,
-        bordered: Num[Tensor, "V X2 Y2 Z2"],
+        bordered: BorderedVolumes,
         volume_index: Int[Tensor, " N"],
         parameters: Float[Tensor, "N K"],
     ) -> Num[Tensor, "N C P P"]:
@@ -109,17 +98,3 @@ class ShapePatchSampler(tio.data.PatchSampler):
         return cut_patches(
             bordered, volume_index, positions_ijk, self.patch_side, self.interpolation
         )
-
-    def to(self, device: torch.device) -> "ShapePatchSampler":
-        """This sampler with its shape model on a device; random numbers are drawn on the CPU."""
-        self.shape_model = self.shape_model.to(device)
-        return self
-
-    def refuse_augmentation(self, loader: str) -> None:
-        """Refuse an augmentation of whole volumes in a loader that cannot do it.
-
-        Raises:
-            ValueError: The augmentation changes volumes.
-        """
-        if self.augmentation != AffineAugmentation():
-            raise ValueError(f"{loader}: has no augmentation of volumes; give loader=queue as well")

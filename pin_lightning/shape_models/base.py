@@ -61,7 +61,8 @@ class ShapeModel(nn.Module, ABC):
 
     def sample(self, count: int, generator: torch.Generator) -> Float[Tensor, "B K"]:
         """Draw shape parameters uniformly within +-3 SD of 0 (FACTS, "Training samples")."""
-        uniform = torch.rand(count, self.num_parameters, generator=generator)
+        shape, device = (count, self.num_parameters), generator.device
+        uniform = torch.rand(shape, generator=generator, device=device)
         return (2 * uniform - 1).to(self.sd_.device) * (SAMPLING_RANGE_SD * self.sd_)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:

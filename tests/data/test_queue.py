@@ -4,7 +4,7 @@ import torch
 import torchio as tio
 
 from pin_lightning.augmentation import AffineAugmentation
-from pin_lightning.data.queue import CPU, queue_loader
+from pin_lightning.data.queue import CPU, QueueSampler, queue_loader
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import add_border, cut_patches
@@ -20,7 +20,11 @@ def shape_model():
 
 
 def sampler(shape_model, seed=0, augmentation=AffineAugmentation(), approach=0.0):  # noqa: B008 (frozen)
-    return ShapePatchSampler(shape_model, GRID, 5, "nearest", approach, augmentation, seed, chunk=3)
+    return ShapePatchSampler(shape_model, GRID, 5, "nearest", approach, augmentation, seed)
+
+
+def samples_of(subject, *args):
+    return QueueSampler(sampler(*args), chunk=3)(subject)
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def test_a_sample_holds_the_patches_of_its_parameters(shape_model):
     truth = torch.tensor([1.0, 2.0])
     landmarks = shape_model.decode(truth)
     subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks)
-    endless = sampler(shape_model)(subject)
+    endless = samples_of(subject, shape_model)
     samples = [next(endless) for _ in range(10)]  # more than one chunk
     assert len({tuple(sample["parameters"].tolist()) for sample in samples}) == 10
     for sample in samples:
@@ -67,7 +71,7 @@ def test_samples_on_the_way_to_the_truth(shape_model):
 def test_sampler_is_reproducible(shape_model):
     volume = torch.zeros(1, *GRID.size, dtype=torch.uint8)
     subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=torch.zeros(3, 3))
-    first, again, other = (next(sampler(shape_model, seed)(subject)) for seed in (1, 1, 2))
+    first, again, other = (next(samples_of(subject, shape_model, seed)) for seed in (1, 1, 2))
     assert torch.equal(first["parameters"], again["parameters"])
     assert not torch.equal(first["parameters"], other["parameters"])
 
@@ -113,8 +117,7 @@ def test_augmentation_moves_volume_and_truth_together(shape_model):
     subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks)
     rows = []
     for seed in range(5):
-        drawing = sampler(shape_model, seed, shift)
-        sample = next(drawing(subject))
+        sample = next(samples_of(subject, shape_model, seed, shift))
         warped, moved = shift(volume[0], landmarks, GRID, torch.Generator().manual_seed(seed))
         torch.testing.assert_close(sample["true_parameters"], shape_model.encode(moved))
         centre = cut_patches(

@@ -6,7 +6,13 @@ from scipy import stats
 
 from pin_lightning.augmentation import AffineAugmentation
 from pin_lightning.data.queue import queue_loader
-from pin_lightning.data.resident import ResidentLoader, stack_volumes
+from pin_lightning.data.resident import (
+    GB,
+    ResidentLoader,
+    map_volumes,
+    memory_budget_gb,
+    stack_volumes,
+)
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import add_border
@@ -104,20 +110,31 @@ def test_a_seed_gives_the_same_batches(volumes, shapes):
 
 
 def test_volumes_that_do_not_fit_are_mapped_from_a_file(volumes, shapes):
-    held = stack_volumes(volumes)
+    held = stack_volumes(volumes, GRID.size, turned=False)
     assert not list(volumes[0].parent.glob("stack_*"))
-    mapped = stack_volumes(volumes, memory_gb=0)
-    assert torch.equal(mapped, held)
+    mapped = map_volumes(volumes, GRID.size)
+    assert torch.equal(mapped.buffer, held.buffer)
     (file,) = volumes[0].parent.glob("stack_*.u8")
-    assert file.stat().st_size == held.numel()
-    file.write_bytes(bytes(held.numel()))  # used again, not made anew
-    assert stack_volumes(volumes, memory_gb=0).max() == 0
+    assert file.stat().st_size == held.buffer.numel()
+    file.write_bytes(bytes(held.buffer.numel()))  # used again, not made anew
+    assert map_volumes(volumes, GRID.size).buffer.max() == 0
 
 
-def test_a_mapped_stack_gives_the_same_batches(volumes, shapes):
-    held = next(iter(loader(volumes, shapes)))
-    mapped = next(iter(loader(volumes, shapes, memory_gb=0)))
-    assert all(torch.equal(held[key], mapped[key]) for key in held)
+@pytest.mark.parametrize(("times", "layouts"), [(2.5, 2), (1.5, 1), (0.5, 0)])
+def test_memory_decides_the_layout_and_not_the_batches(volumes, shapes, times, layouts):
+    needed_gb = stack_volumes(volumes, GRID.size, turned=False).buffer.numel() / GB
+    limited = loader(volumes, shapes, memory_gb=times * needed_gb)
+    held, batch = next(iter(loader(volumes, shapes))), next(iter(limited))
+    assert all(torch.equal(held[key], batch[key]) for key in held)
+    assert len(list(volumes[0].parent.glob("stack_*"))) == (layouts == 0)
+    assert (limited._bordered.turned is not None) == (layouts == 2)
+
+
+def test_a_tenth_of_the_machine_or_half_of_the_graphics_card(monkeypatch):
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10**7}.get)
+    assert memory_budget_gb(torch.device("cpu")) == pytest.approx(4.096)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (6e9, 8e9))
+    assert memory_budget_gb(torch.device("cuda")) == 3.0
 
 
 @pytest.mark.parametrize("name", ["batch_size", "batches_per_epoch"])
