@@ -45,7 +45,7 @@ format: $(INSTALLED)  ## let ruff rewrite what it can
 	$(RUN) -m ruff format .
 
 bench: $(INSTALLED)  ## time the parts on this machine
-	$(RUN) benchmarks/steps.py
+	$(RUN) benchmarks/run.py
 
 clean:  ## remove environment, caches and outputs
 	rm -rf $(VENV) .cache outputs multirun data *.egg-info .mypy_cache .pytest_cache .ruff_cache

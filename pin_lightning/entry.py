@@ -11,6 +11,8 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pin_lightning.memory import keep_freed_memory
+
 
 def quote_arguments(arguments: Sequence[str]) -> list[str]:
     """Command-line arguments with a value in quotes where Hydra's grammar would not take it bare.
@@ -48,7 +50,7 @@ def start(main: Callable[[], Any]) -> None:
         main: A function under `hydra.main` and `one_line_errors`.
     """
     sys.argv[1:] = quote_arguments(sys.argv[1:])
-    use_huge_pages()
+    keep_freed_memory()
     # Otherwise Hydra prints a traceback and ends the process itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -58,15 +60,6 @@ def start(main: Callable[[], Any]) -> None:
         if refusal is None:
             raise
         _end(refusal, error)
-
-
-def use_huge_pages() -> None:
-    """Let torch ask for huge pages; it must be called before torch makes its first tensor.
-
-    Large tensors are mapped anew in every step, and Linux clears their pages on first use: in pages
-    of 4 kB that is a sixth of a training step on the CPU. A variable that is set stays as it is.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def _hydra_refusal(error: BaseException) -> str | None:

@@ -76,7 +76,8 @@ class PINModule(pl.LightningModule):
 
     def _logs_this_step(self) -> bool:
         """Whether Lightning writes what is logged now; other steps are spared the bookkeeping."""
-        return (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return (self.trainer.global_step + 1) % every == 0
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         """Radial error of the full iterative procedure on whole volumes.

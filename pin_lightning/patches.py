@@ -198,13 +198,12 @@ def _gather(
     volume_x = volume_index[:, None, None] * size_x
     yz = ((volume_x + cx) * size_y + y) * size_z + begin_z
     xz = ((volume_x + x) * size_y + cy) * size_z + begin_z
-    turned = bordered.turned
-    if turned is None:
+    if bordered.turned is None:
         squares = _runs(bordered.buffer, torch.stack([yz, xz, xz], dim=2), side)
         unfolded = bordered.voxels.unfold(2, side, 1)
         squares[:, :, 2] = unfolded[volume_index[:, None, None], x, begin_y, cz]
     else:
-        xy = turned.storage_offset() + ((volume_x + x) * size_z + cz) * size_y + begin_y
+        xy = math.prod(bordered.shape) + ((volume_x + x) * size_z + cz) * size_y + begin_y
         squares = _runs(bordered.buffer, torch.stack([yz, xz, xy], dim=2), side)
     outside = torch.cat([outside_z, outside_z, outside_y], dim=2)
     _shift(squares.flatten(0, 2), outside.flatten())
@@ -216,7 +215,8 @@ def _at_least(bordered: BorderedVolumes, side: int) -> BorderedVolumes:
     short = [max(side - size, 0) for size in bordered.shape[1:]]
     if not any(short):
         return bordered
-    padded = functional.pad(bordered.voxels, [n for size in short[::-1] for n in (0, size)])
+    behind = [amount for size in short[::-1] for amount in (0, int(size))]
+    padded = functional.pad(bordered.voxels, behind)
     volumes, x, y, z = padded.shape
     return BorderedVolumes(padded.flatten(), (volumes, x, y, z))
 

@@ -1,8 +1,9 @@
 """From a config to a trained, evaluated run folder."""
 
+import gc
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.entry import refuse_missing
 from pin_lightning.inspection import AnnotatedCase
+from pin_lightning.localizer import Localizer
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.patches import default_patch_side
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
@@ -82,30 +84,8 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(names), shape_model.num_parameters, *map(len, parts.values())),
     )
-    sampler = ShapePatchSampler(
-        shape_model,
-        grid,
-        localizer.patch_side,
-        localizer.interpolation,
-        config.model.approach_fraction,
-        instantiate(config.augmentation),
-        config.seed,
-    )
-    datamodule = LandmarkDataModule(
-        parts["train"],
-        shapes_mm,
-        parts["val"],
-        surveyed.volumes,
-        sampler,
-        instantiate(config.loader),
-    )
-    module = PINModule(
-        localizer,
-        config.model.alpha,
-        instantiate(config.model.optimizer),
-        instantiate(config.model.scheduler),
-    )
-    _fit(config, run_dir, module, datamodule)
+    _fit(config, run_dir, localizer, parts, shapes_mm, surveyed.volumes)
+    gc.collect()  # trainer and module hold one another, and with them the volumes
     load_weights(localizer, best_checkpoint(run_dir))
     evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
     return report(run_dir, Predictor(localizer, names), evaluated)
@@ -176,11 +156,36 @@ def training_shapes(cases: Sequence[AnnotatedCase], names: Sequence[str]) -> Flo
 
 
 def _fit(
-    config: DictConfig, run_dir: Path, module: PINModule, datamodule: LandmarkDataModule
+    config: DictConfig,
+    run_dir: Path,
+    localizer: Localizer,
+    parts: Mapping[str, Sequence[AnnotatedCase]],
+    shapes_mm: Float[Tensor, "M L 3"],
+    volumes: Mapping[str, Path],
 ) -> None:
+    """Train the localizer's network; all that only the training needs ends here."""
+    sampler = ShapePatchSampler(
+        localizer.shape_model,
+        localizer.grid,
+        localizer.patch_side,
+        localizer.interpolation,
+        config.model.approach_fraction,
+        instantiate(config.augmentation),
+        config.seed,
+    )
+    loader = instantiate(config.loader)
+    datamodule = LandmarkDataModule(
+        parts["train"], shapes_mm, parts["val"], volumes, sampler, loader
+    )
+    module = PINModule(
+        localizer,
+        config.model.alpha,
+        instantiate(config.model.optimizer),
+        instantiate(config.model.scheduler),
+    )
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     log.info("trainer.precision=%s", precision)
-    module.localizer.network_dtype = NETWORK_DTYPES[precision]
+    localizer.network_dtype = NETWORK_DTYPES[precision]
     # Deterministic algorithms, but without writing to memory that is written to anyway.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     trainer: pl.Trainer = instantiate(

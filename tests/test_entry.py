@@ -1,8 +1,3 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
@@ -10,8 +5,6 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError
 
 from pin_lightning.entry import one_line_errors, quote_arguments, refuse_missing, user_mistake
-
-SYSTEM_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def program(error):
@@ -86,39 +79,3 @@ def test_what_hydra_understands_stays_as_it_is():
         "f='x y'",
     ]
     assert quote_arguments(arguments) == arguments
-
-
-HUGE_PAGES = """
-import sys
-from pathlib import Path
-from pin_lightning.entry import use_huge_pages
-assert "torch" not in sys.modules
-use_huge_pages()
-import torch
-kept = torch.ones(16_000_000)
-rows = Path("/proc/self/smaps_rollup").read_text().splitlines()
-print(next(int(row.split()[1]) for row in rows if row.startswith("AnonHugePages")))
-"""
-
-
-@pytest.mark.skipif(
-    not SYSTEM_PAGES.is_file() or "[never]" in SYSTEM_PAGES.read_text(),
-    reason="this system has no huge pages",
-)
-def test_large_tensors_lie_in_huge_pages():
-    kilobytes = {}
-    for setting in ("1", "0"):
-        environment = {**os.environ, "THP_MEM_ALLOC_ENABLE": setting}
-        if setting == "1":
-            del environment["THP_MEM_ALLOC_ENABLE"]
-        printed = subprocess.run(
-            [sys.executable, "-c", HUGE_PAGES],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        kilobytes[setting] = int(printed)
-    assert kilobytes["1"] > 50_000
-    if "[always]" not in SYSTEM_PAGES.read_text():
-        assert kilobytes["0"] < 30_000  # what the user has set stays

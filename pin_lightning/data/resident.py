@@ -62,7 +62,9 @@ class ResidentLoader:
             )
         self.volumes = volumes
         budget_gb = memory_budget_gb(device) if memory_gb is None else memory_gb
-        self.times_it_fits = int(budget_gb * GB) // bordered_size(len(volumes), sampler.grid.size)[0]
+        self.times_it_fits = (
+            int(budget_gb * GB) // bordered_size(len(volumes), sampler.grid.size)[0]
+        )
         self.sampler = sampler.on(device if self.times_it_fits else CPU)
         self.true_parameters = self.sampler.shape_model.encode(
             shapes_mm.to(self.sampler.generator.device)

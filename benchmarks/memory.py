@@ -1,0 +1,105 @@
+"""Peak memory of a training and a prediction through the real programs: ``make bench-memory``.
+
+72 volumes of 324 x 207 x 279 voxels, the paper's data, trained in the paper's configuration.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from machine import describe
+from results import Fact, show
+from scipy import ndimage
+
+from pin_lightning.landmark_files import write_landmarks
+from pin_lightning.landmarks import LandmarkSet
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SIZE, SPACING_MM, LANDMARKS = (324, 207, 279), 0.5, 10
+TARGET_GB = 3.0
+
+
+def write_cases(root: Path, count: int) -> None:
+    """Images and markups of a made-up data set: structure that is shifted from case to case."""
+    random = np.random.default_rng(0)
+    noise = random.standard_normal([side // 3 for side in SIZE]).astype(np.float32)
+    small = ndimage.zoom(ndimage.gaussian_filter(noise, 2), 3, order=1)
+    structure = np.pad(
+        small, [(0, side - has) for side, has in zip(SIZE, small.shape, strict=True)]
+    )
+    low, high = np.quantile(structure, [0.01, 0.99])
+    scaled = ((structure - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    mean_ijk = random.uniform(0.25, 0.75, (LANDMARKS, 3)) * SIZE
+    affine = np.diag([*3 * [SPACING_MM], 1])
+    for part in ("images", "landmarks"):
+        (root / part).mkdir()
+    for case in range(count):
+        shift = random.integers(-15, 16, 3)
+        image = nib.Nifti1Image(np.roll(scaled, shift, axis=(0, 1, 2)), affine)
+        nib.save(image, root / "images" / f"case{case:03}.nii")
+        ijk = mean_ijk + shift + random.normal(0, 4, mean_ijk.shape)
+        names = [f"L{number}" for number in range(LANDMARKS)]
+        markups = LandmarkSet.of(names, ijk * SPACING_MM)
+        write_landmarks(root / "landmarks" / f"case{case:03}.mrk.json", markups)
+
+
+def peak_gb(*command: str) -> tuple[float, float]:
+    """Peak resident memory in GB and the seconds of one of the programs."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return usage.ru_maxrss * 1024 / 1e9, time.perf_counter() - began
+
+
+def main() -> None:
+    """Write the data, run both programs, print and keep their peaks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--volumes", type=int, default=72)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--loader", default="resident")
+    parser.add_argument("--output", type=Path, default=Path("outputs/bench"))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root, run = Path(folder, "data"), Path(folder, "run")
+        root.mkdir()
+        write_cases(root, given.volumes + 2)
+        common = ["data=folder", f"data.root={root}", f"data.cache_dir={folder}/cache"]
+        common += [f"data.spacing_mm={SPACING_MM}", "experiment=paper", f"run_dir={run}"]
+        common += [f"loader={given.loader}", "data.split.val_fraction=0"]
+        common += [f"data.split.test_names=[case000,case{given.volumes + 1:03}]"]
+        steps = [f"trainer.max_steps={given.steps}", f"trainer.val_check_interval={given.steps}"]
+        first = peak_gb("train.py", *common, *steps)
+        again = peak_gb("train.py", *common, *steps)
+        predicted = peak_gb(
+            "infer.py", f"run={run}", f"input={root}/images", f"output={folder}/predictions"
+        )
+    what = f"{given.volumes} volumes, {given.steps} steps, loader={given.loader}"
+    facts = [
+        Fact(f"train.py, {what}: peak memory", first[0], "GB", f"<= {TARGET_GB:g} GB"),
+        Fact("the same with its working volumes cached", again[0], "GB", f"<= {TARGET_GB:g} GB"),
+        Fact(f"infer.py, {given.volumes + 2} volumes: peak memory", predicted[0], "GB"),
+        Fact("train.py: seconds", first[1], "s"),
+        Fact("the same with its working volumes cached", again[1], "s"),
+        Fact("infer.py: seconds per volume", predicted[1] / (given.volumes + 2), "s"),
+    ]
+    import torch  # only here: this process should be small beside those it measures
+
+    machine = describe(torch.device("cpu"))
+    given.output.mkdir(parents=True, exist_ok=True)
+    content = {"machine": machine, "facts": [vars(fact) for fact in facts]}
+    (given.output / "memory.json").write_text(json.dumps(content, indent=2) + "\n")
+    show(machine, [], facts)
+
+
+if __name__ == "__main__":
+    main()
