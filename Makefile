@@ -44,8 +44,9 @@ format: $(INSTALLED)  ## let ruff rewrite what it can
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-bench: $(INSTALLED)  ## time the parts on this machine
+bench: $(INSTALLED)  ## time every part beside this machine's ceilings, then memory and cold start
 	$(RUN) benchmarks/run.py
+	$(RUN) benchmarks/programs.py
 
 clean:  ## remove environment, caches and outputs
 	rm -rf $(VENV) .cache outputs multirun data *.egg-info .mypy_cache .pytest_cache .ruff_cache
