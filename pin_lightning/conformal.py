@@ -9,6 +9,10 @@ Dunn, Wasserman and Ramdas (Distribution-Free Prediction Sets for Two-Layer Hier
 2022) and Lee, Barber and Willett (Distribution-free inference with hierarchical data, 2023): each
 of n cases has the weight 1 / (n + 1), shared by its landmarks; the rest is the new case's, whose
 error may be anything. With one landmark it is the usual ceil((n + 1) coverage)-th smallest error.
+
+The quantile is fitted on predictions of single folds, with the spread over their starts. For a mean
+over folds the spread over folds is added: as a rule its error is smaller and its radius larger, so
+that it is covered more often than asked. That is an observation on simulated errors, not a theorem.
 """
 
 import math
