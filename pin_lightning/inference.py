@@ -13,6 +13,7 @@ from rich.progress import track
 
 from pin_lightning.dicom import holds_dicom
 from pin_lightning.entry import refuse_missing
+from pin_lightning.error_bars import ErrorBars
 from pin_lightning.files import output_folder, whole_file
 from pin_lightning.images import stem
 from pin_lightning.landmark_files import write_landmarks
@@ -21,6 +22,8 @@ from pin_lightning.predictor import Prediction, Predictor, check_count
 log = logging.getLogger(__name__)
 
 CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm", "seconds")
+# After those, where the run has a calibration.
+ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")
 FORMATS = ("mrk.json", "fcsv")
 
 
@@ -41,20 +44,23 @@ def infer(config: DictConfig) -> int:
     for setting in ("batch_size", "readers"):
         check_count(setting, config[setting])
     predictor = Predictor.load(config.run, config.device)
-    _override(predictor, config)
+    error_bars = _error_bars(predictor, config)
+    if config.num_starts is not None:
+        predictor.localizer.set_starts(config.num_starts)
     inputs = find_inputs(config.input)
     output = output_folder("output", config.output)
     failed = []
     results = predictor.predict_many(inputs.values(), config.batch_size, config.readers)
-    with closing(results), _table(output / "landmarks.csv") as add_rows:
+    with closing(results), _table(output / "landmarks.csv", error_bars) as add:
         named = zip(inputs, results, strict=True)
         for name, (path, result) in track(named, "predicting", len(inputs), transient=True):
             if isinstance(result, ValueError):
                 failed.append(name)
                 log.error("%s: %s", name, result)
                 continue
-            write_landmarks(output / f"{name}{ending}", result.landmarks, _descriptions(result))
-            add_rows(name, path, result)
+            texts = _descriptions(result, error_bars)
+            write_landmarks(output / f"{name}{ending}", result.landmarks, texts)
+            add(name, path, result)
     log.info("%d of %d volumes predicted, in %s", len(inputs) - len(failed), len(inputs), output)
     if failed:
         log.error("%d not predicted: %s", len(failed), ", ".join(failed))
@@ -102,19 +108,39 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
     return [path.name for path in paths]
 
 
+def _error_bars(predictor: Predictor, config: DictConfig) -> ErrorBars | None:
+    """How radii are shown, none for a run without a calibration."""
+    calibration, above_mm = predictor.calibration, config.review_above_mm
+    if calibration is None:
+        if above_mm is not None:
+            raise ValueError(
+                f"review_above_mm={above_mm}: run={config.run} has no error bars; give a folder of "
+                f"python -m pin_lightning.cross_validate, or leave it out"
+            )
+        return None
+    if config.num_starts is not None:
+        log.warning("num_starts=%s: radii were fitted with another number", config.num_starts)
+    return ErrorBars(calibration, above_mm)
+
+
 @contextmanager
-def _table(path: Path) -> Iterator[Callable[[str, Path, Prediction], None]]:
+def _table(
+    path: Path, error_bars: ErrorBars | None
+) -> Iterator[Callable[[str, Path, Prediction], None]]:
     """A CSV to which predictions are added as they come; it appears when the block ends well.
 
     One row per volume and landmark, world RAS+ mm.
     """
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
+        writer.writerow(CSV_COLUMNS if error_bars is None else CSV_COLUMNS + ERROR_BAR_COLUMNS)
 
         def add_rows(name: str, source: Path, prediction: Prediction) -> None:
+            rows = _rows(prediction)
+            bars = [[] for _ in rows] if error_bars is None else error_bars.cells(prediction)
             seconds = f"{prediction.seconds:.3f}"
-            writer.writerows([name, source, *row, seconds] for row in _rows(prediction))
+            for row, bar in zip(rows, bars, strict=True):
+                writer.writerow([name, source, *row, seconds, *bar])
 
         yield add_rows
 
@@ -128,12 +154,9 @@ def _rows(prediction: Prediction) -> list[list[str]]:
     ]
 
 
-def _descriptions(prediction: Prediction) -> list[str]:
-    return [f"spread over starts {spread:.2f} mm" for spread in prediction.spread_mm]
-
-
-def _override(predictor: Predictor, config: DictConfig) -> None:
-    localizer = predictor.localizer
-    if config.num_starts is not None:
-        localizer.num_starts = config.num_starts
-        localizer.starts()  # refused now rather than with every volume
+def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[str]:
+    spreads = [f"spread over starts {spread:.2f} mm" for spread in prediction.spread_mm]
+    if error_bars is None:
+        return spreads
+    texts = error_bars.texts(prediction)
+    return [f"{text}, {spread}" for text, spread in zip(texts, spreads, strict=True)]

@@ -79,6 +79,24 @@ class Localizer(nn.Module):
         self.seed = seed
         self.network_dtype = torch.float32  # positions are in float32 whatever the network's
 
+    @property
+    def mean_shape_mm(self) -> Float[Tensor, "L 3"]:
+        """The guess that uses no image: the mean training shape."""
+        return self.shape_model.mean_mm_
+
+    def set_dtype(self, dtype: torch.dtype) -> None:
+        """Choose the type of number in which the network runs."""
+        self.network_dtype = dtype
+
+    def set_starts(self, number: int) -> None:
+        """Choose how many starts are averaged.
+
+        Raises:
+            ValueError: The shape model cannot give so many.
+        """
+        self.num_starts = number
+        self.starts()
+
     def unit_mm(self) -> Float[Tensor, " K"]:
         """Millimetres per unit of the displacement head, for each shape parameter."""
         return displacement_unit(self.displacement_unit, self.shape_model.sd_, self.grid.spacing_mm)

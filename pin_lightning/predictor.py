@@ -1,24 +1,24 @@
-"""Load a run once, predict any volume, or many of them in batches."""
+"""Load a run, or the folds of a cross-validation, once; predict any volume, or many in batches."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
 
+from pin_lightning.conformal import Calibration
+from pin_lightning.ensemble import Ensemble
 from pin_lightning.entry import user_mistake
+from pin_lightning.fold_folder import is_folds_folder, load_folds, read_calibration
 from pin_lightning.geometry import mm_to_world
 from pin_lightning.landmarks import LandmarkSet
 from pin_lightning.localizer import Localizer, Trajectory
 from pin_lightning.precision import network_dtype
 from pin_lightning.preprocessing import WorkingVolume, preprocess
+from pin_lightning.read_ahead import read_ahead
 from pin_lightning.run_folder import load_localizer
 from pin_lightning.types import Float
 
@@ -30,12 +30,15 @@ class Prediction:
     Attributes:
         names: Landmark names.
         positions_world: Positions in the scanner frame of the input file, RAS+ mm.
-        spread_mm: Root-mean-square distance of the starts' final positions from their mean.
+        spread_mm: Root-mean-square distance of the starts' final positions from their mean, with
+            folds of the starts of all folds.
         mean_shape_world: The guess that uses no image, RAS+ mm.
         seconds: To read and resample its own file, if one was given, and to localise its batch
             divided by the volumes of the batch. Readers work at the same time, so that many files
             take less than the sum of their seconds.
         trajectory: Path of every start, in grid millimetres; a batch of one.
+        radius_mm: How far the true landmark lies away at most, with the coverage of the predictor's
+            calibration; none without one.
     """
 
     names: tuple[str, ...]
@@ -44,6 +47,7 @@ class Prediction:
     mean_shape_world: Float[np.ndarray, "L 3"]
     seconds: float
     trajectory: Trajectory
+    radius_mm: Float[np.ndarray, " L"] | None = None
 
     @property
     def landmarks(self) -> LandmarkSet:
@@ -71,26 +75,43 @@ class Predictor:
     ...     print(path, result if isinstance(result, ValueError) else result.positions_world)
 
     Args:
-        localizer: Trained localizer.
+        localizer: Trained localizer, or an ensemble of them.
         names: Landmark names in its order.
         device: ``auto`` takes a GPU when there is one.
+        calibration: Error bars, where the errors of other cases are known.
     """
 
-    def __init__(self, localizer: Localizer, names: tuple[str, ...], device: str = "auto") -> None:
+    def __init__(
+        self,
+        localizer: Localizer | Ensemble,
+        names: tuple[str, ...],
+        device: str = "auto",
+        calibration: Calibration | None = None,
+    ) -> None:
         self.device = choose_device(device)
         self.localizer = localizer.eval().to(self.device)
-        self.localizer.network_dtype = network_dtype(self.device)
+        self.localizer.set_dtype(network_dtype(self.device))
         self.names = names
+        self.calibration = calibration
 
     @classmethod
     def load(cls, run: str | Path, device: str = "auto") -> "Predictor":
-        """Load the run folder that `train.py` wrote.
+        """Load a run folder of `train.py`, or a folder of folds of `pin_lightning.cross_validate`.
+
+        The predictions of folds are averaged.
 
         Raises:
-            ValueError: The folder lacks a file, or a file is damaged or of another version.
+            ValueError: The folder lacks a file or a fold, a file is damaged or of another version,
+                or the folds differ in their landmarks or grids.
         """
-        localizer, record = load_localizer(Path(run))
-        return cls(localizer, record.names, device)
+        folder = Path(run)
+        localizer: Localizer | Ensemble
+        if is_folds_folder(folder):
+            localizers, record = load_folds(folder)
+            localizer = Ensemble(localizers)
+        else:
+            localizer, record = load_localizer(folder)
+        return cls(localizer, record.names, device, read_calibration(folder, record.names))
 
     def predict(self, path: str | Path) -> Prediction:
         """Landmarks of an image file, in its world coordinates.
@@ -140,7 +161,7 @@ class Predictor:
         self, paths: Iterator[Path], batch_size: int, readers: int
     ) -> Generator[tuple[Path, Prediction | ValueError], None, None]:
         batch: list[_Reading] = []
-        with _read_ahead(self._read, paths, max(batch_size, readers), readers) as readings:
+        with read_ahead(self._read, paths, max(batch_size, readers), readers) as readings:
             for reading in readings:
                 batch.append(reading)
                 volumes = sum(isinstance(one, _Read) for _, one in batch)
@@ -183,14 +204,17 @@ class Predictor:
         self, volume: WorkingVolume, trajectory: Trajectory, seconds: float
     ) -> Prediction:
         positions_mm = trajectory.prediction_mm[0].double().cpu().numpy()
-        mean_mm = self.localizer.shape_model.mean_mm_.double().cpu().numpy()
+        mean_mm = self.localizer.mean_shape_mm.double().cpu().numpy()
+        spread_mm = trajectory.spread_mm[0].double().cpu().numpy()
+        bars = self.calibration
         return Prediction(
             names=self.names,
             positions_world=mm_to_world(positions_mm, volume.affine, volume.grid),
-            spread_mm=trajectory.spread_mm[0].double().cpu().numpy(),
+            spread_mm=spread_mm,
             mean_shape_world=mm_to_world(mean_mm, volume.affine, volume.grid),
             seconds=seconds,
             trajectory=trajectory,
+            radius_mm=None if bars is None else bars.radius_mm(spread_mm),
         )
 
 
@@ -207,40 +231,6 @@ def _one_by_one(batch: Trajectory) -> list[Trajectory]:
         )
         for index, made in enumerate(steps)
     ]
-
-
-@contextmanager
-def _read_ahead(
-    read: Callable[[Path], _Read | ValueError], paths: Iterator[Path], ahead: int, readers: int
-) -> Iterator[Iterator[_Reading]]:
-    """Files read by threads, in their order; what has not begun at the end is left out.
-
-    Args:
-        read: What a thread does with a path.
-        paths: Taken as they are needed.
-        ahead: Files that are read, or wait to be fetched, at a time.
-        readers: Threads.
-    """
-    pool = ThreadPoolExecutor(readers, "reader")
-    try:
-        yield _in_order(pool, read, paths, ahead)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor,
-    read: Callable[[Path], _Read | ValueError],
-    paths: Iterator[Path],
-    ahead: int,
-) -> Iterator[_Reading]:
-    pending = deque((path, pool.submit(read, path)) for path in islice(paths, ahead))
-    while pending:
-        path, future = pending.popleft()
-        reading = future.result()
-        pending.extend((path, pool.submit(read, path)) for path in islice(paths, 1))
-        yield path, reading
-        del future, reading  # or the volume would live on while the next one is waited for
 
 
 def check_count(setting: str, value: object) -> None:

@@ -2,9 +2,10 @@
 
 import gc
 import logging
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,69 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
     """
+    return train_surveyed(*survey_data(config), run_dir)
+
+
+def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
+    """Read and check the data of a training, or of several that share them.
+
+    Returns:
+        A config in which what the data decides is filled in, and the data.
+
+    Raises:
+        ValueError: A setting or a data file is wrong; the message names it.
+    """
     refuse_missing(config)
     if config.ckpt_path is not None:
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
+    config = config.copy()
+    surveyed = _survey(config)
+    surveyed.refuse_errors()
+    return config, surveyed
+
+
+def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any]:
+    """`train` on data that were read already, with the config that came with them."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     config = config.copy()
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
-    surveyed = _survey(config)
-    surveyed.refuse_errors()
+    plan = plan_run(config, surveyed)
+    parts, record = plan.parts, plan.record
+    write_run(run_dir, config, record)
+    log.info(
+        "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
+        *(len(record.names), record.num_parameters, *map(len, parts.values())),
+    )
+    _fit(config, run_dir, plan.localizer, parts, plan.shapes_mm, surveyed.volumes)
+    gc.collect()  # trainer and module hold one another, and with them the volumes
+    load_weights(plan.localizer, best_checkpoint(run_dir))
+    evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
+    return report(run_dir, Predictor(plan.localizer, record.names), evaluated)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a training begins with.
+
+    Attributes:
+        record: What the data decided.
+        parts: Cases that train, validate and test.
+        shapes_mm: Landmarks of the training cases.
+        localizer: With a fitted shape model and fresh weights.
+    """
+
+    record: RunRecord
+    parts: Mapping[str, Sequence[AnnotatedCase]]
+    shapes_mm: Float[Tensor, "M L 3"]
+    localizer: Localizer
+
+
+def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
+    """Split the cases, fit the shape model and make the network; nothing is written.
+
+    Raises:
+        ValueError: A setting is wrong; the message names it.
+    """
     parts = _split(config, surveyed)
     shapes_mm = training_shapes(parts["train"], surveyed.names)
     shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
@@ -79,16 +135,8 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
     split = Split(**{part: tuple(one.case.name for one in parts[part]) for part in parts})
-    write_run(run_dir, config, RunRecord(names, grid, shape_model.num_parameters, split))
-    log.info(
-        "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
-        *(len(names), shape_model.num_parameters, *map(len, parts.values())),
-    )
-    _fit(config, run_dir, localizer, parts, shapes_mm, surveyed.volumes)
-    gc.collect()  # trainer and module hold one another, and with them the volumes
-    load_weights(localizer, best_checkpoint(run_dir))
-    evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
-    return report(run_dir, Predictor(localizer, names), evaluated)
+    record = RunRecord(names, grid, shape_model.num_parameters, split)
+    return Plan(record, parts, shapes_mm, localizer)
 
 
 def _survey(config: DictConfig) -> Survey:
@@ -198,6 +246,8 @@ def _fit(
     )
     trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
     trainer.save_checkpoint(run_dir / CHECKPOINTS / "last.ckpt", weights_only=False)
+    if (wandb := sys.modules.get("wandb")) is not None:
+        wandb.finish()  # or the next training of this process would log into the same run
 
 
 def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:

@@ -5,6 +5,8 @@ from omegaconf import OmegaConf
 
 from conftest import REPOSITORY, composed
 from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.conformal import ConformalSettings
+from pin_lightning.fold_report import BootstrapSettings
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.update_rules import UpdateRule
 
@@ -136,3 +138,16 @@ def test_experiments_compose_with_every_value(option):
 def test_infer_config_says_what_is_missing():
     config = composed(config_name="infer")
     assert OmegaConf.missing_keys(config) == {"run", "input", "output"}
+
+
+@pytest.mark.parametrize("option", options("experiment"))
+def test_cross_validation_is_a_training_with_folds(option):
+    settings = [*DATA, f"experiment={option}", "model=single", "model.landmark=CSP"]
+    training = OmegaConf.to_container(composed(*settings), resolve=True)
+    config = composed(*settings, config_name="cross_validate")
+    folds = OmegaConf.to_container(config, resolve=True)
+    ConformalSettings(**folds.pop("calibration"))
+    BootstrapSettings(**folds.pop("bootstrap"))
+    assert folds["data"]["split"].pop("folds") == 5
+    assert training["data"]["split"].pop("folds") is None
+    assert folds == training

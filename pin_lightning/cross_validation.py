@@ -1,0 +1,193 @@
+"""Cross-validation: a run for each fold, then what all cases say that their fold did not see."""
+
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.conformal import ConformalSettings
+from pin_lightning.entry import refuse_missing
+from pin_lightning.evaluation import Evaluation, read_predictions
+from pin_lightning.files import output_folder
+from pin_lightning.fold_folder import PREDICTIONS, fold_folder, is_finished, read_folds, write_folds
+from pin_lightning.fold_report import BootstrapSettings, report_folds
+from pin_lightning.run_folder import CHECKPOINTS, CONFIG, RECORD, RunRecord, read_record
+from pin_lightning.survey import Survey
+from pin_lightning.training import plan_run, survey_data, train_surveyed
+
+log = logging.getLogger(__name__)
+
+# What the folds are summed up by; the rest of the config is that of a training.
+OWN_SETTINGS = ("calibration", "bootstrap")
+# What may differ between the start and the end of a cross-validation.
+FREE_SETTINGS = ("run_dir", "run_name", "ckpt_path", "logger", "data.cache_dir")
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """A fold that is to be trained, or was.
+
+    Attributes:
+        folder: Its run folder.
+        config: Config of its training.
+        record: What the data decides.
+    """
+
+    folder: Path
+    config: DictConfig
+    record: RunRecord
+
+
+def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """Train all folds that are not finished, and sum up the cases that each fold did not see.
+
+    Args:
+        config: Composed from `conf/cross_validate.yaml`.
+        run_dir: Where the folds are, or will be: ``fold0``, ``fold1``, ...
+
+    Returns:
+        The contents of `metrics.json`.
+
+    Raises:
+        ValueError: A setting or a data file is wrong, or a fold in the folder was trained with
+            other settings or cases; the message names it.
+    """
+    refuse_missing(config)
+    calibration = None
+    if config.calibration.coverage is not None:
+        calibration = ConformalSettings(**config.calibration)
+    bootstrap = BootstrapSettings(**config.bootstrap)
+    _check_settings(config, run_dir)
+    shared, surveyed = survey_data(_training_config(config))
+    folds = list(_plan(shared, surveyed, run_dir))
+    if calibration is not None:
+        tested = {name for fold in folds for name in fold.record.split.test}
+        known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
+        calibration.check_cases(np.array(known), surveyed.names)
+    _train(folds, surveyed, run_dir)
+    return report_folds(run_dir, out_of_fold(run_dir), calibration, bootstrap)
+
+
+def out_of_fold(run_dir: Path) -> Evaluation:
+    """Predictions of all cases, each by the fold that did not see it.
+
+    Args:
+        run_dir: Folder of a cross-validation.
+
+    Raises:
+        ValueError: A fold is not finished, or the folds differ in their landmarks.
+    """
+    parts = [read_predictions(folder / PREDICTIONS) for folder in read_folds(run_dir)]
+    return _joined([part["test"] for part in parts if "test" in part])
+
+
+def _joined(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Cases of several evaluations in one, in their order.
+
+    Raises:
+        ValueError: There is none, they differ in their landmarks, or a case is in two.
+    """
+    if not evaluations:
+        raise ValueError("evaluations: there is none to join; give at least one")
+    names = evaluations[0].names
+    for one in evaluations:
+        if one.names != names:
+            raise ValueError(
+                f"landmarks {', '.join(one.names)} and {', '.join(names)} differ; "
+                f"join evaluations of the same landmarks"
+            )
+    arrays = ("truth_world", "defined", "predicted_world", "mean_shape_world", "spread_mm")
+    return Evaluation(
+        cases=tuple(case for one in evaluations for case in one.cases),
+        names=names,
+        **{key: np.concatenate([getattr(one, key) for one in evaluations]) for key in arrays},
+        seconds=np.concatenate([one.seconds for one in evaluations]),
+    )
+
+
+def _check_settings(config: DictConfig, run_dir: Path) -> None:
+    split = config.data.split
+    if split.folds is None:
+        raise ValueError("data.split.folds=null: give the number of folds, data.split.folds=5")
+    if split.fold is not None:
+        raise ValueError(
+            f"data.split.fold={split.fold}: all folds are trained here; leave it out, or take "
+            f"train.py for one"
+        )
+    if config.ckpt_path is not None:
+        raise ValueError(
+            f"ckpt_path={config.ckpt_path}: folds are not continued from a checkpoint; leave it "
+            f"out, finished folds are kept"
+        )
+    if (run_dir / RECORD).exists():
+        raise ValueError(f"run_dir={run_dir}: is the folder of a single run; give another folder")
+
+
+def _training_config(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in OWN_SETTINGS])
+
+
+def _plan(config: DictConfig, surveyed: Survey, run_dir: Path) -> Iterator[Fold]:
+    """All folds; a wrong setting is refused before the first of them is trained."""
+    yield _plan_fold(config, surveyed, run_dir, 0)  # refuses a number of folds that is none
+    for number in range(1, config.data.split.folds):
+        yield _plan_fold(config, surveyed, run_dir, number)
+
+
+def _plan_fold(config: DictConfig, surveyed: Survey, run_dir: Path, number: int) -> Fold:
+    own = config.copy()
+    own.data.split.fold = number
+    own.run_name = f"{config.run_name}_fold{number}"
+    fold = Fold(fold_folder(run_dir, number), own, plan_run(own, surveyed).record)
+    if is_finished(fold.folder):
+        _check_finished(fold)
+    return fold
+
+
+def _check_finished(fold: Fold) -> None:
+    """Refuse a fold of other settings or cases: the table would mix two models."""
+    before = _settings(OmegaConf.load(fold.folder / CONFIG))
+    now = _settings(fold.config)
+    for setting in sorted(before.keys() | now.keys()):
+        if before.get(setting) != now.get(setting):
+            raise ValueError(
+                f"{fold.folder}: was trained with {setting}={before.get(setting)}, now it is "
+                f"{now.get(setting)}; give the same setting, or another run_dir"
+            )
+    if read_record(fold.folder) != fold.record:
+        raise ValueError(
+            f"{fold.folder}: was trained on other cases, landmarks or another working grid than "
+            f"the data have now; give another run_dir"
+        )
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """All values that a training depends on, by their dotted names."""
+
+    def flat(node: Any, path: str) -> dict[str, Any]:
+        if path in FREE_SETTINGS:
+            return {}
+        if isinstance(node, dict):
+            parts = [flat(value, f"{path}.{key}".lstrip(".")) for key, value in node.items()]
+            return {key: value for part in parts for key, value in part.items()}
+        return {path: node}
+
+    return flat(OmegaConf.to_container(config, resolve=True), "")
+
+
+def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path) -> None:
+    output_folder("run_dir", run_dir)
+    write_folds(run_dir, len(folds))
+    for number, fold in enumerate(folds):
+        if is_finished(fold.folder):
+            log.info("fold %d of %d: finished before", number, len(folds))
+            continue
+        log.info("fold %d of %d", number, len(folds))
+        # A best checkpoint of an attempt that was broken off must not outlive it.
+        shutil.rmtree(fold.folder / CHECKPOINTS, ignore_errors=True)
+        train_surveyed(fold.config, surveyed, fold.folder)
