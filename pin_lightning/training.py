@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger
 
+from pin_lightning.augmentation import Augmentation
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.entry import refuse_missing
@@ -75,6 +76,7 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     shapes_mm = training_shapes(parts["train"], surveyed.names)
     shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
     grid, names = surveyed.grid, surveyed.names
+    augmentation = instantiate(config.augmentation).for_landmarks(names, config.data.mirror_pairs)
     localizer = build_localizer(config, shape_model, grid, len(names), shape_model.num_parameters)
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
@@ -84,7 +86,7 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(names), shape_model.num_parameters, *map(len, parts.values())),
     )
-    _fit(config, run_dir, localizer, parts, shapes_mm, surveyed.volumes)
+    _fit(config, run_dir, localizer, augmentation, parts, shapes_mm, surveyed.volumes)
     gc.collect()  # trainer and module hold one another, and with them the volumes
     load_weights(localizer, best_checkpoint(run_dir))
     evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
@@ -159,6 +161,7 @@ def _fit(
     config: DictConfig,
     run_dir: Path,
     localizer: Localizer,
+    augmentation: Augmentation,
     parts: Mapping[str, Sequence[AnnotatedCase]],
     shapes_mm: Float[Tensor, "M L 3"],
     volumes: Mapping[str, Path],
@@ -170,7 +173,7 @@ def _fit(
         localizer.patch_side,
         localizer.interpolation,
         config.model.approach_fraction,
-        instantiate(config.augmentation),
+        augmentation,
         config.seed,
     )
     loader = instantiate(config.loader)
