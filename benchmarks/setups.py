@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.augmentation import Augmentation
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
@@ -118,7 +118,7 @@ class Setup:
 
     def sampler(self, device: torch.device) -> ShapePatchSampler:
         """Draws and cuts training samples."""
-        none = AffineAugmentation()
+        none = Augmentation()
         settings = (self.grid, self.patch_side, "nearest", 0.0, none, 0, device)
         return ShapePatchSampler(self.shape_model, *settings)
 

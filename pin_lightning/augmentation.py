@@ -1,101 +1,118 @@
-"""Landmark-exact augmentation: one random affine map for a volume and its landmarks together."""
+"""Augmentation of training samples: where patches come from, and how bright they are."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
-from torch.nn import functional
 
 from pin_lightning.geometry import Grid
-from pin_lightning.types import Float, Num, Tensor
+from pin_lightning.intensity import IntensitySettings
+from pin_lightning.types import Float, Tensor
+from pin_lightning.warps import Warp, WarpSettings
+
+NO_WARP, NO_CHANGE = WarpSettings(), IntensitySettings()
 
 
 @dataclass(frozen=True)
-class AffineAugmentation:
-    """Random rotation, anisotropic scale and shift about the centre of the volume.
-
-    All zero leaves every volume as it is.
+class Augmentation:
+    """Random maps and changes of intensity, drawn for each sample.
 
     Attributes:
-        rotation_sd_degrees: SD of the rotation angle about each axis.
-        scale_sd: SD of the logarithm of the scale along each axis.
-        shift_sd: SD of the shift along each axis, as a share of the volume's extent.
-        gain_sd: SD of the logarithm of a factor on intensity.
+        warp: How volume and landmarks move together.
+        intensity: How intensities change.
+        exchange: The landmark whose place each one takes in a mirrored volume; nothing where the
+            data declares no pairs.
     """
 
-    rotation_sd_degrees: float = 0.0
-    scale_sd: float = 0.0
-    shift_sd: float = 0.0
-    gain_sd: float = 0.0
+    warp: WarpSettings = NO_WARP
+    intensity: IntensitySettings = NO_CHANGE
+    exchange: tuple[int, ...] = ()
 
-    def __call__(
-        self,
-        volume: Num[Tensor, "X Y Z"],
-        landmarks_mm: Float[Tensor, "L 3"],
-        grid: Grid,
-        generator: torch.Generator,
-    ) -> tuple[Num[Tensor, "X Y Z"], Float[Tensor, "L 3"]]:
-        """A transformed volume and the positions its landmarks have there.
+    @classmethod
+    def of(cls, **settings: Any) -> "Augmentation":
+        """From the settings of both parts, as `conf/augmentation` has them.
+
+        Raises:
+            ValueError: A setting is wrong, or unknown.
+
+        >>> Augmentation.of(scale_sd=0.1, noise_sd=0.02).warp.scale_sd
+        0.1
+        """
+        warp, intensity = (
+            {one.name: settings[one.name] for one in fields(part) if one.name in settings}
+            for part in (WarpSettings, IntensitySettings)
+        )
+        if unknown := settings.keys() - warp.keys() - intensity.keys():
+            raise ValueError(f"augmentation.{min(unknown)}: there is no such setting")
+        return cls(WarpSettings(**warp), IntensitySettings(**intensity))
+
+    def for_landmarks(
+        self, names: Sequence[str], pairs: Sequence[Sequence[str]] | None
+    ) -> "Augmentation":
+        """The same augmentation for these landmarks.
 
         Args:
-            volume: Working volume on the grid, 0 to 255.
-            landmarks_mm: Landmarks in grid mm.
-            grid: Working grid.
-            generator: Source of the random draws.
+            names: Landmarks of each sample.
+            pairs: Names that a mirror image exchanges; none where the data declares none.
+
+        Raises:
+            ValueError: Mirror images are asked for and there are no pairs, or wrong ones.
         """
-        if self == AffineAugmentation():
-            return volume, landmarks_mm
-        linear, shift_mm = self.draw(grid, generator)
-        gain = torch.exp(self.gain_sd * torch.randn((), generator=generator))
-        warped = warp_volume(volume, linear, shift_mm, grid, float(gain))
-        return warped, landmarks_mm @ linear.T + shift_mm
+        if self.warp.flip_probability == 0:
+            return self
+        if pairs is None:
+            raise ValueError(
+                f"augmentation.flip_probability={self.warp.flip_probability}: needs "
+                "data.mirror_pairs, the names of left and right landmarks; [] where there are none"
+            )
+        return replace(self, exchange=exchanged_landmarks(names, pairs))
 
-    def draw(
-        self, grid: Grid, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "3 3"], Float[Tensor, " 3"]]:
-        """Linear part and shift in mm of a random map from old to new grid mm."""
-        angles, scales, shift = torch.randn(3, 3, generator=generator)
-        angles = torch.deg2rad(self.rotation_sd_degrees * angles)
-        linear = rotation_matrix(angles) @ torch.diag(torch.exp(self.scale_sd * scales))
-        return linear, self.shift_sd * shift * torch.tensor(grid.extent_mm)
+    def draw_warp(self, count: int, grid: Grid, generator: torch.Generator) -> Warp | None:
+        """Maps of N samples; nothing, and no draw, where all would be the identity."""
+        return None if self.warp.is_identity else self.warp.draw(count, grid, generator)
+
+    def move_landmarks(
+        self, warp: Warp, landmarks_mm: Float[Tensor, "N L 3"]
+    ) -> Float[Tensor, "N L 3"]:
+        """Landmarks in the augmented volumes.
+
+        In a mirrored volume what was left looks like what is right, so names are exchanged.
+
+        Args:
+            warp: Maps of the samples.
+            landmarks_mm: Landmarks in the original volumes, grid mm.
+        """
+        if self.exchange:
+            exchanged = landmarks_mm[:, list(self.exchange)]
+            landmarks_mm = torch.where(warp.flipped[:, None, None], exchanged, landmarks_mm)
+        return warp.from_original(landmarks_mm)
 
 
-def rotation_matrix(angles: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
-    """Rotation by a vector: its direction is the axis, its length the angle in radians."""
-    x, y, z = angles.tolist()
-    cross = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=angles.dtype)
-    return torch.linalg.matrix_exp(cross)
-
-
-def warp_volume(
-    volume: Num[Tensor, "X Y Z"],
-    linear: Float[Tensor, "3 3"],
-    shift_mm: Float[Tensor, " 3"],
-    grid: Grid,
-    gain: float = 1.0,
-) -> Num[Tensor, "X Y Z"]:
-    """Volume whose content has moved by ``p -> linear p + shift`` in grid mm, trilinear, 0 outside.
+def exchanged_landmarks(names: Sequence[str], pairs: Sequence[Sequence[str]]) -> tuple[int, ...]:
+    """The landmark whose place each one takes in a mirror image, itself where it is in no pair.
 
     Args:
-        volume: Working volume on the grid, 0 to 255.
-        linear: Linear part of the map.
-        shift_mm: Shift of the map.
-        grid: Working grid.
-        gain: Factor on intensity.
+        names: Landmarks.
+        pairs: Names of left and right landmarks; pairs of other landmarks are left out.
 
-    Returns:
-        The moved volume, in the dtype of the volume.
+    Raises:
+        ValueError: A pair is not one, or one of its two is not among the landmarks.
+
+    >>> exchanged_landmarks(["eyeL", "nose", "eyeR"], [("eyeL", "eyeR")])
+    (2, 1, 0)
     """
-    # torch samples the old volume at each new voxel, in units of half the distance between the
-    # centres of the outermost voxels, axes in reverse order.
-    half_mm = (torch.tensor(grid.size) - 1).clamp(min=1) / 2 * grid.spacing_mm
-    inverse = torch.linalg.inv(linear)
-    matrix = torch.cat([inverse * half_mm, -(inverse @ shift_mm)[:, None]], dim=1)
-    theta = matrix / half_mm[:, None]
-    theta = torch.cat([theta[:, :3].flip(0, 1), theta[:, 3:].flip(0)], dim=1)
-    shape = (1, 1, *grid.size)
-    coordinates = functional.affine_grid(theta[None], list(shape), align_corners=True)
-    moved = functional.grid_sample(volume.float()[None, None], coordinates, align_corners=True)[
-        0, 0
-    ]
-    moved = moved.mul_(gain).clamp_(0, 255)
-    return moved.to(volume.dtype) if volume.is_floating_point() else moved.round_().to(volume.dtype)
+    partner: dict[str, str] = {}
+    for pair in pairs:
+        if len(set(pair)) != 2 or len(pair) != 2 or partner.keys() & set(pair):
+            raise ValueError(
+                f"data.mirror_pairs: {list(pair)} is not a pair of names that occur only there"
+            )
+        present = [name for name in pair if name in names]
+        if len(present) == 1:
+            raise ValueError(
+                f"data.mirror_pairs: only {present[0]} of {list(pair)} is among the landmarks; "
+                "give augmentation.flip_probability=0"
+            )
+        partner |= {pair[0]: pair[1], pair[1]: pair[0]}
+    return tuple(list(names).index(partner.get(name, name)) for name in names)

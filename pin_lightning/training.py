@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger
 
+from pin_lightning.augmentation import Augmentation
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.entry import refuse_missing
@@ -97,7 +98,7 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, parts.values())),
     )
-    _fit(config, run_dir, plan.localizer, parts, plan.shapes_mm, surveyed.volumes)
+    _fit(config, run_dir, plan, surveyed.volumes)
     gc.collect()  # trainer and module hold one another, and with them the volumes
     load_weights(plan.localizer, best_checkpoint(run_dir))
     evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
@@ -113,12 +114,14 @@ class Plan:
         parts: Cases that train, validate and test.
         shapes_mm: Landmarks of the training cases.
         localizer: With a fitted shape model and fresh weights.
+        augmentation: Of the training samples.
     """
 
     record: RunRecord
     parts: Mapping[str, Sequence[AnnotatedCase]]
     shapes_mm: Float[Tensor, "M L 3"]
     localizer: Localizer
+    augmentation: Augmentation
 
 
 def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
@@ -131,12 +134,13 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     shapes_mm = training_shapes(parts["train"], surveyed.names)
     shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
     grid, names = surveyed.grid, surveyed.names
+    augmentation = instantiate(config.augmentation).for_landmarks(names, config.data.mirror_pairs)
     localizer = build_localizer(config, shape_model, grid, len(names), shape_model.num_parameters)
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
     split = Split(**{part: tuple(one.case.name for one in parts[part]) for part in parts})
     record = RunRecord(names, grid, shape_model.num_parameters, split)
-    return Plan(record, parts, shapes_mm, localizer)
+    return Plan(record, parts, shapes_mm, localizer, augmentation)
 
 
 def _survey(config: DictConfig) -> Survey:
@@ -203,27 +207,21 @@ def training_shapes(cases: Sequence[AnnotatedCase], names: Sequence[str]) -> Flo
     return torch.from_numpy(complete_shapes(shapes_mm.double().numpy())).float()
 
 
-def _fit(
-    config: DictConfig,
-    run_dir: Path,
-    localizer: Localizer,
-    parts: Mapping[str, Sequence[AnnotatedCase]],
-    shapes_mm: Float[Tensor, "M L 3"],
-    volumes: Mapping[str, Path],
-) -> None:
-    """Train the localizer's network; all that only the training needs ends here."""
+def _fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Path]) -> None:
+    """Train the plan's network; all that only the training needs ends here."""
+    localizer, parts = plan.localizer, plan.parts
     sampler = ShapePatchSampler(
         localizer.shape_model,
         localizer.grid,
         localizer.patch_side,
         localizer.interpolation,
         config.model.approach_fraction,
-        instantiate(config.augmentation),
+        plan.augmentation,
         config.seed,
     )
     loader = instantiate(config.loader)
     datamodule = LandmarkDataModule(
-        parts["train"], shapes_mm, parts["val"], volumes, sampler, loader
+        parts["train"], plan.shapes_mm, parts["val"], volumes, sampler, loader
     )
     module = PINModule(
         localizer,

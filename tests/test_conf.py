@@ -4,7 +4,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from conftest import REPOSITORY, composed
-from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.augmentation import Augmentation
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.fold_report import BootstrapSettings
 from pin_lightning.shape_models import ShapeModel
@@ -57,7 +57,7 @@ def test_loaders(option):
 @pytest.mark.parametrize("option", options("augmentation"))
 def test_augmentations(option):
     augmentation = instantiate(composed(*DATA, f"augmentation={option}").augmentation)
-    assert (augmentation == AffineAugmentation()) == (option == "none")
+    assert (augmentation == Augmentation()) == (option == "none")
 
 
 @pytest.mark.parametrize("option", options("logger"))
@@ -109,7 +109,7 @@ def test_the_papers_experiment(model):
     assert config.model.displacement_unit == "voxel"
     assert config.model.approach_fraction == 0
     assert config.model.tolerance_voxels == 0
-    assert config.augmentation == {"_target_": "pin_lightning.augmentation.AffineAugmentation"}
+    assert instantiate(config.augmentation) == Augmentation()
     assert config.model.num_starts == {"multi": 6, "single": 19}[model]
     assert config.update_rule._target_.endswith("RuleC")
     assert config.update_rule.max_iterations == 10

@@ -124,6 +124,9 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
         (["data.root=???"], "data.root: is not set"),
         (["ckpt_path=no/such.ckpt"], "no/such.ckpt"),
         (["loader.batches_per_epoch=0"], "loader.batches_per_epoch=0"),
+        (["augmentation.scale_sd=-1"], "augmentation.scale_sd=-1: give"),
+        (["augmentation.elastic_sd=0.1"], "augmentation.elastic_sd=0.1: the volume would fold"),
+        (["augmentation.flip_probability=0.5"], "needs data.mirror_pairs"),
     ],
 )
 def test_bad_settings_are_refused_before_training(short_settings, tmp_path, arguments, words):
@@ -131,6 +134,16 @@ def test_bad_settings_are_refused_before_training(short_settings, tmp_path, argu
         train(composed(*short_settings, *arguments), tmp_path / "run")
     assert words in str(user_mistake(refused.value))
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("loader", ["resident", "queue"])
+def test_trains_with_every_augmentation(short_settings, tmp_path, loader):
+    settings = [one for one in short_settings if not one.startswith("loader.")]
+    settings += [f"loader={loader}", "loader.batch_size=16", "augmentation=full"]
+    settings += ["augmentation.flip_probability=0.5", "data.mirror_axis=y"]
+    settings += ["data.mirror_pairs=[[leftHead,rightHead]]", "trainer.max_steps=4"]
+    metrics = train(composed(*settings, "trainer.val_check_interval=4"), tmp_path)
+    assert math.isfinite(metrics["test"]["radial_error_mm"]["mean"])
 
 
 def test_an_unknown_landmark_is_named(short_settings, tmp_path):

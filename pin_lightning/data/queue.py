@@ -17,8 +17,7 @@ CPU = torch.device("cpu")
 class QueueSampler(tio.data.PatchSampler):
     """What a torchio queue draws samples from.
 
-    Samples are plain dictionaries: ``patches`` [C, P, P], ``parameters`` [K] and
-    ``true_parameters`` [K] in mm (paper, "Network Input" and "Multiple Landmarks").
+    Samples are plain dictionaries, one row each of what `ShapePatchSampler.samples` gives.
 
     Args:
         sampler: Draws points and cuts patches, on the CPU.
@@ -34,22 +33,13 @@ class QueueSampler(tio.data.PatchSampler):
         self, subject: tio.Subject, num_patches: int | None = None
     ) -> Generator[Any, None, None]:
         """Samples of one subject, without end: a queue takes as many as it wants."""
-        sampler = self.sampler
-        volume, landmarks_mm = sampler.augmentation(
-            subject.image.data[0], subject.landmarks_mm, sampler.grid, sampler.generator
-        )
-        true_parameters = sampler.shape_model.encode(landmarks_mm)
-        bordered = add_border(volume[None])
+        bordered = add_border(subject.image.data[0][None])
         index = torch.zeros(self.chunk, dtype=torch.long)
+        landmarks_mm = subject.landmarks_mm.expand(self.chunk, -1, -1)
         while True:
-            parameters = sampler.draw(true_parameters.expand(self.chunk, -1))
-            patches = sampler.cut(bordered, index, parameters)
-            for patch, sampled in zip(patches, parameters, strict=True):
-                yield {
-                    "patches": patch,
-                    "parameters": sampled,
-                    "true_parameters": true_parameters,
-                }
+            samples = self.sampler.samples(bordered, index, landmarks_mm)
+            for one in range(self.chunk):
+                yield {key: values[one] for key, values in samples.items()}
 
 
 def queue_loader(

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pin_lightning.augmentation import AffineAugmentation
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.files import whole_file
 from pin_lightning.patches import BorderedVolumes, bordered_size
@@ -37,7 +36,7 @@ class ResidentLoader:
         memory_gb: Memory that the volumes may take; none is `memory_budget_gb`.
 
     Raises:
-        ValueError: A number is not positive, or the sampler augments whole volumes.
+        ValueError: A number is not positive.
     """
 
     def __init__(
@@ -56,19 +55,13 @@ class ResidentLoader:
         }.items():
             if value < 1:
                 raise ValueError(f"loader.{name}={value}: give 1 or more")
-        if sampler.augmentation != AffineAugmentation():
-            raise ValueError(
-                "loader=resident: has no augmentation of volumes; give loader=queue as well"
-            )
         self.volumes = volumes
         budget_gb = memory_budget_gb(device) if memory_gb is None else memory_gb
         self.times_it_fits = (
             int(budget_gb * GB) // bordered_size(len(volumes), sampler.grid.size)[0]
         )
         self.sampler = sampler.on(device if self.times_it_fits else CPU)
-        self.true_parameters = self.sampler.shape_model.encode(
-            shapes_mm.to(self.sampler.generator.device)
-        )
+        self.shapes_mm = shapes_mm.to(self.sampler.generator.device)
         self.batch_size = batch_size
         self.batches_per_epoch = batches_per_epoch
         self._bordered: BorderedVolumes | None = None
@@ -91,13 +84,7 @@ class ResidentLoader:
         generator = self.sampler.generator
         count, device = (self.batch_size,), generator.device
         index = torch.randint(len(self.volumes), count, generator=generator, device=device)
-        true_parameters = self.true_parameters[index]
-        parameters = self.sampler.draw(true_parameters)
-        return {
-            "patches": self.sampler.cut(bordered, index, parameters),
-            "parameters": parameters,
-            "true_parameters": true_parameters,
-        }
+        return self.sampler.samples(bordered, index, self.shapes_mm[index])
 
 
 def stack_volumes(

@@ -4,11 +4,14 @@ import copy
 
 import torch
 
-from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.augmentation import Augmentation
 from pin_lightning.geometry import Grid
+from pin_lightning.intensity import change_intensity
 from pin_lightning.patches import BorderedVolumes, cut_patches
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.types import Float, Int, Num, Tensor
+from pin_lightning.warped_patches import cut_warped_patches
+from pin_lightning.warps import Warp
 
 
 class ShapePatchSampler:
@@ -20,7 +23,7 @@ class ShapePatchSampler:
         patch_side: Patch side P in voxels, odd.
         interpolation: ``nearest`` or ``linear``.
         approach_fraction: Share of samples moved towards the truth; 0 in the paper.
-        augmentation: For volume and landmarks, each time a volume is visited.
+        augmentation: Of patches and landmarks, drawn for each sample.
         seed: Seed of the draws.
         device: Where samples are drawn and cut.
 
@@ -35,7 +38,7 @@ class ShapePatchSampler:
         patch_side: int,
         interpolation: str,
         approach_fraction: float,
-        augmentation: AffineAugmentation,
+        augmentation: Augmentation,
         seed: int,
         device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
     ) -> None:
@@ -86,6 +89,7 @@ class ShapePatchSampler:
         bordered: BorderedVolumes,
         volume_index: Int[Tensor, " N"],
         parameters: Float[Tensor, "N K"],
+        warp: Warp | None = None,
     ) -> Num[Tensor, "N C P P"]:
         """Patches at N points in shape space.
 
@@ -93,8 +97,53 @@ class ShapePatchSampler:
             bordered: Volumes with their border.
             volume_index: Which of them each point lies in.
             parameters: The points.
+            warp: Maps to the volumes from those that the points lie in.
         """
-        positions_ijk = self.grid.mm_to_ijk(self.shape_model.decode(parameters))
-        return cut_patches(
-            bordered, volume_index, positions_ijk, self.patch_side, self.interpolation
-        )
+        centres_mm = self.shape_model.decode(parameters)
+        settings = (self.patch_side, self.interpolation)
+        if warp is None:
+            positions_ijk = self.grid.mm_to_ijk(centres_mm)
+            return cut_patches(bordered, volume_index, positions_ijk, *settings)
+        return cut_warped_patches(bordered, volume_index, centres_mm, warp, self.grid, *settings)
+
+    def samples(
+        self,
+        bordered: BorderedVolumes,
+        volume_index: Int[Tensor, " N"],
+        landmarks_mm: Float[Tensor, "N L 3"],
+    ) -> dict[str, Tensor]:
+        """N training samples, augmented.
+
+        The truth of a sample is what the shape model makes of the landmarks in its augmented
+        volume; a PCA knows only shapes like those it was fitted to, and takes the nearest.
+
+        Args:
+            bordered: Volumes with their border.
+            volume_index: Which of them each sample comes from.
+            landmarks_mm: Landmarks of each sample's volume, grid mm.
+
+        Returns:
+            ``patches`` [N, C, P, P], ``parameters`` [N, K] and ``true_parameters`` [N, K] in mm
+            (paper, "Network Input" and "Multiple Landmarks").
+        """
+        augmentation, count = self.augmentation, len(volume_index)
+        warp = augmentation.draw_warp(count, self.grid, self.generator)
+        if warp is not None:
+            landmarks_mm = augmentation.move_landmarks(warp, landmarks_mm)
+        true_parameters = self.shape_model.encode(landmarks_mm)
+        parameters = self.draw(true_parameters)
+        patches = self.cut(bordered, volume_index, parameters, warp)
+        return {
+            "patches": self._other_intensities(patches, parameters),
+            "parameters": parameters,
+            "true_parameters": true_parameters,
+        }
+
+    def _other_intensities(
+        self, patches: Num[Tensor, "N C P P"], parameters: Float[Tensor, "N K"]
+    ) -> Num[Tensor, "N C P P"]:
+        if self.augmentation.intensity.is_identity:
+            return patches
+        intensity = self.augmentation.intensity.draw(len(patches), self.generator)
+        centres_mm = self.shape_model.decode(parameters)
+        return change_intensity(patches, centres_mm, intensity, self.grid, self.generator)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pin_lightning.augmentation import AffineAugmentation
+from pin_lightning.augmentation import Augmentation
 from pin_lightning.cases import Case, find_cases
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.phantom import make_phantom
@@ -37,7 +37,7 @@ def annotated(phantom_root):
 def datamodule(annotated, tmp_path):
     shapes = torch.stack([one.landmarks_mm for one in annotated[:6]])
     model = PCAShapeModel().fit(shapes, GRID.extent_mm)
-    sampler = ShapePatchSampler(model, GRID, 7, "nearest", 0.0, AffineAugmentation(), seed=0)
+    sampler = ShapePatchSampler(model, GRID, 7, "nearest", 0.0, Augmentation(), seed=0)
     volumes, _ = cache_volumes([one.case for one in annotated[:8]], GRID, tmp_path)
 
     def loader(*args):
