@@ -30,10 +30,10 @@ demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new 
 	@echo "  $(DEMO)/prediction/*.mrk.json    landmarks of the new volume: drop both files on 3D Slicer"
 
 test: $(INSTALLED)  ## fast tests
-	$(RUN) -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "not slow" -n auto --dist worksteal
 
-test-all: $(INSTALLED) lint demo  ## lint, types, demo and every test
-	$(RUN) -m pytest -q
+test-all: $(INSTALLED) lint demo test  ## lint, types, demo and every test
+	$(RUN) -m pytest -q -m slow
 
 lint: $(INSTALLED)  ## ruff, ruff format, mypy
 	$(RUN) -m ruff check .

@@ -136,6 +136,7 @@ def test_bad_settings_are_refused_before_training(short_settings, tmp_path, argu
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loader", ["resident", "queue"])
 def test_trains_with_every_augmentation(short_settings, tmp_path, loader):
     settings = [one for one in short_settings if not one.startswith("loader.")]
