@@ -127,7 +127,7 @@ class Parts:
     def localising(self, volumes: int, at_most: float | None = None) -> Row:
         """From working volumes on the device to landmarks, per volume."""
         localizer = self.setup.localizer().eval()
-        given = self.setup.intensities[:volumes].to(self.device)
+        given = self.setup.intensities[torch.arange(volumes) % self.setup.volumes].to(self.device)
         floor = self.network(volumes).floor_seconds
         reference = None
         if self.device.type == "cpu":
