@@ -14,8 +14,8 @@ from pin_lightning.data.resident import (
     stack_volumes,
 )
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.data.sampling import Approach
 from pin_lightning.geometry import Grid
-from pin_lightning.patches import add_border
 from pin_lightning.preprocessing import cached_volume, load_volume
 from pin_lightning.shape_models import PCAShapeModel
 
@@ -41,7 +41,7 @@ def volumes(tmp_path):
 
 def make_sampler(shapes, seed=0, augmentation=Augmentation(), approach=0.5):  # noqa: B008
     model = PCAShapeModel(2).fit(shapes, GRID.extent_mm)
-    return ShapePatchSampler(model, GRID, 5, "nearest", approach, augmentation, seed)
+    return ShapePatchSampler(model, GRID, 5, "nearest", Approach(approach), augmentation, seed)
 
 
 def loader(volumes, shapes, **settings):
@@ -65,9 +65,9 @@ def test_patches_are_those_that_the_queues_sampler_cuts(volumes, shapes):
         batch["patches"], batch["parameters"], batch["true_parameters"], strict=True
     ):
         path = volumes[int((known - truth).norm(dim=1).argmin())]
-        volume = add_border(load_volume(path).intensity[None])
+        volume = sampler.pyramid(load_volume(path).intensity[None])
         one = torch.zeros(1, dtype=torch.long)
-        assert torch.equal(sampler.cut(volume, one, parameters[None])[0], patches)
+        assert torch.equal(sampler.cut(volume, one, parameters[None])[0][0], patches)
 
 
 def collect(batches, count):
@@ -145,7 +145,7 @@ def test_memory_decides_the_layout_and_not_the_batches(volumes, shapes, times, l
     held, batch = next(iter(loader(volumes, shapes))), next(iter(limited))
     assert all(torch.equal(held[key], batch[key]) for key in held)
     assert len(list(volumes[0].parent.glob("stack_*"))) == (layouts == 0)
-    assert (limited._bordered.turned is not None) == (layouts == 2)
+    assert (limited._pyramid.levels[0].turned is not None) == (layouts == 2)
 
 
 def test_a_tenth_of_the_machine_or_half_of_the_graphics_card(monkeypatch):
