@@ -23,8 +23,8 @@ class SharedNetwork(nn.Module):
         num_parameters: Shape parameters K, three for each landmark.
         patch_side: Patch side P, odd.
         widths: Maps of each convolution block; every block halves the side.
-        hidden: Width of the fully connected layer.
-        dropout: Drop-out after it.
+        hidden: Widths of the fully connected layers before the heads.
+        dropout: Drop-out after each of them.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SharedNetwork(nn.Module):
         num_parameters: int,
         patch_side: int,
         widths: Sequence[int] = (32, 64, 128, 128),
-        hidden: int = 256,
+        hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -45,11 +45,12 @@ class SharedNetwork(nn.Module):
             side = (side + 1) // 2
         self.features = nn.Sequential(*layers)
         self.embedding = nn.Parameter(torch.ones(self.num_groups, widths[-1] * side**2))
-        self.hidden = nn.Sequential(
-            nn.Linear(widths[-1] * side**2, hidden), nn.ReLU(), nn.Dropout(dropout)
-        )
+        layers = []
+        for width_in, width_out in pairwise((widths[-1] * side**2, *hidden)):
+            layers += [nn.Linear(width_in, width_out), nn.ReLU(), nn.Dropout(dropout)]
+        self.hidden = nn.Sequential(*layers)
         # Three displacements and six directions.
-        self.heads = nn.Parameter(torch.zeros(self.num_groups, 9, hidden))
+        self.heads = nn.Parameter(torch.zeros(self.num_groups, 9, hidden[-1]))
         self.biases = nn.Parameter(torch.zeros(self.num_groups, 9))
 
     def forward(
@@ -74,7 +75,8 @@ def check_network(network: nn.Module, shape_model: ShapeModel) -> None:
     Raises:
         ValueError: They do not fit together.
     """
-    if isinstance(network, SharedNetwork) and network.num_groups != shape_model.num_groups:
+    alone = shape_model.num_parameters == 3 * shape_model.num_groups
+    if isinstance(network, SharedNetwork) and not alone:
         raise ValueError(
             "network=shared: moves each landmark by itself; "
             "give shape=points (as model=shared does), or network=compact"

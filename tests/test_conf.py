@@ -48,7 +48,8 @@ def test_update_rules(option, iterations):
 @pytest.mark.parametrize("option", options("network"))
 def test_networks(option):
     config = composed(*DATA, f"network={option}").network
-    network = instantiate(config, in_channels=6, num_parameters=3, patch_side=101, _convert_="all")
+    sizes = {"in_channels": 6, "num_parameters": 3, "patch_side": 101}
+    network = instantiate(config, **sizes, _convert_="all")
     displacement, logits = network(torch.zeros(1, 6, 101, 101))
     assert displacement.shape == (1, 3)
     assert logits.shape == (1, 6)

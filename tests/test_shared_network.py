@@ -10,7 +10,7 @@ EXTENT = (10.0, 10.0, 10.0)
 
 def network(landmarks=4, side=9, channels=6, random=True):
     torch.manual_seed(0)
-    made = SharedNetwork(channels * landmarks, 3 * landmarks, side, (4, 8), 16)
+    made = SharedNetwork(channels * landmarks, 3 * landmarks, side, (4, 8), (16,))
     if random:
         for one in (made.embedding, made.heads, made.biases):
             torch.nn.init.normal_(one)
