@@ -44,13 +44,13 @@ class SharedNetwork(nn.Module):
             layers += [convolution, nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
             side = (side + 1) // 2
         self.features = nn.Sequential(*layers)
-        self.embedding = nn.Parameter(torch.ones(self.num_groups, widths[-1] * side**2))
-        layers = []
-        for width_in, width_out in pairwise((widths[-1] * side**2, *hidden)):
+        layers, sizes = [], (widths[-1] * side**2, *hidden)
+        for width_in, width_out in pairwise(sizes):
             layers += [nn.Linear(width_in, width_out), nn.ReLU(), nn.Dropout(dropout)]
         self.hidden = nn.Sequential(*layers)
+        self.embedding = nn.Parameter(torch.ones(self.num_groups, sizes[0]))
         # Three displacements and six directions.
-        self.heads = nn.Parameter(torch.zeros(self.num_groups, 9, hidden[-1]))
+        self.heads = nn.Parameter(torch.zeros(self.num_groups, 9, sizes[-1]))
         self.biases = nn.Parameter(torch.zeros(self.num_groups, 9))
 
     def forward(
