@@ -39,7 +39,7 @@ class Parts:
         self.device = setup.device
         sampler = setup.sampler(self.device)
         zero = torch.zeros(BATCH, setup.components, device=self.device)
-        centres_mm = sampler.shape_model.decode(sampler.draw(zero))
+        centres_mm = sampler.shape_model.decode(sampler.draw(zero).parameters)
         self.centres_ijk: Float[Tensor, "B L 3"] = setup.grid.mm_to_ijk(centres_mm)
         self.index: Int[Tensor, " B"] = torch.arange(BATCH, device=self.device) % setup.volumes
         self.patches: Num[Tensor, "B C P P"] = self.cut()

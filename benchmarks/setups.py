@@ -11,6 +11,7 @@ import torch
 
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.data.sampling import Approach
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
 from pin_lightning.module import PINModule
@@ -119,7 +120,7 @@ class Setup:
     def sampler(self, device: torch.device) -> ShapePatchSampler:
         """Draws and cuts training samples."""
         none = Augmentation()
-        settings = (self.grid, self.patch_side, "nearest", 0.0, none, 0, device)
+        settings = (self.grid, self.patch_side, "nearest", Approach(0.0), none, 0, device)
         return ShapePatchSampler(self.shape_model, *settings)
 
 

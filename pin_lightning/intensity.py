@@ -121,7 +121,7 @@ def change_intensity(
     changed = torch.empty_like(patches)
     for block in blocks(len(patches), patches[0].numel(), patches.device):
         some = intensity[block]
-        values = _blurred(patches[block].float(), some, steps)
+        values = _blurred(patches[block].float(), some, steps * spacing_voxels)
         there = values > 0
         factor = some.gain[:, None, None, None]
         if some.bias is not None:

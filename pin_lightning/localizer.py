@@ -1,5 +1,6 @@
 """The iterative procedure: starts, patches, network, update rule, average (paper, Section 2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,13 +8,8 @@ from torch import nn
 
 from pin_lightning.geometry import Grid
 from pin_lightning.network import patches_to_input
-from pin_lightning.patches import (
-    BorderedVolumes,
-    add_border,
-    check_interpolation,
-    check_patch_side,
-    cut_patches,
-)
+from pin_lightning.patches import check_interpolation, check_patch_side
+from pin_lightning.pyramid import Pyramid, build_pyramid, check_spacings, cut_levels, merge_levels
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.targets import displacement_unit
 from pin_lightning.types import Float, Int, Num, Tensor
@@ -51,6 +47,12 @@ class Localizer(nn.Module):
         num_starts: Starts S whose final positions are averaged.
         tolerance_mm: A start whose landmarks all move less than this in one iteration stops.
         seed: Seed of the random starts, the same for every volume.
+        patch_spacings: Spacings at which patches are cut, in voxels.
+        prior: Fitted shape model that holds landmarks together at first; none lets them move.
+        prior_iterations: Iterations after which landmarks are projected into it; then it lets go.
+
+    Raises:
+        ValueError: A setting is wrong.
     """
 
     def __init__(
@@ -65,6 +67,9 @@ class Localizer(nn.Module):
         num_starts: int = 6,
         tolerance_mm: float = 0.0,
         seed: int = 0,
+        patch_spacings: Sequence[int] = (1,),
+        prior: ShapeModel | None = None,
+        prior_iterations: int = 0,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -77,6 +82,9 @@ class Localizer(nn.Module):
         self.num_starts = num_starts
         self.tolerance_mm = tolerance_mm
         self.seed = seed
+        self.patch_spacings = check_spacings(patch_spacings)
+        self.prior = prior
+        self.prior_iterations = _check_prior(prior, prior_iterations)
         self.network_dtype = torch.float32  # positions are in float32 whatever the network's
 
     @property
@@ -120,12 +128,12 @@ class Localizer(nn.Module):
             return self._localise(volumes)
 
     def _localise(self, volumes: Num[Tensor, "V X Y Z"]) -> Trajectory:
-        bordered = add_border(volumes)
+        pyramid = build_pyramid(volumes, self.grid, self.patch_spacings)
         starts = self.starts().to(volumes.device)
         parameters = starts.repeat(len(volumes), 1)
         volume_index = torch.arange(len(volumes), device=volumes.device)
         volume_index = volume_index.repeat_interleave(len(starts))
-        path, iterations = self._iterate(bordered, volume_index, parameters)
+        path, iterations = self._iterate(pyramid, volume_index, parameters)
         landmarks_mm = torch.stack([self.shape_model.decode(b) for b in path])
         landmarks_mm = landmarks_mm.unflatten(1, (len(volumes), -1)).transpose(0, 1)
         final = landmarks_mm[:, -1]
@@ -135,7 +143,7 @@ class Localizer(nn.Module):
 
     def _iterate(
         self,
-        bordered: BorderedVolumes,
+        pyramid: Pyramid,
         volume_index: Int[Tensor, " N"],
         parameters: Float[Tensor, "N K"],
     ) -> tuple[list[Tensor], Int[Tensor, " N"]]:
@@ -143,32 +151,42 @@ class Localizer(nn.Module):
         path = [parameters]
         iterations = torch.zeros_like(volume_index)
         active = torch.arange(len(parameters), device=parameters.device)
-        for _ in range(self.update_rule.max_iterations):
+        for iteration in range(self.update_rule.max_iterations):
             if len(active) == 0:
                 break
             current = path[-1][active]
-            moved = current + self.step(bordered, volume_index[active], current)
+            moved = current + self.step(pyramid, volume_index[active], current)
+            held = iteration < self.prior_iterations
+            moved = self._project(moved) if held else moved
             path.append(path[-1].index_copy(0, active, moved))
             iterations[active] += 1
-            if self.tolerance_mm > 0:
+            if self.tolerance_mm > 0 and not held:
                 active = active[self._distance_mm(current, moved) >= self.tolerance_mm]
         return path, iterations
 
     def step(
         self,
-        bordered: BorderedVolumes,
+        pyramid: Pyramid,
         volume_index: Int[Tensor, " N"],
         parameters: Float[Tensor, "N K"],
     ) -> Float[Tensor, "N K"]:
         """Step of the update rule at each of N points in shape space, mm."""
-        positions_ijk = self.grid.mm_to_ijk(self.shape_model.decode(parameters))
-        patches = cut_patches(
-            bordered, volume_index, positions_ijk, self.patch_side, self.interpolation
-        )
+        centres_mm = self.shape_model.decode(parameters)
+        settings = (self.patch_side, self.interpolation)
+        patches = merge_levels(cut_levels(pyramid, volume_index, centres_mm, *settings))
         lower = self.network_dtype != torch.float32
         with torch.autocast(patches.device.type, self.network_dtype, enabled=lower):
             displacement, logits = self.network(patches_to_input(patches))
-        return self.update_rule.step(displacement * self.unit_mm(), logits, self.grid.spacing_mm)
+        by_group, spacing_mm = self.shape_model.by_group, self.grid.spacing_mm
+        displacement_mm = by_group(displacement * self.unit_mm())
+        step = self.update_rule.step(displacement_mm, by_group(logits), spacing_mm)
+        return step.view_as(parameters)
+
+    def _project(self, parameters: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+        """The closest shapes that the prior knows."""
+        assert self.prior is not None
+        landmarks_mm = self.shape_model.decode(parameters)
+        return self.shape_model.encode(self.prior.decode(self.prior.encode(landmarks_mm)))
 
     def _distance_mm(
         self, before: Float[Tensor, "N K"], after: Float[Tensor, "N K"]
@@ -176,3 +194,13 @@ class Localizer(nn.Module):
         """Largest movement of a landmark between two shapes."""
         moved = self.shape_model.decode(after) - self.shape_model.decode(before)
         return moved.norm(dim=-1).amax(dim=-1)
+
+
+def _check_prior(prior: ShapeModel | None, iterations: int) -> int:
+    """Iterations that a prior holds; none without one."""
+    if prior is not None and iterations < 1:
+        raise ValueError(
+            f"model.prior_iterations={iterations}: has no use for model.prior; "
+            "give at least 1, or model.prior=null"
+        )
+    return 0 if prior is None else iterations

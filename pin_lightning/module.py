@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pin_lightning.localizer import Localizer
-from pin_lightning.losses import check_alpha, pin_loss
+from pin_lightning.losses import SQUARED_ERROR, DisplacementLoss, check_alpha, pin_loss
 from pin_lightning.metrics import MeanRadialError
 from pin_lightning.network import patches_to_input
 from pin_lightning.targets import direction_target, displacement_target
@@ -28,6 +28,7 @@ class PINModule(pl.LightningModule):
         optimizer: Makes the optimiser from the parameters.
         scheduler: Makes the learning-rate schedule from the optimiser and ``total_steps``, stepped
             once a batch; none keeps the rate constant, as in the paper.
+        displacement_loss: The displacement term of Eq. 2.
 
     Raises:
         ValueError: Alpha is outside [0, 1].
@@ -39,30 +40,40 @@ class PINModule(pl.LightningModule):
         alpha: float,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
+        displacement_loss: DisplacementLoss = SQUARED_ERROR,
     ) -> None:
         super().__init__()
         self.localizer = localizer
         self.alpha = check_alpha(alpha)
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
+        self.displacement_loss = displacement_loss
         self.validation_error = MeanRadialError()
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        """Loss of Eq. 2 on one batch of random-point patches.
+        """Loss of Eq. 2 on one batch of random-point patches, for each group of parameters.
 
         Args:
-            batch: ``patches`` [B, C, P, P], ``parameters`` and ``true_parameters`` [B, K] in mm.
+            batch: ``patches`` [B, C, P, P], ``parameters`` and ``true_parameters`` [B, K] in mm;
+                ``scale_mm`` [B, G] where the sampling knows it.
             batch_index: Unused.
         """
         displacement, logits = self.localizer.network(patches_to_input(batch["patches"]))
         target_mm = displacement_target(batch["true_parameters"], batch["parameters"])
-        unit_mm = self.localizer.unit_mm()
+        shape_model = self.localizer.shape_model
+        unit_mm = shape_model.by_group(self.localizer.unit_mm().expand_as(target_mm))
+        displacement, logits, target_mm = (
+            shape_model.by_group(one) for one in (displacement, logits, target_mm)
+        )
+        scale_mm = batch.get("scale_mm")
+        scale = None if scale_mm is None else scale_mm.reshape(-1, 1) / unit_mm
         direction = direction_target(target_mm)
-        loss = pin_loss(displacement, logits, target_mm / unit_mm, direction, self.alpha)
+        target, settings = target_mm / unit_mm, (self.alpha, self.displacement_loss, scale)
+        loss = pin_loss(displacement, logits, target, direction, *settings)
         if self._logs_this_step():
             # Orthonormal modes: the norm over K is the total landmark motion, hence the root of L.
             error_mm = (displacement.detach() * unit_mm - target_mm).norm(dim=1).mean()
-            error_mm = error_mm / self.localizer.shape_model.num_landmarks**0.5
+            error_mm = error_mm / (shape_model.num_landmarks / shape_model.num_groups) ** 0.5
             accuracy = (logits.argmax(dim=1) == direction).float().mean()
             values = {
                 "train/loss": loss.total,
@@ -71,7 +82,7 @@ class PINModule(pl.LightningModule):
                 "train/direction_accuracy": accuracy,
                 "train/displacement_error_mm": error_mm,
             }
-            self.log_dict(values, batch_size=len(logits))
+            self.log_dict(values, batch_size=len(batch["patches"]))
         return loss.total
 
     def _logs_this_step(self) -> bool:

@@ -18,6 +18,7 @@ from pin_lightning.evaluation import write_json
 from pin_lightning.files import output_folder, write_text
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
+from pin_lightning.pyramid import check_spacings
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.splits import Split
 
@@ -25,6 +26,8 @@ FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."
+# Settings that runs of earlier versions lack, with what these did.
+_LATER_SETTINGS = {"model": {"patch_spacings": [1], "prior": None, "prior_iterations": 0}}
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,28 @@ def _record(data: dict[str, Any]) -> RunRecord:
 
 
 def build_localizer(
-    config: DictConfig, shape_model: ShapeModel, grid: Grid, num_landmarks: int, num_parameters: int
+    config: DictConfig,
+    shape_model: ShapeModel,
+    grid: Grid,
+    num_landmarks: int,
+    num_parameters: int,
+    prior: ShapeModel | None = None,
 ) -> Localizer:
-    """The localizer that a config describes, with fresh network weights."""
+    """The localizer that a config describes, with fresh network weights.
+
+    Args:
+        config: Resolved settings of a run.
+        shape_model: Fitted, or about to be loaded.
+        grid: Working grid.
+        num_landmarks: Landmarks L.
+        num_parameters: Shape parameters K.
+        prior: Fitted `model.prior`; none makes one that is about to be loaded.
+    """
     model = config.model
+    spacings = check_spacings(model.patch_spacings)
     network = instantiate(
         config.network,
-        in_channels=3 * num_landmarks,
+        in_channels=3 * num_landmarks * len(spacings),
         num_parameters=num_parameters,
         patch_side=model.patch_side,
         _convert_="all",
@@ -107,6 +125,9 @@ def build_localizer(
         num_starts=model.num_starts,
         tolerance_mm=model.tolerance_voxels * grid.spacing_mm,
         seed=config.seed,
+        patch_spacings=spacings,
+        prior=instantiate(model.prior) if prior is None else prior,
+        prior_iterations=model.prior_iterations,
     )
 
 
@@ -132,6 +153,8 @@ def _read_config(run_dir: Path) -> DictConfig:
         config = OmegaConf.load(path)
         if not isinstance(config, DictConfig):
             raise ValueError("no settings")
+        config = OmegaConf.merge(_LATER_SETTINGS, config)
+        assert isinstance(config, DictConfig)
         OmegaConf.set_struct(config, True)  # a setting that is absent is an error, not none
         absent = [key for key in _NEEDED_SETTINGS if OmegaConf.select(config, key) is None]
         if absent:

@@ -17,11 +17,15 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelChec
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from pin_lightning.augmentation import Augmentation
+from pin_lightning.averaging import AveragedWeights
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.data.sampling import Sampling
 from pin_lightning.entry import refuse_missing
+from pin_lightning.geometry import Grid
 from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.localizer import Localizer
+from pin_lightning.losses import DisplacementLoss
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.patches import default_patch_side
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
@@ -39,6 +43,8 @@ from pin_lightning.run_folder import (
     write_run,
 )
 from pin_lightning.shape_completion import complete_shapes
+from pin_lightning.shape_models import ShapeModel
+from pin_lightning.shared_network import check_network
 from pin_lightning.splits import Split, split_cases
 from pin_lightning.survey import Survey, survey
 from pin_lightning.types import Float, Tensor
@@ -115,6 +121,9 @@ class Plan:
         shapes_mm: Landmarks of the training cases.
         localizer: With a fitted shape model and fresh weights.
         augmentation: Of the training samples.
+        sampling: Where they lie.
+        displacement_loss: The displacement term of the loss.
+        averaging: Keeps averaged weights, where asked for.
     """
 
     record: RunRecord
@@ -122,6 +131,9 @@ class Plan:
     shapes_mm: Float[Tensor, "M L 3"]
     localizer: Localizer
     augmentation: Augmentation
+    sampling: Sampling
+    displacement_loss: DisplacementLoss
+    averaging: AveragedWeights | None
 
 
 def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
@@ -135,12 +147,38 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
     grid, names = surveyed.grid, surveyed.names
     augmentation = instantiate(config.augmentation).for_landmarks(names, config.data.mirror_pairs)
-    localizer = build_localizer(config, shape_model, grid, len(names), shape_model.num_parameters)
+    prior = _fit_prior(config, shapes_mm, grid)
+    sizes = (len(names), shape_model.num_parameters)
+    localizer = build_localizer(config, shape_model, grid, *sizes, prior)
+    check_network(localizer.network, shape_model)
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
     split = Split(**{part: tuple(one.case.name for one in parts[part]) for part in parts})
     record = RunRecord(names, grid, shape_model.num_parameters, split)
-    return Plan(record, parts, shapes_mm, localizer, augmentation)
+    sampling, loss = instantiate(config.sampling), instantiate(config.displacement_loss)
+    _check_loss(loss, sampling)
+    decay = config.model.ema_decay
+    averaging = None if decay is None else AveragedWeights(decay)
+    return Plan(record, parts, shapes_mm, localizer, augmentation, sampling, loss, averaging)
+
+
+def _fit_prior(
+    config: DictConfig, shapes_mm: Float[Tensor, "M L 3"], grid: Grid
+) -> ShapeModel | None:
+    prior = instantiate(config.model.prior)
+    try:
+        return None if prior is None else prior.fit(shapes_mm, grid.extent_mm)
+    except ValueError as error:
+        raise ValueError(f"model.prior: {error}") from error
+
+
+def _check_loss(loss: DisplacementLoss, sampling: Sampling) -> None:
+    """Refuse a loss that needs what the sampling does not know."""
+    if loss.needs_scale and not sampling.knows_scale:
+        raise ValueError(
+            "displacement_loss=relative: needs sampling=scatter, which knows how far from the "
+            "truth samples are; give that, or displacement_loss=mse"
+        )
 
 
 def _survey(config: DictConfig) -> Survey:
@@ -215,9 +253,10 @@ def _fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Pa
         localizer.grid,
         localizer.patch_side,
         localizer.interpolation,
-        config.model.approach_fraction,
+        plan.sampling,
         plan.augmentation,
         config.seed,
+        patch_spacings=localizer.patch_spacings,
     )
     loader = instantiate(config.loader)
     datamodule = LandmarkDataModule(
@@ -228,6 +267,7 @@ def _fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Pa
         config.model.alpha,
         instantiate(config.model.optimizer),
         instantiate(config.model.scheduler),
+        plan.displacement_loss,
     )
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     log.info("trainer.precision=%s", precision)
@@ -238,7 +278,7 @@ def _fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Pa
         config.trainer,
         precision=precision,
         logger=_loggers(config, run_dir),
-        callbacks=_callbacks(run_dir, config.trainer, bool(datamodule.val)),
+        callbacks=_callbacks(run_dir, config.trainer, bool(datamodule.val), plan.averaging),
         default_root_dir=run_dir,
         _convert_="all",
     )
@@ -257,7 +297,9 @@ def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     return loggers
 
 
-def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Callback]:
+def _callbacks(
+    run_dir: Path, trainer: DictConfig, validates: bool, averaging: AveragedWeights | None
+) -> list[Callback]:
     """Progress bar, and the checkpoints: `last` always, `best` by the localisation error."""
     folder = run_dir / CHECKPOINTS
     every = trainer.val_check_interval
@@ -271,4 +313,4 @@ def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Call
             folder, filename="best", monitor=VALIDATION_ERROR, enable_version_counter=False
         )
         callbacks.append(best)
-    return callbacks
+    return callbacks if averaging is None else [averaging, *callbacks]

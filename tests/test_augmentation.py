@@ -3,8 +3,8 @@ import torch
 
 from pin_lightning.augmentation import Augmentation, exchanged_landmarks
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.data.sampling import Approach, Drawn
 from pin_lightning.geometry import Grid
-from pin_lightning.patches import add_border
 from pin_lightning.shape_models import PCAShapeModel
 
 GRID = Grid((41, 37, 33), 0.5)
@@ -26,20 +26,20 @@ def sampler(augmentation, seed=0):
     """Of a shape space that knows every shape of three landmarks."""
     shapes = FACE_MM + 2 * torch.randn(20, 3, 3, generator=torch.Generator().manual_seed(0))
     model = PCAShapeModel(9).fit(shapes, GRID.extent_mm)
-    return ShapePatchSampler(model, GRID, 5, "nearest", 1.0, augmentation, seed)
+    return ShapePatchSampler(model, GRID, 5, "nearest", Approach(1.0), augmentation, seed)
 
 
 def samples(augmentation, count=40, seed=0):
     index = torch.zeros(count, dtype=torch.long)
     drawing = sampler(augmentation, seed)
-    return drawing, drawing.samples(add_border(face()), index, FACE_MM.expand(count, -1, -1))
+    return drawing, drawing.samples(drawing.pyramid(face()), index, FACE_MM.expand(count, -1, -1))
 
 
 def at_the_truth(drawing, count=40):
     """Samples, drawn anew, that lie at the truth."""
-    drawing.draw = lambda true_parameters: true_parameters
+    drawing.draw = Drawn
     index = torch.zeros(count, dtype=torch.long)
-    return drawing.samples(add_border(face()), index, FACE_MM.expand(count, -1, -1))
+    return drawing.samples(drawing.pyramid(face()), index, FACE_MM.expand(count, -1, -1))
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_none_draws_what_is_drawn_without_any_augmentation():
     drawing, batch = samples(Augmentation())
     plain = sampler(Augmentation(), seed=0)
     truth = plain.shape_model.encode(FACE_MM.expand(40, -1, -1))
-    assert torch.equal(batch["parameters"], plain.draw(truth))
+    assert torch.equal(batch["parameters"], plain.draw(truth).parameters)
     index = torch.zeros(40, dtype=torch.long)
-    cut = plain.cut(add_border(face()), index, batch["parameters"])
+    (cut,) = plain.cut(plain.pyramid(face()), index, batch["parameters"])
     assert torch.equal(batch["patches"], cut)
     assert torch.equal(drawing.generator.get_state(), plain.generator.get_state())
 

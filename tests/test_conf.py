@@ -6,9 +6,11 @@ from omegaconf import OmegaConf
 from conftest import REPOSITORY, composed
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.conformal import ConformalSettings
+from pin_lightning.data.sampling import Approach, Sampling, Scatter
 from pin_lightning.fold_report import BootstrapSettings
-from pin_lightning.shape_models import ShapeModel
-from pin_lightning.update_rules import UpdateRule
+from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
+from pin_lightning.shape_models import PCAShapeModel, ShapeModel
+from pin_lightning.update_rules import RuleB, UpdateRule
 
 CONF = REPOSITORY / "conf"
 DATA = ["data=folder", "data.root=somewhere", "run_name=test", "run_dir=unused"]
@@ -22,7 +24,10 @@ def options(group):
 
 def test_every_group_is_tested_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    tested = "augmentation data experiment loader logger model network shape trainer update_rule"
+    tested = (
+        "augmentation data displacement_loss experiment loader logger model network sampling shape "
+        "trainer update_rule"
+    )
     assert groups == set(tested.split())
 
 
@@ -43,10 +48,25 @@ def test_update_rules(option, iterations):
 @pytest.mark.parametrize("option", options("network"))
 def test_networks(option):
     config = composed(*DATA, f"network={option}").network
-    network = instantiate(config, in_channels=6, num_parameters=3, patch_side=101, _convert_="all")
+    sizes = {"in_channels": 6, "num_parameters": 3, "patch_side": 101}
+    network = instantiate(config, **sizes, _convert_="all")
     displacement, logits = network(torch.zeros(1, 6, 101, 101))
     assert displacement.shape == (1, 3)
     assert logits.shape == (1, 6)
+
+
+@pytest.mark.parametrize("option", options("sampling"))
+def test_samplings(option):
+    sampling = instantiate(composed(*DATA, f"sampling={option}").sampling)
+    assert isinstance(sampling, Sampling)
+    assert sampling.knows_scale == (option == "scatter")
+
+
+@pytest.mark.parametrize("option", options("displacement_loss"))
+def test_displacement_losses(option):
+    loss = instantiate(composed(*DATA, f"displacement_loss={option}").displacement_loss)
+    assert isinstance(loss, DisplacementLoss)
+    assert loss.needs_scale == (option == "relative")
 
 
 @pytest.mark.parametrize("option", options("loader"))
@@ -83,7 +103,12 @@ def test_every_data_source_has_a_layout_test():
 
 
 @pytest.mark.parametrize(
-    ("option", "shape"), [("multi", "PCAShapeModel"), ("single", "IdentityShapeModel")]
+    ("option", "shape"),
+    [
+        ("multi", "PCAShapeModel"),
+        ("single", "IdentityShapeModel"),
+        ("shared", "PointsShapeModel"),
+    ],
 )
 def test_models_choose_their_shape_model_and_optimiser(option, shape):
     landmark = ["model.landmark=CSP"] if option == "single" else []
@@ -93,11 +118,46 @@ def test_models_choose_their_shape_model_and_optimiser(option, shape):
     optimizer = instantiate(config.model.optimizer)(weights)
     scheduler = instantiate(config.model.scheduler)(optimizer, total_steps=10)
     assert scheduler.optimizer is optimizer
-    assert options("model") == ["multi", "single"]
+    assert options("model") == ["multi", "shared", "single"]
 
 
 def test_the_command_line_wins_over_the_model():
     assert "Identity" in composed(*DATA, "model=multi", "shape=identity").shape._target_
+    chosen = composed(*DATA, "model=shared", "network=compact", "augmentation=none")
+    assert "Compact" in chosen.network._target_
+    assert instantiate(chosen.augmentation) == Augmentation()
+    settings = ["model.prior=null", "trainer.max_steps=7", "loader.batch_size=3"]
+    chosen = composed(*DATA, "model=shared", *settings)
+    assert chosen.model.prior is None
+    assert chosen.trainer.max_steps == 7
+    assert chosen.loader.batch_size == 3
+
+
+def test_the_shared_model_is_a_configuration():
+    config = composed(*DATA, "model=shared")
+    parts = {
+        "sampling": Scatter,
+        "displacement_loss": RelativeError,
+        "update_rule": RuleB,
+    }
+    assert config.network._target_.endswith("SharedNetwork")
+    for group, expected in parts.items():
+        assert isinstance(instantiate(config[group]), expected)
+    assert isinstance(instantiate(config.model.prior), PCAShapeModel)
+    assert list(config.model.patch_spacings) == [1, 3]
+    assert config.loader.batch_size == 6
+
+
+@pytest.mark.parametrize("model", ["multi", "single"])
+def test_what_is_beyond_the_paper_is_off_by_default(model):
+    landmark = ["model.landmark=CSP"] if model == "single" else []
+    config = composed(*DATA, f"model={model}", *landmark)
+    assert instantiate(config.sampling) == Approach(0.9)
+    assert instantiate(config.displacement_loss) == SquaredError()
+    assert list(config.model.patch_spacings) == [1]
+    assert config.model.prior is None
+    assert config.model.ema_decay is None
+    assert config.trainer.max_steps == 1200
 
 
 @pytest.mark.parametrize("model", ["multi", "single"])

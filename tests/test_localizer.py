@@ -4,7 +4,8 @@ from torch import nn
 
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
-from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel
+from pin_lightning.pyramid import build_pyramid, cut_levels, merge_levels
+from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel, PointsShapeModel
 from pin_lightning.targets import direction_target
 from pin_lightning.update_rules import RuleA, RuleB, RuleC
 
@@ -34,8 +35,9 @@ class Oracle(nn.Module):
         here_mm = GRID.ijk_to_mm(torch.stack([i, j, k], dim=-1) - 1)
         encode = self.shape_model.encode
         displacement = encode(self.truth_mm) - encode(here_mm)
-        certain = nn.functional.one_hot(direction_target(displacement), 2 * len(self.unit_mm))
-        return displacement / self.unit_mm, 20.0 * certain.float()
+        each = self.shape_model.by_group(displacement)
+        certain = nn.functional.one_hot(direction_target(each), 2 * each.shape[1]).float()
+        return displacement / self.unit_mm, 20.0 * certain.view(len(displacement), -1)
 
 
 def fitted(kind):
@@ -48,6 +50,9 @@ def fitted(kind):
     shift = torch.randn(12, 1, 3, generator=generator) * 0.4
     growth = 1 + 0.1 * torch.randn(12, 1, 1, generator=generator)
     shapes = corners * growth + shift
+    if kind == "points":  # which need not be one of these shapes
+        truth = shapes[3] + 0.5 * torch.randn(4, 3, generator=generator)
+        return PointsShapeModel().fit(shapes, GRID.extent_mm), truth
     model = PCAShapeModel(4).fit(shapes, GRID.extent_mm)
     return model, model.decode(model.encode(shapes[3]))
 
@@ -61,7 +66,7 @@ def localizer(kind, rule, unit="voxel", **settings):
 
 
 @pytest.mark.parametrize("unit", ["voxel", "sd"])
-@pytest.mark.parametrize(("kind", "starts"), [("identity", 19), ("pca", 6)])
+@pytest.mark.parametrize(("kind", "starts"), [("identity", 19), ("pca", 6), ("points", 5)])
 @pytest.mark.parametrize("rule", [RuleA(350), RuleB(10), RuleC(60)])
 def test_converges_to_the_truth(kind, starts, rule, unit):
     pin, truth = localizer(kind, rule, unit, num_starts=starts)
@@ -71,7 +76,8 @@ def test_converges_to_the_truth(kind, starts, rule, unit):
     # then oscillates by a further voxel along each shape parameter.
     tolerance = 0.5 * GRID.spacing_mm * 3**0.5
     if isinstance(rule, RuleA):
-        tolerance += GRID.spacing_mm * pin.shape_model.num_parameters**0.5
+        parameters = pin.shape_model.num_parameters / pin.shape_model.num_groups
+        tolerance += GRID.spacing_mm * parameters**0.5
     errors = (trajectory.prediction_mm[0] - truth).norm(dim=-1)
     assert errors.max() <= tolerance
     assert (trajectory.landmarks_mm[0, -1].mean(dim=0) - truth).norm(dim=-1).max() <= tolerance
@@ -135,3 +141,78 @@ def test_the_same_seed_gives_the_same_starts_and_another_seed_others():
     starts = [pin.starts() for pin in pins]
     assert torch.equal(starts[0], starts[1])
     assert not torch.equal(starts[0][1:], starts[2][1:])
+
+
+@pytest.mark.parametrize("rule", [RuleA(1), RuleB(1), RuleC(1)])
+def test_one_step_of_points_is_that_of_each_landmark_alone(rule):
+    model, _ = fitted("points")
+    generator = torch.Generator().manual_seed(3)
+    displacement, logits = (torch.randn(2, n, generator=generator) for n in (12, 24))
+
+    class Recorded(nn.Module):
+        def forward(self, patches):
+            return displacement, logits
+
+    pin = Localizer(Recorded(), model, rule, GRID, 5)
+    pyramid = build_pyramid(torch.zeros(1, *GRID.size), GRID, [1])
+    step = pin.step(pyramid, torch.zeros(2, dtype=torch.long), torch.zeros(2, 12))
+    for one in range(4):
+        own = displacement[:, 3 * one : 3 * one + 3] * GRID.spacing_mm
+        alone = rule.step(own, logits[:, 6 * one : 6 * one + 6], GRID.spacing_mm)
+        assert torch.equal(step[:, 3 * one : 3 * one + 3], alone)
+
+
+def test_a_prior_holds_the_first_iterations_and_then_lets_go():
+    pin, truth = localizer("points", RuleB(3), num_starts=2)
+    prior = fitted("pca")[0]
+    held = Localizer(
+        pin.network, pin.shape_model, RuleB(3), GRID, 5, num_starts=2, prior=prior,
+        prior_iterations=2,
+    )  # fmt: skip
+    free, path = (one(address_volume()[None]).landmarks_mm[0] for one in (pin, held))
+    modes, mean = prior.modes_.double(), prior.mean_mm_.double().flatten()
+    expected = free[1].double().flatten(1)  # the first step is the same before the projection
+    expected = mean + (expected - mean) @ modes.T @ modes
+    torch.testing.assert_close(path[1].flatten(1), expected.float(), atol=1e-4, rtol=0)
+    for iteration in (1, 2):
+        known = prior.decode(prior.encode(path[iteration]))
+        torch.testing.assert_close(path[iteration], known, atol=1e-4, rtol=0)
+    assert (path[3] - prior.decode(prior.encode(path[3]))).norm(dim=-1).max() > 0.1
+    assert (path[3] - truth).norm(dim=-1).max() <= 0.5 * GRID.spacing_mm * 3**0.5 + 1e-4
+
+
+def test_a_start_that_a_prior_holds_back_is_not_taken_for_one_that_has_arrived():
+    pin, truth = localizer("points", RuleB(20), num_starts=2)
+    held = Localizer(
+        pin.network, pin.shape_model, RuleB(20), GRID, 5, num_starts=2, tolerance_mm=0.6,
+        prior=fitted("pca")[0], prior_iterations=5,
+    )  # fmt: skip
+    trajectory = held(address_volume()[None])
+    assert ((trajectory.iterations > 5) & (trajectory.iterations < 20)).all()
+    assert (trajectory.landmarks_mm[0, -1] - truth).norm(dim=-1).max() <= GRID.spacing_mm
+
+
+def test_a_prior_without_iterations_is_refused_and_iterations_without_a_prior_are_none():
+    pin, _ = localizer("points", RuleB(1))
+    parts = (pin.network, pin.shape_model, RuleB(1), GRID, 5)
+    with pytest.raises(ValueError, match=r"model\.prior_iterations=0"):
+        Localizer(*parts, prior=fitted("pca")[0], prior_iterations=0)
+    assert Localizer(*parts, prior_iterations=4).prior_iterations == 0
+
+
+def test_patches_of_every_spacing_reach_the_network():
+    model, _ = fitted("points")
+    seen = []
+
+    class Watching(nn.Module):
+        def forward(self, patches):
+            seen.append(patches)
+            return torch.zeros(len(patches), 12), torch.zeros(len(patches), 24)
+
+    pin = Localizer(Watching(), model, RuleB(1), GRID, 5, num_starts=1, patch_spacings=(1, 3))
+    pin(address_volume()[None])
+    pyramid = build_pyramid(address_volume()[None], GRID, [1, 3])
+    start = model.mean_mm_[None]
+    levels = cut_levels(pyramid, torch.zeros(1, dtype=torch.long), start, 5, "nearest")
+    torch.testing.assert_close(seen[0] * 255, merge_levels(levels))
+    assert seen[0].shape == (1, 24, 5, 5)

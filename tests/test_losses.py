@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss, mean_squared_error
 
-from pin_lightning.losses import pin_loss
+from pin_lightning.losses import RelativeError, SquaredError, pin_loss
 
 DISPLACEMENT = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
 TRUE_DISPLACEMENT = torch.tensor([[2.0, 4.0], [0.0, 2.0]])
@@ -50,3 +50,20 @@ def test_alpha_0_trains_only_displacement_and_alpha_1_only_direction():
 def test_refuses_alpha_outside_0_and_1(alpha):
     with pytest.raises(ValueError, match="alpha"):
         pin_loss(DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION, alpha)
+
+
+def test_the_relative_error_by_hand():
+    # Errors 1, 2, 0, 2 in scales of 2, 2, 1, 1: 0.5, 1, 0, 2 with smooth L1 0.125, 0.5, 0, 1.5.
+    scale = torch.tensor([[2.0], [1.0]]).expand(2, 2)
+    loss = RelativeError()(DISPLACEMENT, TRUE_DISPLACEMENT, scale)
+    assert loss.item() == pytest.approx((0.125 + 0.5 + 0 + 1.5) / 4)
+    total = pin_loss(
+        DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION, 0.25, RelativeError(), scale
+    )
+    assert total.displacement.item() == pytest.approx(loss.item())
+
+
+def test_the_squared_error_is_the_default_and_needs_no_scale():
+    default = pin_loss(DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION, 0.25)
+    named = pin_loss(DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION, 0.25, SquaredError())
+    assert torch.equal(default.total, named.total)

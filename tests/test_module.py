@@ -7,10 +7,10 @@ from torch import nn
 
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
-from pin_lightning.losses import pin_loss
+from pin_lightning.losses import RelativeError, SquaredError, pin_loss
 from pin_lightning.module import PINModule
 from pin_lightning.network import CompactNetwork, patches_to_input
-from pin_lightning.shape_models import PCAShapeModel
+from pin_lightning.shape_models import PCAShapeModel, PointsShapeModel
 from pin_lightning.targets import direction_target
 from pin_lightning.update_rules import RuleB
 
@@ -34,6 +34,18 @@ def module(shapes, alpha=0.3, unit="sd", **settings):
     made.log_dict = lambda values, **_: made.logged.update(values)
     made.log = lambda name, value, **_: made.logged.update({name: value})
     return made
+
+
+class Recorded(nn.Module):
+    """A network whose outputs are known."""
+
+    def __init__(self, displacement, logits):
+        super().__init__()
+        self.outputs = displacement, logits
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, patches):
+        return self.outputs
 
 
 def batch(shapes):
@@ -102,3 +114,32 @@ def test_only_the_network_is_optimised_and_the_schedule_steps_every_batch(shapes
 def test_refuses_alpha_outside_0_and_1(shapes):
     with pytest.raises(ValueError, match=r"model\.alpha=2"):
         module(shapes, alpha=2.0)
+
+
+@pytest.mark.parametrize("loss", [SquaredError(), RelativeError()])
+def test_the_loss_of_points_is_the_mean_over_landmarks(shapes, loss):
+    """As if each landmark were the only one."""
+    generator = torch.Generator().manual_seed(2)
+    displacement, logits = (torch.randn(4, n, generator=generator) for n in (9, 18))
+    samples = {
+        "patches": torch.zeros(4, 9, 5, 5, dtype=torch.uint8),
+        "parameters": torch.randn(4, 9, generator=generator),
+        "true_parameters": 3 * torch.randn(4, 9, generator=generator),
+        "scale_mm": 1 + torch.rand(4, 3, generator=generator),
+    }
+    made = module(shapes, displacement_loss=loss)
+    made.localizer.shape_model = PointsShapeModel().fit(shapes, GRID.extent_mm)
+    made.localizer.network = Recorded(displacement, logits)
+    total = made.training_step(samples, 0)
+    target = samples["true_parameters"] - samples["parameters"]
+    unit, losses, errors = made.localizer.unit_mm(), [], []
+    for one in range(3):
+        own = slice(3 * one, 3 * one + 3)
+        moved, truth = displacement[:, own], target[:, own]
+        scale = samples["scale_mm"][:, one, None] / unit[own]
+        settings = (truth / unit[own], direction_target(truth), 0.3, loss, scale)
+        losses.append(pin_loss(moved, logits[:, 6 * one : 6 * one + 6], *settings).total)
+        errors.append((moved * unit[own] - truth).norm(dim=1).mean())
+    torch.testing.assert_close(total, torch.stack(losses).mean())
+    logged = made.logged["train/displacement_error_mm"]
+    torch.testing.assert_close(logged, torch.stack(errors).mean())

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from pin_lightning.predictor import Predictor, choose_device
 from pin_lightning.run_folder import load_localizer, read_checkpoint, read_record, write_run
@@ -92,9 +93,19 @@ def test_weights_of_another_network_are_refused(run_copy):
         Predictor.load(run_copy)
 
 
-def test_record_round_trip(short_run, tmp_path):
-    from omegaconf import OmegaConf
+def test_a_run_from_before_a_setting_existed_loads(run_copy):
+    path = run_copy / "config.yaml"
+    config = OmegaConf.load(path)
+    for key in ("patch_spacings", "prior", "prior_iterations", "ema_decay"):
+        del config.model[key]
+    del config.sampling, config.displacement_loss
+    OmegaConf.save(config, path)
+    localizer, _ = load_localizer(run_copy)
+    assert localizer.patch_spacings == (1,)
+    assert localizer.prior is None
 
+
+def test_record_round_trip(short_run, tmp_path):
     record = replace(read_record(short_run), names=("a", "ü 1"))
     write_run(tmp_path, OmegaConf.create({"seed": 0}), record)
     assert read_record(tmp_path) == record

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel
+from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel, PointsShapeModel
 from pin_lightning.shape_models.identity import start_directions
 
 EXTENT = (60.0, 40.0, 80.0)
@@ -161,3 +161,42 @@ def test_an_unfitted_model_loads_a_fitted_one(shapes):
     assert loaded.num_parameters == 3
     assert loaded.num_landmarks == 4
     assert torch.equal(loaded.encode(shapes), fitted.encode(shapes))
+
+
+def test_points_are_distances_from_the_mean_positions(shapes):
+    model = PointsShapeModel().fit(shapes, EXTENT)
+    assert model.num_parameters == 12
+    assert model.num_groups == model.num_landmarks == 4
+    np.testing.assert_allclose(model.mean_mm_, shapes.numpy().mean(axis=0), rtol=1e-5)
+    assert torch.equal(model.encode(shapes), (shapes - model.mean_mm_).flatten(1))
+    torch.testing.assert_close(model.decode(model.encode(shapes)), shapes)
+    variance = shapes.double().numpy().var(axis=0, ddof=1).mean(axis=1)
+    np.testing.assert_allclose(model.sd_.view(4, 3), np.sqrt(variance)[:, None].repeat(3, 1), 1e-5)
+
+
+def test_points_start_at_the_mean_shape_and_move_as_a_whole_and_one_by_one(shapes):
+    model = PointsShapeModel().fit(shapes, EXTENT)
+    starts = model.starts(20001, generator())
+    assert not starts[0].any()
+    moved = starts[1:].unflatten(1, (4, 3))
+    expected = (model.sd_.mean() ** 2 + model.sd_**2 / 4).sqrt().view(4, 3)
+    np.testing.assert_allclose(moved.std(dim=0), expected, rtol=0.03)
+    covariance = np.cov(moved[:, 0, 0], moved[:, 1, 0])[0, 1]
+    assert covariance == pytest.approx(model.sd_.mean().item() ** 2, rel=0.05)
+    assert torch.equal(model.starts(5, generator()), model.starts(5, generator()))
+    with pytest.raises(ValueError, match="num_starts=0"):
+        model.starts(0, generator())
+
+
+def test_points_refuse_one_shape(shapes):
+    with pytest.raises(ValueError, match="shape=points: needs at least 2"):
+        PointsShapeModel().fit(shapes[:1], EXTENT)
+
+
+def test_groups_by_hand(shapes):
+    values = torch.arange(24.0).view(2, 12)
+    points = PointsShapeModel().fit(shapes, EXTENT)
+    assert points.by_group(values).tolist() == values.view(8, 3).tolist()
+    pca = PCAShapeModel(3).fit(shapes, EXTENT)
+    assert pca.num_groups == 1
+    assert torch.equal(pca.by_group(values), values)

@@ -11,7 +11,8 @@ from conftest import composed
 from pin_lightning.entry import user_mistake
 from pin_lightning.evaluation import metrics_of, read_predictions
 from pin_lightning.metrics import read_curves
-from pin_lightning.run_folder import read_checkpoint
+from pin_lightning.predictor import Predictor
+from pin_lightning.run_folder import load_localizer, read_checkpoint
 from pin_lightning.training import train
 
 
@@ -127,6 +128,13 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
         (["augmentation.scale_sd=-1"], "augmentation.scale_sd=-1: give"),
         (["augmentation.elastic_sd=0.1"], "augmentation.elastic_sd=0.1: the volume would fold"),
         (["augmentation.flip_probability=0.5"], "needs data.mirror_pairs"),
+        (["model.patch_spacings=[0]"], "model.patch_spacings=[0]: give"),
+        (["model.ema_decay=2"], "model.ema_decay=2"),
+        (["sampling=scatter", "sampling.smallest_voxels=0"], "sampling.smallest_voxels=0"),
+        (["displacement_loss=relative"], "displacement_loss=relative: needs sampling=scatter"),
+        (["model=shared", "shape=pca"], "network=shared: moves each landmark by itself"),
+        (["model=shared", "model.prior_iterations=0"], "model.prior_iterations=0"),
+        (["model=shared", "model.prior.components=99"], "model.prior: shape.components=99"),
     ],
 )
 def test_bad_settings_are_refused_before_training(short_settings, tmp_path, arguments, words):
@@ -157,6 +165,63 @@ def test_without_validation_cases_the_last_weights_are_used(short_settings, tmp_
     metrics = train(composed(*settings), tmp_path)
     assert set(metrics) == {"test"}
     assert not (tmp_path / "checkpoints" / "best.ckpt").exists()
+
+
+@pytest.fixture(scope="module")
+def shared_run(short_settings, tmp_path_factory):
+    """Run folder of a short training of the shared network, on both loaders' common path."""
+    run_dir = tmp_path_factory.mktemp("runs") / "shared"
+    settings = [*short_settings, "model=shared", "model.patch_side=9", "loader.batch_size=2"]
+    settings += ["trainer.max_steps=6", "trainer.val_check_interval=3", "model.num_starts=2"]
+    train(composed(*settings), run_dir)
+    return run_dir
+
+
+def test_a_shared_run_loads_as_it_was_evaluated(shared_run, phantom_root):
+    localizer, record = load_localizer(shared_run)
+    assert localizer.patch_spacings == (1, 3)
+    assert localizer.prior.num_landmarks == len(record.names) == 10
+    assert localizer.prior_iterations == 4
+    evaluation = read_predictions(shared_run / "predictions.csv")["test"]
+    predictor = Predictor.load(shared_run, device="cpu")
+    for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):
+        prediction = predictor.predict(phantom_root / "images" / f"{case}.nii.gz")
+        np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
+
+
+def test_a_shared_run_predicts_with_averaged_weights_and_keeps_the_others(shared_run):
+    checkpoint = read_checkpoint(shared_run / "checkpoints" / "last.ckpt")
+    averaged, current = checkpoint["state_dict"], checkpoint["current_model_state"]
+    assert averaged.keys() == current.keys()
+    name = "localizer.network.heads"
+    assert averaged[name].any()
+    assert not torch.equal(averaged[name], current[name])
+    fixed = [one for one in averaged if "shape_model" in one or "prior" in one]
+    assert len(fixed) == 5
+    assert all(torch.equal(averaged[one], current[one]) for one in fixed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loader", ["resident", "queue"])
+def test_the_shared_network_beats_the_mean_shape_on_phantoms(tmp_path, loader):
+    settings = [
+        "model=shared",
+        "data=phantom",
+        f"data.root={tmp_path}/phantom",
+        "data.source.num_cases=40",
+        "data.source.size=[54,35,47]",
+        "data.source.spacing_mm=[3,3,3]",
+        f"data.cache_dir={tmp_path}/cache",
+        "run_name=shared",
+        "run_dir=unused",
+        f"loader={loader}",
+        "network.widths=[16,32,64,64]",
+        "trainer.max_steps=600",
+        "trainer.val_check_interval=600",
+    ]
+    test = train(composed(*settings), tmp_path / "run")["test"]
+    error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
+    assert error < 0.65 * mean_shape
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import torch
 import torchio as tio
 
 from pin_lightning.data.sampler import ShapePatchSampler
-from pin_lightning.patches import add_border
 from pin_lightning.types import Float, Tensor
 
 CPU = torch.device("cpu")
@@ -33,11 +32,11 @@ class QueueSampler(tio.data.PatchSampler):
         self, subject: tio.Subject, num_patches: int | None = None
     ) -> Generator[Any, None, None]:
         """Samples of one subject, without end: a queue takes as many as it wants."""
-        bordered = add_border(subject.image.data[0][None])
+        pyramid = self.sampler.pyramid(subject.image.data[0][None])
         index = torch.zeros(self.chunk, dtype=torch.long)
         landmarks_mm = subject.landmarks_mm.expand(self.chunk, -1, -1)
         while True:
-            samples = self.sampler.samples(bordered, index, landmarks_mm)
+            samples = self.sampler.samples(pyramid, index, landmarks_mm)
             for one in range(self.chunk):
                 yield {key: values[one] for key, values in samples.items()}
 

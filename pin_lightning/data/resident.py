@@ -12,6 +12,7 @@ from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.files import whole_file
 from pin_lightning.patches import BorderedVolumes, bordered_size
 from pin_lightning.preprocessing import load_volume
+from pin_lightning.pyramid import Pyramid, coarser, coarser_grid, coarser_size
 from pin_lightning.types import Float, Tensor
 
 GB = 1e9
@@ -57,38 +58,44 @@ class ResidentLoader:
                 raise ValueError(f"loader.{name}={value}: give 1 or more")
         self.volumes = volumes
         budget_gb = memory_budget_gb(device) if memory_gb is None else memory_gb
-        self.times_it_fits = (
-            int(budget_gb * GB) // bordered_size(len(volumes), sampler.grid.size)[0]
-        )
+        sizes = [coarser_size(sampler.grid.size, factor) for factor in sampler.patch_spacings]
+        voxels = sum(bordered_size(len(volumes), size)[0] for size in sizes)
+        self.times_it_fits = int(budget_gb * GB) // voxels
         self.sampler = sampler.on(device if self.times_it_fits else CPU)
         self.shapes_mm = shapes_mm.to(self.sampler.generator.device)
         self.batch_size = batch_size
         self.batches_per_epoch = batches_per_epoch
-        self._bordered: BorderedVolumes | None = None
+        self._pyramid: Pyramid | None = None
 
     def __len__(self) -> int:
         return self.batches_per_epoch
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        if self._bordered is None:
-            self._bordered = self._load().to(self.sampler.generator.device)
+        if self._pyramid is None:
+            self._pyramid = self._load().to(self.sampler.generator.device)
         for _ in range(len(self)):
-            yield self._batch(self._bordered)
+            yield self._batch(self._pyramid)
 
-    def _load(self) -> BorderedVolumes:
+    def _load(self) -> Pyramid:
+        grid, spacings = self.sampler.grid, self.sampler.patch_spacings
+        levels = tuple(self._load_level(factor) for factor in spacings)
+        return Pyramid(levels, tuple(coarser_grid(grid, factor) for factor in spacings))
+
+    def _load_level(self, factor: int) -> BorderedVolumes:
+        size = self.sampler.grid.size
         if self.times_it_fits == 0:
-            return map_volumes(self.volumes, self.sampler.grid.size)
-        return stack_volumes(self.volumes, self.sampler.grid.size, self.times_it_fits > 1)
+            return map_volumes(self.volumes, size, factor)
+        return stack_volumes(self.volumes, size, self.times_it_fits > 1, factor)
 
-    def _batch(self, bordered: BorderedVolumes) -> dict[str, Tensor]:
+    def _batch(self, pyramid: Pyramid) -> dict[str, Tensor]:
         generator = self.sampler.generator
         count, device = (self.batch_size,), generator.device
         index = torch.randint(len(self.volumes), count, generator=generator, device=device)
-        return self.sampler.samples(bordered, index, self.shapes_mm[index])
+        return self.sampler.samples(pyramid, index, self.shapes_mm[index])
 
 
 def stack_volumes(
-    volumes: Sequence[Path], size: tuple[int, int, int], turned: bool
+    volumes: Sequence[Path], size: tuple[int, int, int], turned: bool, factor: int = 1
 ) -> BorderedVolumes:
     """All volumes in memory.
 
@@ -96,32 +103,39 @@ def stack_volumes(
         volumes: Cached working volumes.
         size: Voxels of each.
         turned: Lay them out twice.
+        factor: Voxels that one of these volumes' voxels measures.
     """
-    length, shape = bordered_size(len(volumes), size, turned)
-    return _filled(BorderedVolumes(torch.zeros(length, dtype=torch.uint8), shape), volumes)
+    length, shape = bordered_size(len(volumes), coarser_size(size, factor), turned)
+    bordered = BorderedVolumes(torch.zeros(length, dtype=torch.uint8), shape)
+    return _filled(bordered, volumes, factor)
 
 
-def map_volumes(volumes: Sequence[Path], size: tuple[int, int, int]) -> BorderedVolumes:
+def map_volumes(
+    volumes: Sequence[Path], size: tuple[int, int, int], factor: int = 1
+) -> BorderedVolumes:
     """All volumes as one file beside the first of them, mapped into memory.
 
     Args:
         volumes: Cached working volumes.
         size: Voxels of each.
+        factor: Voxels that one of these volumes' voxels measures.
     """
-    length, shape = bordered_size(len(volumes), size)
+    length, shape = bordered_size(len(volumes), coarser_size(size, factor))
     names = "".join(path.name for path in volumes)  # which change with the volumes
-    file = volumes[0].parent / f"stack_{hashlib.sha256(names.encode()).hexdigest()[:12]}.u8"
+    digest = hashlib.sha256(names.encode()).hexdigest()[:12]
+    level = f"_{factor}" if factor > 1 else ""
+    file = volumes[0].parent / f"stack_{digest}{level}.u8"
     if not file.is_file():
         with whole_file(file) as temporary:
             mapped = np.memmap(temporary, np.uint8, "w+", shape=length)
-            _filled(BorderedVolumes(torch.from_numpy(mapped), shape), volumes)
+            _filled(BorderedVolumes(torch.from_numpy(mapped), shape), volumes, factor)
             mapped.flush()
     return BorderedVolumes(torch.from_numpy(np.memmap(file, np.uint8, "c", shape=length)), shape)
 
 
-def _filled(bordered: BorderedVolumes, volumes: Sequence[Path]) -> BorderedVolumes:
+def _filled(bordered: BorderedVolumes, volumes: Sequence[Path], factor: int) -> BorderedVolumes:
     for index, path in enumerate(volumes):
-        bordered.set(index, load_volume(path).intensity)
+        bordered.set(index, coarser(load_volume(path).intensity[None], factor)[0])
     return bordered
 
 

@@ -1,16 +1,17 @@
 """Training samples: random points in shape space, and the 2.5D patches cut there."""
 
 import copy
+from collections.abc import Sequence
 
 import torch
 
 from pin_lightning.augmentation import Augmentation
+from pin_lightning.data.sampling import Drawn, Sampling
 from pin_lightning.geometry import Grid
 from pin_lightning.intensity import change_intensity
-from pin_lightning.patches import BorderedVolumes, cut_patches
+from pin_lightning.pyramid import Pyramid, build_pyramid, check_spacings, cut_levels, merge_levels
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.types import Float, Int, Num, Tensor
-from pin_lightning.warped_patches import cut_warped_patches
 from pin_lightning.warps import Warp
 
 
@@ -22,13 +23,14 @@ class ShapePatchSampler:
         grid: Working grid of the volumes.
         patch_side: Patch side P in voxels, odd.
         interpolation: ``nearest`` or ``linear``.
-        approach_fraction: Share of samples moved towards the truth; 0 in the paper.
+        sampling: Draws where samples lie.
         augmentation: Of patches and landmarks, drawn for each sample.
         seed: Seed of the draws.
         device: Where samples are drawn and cut.
+        patch_spacings: Spacings at which patches are cut, in voxels.
 
     Raises:
-        ValueError: The share is not between 0 and 1.
+        ValueError: A spacing is wrong.
     """
 
     def __init__(
@@ -37,23 +39,21 @@ class ShapePatchSampler:
         grid: Grid,
         patch_side: int,
         interpolation: str,
-        approach_fraction: float,
+        sampling: Sampling,
         augmentation: Augmentation,
         seed: int,
         device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
+        patch_spacings: Sequence[int] = (1,),
     ) -> None:
-        if not 0 <= approach_fraction <= 1:
-            raise ValueError(
-                f"model.approach_fraction={approach_fraction}: give a share between 0 and 1"
-            )
         # A copy: the trained one moves to the device of the network.
         self.shape_model = copy.deepcopy(shape_model).to(device)
         self.grid = grid
         self.patch_side = patch_side
         self.interpolation = interpolation
-        self.approach_fraction = approach_fraction
+        self.sampling = sampling
         self.augmentation = augmentation
         self.seed = seed
+        self.patch_spacings = check_spacings(patch_spacings)
         self.generator = torch.Generator(device).manual_seed(seed)
 
     def on(self, device: torch.device) -> "ShapePatchSampler":
@@ -63,52 +63,48 @@ class ShapePatchSampler:
             self.grid,
             self.patch_side,
             self.interpolation,
-            self.approach_fraction,
+            self.sampling,
             self.augmentation,
             self.seed,
             device,
+            self.patch_spacings,
         )
 
-    def draw(self, true_parameters: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        """Shape parameters of N samples: uniform within +-3 SD, some moved towards the truth.
+    def pyramid(self, volumes: Num[Tensor, "V X Y Z"]) -> Pyramid:
+        """Volumes on the grid as `samples` wants them."""
+        return build_pyramid(volumes, self.grid, self.patch_spacings)
 
-        The moved ones lie at a random point on the straight way from there to the truth, which is
-        where the iteration goes.
+    def draw(self, true_parameters: Float[Tensor, "N K"]) -> Drawn:
+        """Shape parameters of N samples.
 
         Args:
             true_parameters: Those of each sample's volume.
         """
-        count, device = len(true_parameters), self.generator.device
-        uniform = self.shape_model.sample(count, self.generator)
-        moved, share = torch.rand(2, count, 1, generator=self.generator, device=device)
-        distance = torch.where(moved < self.approach_fraction, share, 1.0)
-        return true_parameters + distance * (uniform - true_parameters)
+        settings = (self.grid.spacing_mm, self.generator)
+        return self.sampling.draw(self.shape_model, true_parameters, *settings)
 
     def cut(
         self,
-        bordered: BorderedVolumes,
+        pyramid: Pyramid,
         volume_index: Int[Tensor, " N"],
         parameters: Float[Tensor, "N K"],
         warp: Warp | None = None,
-    ) -> Num[Tensor, "N C P P"]:
-        """Patches at N points in shape space.
+    ) -> list[Num[Tensor, "N _ P P"]]:
+        """Patches at N points in shape space, of each spacing.
 
         Args:
-            bordered: Volumes with their border.
+            pyramid: Volumes.
             volume_index: Which of them each point lies in.
             parameters: The points.
             warp: Maps to the volumes from those that the points lie in.
         """
         centres_mm = self.shape_model.decode(parameters)
-        settings = (self.patch_side, self.interpolation)
-        if warp is None:
-            positions_ijk = self.grid.mm_to_ijk(centres_mm)
-            return cut_patches(bordered, volume_index, positions_ijk, *settings)
-        return cut_warped_patches(bordered, volume_index, centres_mm, warp, self.grid, *settings)
+        settings = (self.patch_side, self.interpolation, warp)
+        return cut_levels(pyramid, volume_index, centres_mm, *settings)
 
     def samples(
         self,
-        bordered: BorderedVolumes,
+        pyramid: Pyramid,
         volume_index: Int[Tensor, " N"],
         landmarks_mm: Float[Tensor, "N L 3"],
     ) -> dict[str, Tensor]:
@@ -118,32 +114,37 @@ class ShapePatchSampler:
         volume; a PCA knows only shapes like those it was fitted to, and takes the nearest.
 
         Args:
-            bordered: Volumes with their border.
+            pyramid: Volumes.
             volume_index: Which of them each sample comes from.
             landmarks_mm: Landmarks of each sample's volume, grid mm.
 
         Returns:
             ``patches`` [N, C, P, P], ``parameters`` [N, K] and ``true_parameters`` [N, K] in mm
-            (paper, "Network Input" and "Multiple Landmarks").
+            (paper, "Network Input" and "Multiple Landmarks"); ``scale_mm`` [N, G] where the
+            sampling knows it.
         """
         augmentation, count = self.augmentation, len(volume_index)
         warp = augmentation.draw_warp(count, self.grid, self.generator)
         if warp is not None:
             landmarks_mm = augmentation.move_landmarks(warp, landmarks_mm)
         true_parameters = self.shape_model.encode(landmarks_mm)
-        parameters = self.draw(true_parameters)
-        patches = self.cut(bordered, volume_index, parameters, warp)
-        return {
-            "patches": self._other_intensities(patches, parameters),
-            "parameters": parameters,
+        drawn = self.draw(true_parameters)
+        levels = self.cut(pyramid, volume_index, drawn.parameters, warp)
+        samples = {
+            "patches": merge_levels(self._other_intensities(levels, drawn.parameters)),
+            "parameters": drawn.parameters,
             "true_parameters": true_parameters,
         }
+        return samples if drawn.scale_mm is None else samples | {"scale_mm": drawn.scale_mm}
 
     def _other_intensities(
-        self, patches: Num[Tensor, "N C P P"], parameters: Float[Tensor, "N K"]
-    ) -> Num[Tensor, "N C P P"]:
+        self, levels: list[Num[Tensor, "N _ P P"]], parameters: Float[Tensor, "N K"]
+    ) -> list[Num[Tensor, "N _ P P"]]:
         if self.augmentation.intensity.is_identity:
-            return patches
-        intensity = self.augmentation.intensity.draw(len(patches), self.generator)
-        centres_mm = self.shape_model.decode(parameters)
-        return change_intensity(patches, centres_mm, intensity, self.grid, self.generator)
+            return levels
+        intensity = self.augmentation.intensity.draw(len(parameters), self.generator)
+        settings = (self.shape_model.decode(parameters), intensity, self.grid, self.generator)
+        return [
+            change_intensity(patches, *settings, spacing)
+            for patches, spacing in zip(levels, self.patch_spacings, strict=True)
+        ]

@@ -3,5 +3,6 @@
 from pin_lightning.shape_models.base import ShapeModel
 from pin_lightning.shape_models.identity import IdentityShapeModel
 from pin_lightning.shape_models.pca import PCAShapeModel
+from pin_lightning.shape_models.points import PointsShapeModel
 
-__all__ = ["IdentityShapeModel", "PCAShapeModel", "ShapeModel"]
+__all__ = ["IdentityShapeModel", "PCAShapeModel", "PointsShapeModel", "ShapeModel"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pin_lightning.types import Float, Tensor
+from pin_lightning.types import Float, Num, Tensor
 
 SAMPLING_RANGE_SD = (
     3.0  # training samples and random starts lie within +-3 SD (FACTS: 3 sqrt(eigenvalue))
@@ -42,6 +42,15 @@ class ShapeModel(nn.Module, ABC):
     def num_parameters(self) -> int:
         """Shape parameters K of the fitted model."""
         return len(self.sd_)
+
+    @property
+    def num_groups(self) -> int:
+        """Groups G of parameters that move by themselves; one where all move together."""
+        return 1
+
+    def by_group(self, values: Num[Tensor, "N Q"]) -> Num[Tensor, "M q"]:
+        """Values of N points, G rows for each, so that what follows sees each group alone."""
+        return values.reshape(len(values) * self.num_groups, -1)
 
     @abstractmethod
     def fit(self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]) -> "ShapeModel":

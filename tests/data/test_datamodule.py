@@ -13,6 +13,7 @@ from pin_lightning.data.phantom_anatomy import LANDMARK_NAMES, draw_head, landma
 from pin_lightning.data.phantom_anatomy import to_volume as head_to_volume
 from pin_lightning.data.queue import queue_loader
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.data.sampling import Approach
 from pin_lightning.geometry import Grid
 from pin_lightning.inspection import annotate, inspect_cases
 from pin_lightning.landmark_files import read_landmarks, write_landmarks
@@ -37,7 +38,7 @@ def annotated(phantom_root):
 def datamodule(annotated, tmp_path):
     shapes = torch.stack([one.landmarks_mm for one in annotated[:6]])
     model = PCAShapeModel().fit(shapes, GRID.extent_mm)
-    sampler = ShapePatchSampler(model, GRID, 7, "nearest", 0.0, Augmentation(), seed=0)
+    sampler = ShapePatchSampler(model, GRID, 7, "nearest", Approach(0.0), Augmentation(), seed=0)
     volumes, _ = cache_volumes([one.case for one in annotated[:8]], GRID, tmp_path)
 
     def loader(*args):

@@ -6,6 +6,7 @@ import torchio as tio
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.data.queue import CPU, QueueSampler, queue_loader
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.data.sampling import Approach, Drawn
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import add_border, cut_patches
 from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel
@@ -20,7 +21,9 @@ def shape_model():
 
 
 def sampler(shape_model, seed=0, augmentation=Augmentation(), approach=0.0):  # noqa: B008 (frozen)
-    return ShapePatchSampler(shape_model, GRID, 5, "nearest", approach, augmentation, seed)
+    return ShapePatchSampler(
+        shape_model, GRID, 5, "nearest", Approach(approach), augmentation, seed
+    )
 
 
 def samples_of(subject, *args):
@@ -59,7 +62,7 @@ def test_samples_on_the_way_to_the_truth(shape_model):
     for approach in (0.0, 0.25, 1.0):
         drawing = sampler(shape_model, seed=4, approach=approach)
         uniform = shape_model.sample(4000, torch.Generator().manual_seed(4))
-        way = (drawing.draw(truth.expand(4000, -1)) - truth) / (uniform - truth)
+        way = (drawing.draw(truth.expand(4000, -1)).parameters - truth) / (uniform - truth)
         torch.testing.assert_close(way[:, 0], way[:, 1], atol=1e-3, rtol=1e-3)  # on the line
         ways[approach] = way[:, 0]
     torch.testing.assert_close(ways[0.0], torch.ones(4000))
@@ -117,7 +120,7 @@ def test_augmentation_moves_patches_and_truth_together(shape_model):
     # A shape model that knows of every position, and samples that are the truth itself.
     exact = IdentityShapeModel().fit(landmarks[:1][None], GRID.extent_mm)
     shifting = sampler(exact, 3, Augmentation.of(shift_sd=0.05, scale_sd=0.05))
-    shifting.draw = lambda true_parameters: true_parameters
+    shifting.draw = Drawn
     subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks[:1])
     endless = QueueSampler(shifting, chunk=3)(subject)
     samples = [next(endless) for _ in range(10)]

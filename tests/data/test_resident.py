@@ -14,9 +14,10 @@ from pin_lightning.data.resident import (
     stack_volumes,
 )
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.data.sampling import Approach, Scatter
 from pin_lightning.geometry import Grid
-from pin_lightning.patches import add_border
 from pin_lightning.preprocessing import cached_volume, load_volume
+from pin_lightning.pyramid import merge_levels
 from pin_lightning.shape_models import PCAShapeModel
 
 GRID = Grid((20, 18, 16), 2.0)
@@ -41,7 +42,7 @@ def volumes(tmp_path):
 
 def make_sampler(shapes, seed=0, augmentation=Augmentation(), approach=0.5):  # noqa: B008
     model = PCAShapeModel(2).fit(shapes, GRID.extent_mm)
-    return ShapePatchSampler(model, GRID, 5, "nearest", approach, augmentation, seed)
+    return ShapePatchSampler(model, GRID, 5, "nearest", Approach(approach), augmentation, seed)
 
 
 def loader(volumes, shapes, **settings):
@@ -65,9 +66,9 @@ def test_patches_are_those_that_the_queues_sampler_cuts(volumes, shapes):
         batch["patches"], batch["parameters"], batch["true_parameters"], strict=True
     ):
         path = volumes[int((known - truth).norm(dim=1).argmin())]
-        volume = add_border(load_volume(path).intensity[None])
+        volume = sampler.pyramid(load_volume(path).intensity[None])
         one = torch.zeros(1, dtype=torch.long)
-        assert torch.equal(sampler.cut(volume, one, parameters[None])[0], patches)
+        assert torch.equal(sampler.cut(volume, one, parameters[None])[0][0], patches)
 
 
 def collect(batches, count):
@@ -145,7 +146,7 @@ def test_memory_decides_the_layout_and_not_the_batches(volumes, shapes, times, l
     held, batch = next(iter(loader(volumes, shapes))), next(iter(limited))
     assert all(torch.equal(held[key], batch[key]) for key in held)
     assert len(list(volumes[0].parent.glob("stack_*"))) == (layouts == 0)
-    assert (limited._bordered.turned is not None) == (layouts == 2)
+    assert (limited._pyramid.levels[0].turned is not None) == (layouts == 2)
 
 
 def test_a_tenth_of_the_machine_or_half_of_the_graphics_card(monkeypatch):
@@ -159,3 +160,43 @@ def test_a_tenth_of_the_machine_or_half_of_the_graphics_card(monkeypatch):
 def test_refuses(volumes, shapes, name):
     with pytest.raises(ValueError, match=rf"loader\.{name}=0"):
         loader(volumes, shapes, **{name: 0})
+
+
+@pytest.mark.parametrize(("times", "layouts"), [(2.5, 2), (1.5, 1), (0.5, 0)])
+def test_volumes_of_every_spacing_count_and_are_laid_out_alike(volumes, shapes, times, layouts):
+    model = PCAShapeModel(2).fit(shapes, GRID.extent_mm)
+    settings = (model, GRID, 5, "nearest", Approach(0.5), Augmentation(), 0)
+    sizes = [(22, 20, 18), (9, 8, 8)]  # with the border
+    needed_gb = len(volumes) * sum(x * y * z for x, y, z in sizes) / GB
+
+    def first(memory_gb):
+        drawing = ShapePatchSampler(*settings, patch_spacings=(1, 3))
+        made = ResidentLoader(volumes, shapes[:4], drawing, batch_size=8, memory_gb=memory_gb)
+        return made, next(iter(made))
+
+    (_, batch), (limited, same) = first(1.0), first(times * needed_gb)
+    assert batch["patches"].shape == (8, 18, 5, 5)
+    assert all(torch.equal(batch[key], same[key]) for key in batch)
+    assert len(list(volumes[0].parent.glob("stack_*"))) == 2 * (layouts == 0)
+    for level, size in zip(limited._pyramid.levels, sizes, strict=True):
+        assert level.shape == (4, *size)
+        assert (level.turned is not None) == (layouts == 2)
+
+
+def test_both_loaders_cut_the_same_patches_of_every_spacing(volumes, shapes):
+    model = PCAShapeModel(2).fit(shapes, GRID.extent_mm)
+    settings = (model, GRID, 5, "nearest", Scatter(), Augmentation())
+    samplers = [ShapePatchSampler(*settings, seed, patch_spacings=(1, 3)) for seed in (0, 1)]
+    for batch in (
+        next(iter(ResidentLoader(volumes, shapes[:4], samplers[0], batch_size=8))),
+        next(iter(queue_loader(volumes, shapes[:4], samplers[1], batch_size=8))),
+    ):
+        assert batch["scale_mm"].shape == (8, 1)
+        for patches, parameters, truth in zip(
+            batch["patches"], batch["parameters"], batch["true_parameters"], strict=True
+        ):
+            which = int((model.encode(shapes[:4]) - truth).norm(dim=1).argmin())
+            pyramid = samplers[0].pyramid(load_volume(volumes[which]).intensity[None])
+            one = torch.zeros(1, dtype=torch.long)
+            levels = samplers[0].cut(pyramid, one, parameters[None])
+            assert torch.equal(merge_levels(levels)[0], patches)

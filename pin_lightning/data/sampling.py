@@ -1,0 +1,142 @@
+"""Where training samples lie in shape space: alternatives behind one Protocol."""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import torch
+
+from pin_lightning.shape_models import ShapeModel
+from pin_lightning.types import Float, Tensor
+
+
+class Drawn(NamedTuple):
+    """Points in shape space.
+
+    Attributes:
+        parameters: The points [N, K].
+        scale_mm: How far from the truth each group of their parameters was drawn [N, G], where that
+            is known.
+    """
+
+    parameters: Tensor
+    scale_mm: Tensor | None = None
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """Draws the points of training samples."""
+
+    @property
+    def knows_scale(self) -> bool:
+        """Whether it says how far from the truth each point was drawn."""
+        ...
+
+    def draw(
+        self,
+        shape_model: ShapeModel,
+        true_parameters: Float[Tensor, "N K"],
+        spacing_mm: float,
+        generator: torch.Generator,
+    ) -> Drawn:
+        """Points of N samples.
+
+        Args:
+            shape_model: Fitted shape model.
+            true_parameters: Those of each sample's volume.
+            spacing_mm: Voxel side of the working grid.
+            generator: Source of the draws, on the device of the result.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Approach:
+    """Uniform within +-3 SD, some moved towards the truth.
+
+    The moved ones lie at a random point on the straight way from there to the truth, which is where
+    the iteration goes.
+
+    Attributes:
+        approach_fraction: Share of samples that are moved; 0 in the paper.
+
+    Raises:
+        ValueError: The share is not between 0 and 1.
+    """
+
+    knows_scale: ClassVar[bool] = False
+    approach_fraction: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        if not 0 <= self.approach_fraction <= 1:
+            raise ValueError(
+                f"model.approach_fraction={self.approach_fraction}: give a share between 0 and 1"
+            )
+
+    def draw(
+        self,
+        shape_model: ShapeModel,
+        true_parameters: Float[Tensor, "N K"],
+        spacing_mm: float,
+        generator: torch.Generator,
+    ) -> Drawn:
+        """Points of N samples."""
+        count, device = len(true_parameters), generator.device
+        uniform = shape_model.sample(count, generator)
+        moved, share = torch.rand(2, count, 1, generator=generator, device=device)
+        distance = torch.where(moved < self.approach_fraction, share, 1.0)
+        return Drawn(true_parameters + distance * (uniform - true_parameters))
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Normal around the truth, as far away at first as at last: the scale is log-uniform.
+
+    Each group of shape parameters has its own scale, the SD of its landmarks' distance from the
+    truth along each axis. A part of the variance is a shift of the whole shape.
+
+    Attributes:
+        smallest_voxels: Smallest scale.
+        largest_voxels: Largest scale.
+        common_share: Share of the variance that all landmarks have in common.
+
+    Raises:
+        ValueError: The scales are not positive and in order, or the share is none.
+    """
+
+    knows_scale: ClassVar[bool] = True
+    smallest_voxels: float = 0.5
+    largest_voxels: float = 9.0
+    common_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn."""
+        if not 0 < self.smallest_voxels <= self.largest_voxels:
+            raise ValueError(
+                f"sampling.smallest_voxels={self.smallest_voxels}: give more than 0, "
+                f"and at most sampling.largest_voxels={self.largest_voxels}"
+            )
+        if not 0 <= self.common_share <= 1:
+            raise ValueError(
+                f"sampling.common_share={self.common_share}: give a share between 0 and 1"
+            )
+
+    def draw(
+        self,
+        shape_model: ShapeModel,
+        true_parameters: Float[Tensor, "N K"],
+        spacing_mm: float,
+        generator: torch.Generator,
+    ) -> Drawn:
+        """Points of N samples, and the scale of each group."""
+        count, groups, device = len(true_parameters), shape_model.num_groups, generator.device
+        share = torch.rand(count, groups, generator=generator, device=device)
+        ratio = self.largest_voxels / self.smallest_voxels
+        scale_mm = spacing_mm * self.smallest_voxels * ratio**share
+        landmarks_mm = shape_model.decode(true_parameters)
+        number = shape_model.num_landmarks
+        normal = torch.randn(count, 1 + number, 3, generator=generator, device=device)
+        own, common = (1 - self.common_share) ** 0.5, self.common_share**0.5
+        offset = own * normal[:, 1:] + common * normal[:, :1]
+        each_mm = scale_mm.repeat_interleave(number // groups, dim=1)
+        return Drawn(shape_model.encode(landmarks_mm + each_mm[..., None] * offset), scale_mm)

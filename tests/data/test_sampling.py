@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from pin_lightning.augmentation import Augmentation
+from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.data.sampling import Approach, Scatter
+from pin_lightning.geometry import Grid
+from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel, PointsShapeModel
+
+GRID = Grid((20, 18, 16), 2.0)
+SHAPES = 4 * torch.randn(8, 3, 3, generator=torch.Generator().manual_seed(0))
+
+
+def points():
+    return PointsShapeModel().fit(SHAPES, GRID.extent_mm)
+
+
+def drawn(sampling, model, count=4000, seed=0):
+    truth = model.encode(SHAPES[:1, : model.num_landmarks]).expand(count, -1)
+    generator = torch.Generator().manual_seed(seed)
+    return truth, sampling.draw(model, truth, GRID.spacing_mm, generator)
+
+
+def test_scales_are_log_uniform_between_two_numbers_of_voxels():
+    _, (_, scale_mm) = drawn(Scatter(0.5, 9.0), points())
+    assert scale_mm.shape == (4000, 3)
+    voxels = (scale_mm / GRID.spacing_mm).numpy()
+    uniform = stats.loguniform(0.5, 9.0)
+    assert all(stats.kstest(voxels[:, one], uniform.cdf).pvalue > 1e-3 for one in range(3))
+    assert abs(np.corrcoef(voxels.T) - np.eye(3)).max() < 0.06  # each landmark has its own
+
+
+@pytest.mark.parametrize("common", [0.0, 0.5, 1.0])
+def test_points_are_normal_around_the_truth_and_partly_move_together(common):
+    truth, (parameters, scale_mm) = drawn(Scatter(0.5, 9.0, common), points())
+    standard = (parameters - truth).unflatten(1, (3, 3)) / scale_mm[..., None]
+    for landmark in range(3):
+        for axis in range(3):
+            assert stats.kstest(standard[:, landmark, axis], "norm").pvalue > 1e-3
+    correlation = np.corrcoef(standard[:, :, 0].T)
+    np.testing.assert_allclose(correlation[np.triu_indices(3, 1)], common, atol=0.06)
+
+
+def test_one_group_has_one_scale_and_stays_in_the_shape_space():
+    for model in (
+        PCAShapeModel(4).fit(SHAPES, GRID.extent_mm),
+        IdentityShapeModel().fit(SHAPES[:, :1], GRID.extent_mm),
+    ):
+        truth, (parameters, scale_mm) = drawn(Scatter(1.0, 1.0), model, count=200)
+        assert parameters.shape == truth.shape
+        torch.testing.assert_close(scale_mm, torch.full((200, 1), GRID.spacing_mm))
+
+
+def test_a_seed_gives_the_same_points():
+    first, again, other = (drawn(Scatter(), points(), 5, seed)[1] for seed in (1, 1, 2))
+    assert torch.equal(first.parameters, again.parameters)
+    assert not torch.equal(first.parameters, other.parameters)
+
+
+def samples(sampling, spacings=(1,), augmentation=Augmentation()):  # noqa: B008 (frozen)
+    settings = (GRID, 5, "nearest", sampling, augmentation, 0)
+    drawing = ShapePatchSampler(points(), *settings, patch_spacings=spacings)
+    generator = torch.Generator().manual_seed(0)
+    volumes = torch.randint(1, 256, (2, *GRID.size), generator=generator, dtype=torch.uint8)
+    index = torch.tensor([0, 1, 1, 0])
+    pyramid = drawing.pyramid(volumes)
+    return drawing, pyramid, index, drawing.samples(pyramid, index, SHAPES[index])
+
+
+def test_a_batch_carries_the_scale_where_it_is_known():
+    assert samples(Scatter())[-1]["scale_mm"].shape == (4, 3)
+    assert "scale_mm" not in samples(Approach())[-1]
+
+
+def test_a_batch_has_the_patches_of_every_spacing():
+    drawing, pyramid, index, batch = samples(Scatter(), (1, 3))
+    fine, coarse = drawing.cut(pyramid, index, batch["parameters"])
+    assert batch["patches"].shape == (4, 18, 5, 5)
+    each = batch["patches"].unflatten(1, (3, 2, 3))
+    assert torch.equal(each[:, :, 0].flatten(1, 2), fine)
+    assert torch.equal(each[:, :, 1].flatten(1, 2), coarse)
+
+
+def test_all_spacings_of_a_sample_have_the_same_change_of_intensity():
+    *_, plain = samples(Scatter(), (1, 3))
+    *_, bright = samples(Scatter(), (1, 3), Augmentation.of(gain_sd=0.1))
+    ratio = bright["patches"].float() / plain["patches"]
+    seen = (plain["patches"] > 60) & (bright["patches"] < 250)
+    for one in range(4):
+        fine, coarse = (
+            ratio[one].unflatten(0, (3, 2, 3))[:, level][
+                seen[one].unflatten(0, (3, 2, 3))[:, level]
+            ]
+            for level in (0, 1)
+        )
+        assert fine.median().item() == pytest.approx(coarse.median().item(), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"smallest_voxels": 0.0}, r"sampling\.smallest_voxels=0"),
+        ({"smallest_voxels": 3.0, "largest_voxels": 2.0}, r"sampling\.largest_voxels=2"),
+        ({"common_share": 1.5}, r"sampling\.common_share=1\.5"),
+    ],
+)
+def test_scatter_refuses(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Scatter(**settings)
