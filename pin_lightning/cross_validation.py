@@ -16,9 +16,10 @@ from pin_lightning.evaluation import Evaluation, read_predictions
 from pin_lightning.files import output_folder
 from pin_lightning.fold_folder import PREDICTIONS, fold_folder, is_finished, read_folds, write_folds
 from pin_lightning.fold_report import BootstrapSettings, report_folds
+from pin_lightning.planning import plan_run
 from pin_lightning.run_folder import CHECKPOINTS, CONFIG, RECORD, RunRecord, read_record
 from pin_lightning.survey import Survey
-from pin_lightning.training import plan_run, survey_data, train_surveyed
+from pin_lightning.training import survey_data, train_surveyed
 
 log = logging.getLogger(__name__)
 

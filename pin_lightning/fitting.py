@@ -1,0 +1,102 @@
+"""The Lightning training of a plan: loader, module, loggers, checkpoints."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, Logger
+
+from pin_lightning.averaging import AveragedWeights
+from pin_lightning.data.datamodule import LandmarkDataModule
+from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.module import VALIDATION_ERROR, PINModule
+from pin_lightning.planning import Plan
+from pin_lightning.precision import NETWORK_DTYPES, choose_precision
+from pin_lightning.progress import TrainingProgress
+from pin_lightning.run_folder import CHECKPOINTS, LOGS
+
+log = logging.getLogger(__name__)
+# Lightning's own remarks: advertisements, and the length of an epoch, which plays no role here.
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", ".*LeafSpec.*")
+warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+warnings.filterwarnings("ignore", ".*does not have many workers.*")
+warnings.filterwarnings("ignore", ".*Total length of `list` across ranks is zero.*")
+
+
+def fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Path]) -> None:
+    """Train the plan's network; all that only the training needs ends here."""
+    localizer, parts = plan.localizer, plan.parts
+    sampler = ShapePatchSampler(
+        localizer.shape_model,
+        localizer.grid,
+        localizer.patch_side,
+        localizer.interpolation,
+        plan.sampling,
+        plan.augmentation,
+        config.seed,
+        patch_spacings=localizer.patch_spacings,
+    )
+    loader = instantiate(config.loader)
+    datamodule = LandmarkDataModule(
+        parts["train"], plan.shapes_mm, parts["val"], volumes, sampler, loader
+    )
+    module = PINModule(
+        localizer,
+        config.model.alpha,
+        instantiate(config.model.optimizer),
+        instantiate(config.model.scheduler),
+        plan.displacement_loss,
+    )
+    precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
+    log.info("trainer.precision=%s", precision)
+    localizer.network_dtype = NETWORK_DTYPES[precision]
+    # Deterministic algorithms, but without writing to memory that is written to anyway.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    trainer: pl.Trainer = instantiate(
+        config.trainer,
+        precision=precision,
+        logger=_loggers(config, run_dir),
+        callbacks=_callbacks(run_dir, config.trainer, bool(datamodule.val), plan.averaging),
+        default_root_dir=run_dir,
+        _convert_="all",
+    )
+    trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
+    trainer.save_checkpoint(run_dir / CHECKPOINTS / "last.ckpt", weights_only=False)
+    if (wandb := sys.modules.get("wandb")) is not None:
+        wandb.finish()  # or the next training of this process would log into the same run
+
+
+def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(run_dir, name="", version=LOGS)]
+    if config.logger is not None and config.logger.get("_target_"):
+        extra = instantiate(config.logger, save_dir=str(run_dir))
+        extra.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+        loggers.append(extra)
+    return loggers
+
+
+def _callbacks(
+    run_dir: Path, trainer: DictConfig, validates: bool, averaging: AveragedWeights | None
+) -> list[Callback]:
+    """Progress bar, and the checkpoints: `last` always, `best` by the localisation error."""
+    folder = run_dir / CHECKPOINTS
+    every = trainer.val_check_interval
+    last = ModelCheckpoint(
+        folder, filename="last", every_n_train_steps=every, enable_version_counter=False
+    )
+    progress = TrainingProgress(trainer.log_every_n_steps)
+    callbacks: list[Callback] = [progress, LearningRateMonitor("step"), last]
+    if validates:
+        best = ModelCheckpoint(
+            folder, filename="best", monitor=VALIDATION_ERROR, enable_version_counter=False
+        )
+        callbacks.append(best)
+    return callbacks if averaging is None else [averaging, *callbacks]

@@ -1,0 +1,133 @@
+"""What a training begins with: split, training shapes, shape model, network; nothing is written."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.augmentation import Augmentation
+from pin_lightning.averaging import AveragedWeights
+from pin_lightning.data.sampling import Sampling
+from pin_lightning.geometry import Grid
+from pin_lightning.inspection import AnnotatedCase
+from pin_lightning.localizer import Localizer
+from pin_lightning.losses import DisplacementLoss
+from pin_lightning.run_folder import RunRecord, build_localizer
+from pin_lightning.shape_completion import complete_shapes
+from pin_lightning.shape_models import ShapeModel
+from pin_lightning.shared_network import check_network
+from pin_lightning.splits import Split, split_cases
+from pin_lightning.survey import Survey
+from pin_lightning.types import Float, Tensor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a training begins with.
+
+    Attributes:
+        record: What the data decided.
+        parts: Cases that train, validate and test.
+        shapes_mm: Landmarks of the training cases.
+        localizer: With a fitted shape model and fresh weights.
+        augmentation: Of the training samples.
+        sampling: Where they lie.
+        displacement_loss: The displacement term of the loss.
+        averaging: Keeps averaged weights, where asked for.
+    """
+
+    record: RunRecord
+    parts: Mapping[str, Sequence[AnnotatedCase]]
+    shapes_mm: Float[Tensor, "M L 3"]
+    localizer: Localizer
+    augmentation: Augmentation
+    sampling: Sampling
+    displacement_loss: DisplacementLoss
+    averaging: AveragedWeights | None
+
+
+def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
+    """Split the cases, fit the shape model and make the network; nothing is written.
+
+    Raises:
+        ValueError: A setting is wrong; the message names it.
+    """
+    parts = _split(config, surveyed)
+    shapes_mm = training_shapes(parts["train"], surveyed.names)
+    shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
+    grid, names = surveyed.grid, surveyed.names
+    augmentation = instantiate(config.augmentation).for_landmarks(names, config.data.mirror_pairs)
+    prior = _fit_prior(config, shapes_mm, grid)
+    sizes = (len(names), shape_model.num_parameters)
+    localizer = build_localizer(config, shape_model, grid, *sizes, prior)
+    check_network(localizer.network, shape_model)
+    # Wrong settings are refused now rather than at the first validation.
+    localizer.unit_mm(), localizer.starts()
+    split = Split(**{part: tuple(one.case.name for one in parts[part]) for part in parts})
+    record = RunRecord(names, grid, shape_model.num_parameters, split)
+    sampling, loss = instantiate(config.sampling), instantiate(config.displacement_loss)
+    _check_loss(loss, sampling)
+    decay = config.model.ema_decay
+    averaging = None if decay is None else AveragedWeights(decay)
+    return Plan(record, parts, shapes_mm, localizer, augmentation, sampling, loss, averaging)
+
+
+def _fit_prior(
+    config: DictConfig, shapes_mm: Float[Tensor, "M L 3"], grid: Grid
+) -> ShapeModel | None:
+    prior = instantiate(config.model.prior)
+    try:
+        return None if prior is None else prior.fit(shapes_mm, grid.extent_mm)
+    except ValueError as error:
+        raise ValueError(f"model.prior: {error}") from error
+
+
+def _check_loss(loss: DisplacementLoss, sampling: Sampling) -> None:
+    """Refuse a loss that needs what the sampling does not know."""
+    if loss.needs_scale and not sampling.knows_scale:
+        raise ValueError(
+            "displacement_loss=relative: needs sampling=scatter, which knows how far from the "
+            "truth samples are; give that, or displacement_loss=mse"
+        )
+
+
+def _split(config: DictConfig, surveyed: Survey) -> dict[str, list[AnnotatedCase]]:
+    """Cases of each part; a case without any of the landmarks is named and left out."""
+    cases = {one.case.name: one for one in surveyed.cases}
+    settings: Any = OmegaConf.to_container(config.data.split, resolve=True)
+    subjects = {name: one.case.subject for name, one in cases.items()}
+    split = split_cases(subjects, **settings)
+    bare = sorted(name for name, one in cases.items() if not one.landmarks.defined.any())
+    if bare:
+        log.warning("none of the landmarks in %s: left out", ", ".join(bare))
+    return {
+        part: [cases[name] for name in members if name not in bare]
+        for part, members in asdict(split).items()
+    }
+
+
+def training_shapes(cases: Sequence[AnnotatedCase], names: Sequence[str]) -> Float[Tensor, "M L 3"]:
+    """Landmarks of the training cases in grid mm, missing ones filled in (`complete_shapes`).
+
+    Raises:
+        ValueError: There is no case, or a landmark is missing from all of them.
+    """
+    if not cases:
+        raise ValueError("data.split: no training case has any of the landmarks")
+    shapes_mm = torch.stack([case.landmarks_mm for case in cases])
+    defined = torch.isfinite(shapes_mm).all(dim=2)
+    lacking = [name for name, has in zip(names, defined.any(dim=0), strict=True) if not has]
+    if lacking:
+        raise ValueError(
+            f"data.split: no training case has {', '.join(lacking)}; "
+            f"split otherwise, or leave it out of model.landmarks"
+        )
+    if not defined.all():
+        log.info("%d of %d training landmarks filled in", (~defined).sum(), defined.numel())
+    return torch.from_numpy(complete_shapes(shapes_mm.double().numpy())).float()
