@@ -169,7 +169,7 @@ def test_without_validation_cases_the_last_weights_are_used(short_settings, tmp_
 
 @pytest.fixture(scope="module")
 def shared_run(short_settings, tmp_path_factory):
-    """Run folder of a short training of the shared network, on both loaders' common path."""
+    """Run folder of a short training of the shared network."""
     run_dir = tmp_path_factory.mktemp("runs") / "shared"
     settings = [*short_settings, "model=shared", "model.patch_side=9", "loader.batch_size=2"]
     settings += ["trainer.max_steps=6", "trainer.val_check_interval=3", "model.num_starts=2"]
@@ -216,12 +216,13 @@ def test_the_shared_network_beats_the_mean_shape_on_phantoms(tmp_path, loader):
         "run_dir=unused",
         f"loader={loader}",
         "network.widths=[16,32,64,64]",
+        "loader.batch_size=12",
         "trainer.max_steps=600",
         "trainer.val_check_interval=600",
     ]
     test = train(composed(*settings), tmp_path / "run")["test"]
     error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
-    assert error < 0.65 * mean_shape
+    assert error < 0.7 * mean_shape
 
 
 @pytest.mark.slow
