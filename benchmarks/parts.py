@@ -111,13 +111,11 @@ class Parts:
         patches = self.patches[:1].repeat(STARTS * volumes, 1, 1, 1)
         single = patches[:1]
         dtype = network_dtype(self.device)
-        with FlopCounterMode(display=False) as counter:
-            forward(network, single, dtype, 1)
         passes = STARTS * ITERATIONS
         return Row(
             f"{self.setup.name}: network per volume, {volumes} at once",
             self._median(lambda: forward(network, patches, dtype, ITERATIONS)) / volumes,
-            counter.get_total_flops() * passes / self.flops,
+            self._passes_floor(),
             "matrix product",
             "float32, default layout, one start at a time",
             self._median(lambda: forward(plain, single, torch.float32, passes, plain=True)),
@@ -128,7 +126,6 @@ class Parts:
         """From working volumes on the device to landmarks, per volume."""
         localizer = self.setup.localizer().eval()
         given = self.setup.intensities[torch.arange(volumes) % self.setup.volumes].to(self.device)
-        floor = self.network(volumes).floor_seconds
         reference = None
         if self.device.type == "cpu":
             plain = plain_network(localizer.network).eval()
@@ -137,12 +134,19 @@ class Parts:
         return Row(
             f"{self.setup.name}: localise, {volumes} volumes at once",
             self._median(lambda: localizer(given)) / volumes,
-            floor,
+            self._passes_floor(),
             "matrix product",
             "" if reference is None else "NumPy slices, one start at a time",
             reference,
             at_most,
         )
+
+    def _passes_floor(self) -> float:
+        """Seconds that the forward passes of one volume would take at the speed of the ceiling."""
+        network = self.setup.localizer().network.eval()
+        with FlopCounterMode(display=False) as counter:
+            forward(network, self.patches[:1], network_dtype(self.device), 1)
+        return counter.get_total_flops() * STARTS * ITERATIONS / self.flops
 
     def _median(self, call: Callable[[], object]) -> float:
         return median_seconds(call, self.repetitions, self.device)

@@ -1,13 +1,9 @@
 """Check a data set before training: ``python -m pin_lightning.check data=folder data.root=DIR``."""
 
-from pathlib import Path
-
 import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.entry import one_line_errors, start
-
-CONF = Path(__file__).resolve().parents[1] / "conf"
+from pin_lightning.entry import CONF, one_line_errors, start
 
 
 @hydra.main(config_path=str(CONF), config_name="check", version_base="1.3")

@@ -6,9 +6,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pin_lightning.entry import one_line_errors, start
-
-CONF = Path(__file__).resolve().parents[1] / "conf"
+from pin_lightning.entry import CONF, one_line_errors, start
 
 
 @hydra.main(config_path=str(CONF), config_name="cross_validate", version_base="1.3")

@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pin_lightning.memory import keep_freed_memory
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 def quote_arguments(arguments: Sequence[str]) -> list[str]:

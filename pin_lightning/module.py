@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pin_lightning.localizer import Localizer
-from pin_lightning.losses import SQUARED_ERROR, DisplacementLoss, check_alpha, pin_loss
+from pin_lightning.losses import SQUARED_ERROR, DisplacementLoss, PINLoss, check_alpha, pin_loss
 from pin_lightning.metrics import MeanRadialError
 from pin_lightning.network import patches_to_input
 from pin_lightning.targets import direction_target, displacement_target
@@ -75,15 +75,20 @@ class PINModule(pl.LightningModule):
             error_mm = (displacement.detach() * unit_mm - target_mm).norm(dim=1).mean()
             error_mm = error_mm / (shape_model.num_landmarks / shape_model.num_groups) ** 0.5
             accuracy = (logits.argmax(dim=1) == direction).float().mean()
-            values = {
-                "train/loss": loss.total,
-                "train/displacement_loss": loss.displacement,
-                "train/direction_loss": loss.direction,
-                "train/direction_accuracy": accuracy,
-                "train/displacement_error_mm": error_mm,
-            }
-            self.log_dict(values, batch_size=len(batch["patches"]))
+            self._log_training(loss, accuracy, error_mm, len(batch["patches"]))
         return loss.total
+
+    def _log_training(
+        self, loss: PINLoss, accuracy: Tensor, error_mm: Tensor, batch_size: int
+    ) -> None:
+        values = {
+            "train/loss": loss.total,
+            "train/displacement_loss": loss.displacement,
+            "train/direction_loss": loss.direction,
+            "train/direction_accuracy": accuracy,
+            "train/displacement_error_mm": error_mm,
+        }
+        self.log_dict(values, batch_size=batch_size)
 
     def _logs_this_step(self) -> bool:
         """Whether Lightning writes what is logged now; other steps are spared the bookkeeping."""
