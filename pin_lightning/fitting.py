@@ -13,7 +13,6 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger
 
-from pin_lightning.averaging import AveragedWeights
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.module import VALIDATION_ERROR, PINModule
@@ -64,7 +63,7 @@ def fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Pat
         config.trainer,
         precision=precision,
         logger=_loggers(config, run_dir),
-        callbacks=_callbacks(run_dir, config.trainer, bool(datamodule.val), plan.averaging),
+        callbacks=[*plan.callbacks, *_callbacks(run_dir, config.trainer, bool(datamodule.val))],
         default_root_dir=run_dir,
         _convert_="all",
     )
@@ -83,9 +82,7 @@ def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     return loggers
 
 
-def _callbacks(
-    run_dir: Path, trainer: DictConfig, validates: bool, averaging: AveragedWeights | None
-) -> list[Callback]:
+def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Callback]:
     """Progress bar, and the checkpoints: `last` always, `best` by the localisation error."""
     folder = run_dir / CHECKPOINTS
     every = trainer.val_check_interval
@@ -99,4 +96,4 @@ def _callbacks(
             folder, filename="best", monitor=VALIDATION_ERROR, enable_version_counter=False
         )
         callbacks.append(best)
-    return callbacks if averaging is None else [averaging, *callbacks]
+    return callbacks

@@ -50,6 +50,8 @@ class Localizer(nn.Module):
         patch_spacings: Spacings at which patches are cut, in voxels.
         prior: Fitted shape model that holds landmarks together at first; none lets them move.
         prior_iterations: Iterations after which landmarks are projected into it; then it lets go.
+        first_stage: Localizer (or `Ensemble`) of the same landmarks and grid, whose starts end
+            where those of this one begin; none begins at the starts of the shape model.
 
     Raises:
         ValueError: A setting is wrong.
@@ -70,6 +72,7 @@ class Localizer(nn.Module):
         patch_spacings: Sequence[int] = (1,),
         prior: ShapeModel | None = None,
         prior_iterations: int = 0,
+        first_stage: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -85,6 +88,7 @@ class Localizer(nn.Module):
         self.patch_spacings = check_spacings(patch_spacings)
         self.prior = prior
         self.prior_iterations = _check_prior(prior, prior_iterations)
+        self.first_stage = first_stage
         self.network_dtype = torch.float32  # positions are in float32 whatever the network's
 
     @property
@@ -95,6 +99,8 @@ class Localizer(nn.Module):
     def set_dtype(self, dtype: torch.dtype) -> None:
         """Choose the type of number in which the network runs."""
         self.network_dtype = dtype
+        if self.first_stage is not None:
+            self.first_stage.set_dtype(dtype)  # type: ignore[operator]
 
     def set_starts(self, number: int) -> None:
         """Choose how many starts are averaged.
@@ -115,25 +121,38 @@ class Localizer(nn.Module):
         return self.shape_model.starts(self.num_starts, generator)
 
     @torch.no_grad()
-    def forward(self, volumes: Num[Tensor, "V X Y Z"]) -> Trajectory:
+    def forward(
+        self,
+        volumes: Num[Tensor, "V X Y Z"],
+        starts: Float[Tensor, "V S K"] | None = None,
+    ) -> Trajectory:
         """Localise the landmarks of one or more working volumes.
 
         Args:
             volumes: Working volumes on the grid, 0 to 255, on the device of the network.
+            starts: Initial shape parameters of each volume; none takes `starts` for all, or where
+                the first stage ends.
 
         Returns:
             Positions in grid millimetres, with the path of every start.
         """
         with torch.autocast(volumes.device.type, enabled=False):  # of a trainer
-            return self._localise(volumes)
+            starts = self._starts_of(volumes) if starts is None else starts
+            return self._localise(volumes, starts)
 
-    def _localise(self, volumes: Num[Tensor, "V X Y Z"]) -> Trajectory:
+    def _starts_of(self, volumes: Num[Tensor, "V X Y Z"]) -> Float[Tensor, "V S K"]:
+        if self.first_stage is None:
+            return self.starts().to(volumes.device).expand(len(volumes), -1, -1)
+        ends_mm = self.first_stage(volumes).landmarks_mm[:, -1, : self.num_starts]
+        return self.shape_model.encode(ends_mm)
+
+    def _localise(
+        self, volumes: Num[Tensor, "V X Y Z"], starts: Float[Tensor, "V S K"]
+    ) -> Trajectory:
         pyramid = build_pyramid(volumes, self.grid, self.patch_spacings)
-        starts = self.starts().to(volumes.device)
-        parameters = starts.repeat(len(volumes), 1)
         volume_index = torch.arange(len(volumes), device=volumes.device)
-        volume_index = volume_index.repeat_interleave(len(starts))
-        path, iterations = self._iterate(pyramid, volume_index, parameters)
+        volume_index = volume_index.repeat_interleave(starts.shape[1])
+        path, iterations = self._iterate(pyramid, volume_index, starts.flatten(0, 1))
         landmarks_mm = torch.stack([self.shape_model.decode(b) for b in path])
         landmarks_mm = landmarks_mm.unflatten(1, (len(volumes), -1)).transpose(0, 1)
         final = landmarks_mm[:, -1]

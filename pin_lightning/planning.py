@@ -3,25 +3,31 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.averaging import AveragedWeights
-from pin_lightning.data.sampling import Sampling
+from pin_lightning.data.sampling import OnTrajectories, Sampling
+from pin_lightning.first_stage import first_stage_folder, load_first_stage
 from pin_lightning.geometry import Grid
 from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.localizer import Localizer
 from pin_lightning.losses import DisplacementLoss
+from pin_lightning.module import VALIDATION_ERROR
+from pin_lightning.predictor import check_count
 from pin_lightning.run_folder import RunRecord, build_localizer
 from pin_lightning.shape_completion import complete_shapes
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.shared_network import check_network
 from pin_lightning.splits import Split, split_cases
 from pin_lightning.survey import Survey
+from pin_lightning.trajectories import FollowTrajectories
 from pin_lightning.types import Float, Tensor
 
 log = logging.getLogger(__name__)
@@ -39,7 +45,8 @@ class Plan:
         augmentation: Of the training samples.
         sampling: Where they lie.
         displacement_loss: The displacement term of the loss.
-        averaging: Keeps averaged weights, where asked for.
+        first_stage: Run folder of the first stage, where there is one.
+        callbacks: What the settings of the model ask for while it trains.
     """
 
     record: RunRecord
@@ -49,7 +56,8 @@ class Plan:
     augmentation: Augmentation
     sampling: Sampling
     displacement_loss: DisplacementLoss
-    averaging: AveragedWeights | None
+    first_stage: Path | None
+    callbacks: Sequence[Callback]
 
 
 def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
@@ -64,18 +72,21 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     grid, names = surveyed.grid, surveyed.names
     augmentation = instantiate(config.augmentation).for_landmarks(names, config.data.mirror_pairs)
     prior = _fit_prior(config, shapes_mm, grid)
+    split = Split(**{part: tuple(one.case.name for one in parts[part]) for part in parts})
+    record = RunRecord(names, grid, shape_model.num_parameters, split)
+    folder = first_stage_folder(config)
+    first_stage = None if folder is None else load_first_stage(folder, record)
     sizes = (len(names), shape_model.num_parameters)
-    localizer = build_localizer(config, shape_model, grid, *sizes, prior)
+    localizer = build_localizer(config, shape_model, grid, *sizes, prior, first_stage)
     check_network(localizer.network, shape_model)
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
-    split = Split(**{part: tuple(one.case.name for one in parts[part]) for part in parts})
-    record = RunRecord(names, grid, shape_model.num_parameters, split)
-    sampling, loss = instantiate(config.sampling), instantiate(config.displacement_loss)
+    sampling, loss = _sampling(config), instantiate(config.displacement_loss)
     _check_loss(loss, sampling)
-    decay = config.model.ema_decay
-    averaging = None if decay is None else AveragedWeights(decay)
-    return Plan(record, parts, shapes_mm, localizer, augmentation, sampling, loss, averaging)
+    callbacks = _callbacks(config, sampling, bool(parts["val"]))
+    return Plan(
+        record, parts, shapes_mm, localizer, augmentation, sampling, loss, folder, callbacks
+    )
 
 
 def _fit_prior(
@@ -86,6 +97,34 @@ def _fit_prior(
         return None if prior is None else prior.fit(shapes_mm, grid.extent_mm)
     except ValueError as error:
         raise ValueError(f"model.prior: {error}") from error
+
+
+def _sampling(config: DictConfig) -> Sampling:
+    sampling: Sampling = instantiate(config.sampling)
+    share = config.model.trajectory_share
+    return sampling if share == 0 else OnTrajectories(sampling, share)
+
+
+def _callbacks(config: DictConfig, sampling: Sampling, validates: bool) -> list[Callback]:
+    """Averaged weights first: what follows sees them in validation."""
+    model, callbacks = config.model, list[Callback]()
+    if model.ema_decay is not None:
+        callbacks.append(AveragedWeights(model.ema_decay))
+    if isinstance(sampling, OnTrajectories):
+        callbacks.append(FollowTrajectories(sampling, model.trajectory_every, config.seed))
+    if model.patience is not None:
+        callbacks.append(_early_stopping(model.patience, validates))
+    return callbacks
+
+
+def _early_stopping(patience: Any, validates: bool) -> EarlyStopping:
+    check_count("model.patience", patience)
+    if not validates:
+        raise ValueError(
+            f"model.patience={patience}: needs validation cases; "
+            f"raise data.split.val_fraction, or give model.patience=null"
+        )
+    return EarlyStopping(VALIDATION_ERROR, patience=patience)
 
 
 def _check_loss(loss: DisplacementLoss, sampling: Sampling) -> None:

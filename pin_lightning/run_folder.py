@@ -5,6 +5,7 @@ working grid, split), ``checkpoints/`` the weights together with the fitted shap
 """
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pin_lightning.splits import Split
 
 FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
+FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."
 # Settings that runs of earlier versions lack, with what these did.
@@ -47,15 +49,37 @@ class RunRecord:
     split: Split
 
 
-def write_run(run_dir: Path, config: DictConfig, record: RunRecord) -> None:
-    """Write the resolved config and the record, before training starts.
+def write_run(
+    run_dir: Path, config: DictConfig, record: RunRecord, first_stage: Path | None = None
+) -> None:
+    """Write the resolved config, the record and the first stage, before training starts.
+
+    Args:
+        run_dir: The run folder.
+        config: Resolved settings.
+        record: What the data decided.
+        first_stage: Run folder that a copy is taken of, of what prediction needs.
 
     Raises:
         ValueError: The folder cannot be written to.
     """
     output_folder("run_dir", run_dir)
+    shutil.rmtree(run_dir / FIRST_STAGE, ignore_errors=True)  # of an attempt with another one
+    if first_stage is not None:
+        _copy_run(first_stage, run_dir / FIRST_STAGE)
     write_text(run_dir / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     write_json(run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record)})
+
+
+def _copy_run(source: Path, target: Path) -> None:
+    """Copy what prediction needs of a run folder."""
+    weights = best_checkpoint(source)
+    (target / CHECKPOINTS).mkdir(parents=True)
+    for name in (CONFIG, RECORD):
+        shutil.copy(source / name, target / name)
+    shutil.copy(weights, target / CHECKPOINTS / weights.name)
+    if (source / FIRST_STAGE).is_dir():
+        _copy_run(source / FIRST_STAGE, target / FIRST_STAGE)
 
 
 def read_record(run_dir: Path) -> RunRecord:
@@ -94,6 +118,7 @@ def build_localizer(
     num_landmarks: int,
     num_parameters: int,
     prior: ShapeModel | None = None,
+    first_stage: Localizer | None = None,
 ) -> Localizer:
     """The localizer that a config describes, with fresh network weights.
 
@@ -104,6 +129,7 @@ def build_localizer(
         num_landmarks: Landmarks L.
         num_parameters: Shape parameters K.
         prior: Fitted `model.prior`; none makes one that is about to be loaded.
+        first_stage: Where its starts begin; none begins at those of the shape model.
     """
     model = config.model
     spacings = check_spacings(model.patch_spacings)
@@ -128,18 +154,25 @@ def build_localizer(
         patch_spacings=spacings,
         prior=instantiate(model.prior) if prior is None else prior,
         prior_iterations=model.prior_iterations,
+        first_stage=first_stage,
     )
 
 
 def load_localizer(run_dir: Path) -> tuple[Localizer, RunRecord]:
-    """Localizer of a run with its best weights, and the run's record.
+    """Localizer of a run with its best weights and its first stage, and the run's record.
 
     Raises:
         ValueError: The folder lacks a file, or a file is damaged or of another version.
     """
     record, config = read_record(run_dir), _read_config(run_dir)
+    first = run_dir / FIRST_STAGE
     localizer = build_localizer(
-        config, instantiate(config.shape), record.grid, len(record.names), record.num_parameters
+        config,
+        instantiate(config.shape),
+        record.grid,
+        len(record.names),
+        record.num_parameters,
+        first_stage=load_localizer(first)[0] if first.is_dir() else None,
     )
     load_weights(localizer, best_checkpoint(run_dir))
     return localizer.eval(), record

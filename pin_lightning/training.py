@@ -62,7 +62,7 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
-    write_run(run_dir, config, record)
+    write_run(run_dir, config, record, plan.first_stage)
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, parts.values())),

@@ -15,7 +15,12 @@ CT_ROOT = Path(
 
 
 def composed(*overrides, config_name="train"):
-    """The config that a command line would give, without Hydra's own part."""
+    """The config that a command line would give, without Hydra's own part.
+
+    Of several values for a setting the last one counts.
+    """
+    given = dict(one.split("=", 1) for one in overrides)
+    overrides = list(map("=".join, given.items()))
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         return compose(config_name, overrides=quote_arguments(overrides))
 
@@ -34,6 +39,7 @@ def phantom_root(tmp_path_factory):
 def short_settings(phantom_root, tmp_path_factory):
     """Overrides of a training that takes seconds."""
     return [
+        "model=multi",
         "data=folder",
         f"data.root={phantom_root}",
         f"data.cache_dir={tmp_path_factory.mktemp('cache')}",

@@ -25,8 +25,8 @@ def options(group):
 def test_every_group_is_tested_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     tested = (
-        "augmentation data displacement_loss experiment loader logger model network sampling shape "
-        "trainer update_rule"
+        "augmentation data displacement_loss experiment loader logger model network preset sampling "
+        "shape trainer update_rule"
     )
     assert groups == set(tested.split())
 
@@ -118,7 +118,7 @@ def test_models_choose_their_shape_model_and_optimiser(option, shape):
     optimizer = instantiate(config.model.optimizer)(weights)
     scheduler = instantiate(config.model.scheduler)(optimizer, total_steps=10)
     assert scheduler.optimizer is optimizer
-    assert options("model") == ["multi", "shared", "single"]
+    assert options("model") == ["multi", "shared", "shared_fast", "single"]
 
 
 def test_the_command_line_wins_over_the_model():
@@ -145,7 +145,19 @@ def test_the_shared_model_is_a_configuration():
         assert isinstance(instantiate(config[group]), expected)
     assert isinstance(instantiate(config.model.prior), PCAShapeModel)
     assert list(config.model.patch_spacings) == [1, 3]
-    assert config.loader.batch_size == 6
+    assert config.loader.batch_size is None  # as many volumes as have about 256 landmarks
+
+
+def test_presets_name_a_model_only_where_the_command_line_does_not():
+    assert options("preset") == ["accurate", "fast"]
+    accurate, fast = composed(*DATA), composed(*DATA, "preset=fast")
+    assert accurate == composed(*DATA, "model=shared")
+    assert fast == composed(*DATA, "model=shared_fast")
+    assert fast.trainer.max_steps < accurate.trainer.max_steps
+    same = [composed(*DATA, f"preset={one}", "model=multi") for one in ("accurate", "fast")]
+    assert same[0] == same[1]
+    assert same[0].shape._target_.endswith("PCAShapeModel")
+    assert same[0].network._target_.endswith("CompactNetwork")
 
 
 @pytest.mark.parametrize("model", ["multi", "single"])

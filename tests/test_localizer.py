@@ -216,3 +216,23 @@ def test_patches_of_every_spacing_reach_the_network():
     levels = cut_levels(pyramid, torch.zeros(1, dtype=torch.long), start, 5, "nearest")
     torch.testing.assert_close(seen[0] * 255, merge_levels(levels))
     assert seen[0].shape == (1, 24, 5, 5)
+
+
+def test_starts_of_each_volume_can_be_given():
+    one, truth = localizer("points", RuleB(max_iterations=0), num_starts=2)
+    volumes = address_volume()[None].expand(2, -1, -1, -1)
+    starts = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(0))
+    path = one(volumes, starts).landmarks_mm
+    torch.testing.assert_close(path[:, 0], one.shape_model.decode(starts))
+
+
+def test_a_second_stage_begins_where_the_starts_of_the_first_end():
+    first, truth = localizer("pca", RuleB(max_iterations=1), num_starts=4)
+    second, _ = localizer("points", RuleB(max_iterations=1), num_starts=3)
+    second.first_stage = first
+    volumes = address_volume()[None].expand(2, -1, -1, -1)
+    ends_mm = first(volumes).landmarks_mm[:, -1]
+    path = second(volumes).landmarks_mm
+    torch.testing.assert_close(path[:, 0], ends_mm[:, :3])
+    second.set_dtype(torch.bfloat16)
+    assert first.network_dtype == torch.bfloat16

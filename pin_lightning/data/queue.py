@@ -46,7 +46,7 @@ def queue_loader(
     landmarks_mm: Float[Tensor, "M L 3"],
     sampler: ShapePatchSampler,
     device: torch.device = CPU,
-    batch_size: int = 64,
+    batch_size: int | None = 64,
     queue_length: int = 512,
     samples_per_volume: int = 64,
     num_workers: int = 0,
@@ -58,7 +58,7 @@ def queue_loader(
         landmarks_mm: Landmarks of each case, grid mm.
         sampler: Cuts the samples.
         device: Not used: samples are cut on the CPU, and the trainer moves the batches.
-        batch_size: Samples B of a step.
+        batch_size: Samples B of a step; none is `ShapePatchSampler.batch_size`.
         queue_length: Samples that wait in memory to be shuffled.
         samples_per_volume: Samples cut from a volume each time it is read.
         num_workers: Processes that read volumes; 0 reads in the training process.
@@ -66,6 +66,7 @@ def queue_loader(
     Raises:
         ValueError: The queue cannot hold the samples of one volume, or an epoch has no full batch.
     """
+    batch_size = sampler.batch_size(batch_size)
     if queue_length < max(batch_size, samples_per_volume):
         raise ValueError(
             f"loader.queue_length={queue_length}: give at least loader.batch_size={batch_size} "

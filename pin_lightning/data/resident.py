@@ -32,7 +32,7 @@ class ResidentLoader:
         shapes_mm: Landmarks of each case, grid mm.
         sampler: Draws shape parameters and cuts patches.
         device: Device that trains.
-        batch_size: Samples B of a step.
+        batch_size: Samples B of a step; none is `ShapePatchSampler.batch_size`.
         batches_per_epoch: Batches until validation and checkpoints may come between.
         memory_gb: Memory that the volumes may take; none is `memory_budget_gb`.
 
@@ -46,16 +46,12 @@ class ResidentLoader:
         shapes_mm: Float[Tensor, "M L 3"],
         sampler: ShapePatchSampler,
         device: torch.device = CPU,
-        batch_size: int = 64,
+        batch_size: int | None = 64,
         batches_per_epoch: int = 100,
         memory_gb: float | int | None = None,
     ) -> None:
-        for name, value in {
-            "batch_size": batch_size,
-            "batches_per_epoch": batches_per_epoch,
-        }.items():
-            if value < 1:
-                raise ValueError(f"loader.{name}={value}: give 1 or more")
+        if batches_per_epoch < 1:
+            raise ValueError(f"loader.batches_per_epoch={batches_per_epoch}: give 1 or more")
         self.volumes = volumes
         budget_gb = memory_budget_gb(device) if memory_gb is None else memory_gb
         sizes = [coarser_size(sampler.grid.size, factor) for factor in sampler.patch_spacings]
@@ -63,7 +59,7 @@ class ResidentLoader:
         self.times_it_fits = int(budget_gb * GB) // voxels
         self.sampler = sampler.on(device if self.times_it_fits else CPU)
         self.shapes_mm = shapes_mm.to(self.sampler.generator.device)
-        self.batch_size = batch_size
+        self.batch_size = sampler.batch_size(batch_size)
         self.batches_per_epoch = batches_per_epoch
         self._pyramid: Pyramid | None = None
 

@@ -14,6 +14,8 @@ from pin_lightning.shape_models import ShapeModel
 from pin_lightning.types import Float, Int, Num, Tensor
 from pin_lightning.warps import Warp
 
+GROUPS_PER_STEP = 256  # of parameters that move by themselves: landmarks, or whole shapes
+
 
 class ShapePatchSampler:
     """Draws shape parameters at random and cuts the patches of the shapes they stand for.
@@ -69,6 +71,18 @@ class ShapePatchSampler:
             device,
             self.patch_spacings,
         )
+
+    def batch_size(self, asked: int | None) -> int:
+        """Samples of a training step; none asked for is as many as have 256 groups of parameters.
+
+        Raises:
+            ValueError: Fewer than one are asked for.
+        """
+        if asked is None:
+            return max(1, round(GROUPS_PER_STEP / self.shape_model.num_groups))
+        if asked < 1:
+            raise ValueError(f"loader.batch_size={asked}: give 1 or more, or null")
+        return asked
 
     def pyramid(self, volumes: Num[Tensor, "V X Y Z"]) -> Pyramid:
         """Volumes on the grid as `samples` wants them."""

@@ -1,6 +1,7 @@
 """Where training samples lie in shape space: alternatives behind one Protocol."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -97,7 +98,8 @@ class Scatter:
 
     Attributes:
         smallest_voxels: Smallest scale.
-        largest_voxels: Largest scale.
+        largest_voxels: Largest scale; none is twice the scatter of the training shapes, so that
+            samples lie as far away as the mean shape does.
         common_share: Share of the variance that all landmarks have in common.
 
     Raises:
@@ -106,12 +108,13 @@ class Scatter:
 
     knows_scale: ClassVar[bool] = True
     smallest_voxels: float = 0.5
-    largest_voxels: float = 9.0
+    largest_voxels: float | None = None
     common_share: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""
-        if not 0 < self.smallest_voxels <= self.largest_voxels:
+        largest = math.inf if self.largest_voxels is None else self.largest_voxels
+        if not 0 < self.smallest_voxels <= largest:
             raise ValueError(
                 f"sampling.smallest_voxels={self.smallest_voxels}: give more than 0, "
                 f"and at most sampling.largest_voxels={self.largest_voxels}"
@@ -131,8 +134,8 @@ class Scatter:
         """Points of N samples, and the scale of each group."""
         count, groups, device = len(true_parameters), shape_model.num_groups, generator.device
         share = torch.rand(count, groups, generator=generator, device=device)
-        ratio = self.largest_voxels / self.smallest_voxels
-        scale_mm = spacing_mm * self.smallest_voxels * ratio**share
+        smallest_mm = self.smallest_voxels * spacing_mm
+        scale_mm = smallest_mm * (self._largest_mm(shape_model, spacing_mm) / smallest_mm) ** share
         landmarks_mm = shape_model.decode(true_parameters)
         number = shape_model.num_landmarks
         normal = torch.randn(count, 1 + number, 3, generator=generator, device=device)
@@ -140,3 +143,68 @@ class Scatter:
         offset = own * normal[:, 1:] + common * normal[:, :1]
         each_mm = scale_mm.repeat_interleave(number // groups, dim=1)
         return Drawn(shape_model.encode(landmarks_mm + each_mm[..., None] * offset), scale_mm)
+
+    def _largest_mm(self, shape_model: ShapeModel, spacing_mm: float) -> Tensor:
+        """Largest scale, mm; a tensor, so that a graphics card is not waited for."""
+        if self.largest_voxels is not None:
+            return torch.tensor(self.largest_voxels * spacing_mm)
+        # Parameters are mm of landmark motion: their variances sum up to that of all coordinates.
+        scatter_mm = (shape_model.sd_.square().sum() / (3 * shape_model.num_landmarks)).sqrt()
+        return (2 * scatter_mm).clamp(min=self.smallest_voxels * spacing_mm)
+
+
+@dataclass(eq=False)
+class OnTrajectories:
+    """Another sampling, a share of whose samples lie where the model itself has been.
+
+    Such a sample is as far from its truth as a training volume's landmarks were in one iteration,
+    all of them together: the errors that the model makes, and makes at the same time.
+
+    Attributes:
+        sampling: Draws the other samples.
+        share: Share of the samples that lie on trajectories, once there are any.
+        offsets_mm: Where landmarks were relative to the truth [R, L, 3]; nothing at first.
+
+    Raises:
+        ValueError: The share is not between 0 and 1.
+    """
+
+    sampling: Sampling
+    share: float
+    offsets_mm: Tensor | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        if not 0 <= self.share <= 1:
+            raise ValueError(
+                f"model.trajectory_share={self.share}: give a share between 0 and 1"
+            )
+
+    @property
+    def knows_scale(self) -> bool:
+        """As the other sampling."""
+        return self.sampling.knows_scale
+
+    def draw(
+        self,
+        shape_model: ShapeModel,
+        true_parameters: Float[Tensor, "N K"],
+        spacing_mm: float,
+        generator: torch.Generator,
+    ) -> Drawn:
+        """Points of N samples; the scale on a trajectory is the distance, at least half a voxel."""
+        drawn = self.sampling.draw(shape_model, true_parameters, spacing_mm, generator)
+        if self.offsets_mm is None:
+            return drawn
+        count, device = len(true_parameters), generator.device
+        offsets_mm = self.offsets_mm.to(device)
+        settings = {"generator": generator, "device": device}
+        moved = torch.rand(count, 1, **settings) < self.share
+        offsets_mm = offsets_mm[torch.randint(len(offsets_mm), (count,), **settings)]
+        there = shape_model.encode(shape_model.decode(true_parameters) + offsets_mm)
+        parameters = torch.where(moved, there, drawn.parameters)
+        if drawn.scale_mm is None:
+            return Drawn(parameters)
+        square = offsets_mm.square().unflatten(1, (shape_model.num_groups, -1)).mean(dim=(2, 3))
+        scale_mm = square.sqrt().clamp(min=spacing_mm / 2)
+        return Drawn(parameters, torch.where(moved, scale_mm, drawn.scale_mm))

@@ -5,7 +5,7 @@ from scipy import stats
 
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.data.sampler import ShapePatchSampler
-from pin_lightning.data.sampling import Approach, Scatter
+from pin_lightning.data.sampling import Approach, OnTrajectories, Scatter
 from pin_lightning.geometry import Grid
 from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel, PointsShapeModel
 
@@ -98,6 +98,57 @@ def test_all_spacings_of_a_sample_have_the_same_change_of_intensity():
         assert fine.median().item() == pytest.approx(coarse.median().item(), abs=0.02)
 
 
+def test_the_largest_scale_is_twice_the_scatter_of_the_training_shapes():
+    for model in (points(), PCAShapeModel(7).fit(SHAPES, GRID.extent_mm)):
+        _, (_, scale_mm) = drawn(Scatter(0.1), model)
+        variance = SHAPES.numpy().var(axis=0, ddof=1).mean()
+        assert scale_mm.max().item() == pytest.approx(2 * variance**0.5, rel=0.02)
+    # Shapes that hardly differ leave the smallest scale alone.
+    same = PointsShapeModel().fit(SHAPES[:1].expand(3, -1, -1), GRID.extent_mm)
+    _, (_, scale_mm) = drawn(Scatter(0.5), same)
+    assert (scale_mm == 0.5 * GRID.spacing_mm).all()
+
+
+def test_a_share_of_the_samples_lies_on_trajectories():
+    model = points()
+    sampling = OnTrajectories(Scatter(0.5, 0.5), 0.25)
+    truth, (before, _) = drawn(sampling, model)  # nothing was followed yet
+    assert (before - truth).abs().max() < 10
+    offsets_mm = torch.zeros(2, 3, 3)
+    offsets_mm[0, :, 0], offsets_mm[1, 1] = 100.0, torch.tensor([0.0, 30.0, 40.0])
+    sampling.offsets_mm = offsets_mm
+    truth, (parameters, scale_mm) = drawn(sampling, model)
+    distance = (parameters - truth).unflatten(1, (3, 3)).norm(dim=2)
+    first = torch.isclose(distance, torch.tensor(100.0)).all(dim=1)
+    second = torch.isclose(distance[:, 1], torch.tensor(50.0))
+    for kind in (first, second):
+        assert kind.float().mean().item() == pytest.approx(0.125, abs=0.02)
+    # The scale is the distance along each axis: 100 / sqrt(3); at least half a voxel where none.
+    torch.testing.assert_close(scale_mm[first], torch.full_like(scale_mm[first], 100 / 3**0.5))
+    expected = torch.tensor([GRID.spacing_mm / 2, 50 / 3**0.5, GRID.spacing_mm / 2])
+    torch.testing.assert_close(scale_mm[second], expected.expand(int(second.sum()), -1))
+    others = ~first & ~second
+    assert distance[others].max() < 10
+    assert (scale_mm[others] == 0.5 * GRID.spacing_mm).all()
+
+
+def test_trajectories_of_a_pca_stay_in_its_space():
+    model = PCAShapeModel(4).fit(SHAPES, GRID.extent_mm)
+    sampling = OnTrajectories(Approach(0.0), 1.0)
+    sampling.offsets_mm = 5 * torch.randn(3, 3, 3, generator=torch.Generator().manual_seed(1))
+    truth, (parameters, scale_mm) = drawn(sampling, model, 50)
+    assert scale_mm is None
+    possible = model.encode(model.mean_mm_ + sampling.offsets_mm)
+    nearest = (parameters - truth)[:, None].sub(possible).norm(dim=2).amin(dim=1)
+    assert nearest.max() < 1e-3
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_of_trajectories_that_is_none_is_refused(share):
+    with pytest.raises(ValueError, match=r"model\.trajectory_share"):
+        OnTrajectories(Scatter(), share)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -109,3 +160,11 @@ def test_all_spacings_of_a_sample_have_the_same_change_of_intensity():
 def test_scatter_refuses(settings, words):
     with pytest.raises(ValueError, match=words):
         Scatter(**settings)
+
+
+def test_null_takes_as_many_samples_as_have_256_groups():
+    drawing = ShapePatchSampler(points(), GRID, 5, "nearest", Scatter(), Augmentation(), 0)
+    assert drawing.batch_size(None) == 85  # 3 landmarks that move by themselves
+    assert drawing.batch_size(7) == 7
+    with pytest.raises(ValueError, match=r"loader\.batch_size=0"):
+        drawing.batch_size(0)
