@@ -17,6 +17,8 @@ from pin_lightning.files import output_folder
 from pin_lightning.fold_folder import PREDICTIONS, fold_folder, is_finished, read_folds, write_folds
 from pin_lightning.fold_report import BootstrapSettings, report_folds
 from pin_lightning.planning import plan_run
+from pin_lightning.predictor import check_count
+from pin_lightning.processes import run_at_once
 from pin_lightning.run_folder import CHECKPOINTS, CONFIG, RECORD, RunRecord, read_record
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data, train_surveyed
@@ -24,7 +26,7 @@ from pin_lightning.training import survey_data, train_surveyed
 log = logging.getLogger(__name__)
 
 # What the folds are summed up by; the rest of the config is that of a training.
-OWN_SETTINGS = ("calibration", "bootstrap")
+OWN_SETTINGS = ("calibration", "bootstrap", "folds_at_once")
 # What may differ between the start and the end of a cross-validation.
 FREE_SETTINGS = ("run_dir", "run_name", "ckpt_path", "logger", "data.cache_dir")
 
@@ -63,6 +65,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     if config.calibration.coverage is not None:
         calibration = ConformalSettings(**config.calibration)
     bootstrap = BootstrapSettings(**config.bootstrap)
+    check_count("folds_at_once", config.folds_at_once)
     _check_settings(config, run_dir)
     shared, surveyed = survey_data(_training_config(config))
     folds = list(_plan(shared, surveyed, run_dir))
@@ -70,7 +73,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         tested = {name for fold in folds for name in fold.record.split.test}
         known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
         calibration.check_cases(np.array(known), surveyed.names)
-    _train(folds, surveyed, run_dir)
+    _train(folds, surveyed, run_dir, config.folds_at_once)
     return report_folds(run_dir, out_of_fold(run_dir), calibration, bootstrap)
 
 
@@ -181,14 +184,20 @@ def _settings(config: Any) -> dict[str, Any]:
     return flat(OmegaConf.to_container(config, resolve=True), "")
 
 
-def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path) -> None:
+def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int) -> None:
     output_folder("run_dir", run_dir)
     write_folds(run_dir, len(folds))
-    for number, fold in enumerate(folds):
-        if is_finished(fold.folder):
-            log.info("fold %d of %d: finished before", number, len(folds))
-            continue
-        log.info("fold %d of %d", number, len(folds))
+    unfinished = [fold for fold in folds if not is_finished(fold.folder)]
+    for fold in folds:
+        if fold not in unfinished:
+            log.info("%s: finished before", fold.folder.name)
+    for fold in unfinished:
         # A best checkpoint of an attempt that was broken off must not outlive it.
         shutil.rmtree(fold.folder / CHECKPOINTS, ignore_errors=True)
-        train_surveyed(fold.config, surveyed, fold.folder)
+    if at_once == 1:
+        for fold in unfinished:
+            log.info("%s of %d", fold.folder.name, len(folds))
+            train_surveyed(fold.config, surveyed, fold.folder)
+    elif unfinished:
+        settings = [(fold.config, surveyed, fold.folder) for fold in unfinished]
+        run_at_once(train_surveyed, settings, [fold.folder for fold in unfinished], at_once)

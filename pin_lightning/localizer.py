@@ -49,7 +49,8 @@ class Localizer(nn.Module):
         seed: Seed of the random starts, the same for every volume.
         patch_spacings: Spacings at which patches are cut, in voxels.
         prior: Fitted shape model that holds landmarks together at first; none lets them move.
-        prior_iterations: Iterations after which landmarks are projected into it; then it lets go.
+        prior_share: Share of the iterations, the first ones, after which landmarks are projected
+            into it; then it lets go.
         first_stage: Localizer (or `Ensemble`) of the same landmarks and grid, whose starts end
             where those of this one begin; none begins at the starts of the shape model.
 
@@ -71,7 +72,7 @@ class Localizer(nn.Module):
         seed: int = 0,
         patch_spacings: Sequence[int] = (1,),
         prior: ShapeModel | None = None,
-        prior_iterations: int = 0,
+        prior_share: float = 0.0,
         first_stage: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -87,7 +88,7 @@ class Localizer(nn.Module):
         self.seed = seed
         self.patch_spacings = check_spacings(patch_spacings)
         self.prior = prior
-        self.prior_iterations = _check_prior(prior, prior_iterations)
+        self.prior_iterations = _prior_iterations(prior, prior_share, update_rule.max_iterations)
         self.first_stage = first_stage
         self.network_dtype = torch.float32  # positions are in float32 whatever the network's
 
@@ -215,11 +216,12 @@ class Localizer(nn.Module):
         return moved.norm(dim=-1).amax(dim=-1)
 
 
-def _check_prior(prior: ShapeModel | None, iterations: int) -> int:
-    """Iterations that a prior holds; none without one."""
-    if prior is not None and iterations < 1:
+def _prior_iterations(prior: ShapeModel | None, share: float, iterations: int) -> int:
+    """Iterations in which a prior holds, at least one; none without one."""
+    if prior is None:
+        return 0
+    if not 0 < share <= 1:
         raise ValueError(
-            f"model.prior_iterations={iterations}: has no use for model.prior; "
-            "give at least 1, or model.prior=null"
+            f"model.prior_share={share}: give a share above 0, at most 1, or model.prior=null"
         )
-    return 0 if prior is None else iterations
+    return max(1, round(share * iterations))

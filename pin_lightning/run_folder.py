@@ -29,7 +29,7 @@ FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."
 # Settings that runs of earlier versions lack, with what these did.
-_LATER_SETTINGS = {"model": {"patch_spacings": [1], "prior": None, "prior_iterations": 0}}
+_LATER_SETTINGS = {"model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0}}
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def build_localizer(
         seed=config.seed,
         patch_spacings=spacings,
         prior=instantiate(model.prior) if prior is None else prior,
-        prior_iterations=model.prior_iterations,
+        prior_share=model.prior_share,
         first_stage=first_stage,
     )
 

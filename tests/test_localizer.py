@@ -167,7 +167,7 @@ def test_a_prior_holds_the_first_iterations_and_then_lets_go():
     prior = fitted("pca")[0]
     held = Localizer(
         pin.network, pin.shape_model, RuleB(3), GRID, 5, num_starts=2, prior=prior,
-        prior_iterations=2,
+        prior_share=2 / 3,
     )  # fmt: skip
     free, path = (one(address_volume()[None]).landmarks_mm[0] for one in (pin, held))
     modes, mean = prior.modes_.double(), prior.mean_mm_.double().flatten()
@@ -185,19 +185,20 @@ def test_a_start_that_a_prior_holds_back_is_not_taken_for_one_that_has_arrived()
     pin, truth = localizer("points", RuleB(20), num_starts=2)
     held = Localizer(
         pin.network, pin.shape_model, RuleB(20), GRID, 5, num_starts=2, tolerance_mm=0.6,
-        prior=fitted("pca")[0], prior_iterations=5,
+        prior=fitted("pca")[0], prior_share=0.25,
     )  # fmt: skip
     trajectory = held(address_volume()[None])
     assert ((trajectory.iterations > 5) & (trajectory.iterations < 20)).all()
     assert (trajectory.landmarks_mm[0, -1] - truth).norm(dim=-1).max() <= GRID.spacing_mm
 
 
-def test_a_prior_without_iterations_is_refused_and_iterations_without_a_prior_are_none():
+def test_a_prior_that_never_holds_is_refused_and_without_one_nothing_is_held():
     pin, _ = localizer("points", RuleB(1))
     parts = (pin.network, pin.shape_model, RuleB(1), GRID, 5)
-    with pytest.raises(ValueError, match=r"model\.prior_iterations=0"):
-        Localizer(*parts, prior=fitted("pca")[0], prior_iterations=0)
-    assert Localizer(*parts, prior_iterations=4).prior_iterations == 0
+    for share in (0, 1.5):
+        with pytest.raises(ValueError, match=rf"model\.prior_share={share}"):
+            Localizer(*parts, prior=fitted("pca")[0], prior_share=share)
+    assert Localizer(*parts, prior_share=0.5).prior_iterations == 0
 
 
 def test_patches_of_every_spacing_reach_the_network():
@@ -219,7 +220,7 @@ def test_patches_of_every_spacing_reach_the_network():
 
 
 def test_starts_of_each_volume_can_be_given():
-    one, truth = localizer("points", RuleB(max_iterations=0), num_starts=2)
+    one, _ = localizer("points", RuleB(max_iterations=0), num_starts=2)
     volumes = address_volume()[None].expand(2, -1, -1, -1)
     starts = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(0))
     path = one(volumes, starts).landmarks_mm
@@ -227,7 +228,7 @@ def test_starts_of_each_volume_can_be_given():
 
 
 def test_a_second_stage_begins_where_the_starts_of_the_first_end():
-    first, truth = localizer("pca", RuleB(max_iterations=1), num_starts=4)
+    first, _ = localizer("pca", RuleB(max_iterations=1), num_starts=4)
     second, _ = localizer("points", RuleB(max_iterations=1), num_starts=3)
     second.first_stage = first
     volumes = address_volume()[None].expand(2, -1, -1, -1)

@@ -96,7 +96,7 @@ def test_weights_of_another_network_are_refused(run_copy):
 def test_a_run_from_before_a_setting_existed_loads(run_copy):
     path = run_copy / "config.yaml"
     config = OmegaConf.load(path)
-    for key in ("patch_spacings", "prior", "prior_iterations", "ema_decay"):
+    for key in ("patch_spacings", "prior", "prior_share", "ema_decay"):
         del config.model[key]
     del config.sampling, config.displacement_loss
     OmegaConf.save(config, path)

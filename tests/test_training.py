@@ -133,7 +133,7 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
         (["sampling=scatter", "sampling.smallest_voxels=0"], "sampling.smallest_voxels=0"),
         (["displacement_loss=relative"], "displacement_loss=relative: needs sampling=scatter"),
         (["model=shared", "shape=pca"], "network=shared: moves each landmark by itself"),
-        (["model=shared", "model.prior_iterations=0"], "model.prior_iterations=0"),
+        (["model=shared", "model.prior_share=0"], "model.prior_share=0"),
         (["model=shared", "model.prior.components=99"], "model.prior: shape.components=99"),
     ],
 )
@@ -181,7 +181,7 @@ def test_a_shared_run_loads_as_it_was_evaluated(shared_run, phantom_root):
     localizer, record = load_localizer(shared_run)
     assert localizer.patch_spacings == (1, 3)
     assert localizer.prior.num_landmarks == len(record.names) == 10
-    assert localizer.prior_iterations == 4
+    assert localizer.prior_iterations == 6  # of 10
     evaluation = read_predictions(shared_run / "predictions.csv")["test"]
     predictor = Predictor.load(shared_run, device="cpu")
     for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):

@@ -176,9 +176,7 @@ class OnTrajectories:
     def __post_init__(self) -> None:
         """Refuse what is no share."""
         if not 0 <= self.share <= 1:
-            raise ValueError(
-                f"model.trajectory_share={self.share}: give a share between 0 and 1"
-            )
+            raise ValueError(f"model.trajectory_share={self.share}: give a share between 0 and 1")
 
     @property
     def knows_scale(self) -> bool:
@@ -198,9 +196,9 @@ class OnTrajectories:
             return drawn
         count, device = len(true_parameters), generator.device
         offsets_mm = self.offsets_mm.to(device)
-        settings = {"generator": generator, "device": device}
-        moved = torch.rand(count, 1, **settings) < self.share
-        offsets_mm = offsets_mm[torch.randint(len(offsets_mm), (count,), **settings)]
+        moved = torch.rand(count, 1, generator=generator, device=device) < self.share
+        chosen = torch.randint(len(offsets_mm), (count,), generator=generator, device=device)
+        offsets_mm = offsets_mm[chosen]
         there = shape_model.encode(shape_model.decode(true_parameters) + offsets_mm)
         parameters = torch.where(moved, there, drawn.parameters)
         if drawn.scale_mm is None:

@@ -1,0 +1,170 @@
+"""What each part of the accurate model buys, by cross-validation.
+
+``python benchmarks/accuracy.py data=folder data.root=DIR trainer.max_steps=1000 folds_at_once=2``
+
+Trains every variant with the same folds and the same number of steps, then localises once more with
+other settings of the same networks. Differences are paired: the same cases, drawn together. Started
+again, it goes on with what is not finished.
+"""
+
+import argparse
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from pin_lightning.bootstrap import cluster_interval
+from pin_lightning.cross_validation import cross_validate, out_of_fold
+from pin_lightning.entry import CONF, quote_arguments
+from pin_lightning.files import write_text
+from pin_lightning.fold_folder import read_folds
+from pin_lightning.localizer import Localizer
+from pin_lightning.memory import keep_freed_memory
+from pin_lightning.predictor import Predictor
+from pin_lightning.report import evaluate
+from pin_lightning.run_folder import read_record
+from pin_lightning.survey import Survey
+from pin_lightning.training import survey_data
+from pin_lightning.update_rules import RuleA, RuleC
+
+HEADER = ("variant", "mean, mm", "median", "95th percentile", "difference (95 % interval)")
+REFERENCE = "accurate"
+# What is trained anew, each with one thing otherwise.
+TRAINED: dict[str, list[str]] = {
+    REFERENCE: ["model=shared"],
+    "no augmentation": ["model=shared", "augmentation=none"],
+    "augmentation=full": ["model=shared", "augmentation=full"],
+    "patches at one spacing, 1": ["model=shared", "model.patch_spacings=[1]"],
+    "patches cut by linear interpolation": ["model=shared", "model.interpolation=linear"],
+    "squared error": ["model=shared", "displacement_loss=mse"],
+    "samples not far from the truth": ["model=shared", "sampling.largest_voxels=3"],
+    "samples not near the truth": ["model=shared", "sampling.smallest_voxels=3"],
+    "a quarter of the samples on trajectories": ["model=shared", "model.trajectory_share=0.25"],
+    "no direction head": ["model=shared", "model.alpha=0"],
+    "no averaged weights": ["model=shared", "model.ema_decay=null"],
+    "multi": ["model=multi", "data.split.val_fraction=0"],
+    "multi, then shared": ["model=shared", "first_stage=MULTI"],
+}
+Change = Callable[[Localizer], None]
+
+
+def starts(number: int) -> Change:
+    """As many starts."""
+    return lambda localizer: localizer.set_starts(number)
+
+
+def prior(iterations: int) -> Change:
+    """The prior holds for so many of the 10 iterations."""
+    return lambda localizer: setattr(localizer, "prior_iterations", iterations)
+
+
+def rule(other: RuleA | RuleC, iterations: int) -> Change:
+    """Another update rule; the prior holds for so many iterations."""
+
+    def change(localizer: Localizer) -> None:
+        localizer.update_rule = other
+        localizer.prior_iterations = iterations
+
+    return change
+
+
+# What localises otherwise with the networks of the reference.
+LOCALISED: dict[str, Change] = {
+    "1 start": starts(1),
+    "3 starts": starts(3),
+    "10 starts": starts(10),
+    "no prior": prior(0),
+    "prior for 3 of 10 iterations": prior(3),
+    "prior for all iterations": prior(10),
+    "update rule A, 60 iterations": rule(RuleA(60), 36),
+    "update rule C": rule(RuleC(10), 6),
+}
+
+
+def slug(name: str) -> str:
+    """Folder of a variant."""
+    return re.sub("[^a-z0-9]+", "_", name.lower())
+
+
+def config_of(name: str, given: list[str], output: Path) -> DictConfig:
+    """The config of a variant's cross-validation."""
+    multi = f"first_stage={output / slug('multi')}"
+    variant = [multi if one == "first_stage=MULTI" else one for one in TRAINED[name]]
+    names = [f"run_name={slug(name)}", f"run_dir={output / slug(name)}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("cross_validate", quote_arguments([*variant, *given, *names]))
+
+
+def trained(name: str, given: list[str], output: Path) -> np.ndarray:
+    """Out-of-fold errors [N, L] in mm of a variant, trained where it is not yet."""
+    logging.info("%s", name)
+    folder = output / slug(name)
+    cross_validate(config_of(name, given, output), folder)
+    return out_of_fold(folder).errors_mm
+
+
+def localised(folder: Path, surveyed: Survey, change: Change) -> np.ndarray:
+    """Out-of-fold errors [N, L] in mm of trained folds that localise otherwise."""
+    cases = {one.case.name: one for one in surveyed.cases}
+    parts = []
+    for fold in read_folds(folder):
+        predictor = Predictor.load(fold)
+        assert isinstance(predictor.localizer, Localizer)
+        change(predictor.localizer)
+        test = [cases[name] for name in read_record(fold).split.test]
+        parts.append(evaluate(predictor, test, fold.name).errors_mm)
+    return np.concatenate(parts)
+
+
+def rows(errors: Mapping[str, np.ndarray]) -> Iterator[tuple[str, ...]]:
+    """Cells of each variant."""
+    for name, own in errors.items():
+        numbers = (np.nanmean(own), np.nanmedian(own), np.nanpercentile(own, 95))
+        difference = "-"
+        if name != REFERENCE:
+            paired = own - errors[REFERENCE]
+            low, high = cluster_interval(paired, np.mean, np.random.default_rng(0))
+            difference = f"{np.nanmean(paired):+.3f} ({low:+.3f} to {high:+.3f})"
+        yield (name, *(f"{number:.3f}" for number in numbers), difference)
+
+
+def write(errors: Mapping[str, np.ndarray], path: Path, title: str) -> Table:
+    """The table for the terminal; as Markdown in a file."""
+    table = Table(*HEADER, title=title)
+    lines = [HEADER, ("---",) * len(HEADER), *rows(errors)]
+    for cells in lines[2:]:
+        table.add_row(*cells)
+    markdown = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    write_text(path, f"{title}\n\n{markdown}")
+    return table
+
+
+def main() -> None:
+    """Train, localise and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("outputs/accuracy"))
+    arguments, given = parser.parse_known_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    keep_freed_memory()
+    output: Path = arguments.output
+    config, surveyed = survey_data(config_of(REFERENCE, given, output))
+    title = f"{len(surveyed.cases)} cases, {config.data.split.folds} folds, "
+    title += f"{config.trainer.max_steps} steps"
+    errors = {}
+    for name in TRAINED:
+        errors[name] = trained(name, given, output)
+        table = write(errors, output / "table.md", title)
+    for name, change in LOCALISED.items():
+        errors[name] = localised(output / REFERENCE, surveyed, change)
+    table = write(errors, output / "table.md", title)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Several trainings at the same time, each in a process with its share of the cores."""
+
+import logging
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pin_lightning.memory import keep_freed_memory
+
+log = logging.getLogger(__name__)
+
+MESSAGES = "train.log"
+
+
+def run_at_once(
+    function: Callable[..., object],
+    arguments: Sequence[tuple[Any, ...]],
+    folders: Sequence[Path],
+    at_once: int,
+) -> None:
+    """Call a function for each of several arguments in processes of their own.
+
+    What a call prints and logs goes to ``train.log`` in its folder. Small networks use one core
+    better than two, so that two trainings at once are done before two that follow one another.
+
+    Args:
+        function: A function of a module.
+        arguments: Of each call.
+        folders: Of each call, made where there is none.
+        at_once: Calls at the same time.
+
+    Raises:
+        Exception: The first that a call raises, after those that have begun are finished.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would inherit threads that do not run
+    threads = max(1, torch.get_num_threads() // at_once)
+    # A process for each call, as a program of its own would be: nothing is left of the one before.
+    with ProcessPoolExecutor(at_once, context, max_tasks_per_child=1) as pool:
+        calls = {
+            pool.submit(_call, function, own, folder / MESSAGES, threads): folder
+            for own, folder in zip(arguments, folders, strict=True)
+        }
+        try:
+            for call in as_completed(calls):
+                call.result()
+                log.info("%s: finished", calls[call].name)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _call(
+    function: Callable[..., object], arguments: tuple[Any, ...], messages: Path, threads: int
+) -> None:
+    messages.parent.mkdir(parents=True, exist_ok=True)
+    with messages.open("w", encoding="utf-8") as file:
+        sys.stdout.flush(), sys.stderr.flush()
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    function(*arguments)
