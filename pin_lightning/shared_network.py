@@ -23,8 +23,8 @@ class SharedNetwork(nn.Module):
         num_parameters: Shape parameters K, three for each landmark.
         patch_side: Patch side P, odd.
         widths: Maps of each convolution block; every block halves the side. The first does so by a
-            5 x 5 convolution with a stride of 2, which takes a third of the time of a 3 x 3 one that
-            is pooled, and is as accurate.
+            5 x 5 convolution with a stride of 2: a third of the time of a pooled 3 x 3 one, and as
+            accurate.
         hidden: Widths of the fully connected layers before the heads.
         dropout: Drop-out after each of them.
     """

@@ -220,6 +220,7 @@ def test_cross_validation_is_a_training_with_folds(option):
     folds = OmegaConf.to_container(config, resolve=True)
     ConformalSettings(**folds.pop("calibration"))
     BootstrapSettings(**folds.pop("bootstrap"))
+    assert folds.pop("folds_at_once") == 1
     assert folds["data"]["split"].pop("folds") == 5
     assert training["data"]["split"].pop("folds") is None
     assert folds == training

@@ -1,0 +1,73 @@
+"""Time of `model=shared` against the number of landmarks: ``python benchmarks/landmark_number.py``.
+
+Both the localisation of one volume (5 starts, all 10 iterations) and a training step without its
+optimiser, as multiples of the time with the fewest landmarks.
+"""
+
+import torch
+from hydra import compose, initialize_config_dir
+from machine import describe, median_seconds
+from rich.console import Console
+from rich.table import Table
+
+from pin_lightning.entry import CONF
+from pin_lightning.geometry import Grid
+from pin_lightning.localizer import Localizer
+from pin_lightning.memory import keep_freed_memory
+from pin_lightning.run_folder import build_localizer
+from pin_lightning.shape_models import PCAShapeModel, PointsShapeModel
+
+NUMBERS = (10, 20, 40, 80, 160)
+GRID = Grid((158, 116, 106), 0.19)
+REPETITIONS = 5
+
+
+def localizer_of(landmarks: int, device: torch.device) -> Localizer:
+    """Untrained, of landmarks all over the volume."""
+    generator = torch.Generator().manual_seed(0)
+    mean_mm = (torch.rand(1, landmarks, 3, generator=generator) - 0.5) * 0.8
+    shapes_mm = mean_mm * torch.tensor(GRID.extent_mm)
+    shapes_mm = shapes_mm + torch.randn(12, landmarks, 3, generator=generator)
+    overrides = ["model=shared", "data.root=none", "run_name=none", "run_dir=none"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", [*overrides, "model.tolerance_voxels=0"])
+    points = PointsShapeModel().fit(shapes_mm, GRID.extent_mm)
+    prior = PCAShapeModel(0.98).fit(shapes_mm, GRID.extent_mm)
+    sizes = (landmarks, points.num_parameters)
+    return build_localizer(config, points, GRID, *sizes, prior).eval().to(device)
+
+
+def step_seconds(localizer: Localizer, landmarks: int, device: torch.device) -> float:
+    """Forward and backward pass of six samples, each with all landmarks."""
+    side, spacings = localizer.patch_side, len(localizer.patch_spacings)
+    patches = torch.rand(6, landmarks * 3 * spacings, side, side, device=device)
+
+    def step() -> None:
+        displacement, logits = localizer.network(patches)
+        (displacement.square().mean() + logits.square().mean()).backward()
+
+    return median_seconds(step, REPETITIONS, device)
+
+
+def main() -> None:
+    """Print one row for each number of landmarks."""
+    keep_freed_memory()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    volume = torch.randint(0, 256, (1, *GRID.size), dtype=torch.uint8, device=device)
+    table = Table(title=str(describe(device)["processor"]))
+    for header in ("landmarks", "localising, s", "x", "x landmarks", "training step, s", "x"):
+        table.add_column(header, justify="right")
+    fewest: tuple[float, float] | None = None
+    for number in NUMBERS:
+        localizer = localizer_of(number, device)
+        localising = median_seconds(lambda one=localizer: one(volume), REPETITIONS, device)
+        training = step_seconds(localizer, number, device)
+        fewest = fewest or (localising, training)
+        ratios = (localising / fewest[0], number / NUMBERS[0], training / fewest[1])
+        shown = (f"{localising:.3f}", f"{ratios[0]:.1f}", f"{ratios[1]:.0f}")
+        table.add_row(str(number), *shown, f"{training:.3f}", f"{ratios[2]:.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
