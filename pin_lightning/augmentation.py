@@ -8,7 +8,7 @@ import torch
 
 from pin_lightning.geometry import Grid
 from pin_lightning.intensity import IntensitySettings
-from pin_lightning.types import Float, Tensor
+from pin_lightning.types import Float, Shaped, Tensor
 from pin_lightning.warps import Warp, WarpSettings
 
 NO_WARP, NO_CHANGE = WarpSettings(), IntensitySettings()
@@ -83,10 +83,15 @@ class Augmentation:
             warp: Maps of the samples.
             landmarks_mm: Landmarks in the original volumes, grid mm.
         """
-        if self.exchange:
-            exchanged = landmarks_mm[:, list(self.exchange)]
-            landmarks_mm = torch.where(warp.flipped[:, None, None], exchanged, landmarks_mm)
-        return warp.from_original(landmarks_mm)
+        return warp.from_original(self.exchange_sides(warp, landmarks_mm))
+
+    def exchange_sides(
+        self, warp: Warp, values: Shaped[Tensor, "N L 3"]
+    ) -> Shaped[Tensor, "N L 3"]:
+        """Values of landmarks, exchanged in mirrored samples."""
+        if not self.exchange:
+            return values
+        return torch.where(warp.flipped[:, None, None], values[:, list(self.exchange)], values)
 
 
 def exchanged_landmarks(names: Sequence[str], pairs: Sequence[Sequence[str]]) -> tuple[int, ...]:

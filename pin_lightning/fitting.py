@@ -53,6 +53,7 @@ def fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Pat
         instantiate(config.model.optimizer),
         instantiate(config.model.scheduler),
         plan.displacement_loss,
+        all_known=bool(torch.isfinite(plan.shapes_mm).all()),
     )
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     log.info("trainer.precision=%s", precision)

@@ -29,6 +29,7 @@ class PINModule(pl.LightningModule):
         scheduler: Makes the learning-rate schedule from the optimiser and ``total_steps``, stepped
             once a batch; none keeps the rate constant, as in the paper.
         displacement_loss: The displacement term of Eq. 2.
+        all_known: Whether every sample has all its landmarks; else those that are NaN are left out.
 
     Raises:
         ValueError: Alpha is outside [0, 1].
@@ -41,6 +42,7 @@ class PINModule(pl.LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
         displacement_loss: DisplacementLoss = SQUARED_ERROR,
+        all_known: bool = True,
     ) -> None:
         super().__init__()
         self.localizer = localizer
@@ -48,6 +50,7 @@ class PINModule(pl.LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.displacement_loss = displacement_loss
+        self.all_known = all_known
         self.validation_error = MeanRadialError()
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
@@ -67,6 +70,12 @@ class PINModule(pl.LightningModule):
         )
         scale_mm = batch.get("scale_mm")
         scale = None if scale_mm is None else scale_mm.reshape(-1, 1) / unit_mm
+        if not self.all_known:
+            known = torch.isfinite(target_mm).all(dim=1)
+            displacement, logits, target_mm, unit_mm = (
+                one[known] for one in (displacement, logits, target_mm, unit_mm)
+            )
+            scale = None if scale is None else scale[known]
         direction = direction_target(target_mm)
         target, settings = target_mm / unit_mm, (self.alpha, self.displacement_loss, scale)
         loss = pin_loss(displacement, logits, target, direction, *settings)

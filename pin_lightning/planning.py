@@ -40,7 +40,8 @@ class Plan:
     Attributes:
         record: What the data decided.
         parts: Cases that train, validate and test.
-        shapes_mm: Landmarks of the training cases.
+        shapes_mm: Landmarks of the training cases. Missing ones are NaN where landmarks move by
+            themselves, and filled in where they move together: a shape has all its landmarks.
         localizer: With a fitted shape model and fresh weights.
         augmentation: Of the training samples.
         sampling: Where they lie.
@@ -69,6 +70,10 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     parts = _split(config, surveyed)
     shapes_mm = training_shapes(parts["train"], surveyed.names)
     shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
+    if shape_model.num_groups == len(surveyed.names) > 1:
+        samples_mm = torch.stack([case.landmarks_mm for case in parts["train"]])
+    else:
+        samples_mm = shapes_mm
     grid, names = surveyed.grid, surveyed.names
     augmentation = instantiate(config.augmentation).for_landmarks(names, config.data.mirror_pairs)
     prior = _fit_prior(config, shapes_mm, grid)
@@ -85,7 +90,7 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     _check_loss(loss, sampling)
     callbacks = _callbacks(config, sampling, bool(parts["val"]))
     return Plan(
-        record, parts, shapes_mm, localizer, augmentation, sampling, loss, folder, callbacks
+        record, parts, samples_mm, localizer, augmentation, sampling, loss, folder, callbacks
     )
 
 

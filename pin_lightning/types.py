@@ -19,7 +19,7 @@ Frames: ``_world`` is RAS+ millimetres of the scanner, ``_mm`` is millimetres fr
 working volume along its axes, ``_ijk`` is a voxel index of the working volume, centres at integers.
 """
 
-from jaxtyping import Bool, Float, Int, Integer, Num, UInt8
+from jaxtyping import Bool, Float, Int, Integer, Num, Shaped, UInt8
 from torch import Tensor
 
-__all__ = ["Bool", "Float", "Int", "Integer", "Num", "Tensor", "UInt8"]
+__all__ = ["Bool", "Float", "Int", "Integer", "Num", "Shaped", "Tensor", "UInt8"]

@@ -103,3 +103,16 @@ def test_refuses_a_landmark_without_examples(
     with pytest.raises(ValueError, match=message):
         train(composed(*short_settings, f"data.root={root}", *PARTS), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_shared_network_trains_without_the_missing_landmarks(
+    phantom_root, short_settings, tmp_path
+):
+    root = data_set(phantom_root, tmp_path / "data", LACKS)
+    settings = [*short_settings, f"data.root={root}", *PARTS, "model=shared"]
+    settings += ["model.patch_side=9", "loader.batch_size=2", "trainer.max_steps=4"]
+    settings += ["model.trajectory_share=0.5", "model.trajectory_every=2"]
+    metrics = train(composed(*settings, "trainer.val_check_interval=4"), tmp_path / "run")
+    assert np.isfinite(metrics["test"]["radial_error_mm"]["mean"])
+    localizer, _ = load_localizer(tmp_path / "run")
+    assert all(torch.isfinite(one).all() for one in localizer.state_dict().values())

@@ -143,3 +143,39 @@ def test_the_loss_of_points_is_the_mean_over_landmarks(shapes, loss):
     torch.testing.assert_close(total, torch.stack(losses).mean())
     logged = made.logged["train/displacement_error_mm"]
     torch.testing.assert_close(logged, torch.stack(errors).mean())
+
+
+def test_a_landmark_without_a_truth_does_not_count(shapes):
+    model = PointsShapeModel().fit(shapes, GRID.extent_mm)
+    generator = torch.Generator().manual_seed(2)
+    displacement = torch.randn(2, 9, generator=generator, requires_grad=True)
+    logits = torch.randn(2, 18, generator=generator, requires_grad=True)
+    pin = Localizer(Recorded(displacement, logits), model, RuleB(3), GRID, 5)
+    made = module(shapes, displacement_loss=RelativeError(), all_known=False)
+    made.localizer = pin
+    truth = torch.randn(2, 9, generator=generator)
+    truth[1, 3:6] = float("nan")
+    scale_mm = torch.rand(2, 3, generator=generator) + 1
+    given = {
+        "patches": torch.zeros(2, 9, 5, 5, dtype=torch.uint8),
+        "parameters": torch.zeros(2, 9),
+        "true_parameters": truth,
+        "scale_mm": scale_mm,
+    }
+    loss = made.training_step(given, 0)
+    loss.backward()
+    # By hand: the five landmarks that are known, one after the other.
+    known = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2)]
+    terms = []
+    for case, landmark in known:
+        own, classes = slice(3 * landmark, 3 * landmark + 3), slice(6 * landmark, 6 * landmark + 6)
+        target = truth[case, own]
+        unit = scale_mm[case, landmark] / GRID.spacing_mm
+        error = (displacement[case, own] - target / GRID.spacing_mm) / unit
+        smooth = torch.where(error.abs() < 1, error**2 / 2, error.abs() - 0.5).mean()
+        likely = logits[case, classes].log_softmax(0)[direction_target(target[None])[0]]
+        terms.append(0.7 * smooth - 0.3 * likely)
+    torch.testing.assert_close(loss, torch.stack(terms).mean())
+    assert not displacement.grad[1, 3:6].any()
+    assert not logits.grad[1, 6:12].any()
+    assert torch.isfinite(displacement.grad).all()

@@ -35,7 +35,7 @@ class LandmarkDataModule(pl.LightningDataModule):
 
     Args:
         train: Training cases.
-        shapes_mm: Their landmarks in grid mm, missing ones filled in [M, L, 3].
+        shapes_mm: Their landmarks [M, L, 3], as `ShapePatchSampler.samples` takes them.
         val: Validation cases; metrics leave out what they lack.
         volumes: Working volume files by case name.
         sampler: Cuts the training samples.

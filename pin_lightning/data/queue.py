@@ -55,7 +55,7 @@ def queue_loader(
 
     Args:
         volumes: Cached working volumes of the training cases.
-        landmarks_mm: Landmarks of each case, grid mm.
+        landmarks_mm: Landmarks of each case, grid mm, as `ShapePatchSampler.samples` takes them.
         sampler: Cuts the samples.
         device: Not used: samples are cut on the CPU, and the trainer moves the batches.
         batch_size: Samples B of a step; none is `ShapePatchSampler.batch_size`.

@@ -29,7 +29,7 @@ class ResidentLoader:
 
     Args:
         volumes: Cached working volumes of the training cases, all on the sampler's grid.
-        shapes_mm: Landmarks of each case, grid mm.
+        shapes_mm: Landmarks of each case, grid mm, as `ShapePatchSampler.samples` takes them.
         sampler: Draws shape parameters and cuts patches.
         device: Device that trains.
         batch_size: Samples B of a step; none is `ShapePatchSampler.batch_size`.

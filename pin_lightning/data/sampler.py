@@ -1,6 +1,7 @@
 """Training samples: random points in shape space, and the 2.5D patches cut there."""
 
 import copy
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,7 +12,7 @@ from pin_lightning.geometry import Grid
 from pin_lightning.intensity import change_intensity
 from pin_lightning.pyramid import Pyramid, build_pyramid, check_spacings, cut_levels, merge_levels
 from pin_lightning.shape_models import ShapeModel
-from pin_lightning.types import Float, Int, Num, Tensor
+from pin_lightning.types import Bool, Float, Int, Num, Tensor
 from pin_lightning.warps import Warp
 
 GROUPS_PER_STEP = 256  # of parameters that move by themselves: landmarks, or whole shapes
@@ -125,12 +126,14 @@ class ShapePatchSampler:
         """N training samples, augmented.
 
         The truth of a sample is what the shape model makes of the landmarks in its augmented
-        volume; a PCA knows only shapes like those it was fitted to, and takes the nearest.
+        volume; a PCA knows only shapes like those it was fitted to, and takes the nearest. Of a
+        missing landmark it is NaN.
 
         Args:
             pyramid: Volumes.
             volume_index: Which of them each sample comes from.
-            landmarks_mm: Landmarks of each sample's volume, grid mm.
+            landmarks_mm: Landmarks of each sample's volume, grid mm; NaN where one that moves by
+                itself is missing.
 
         Returns:
             ``patches`` [N, C, P, P], ``parameters`` [N, K] and ``true_parameters`` [N, K] in mm
@@ -138,8 +141,11 @@ class ShapePatchSampler:
             sampling knows it.
         """
         augmentation, count = self.augmentation, len(volume_index)
+        known = torch.isfinite(landmarks_mm)
+        landmarks_mm = torch.where(known, landmarks_mm, self.shape_model.mean_mm_)
         warp = augmentation.draw_warp(count, self.grid, self.generator)
         if warp is not None:
+            known = augmentation.exchange_sides(warp, known)
             landmarks_mm = augmentation.move_landmarks(warp, landmarks_mm)
         true_parameters = self.shape_model.encode(landmarks_mm)
         drawn = self.draw(true_parameters)
@@ -147,9 +153,18 @@ class ShapePatchSampler:
         samples = {
             "patches": merge_levels(self._other_intensities(levels, drawn.parameters)),
             "parameters": drawn.parameters,
-            "true_parameters": true_parameters,
+            "true_parameters": self._only(known, true_parameters),
         }
         return samples if drawn.scale_mm is None else samples | {"scale_mm": drawn.scale_mm}
+
+    def _only(
+        self, known: Bool[Tensor, "N L 3"], parameters: Float[Tensor, "N K"]
+    ) -> Float[Tensor, "N K"]:
+        """Parameters, NaN in groups of which a landmark is not known."""
+        groups = self.shape_model.num_groups
+        groups_known = known.unflatten(1, (groups, -1)).all(dim=3).all(dim=2)
+        each = groups_known.repeat_interleave(parameters.shape[1] // groups, dim=1)
+        return torch.where(each, parameters, math.nan)
 
     def _other_intensities(
         self, levels: list[Num[Tensor, "N _ P P"]], parameters: Float[Tensor, "N K"]

@@ -163,7 +163,8 @@ class OnTrajectories:
     Attributes:
         sampling: Draws the other samples.
         share: Share of the samples that lie on trajectories, once there are any.
-        offsets_mm: Where landmarks were relative to the truth [R, L, 3]; nothing at first.
+        offsets_mm: Where landmarks were relative to the truth [R, L, 3], NaN where that is not
+            known; nothing at first.
 
     Raises:
         ValueError: The share is not between 0 and 1.
@@ -194,15 +195,16 @@ class OnTrajectories:
         drawn = self.sampling.draw(shape_model, true_parameters, spacing_mm, generator)
         if self.offsets_mm is None:
             return drawn
-        count, device = len(true_parameters), generator.device
-        offsets_mm = self.offsets_mm.to(device)
+        count, groups, device = len(true_parameters), shape_model.num_groups, generator.device
+        chosen = torch.randint(len(self.offsets_mm), (count,), generator=generator, device=device)
+        offsets_mm = self.offsets_mm.to(device)[chosen]
+        by_group = offsets_mm.unflatten(1, (groups, -1)).flatten(2)
         moved = torch.rand(count, 1, generator=generator, device=device) < self.share
-        chosen = torch.randint(len(offsets_mm), (count,), generator=generator, device=device)
-        offsets_mm = offsets_mm[chosen]
+        moved = moved & torch.isfinite(by_group).all(dim=2)
         there = shape_model.encode(shape_model.decode(true_parameters) + offsets_mm)
-        parameters = torch.where(moved, there, drawn.parameters)
+        each = moved.repeat_interleave(there.shape[1] // groups, dim=1)
+        parameters = torch.where(each, there, drawn.parameters)
         if drawn.scale_mm is None:
             return Drawn(parameters)
-        square = offsets_mm.square().unflatten(1, (shape_model.num_groups, -1)).mean(dim=(2, 3))
-        scale_mm = square.sqrt().clamp(min=spacing_mm / 2)
+        scale_mm = by_group.square().mean(dim=2).sqrt().clamp(min=spacing_mm / 2)
         return Drawn(parameters, torch.where(moved, scale_mm, drawn.scale_mm))

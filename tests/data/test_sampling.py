@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -168,3 +170,50 @@ def test_null_takes_as_many_samples_as_have_256_groups():
     assert drawing.batch_size(7) == 7
     with pytest.raises(ValueError, match=r"loader\.batch_size=0"):
         drawing.batch_size(0)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_missing_landmark_that_moves_by_itself_has_no_truth_and_the_others_are_as_they_were(
+    share,
+):
+    sampling = OnTrajectories(Scatter(), share)
+    sampling.offsets_mm = torch.ones(1, 3, 3)
+    complete = samples(sampling)[-1]
+    drawing, pyramid, index, _ = samples(sampling)
+    drawing.generator.manual_seed(0)
+    landmarks_mm = SHAPES[index].clone()
+    landmarks_mm[1, 2] = math.nan
+    batch = drawing.samples(pyramid, index, landmarks_mm)
+    truth = batch["true_parameters"].unflatten(1, (3, 3))
+    assert torch.isnan(truth[1, 2]).all()
+    assert torch.isfinite(batch["parameters"]).all()
+    known = torch.isfinite(truth)
+    assert (~known).sum() == 3
+    for key in ("true_parameters", "parameters"):
+        own, other = (one[key].unflatten(1, (3, 3))[known] for one in (batch, complete))
+        assert torch.equal(own, other)
+
+
+def test_in_a_mirror_image_the_other_side_is_missing():
+    model = points()
+    augmentation = Augmentation.of(flip_probability=1.0)
+    augmentation = augmentation.for_landmarks(["l", "m", "r"], [("l", "r")])
+    drawing = ShapePatchSampler(model, GRID, 5, "nearest", Scatter(), augmentation, 0)
+    pyramid = drawing.pyramid(torch.ones(1, *GRID.size, dtype=torch.uint8))
+    landmarks_mm = SHAPES[:1].clone()
+    landmarks_mm[0, 0] = math.nan
+    batch = drawing.samples(pyramid, torch.tensor([0]), landmarks_mm)
+    missing = batch["true_parameters"].unflatten(1, (3, 3)).isnan().all(dim=2)
+    assert missing.tolist() == [[False, False, True]]
+
+
+def test_where_a_trajectory_does_not_know_a_landmark_the_other_sampling_draws_it():
+    model = points()
+    sampling = OnTrajectories(Scatter(0.5, 0.5), 1.0)
+    sampling.offsets_mm = torch.full((1, 3, 3), 100.0)
+    sampling.offsets_mm[0, 1] = math.nan
+    truth, (parameters, scale_mm) = drawn(sampling, model, 50)
+    offsets = (parameters - truth).unflatten(1, (3, 3))
+    torch.testing.assert_close(offsets[:, ::2], torch.full((50, 2, 3), 100.0))
+    assert offsets[:, 1].abs().max() < 10
+    assert (scale_mm[:, 1] == 0.5 * GRID.spacing_mm).all()
