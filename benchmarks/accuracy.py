@@ -122,22 +122,24 @@ def localised(folder: Path, surveyed: Survey, change: Change) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def rows(errors: Mapping[str, np.ndarray]) -> Iterator[tuple[str, ...]]:
+def rows(errors: Mapping[str, np.ndarray], reference: str) -> Iterator[tuple[str, ...]]:
     """Cells of each variant."""
     for name, own in errors.items():
         numbers = (np.nanmean(own), np.nanmedian(own), np.nanpercentile(own, 95))
         difference = "-"
-        if name != REFERENCE:
-            paired = own - errors[REFERENCE]
+        if name != reference:
+            paired = own - errors[reference]
             low, high = cluster_interval(paired, np.mean, np.random.default_rng(0))
             difference = f"{np.nanmean(paired):+.3f} ({low:+.3f} to {high:+.3f})"
         yield (name, *(f"{number:.3f}" for number in numbers), difference)
 
 
-def write(errors: Mapping[str, np.ndarray], path: Path, title: str) -> Table:
+def write(
+    errors: Mapping[str, np.ndarray], path: Path, title: str, reference: str = REFERENCE
+) -> Table:
     """The table for the terminal; as Markdown in a file."""
     table = Table(*HEADER, title=title)
-    lines = [HEADER, ("---",) * len(HEADER), *rows(errors)]
+    lines = [HEADER, ("---",) * len(HEADER), *rows(errors, reference)]
     for cells in lines[2:]:
         table.add_row(*cells)
     markdown = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

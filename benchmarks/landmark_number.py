@@ -1,7 +1,7 @@
 """Time of `model=shared` against the number of landmarks: ``python benchmarks/landmark_number.py``.
 
-Both the localisation of one volume (5 starts, all 10 iterations) and a training step without its
-optimiser, as multiples of the time with the fewest landmarks.
+Both the localisation of one working volume (5 starts, all 10 iterations) and forward and backward
+pass of six samples, as multiples of the time with the fewest landmarks.
 """
 
 import torch
@@ -14,10 +14,11 @@ from pin_lightning.entry import CONF
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
 from pin_lightning.memory import keep_freed_memory
+from pin_lightning.precision import network_dtype
 from pin_lightning.run_folder import build_localizer
 from pin_lightning.shape_models import PCAShapeModel, PointsShapeModel
 
-NUMBERS = (10, 20, 40, 80, 160)
+NUMBERS = (10, 20, 45, 90, 180)
 GRID = Grid((158, 116, 106), 0.19)
 REPETITIONS = 5
 
@@ -34,7 +35,9 @@ def localizer_of(landmarks: int, device: torch.device) -> Localizer:
     points = PointsShapeModel().fit(shapes_mm, GRID.extent_mm)
     prior = PCAShapeModel(0.98).fit(shapes_mm, GRID.extent_mm)
     sizes = (landmarks, points.num_parameters)
-    return build_localizer(config, points, GRID, *sizes, prior).eval().to(device)
+    localizer = build_localizer(config, points, GRID, *sizes, prior).eval().to(device)
+    localizer.set_dtype(network_dtype(device))
+    return localizer
 
 
 def step_seconds(localizer: Localizer, landmarks: int, device: torch.device) -> float:
@@ -43,7 +46,8 @@ def step_seconds(localizer: Localizer, landmarks: int, device: torch.device) -> 
     patches = torch.rand(6, landmarks * 3 * spacings, side, side, device=device)
 
     def step() -> None:
-        displacement, logits = localizer.network(patches)
+        with torch.autocast(device.type, localizer.network_dtype):
+            displacement, logits = localizer.network(patches)
         (displacement.square().mean() + logits.square().mean()).backward()
 
     return median_seconds(step, REPETITIONS, device)

@@ -82,6 +82,6 @@ def check_network(network: nn.Module, shape_model: ShapeModel) -> None:
     alone = shape_model.num_parameters == 3 * shape_model.num_groups
     if isinstance(network, SharedNetwork) and not alone:
         raise ValueError(
-            "network=shared: moves each landmark by itself; "
-            "give shape=points (as model=shared does), or network=compact"
+            "network=shared: moves each landmark by itself; give shape=points, or model=multi "
+            "for a shape model that moves them together"
         )

@@ -1,0 +1,69 @@
+"""Models on the same phantoms: ``python benchmarks/phantoms.py`` (three quarters of an hour).
+
+The presets as they are, `multi` as in `make demo`, and `single`, a network for each landmark, with
+the settings of the demo. Started again, it goes on with what is not finished.
+"""
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+from accuracy import write
+from hydra import compose, initialize_config_dir
+from rich.console import Console
+
+from pin_lightning.entry import CONF
+from pin_lightning.evaluation import Evaluation, read_predictions
+from pin_lightning.fold_folder import is_finished
+from pin_lightning.memory import keep_freed_memory
+from pin_lightning.training import train
+
+# The data and the split of the demo for all.
+DATA = ["data=phantom", "data.spacing_mm=2.5", "data.source.num_cases=180"]
+DATA += ["data.split.val_fraction=0.05", "data.split.test_fraction=0.15"]
+MODELS = {
+    "preset=fast": ["preset=fast"],
+    "preset=accurate": ["preset=accurate"],
+    "multi": ["experiment=demo", "model=multi"],
+}
+SINGLE = ["experiment=demo", "model=single"]
+
+
+def tested(name: str, settings: list[str], output: Path) -> Evaluation:
+    """Test cases of a run, trained where it is not yet."""
+    folder = output / name.replace("=", "_")
+    if not is_finished(folder):
+        began = time.perf_counter()
+        names = [f"run_name={folder.name}", f"run_dir={folder}"]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("train", [*DATA, *settings, *names])
+        train(config, folder)
+        logging.info("%s: %.0f s", name, time.perf_counter() - began)
+    return read_predictions(folder / "predictions.csv")["test"]
+
+
+def main() -> None:
+    """Train and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("outputs/phantoms"))
+    output: Path = parser.parse_args().output
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    keep_freed_memory()
+    errors = {}
+    for name, settings in MODELS.items():
+        evaluation = tested(name, settings, output)
+        errors[name] = evaluation.errors_mm
+    singles = [
+        tested(f"single {one}", [*SINGLE, f"model.landmark={one}"], output)
+        for one in evaluation.names
+    ]
+    errors["single, each landmark"] = np.concatenate([one.errors_mm for one in singles], axis=1)
+    errors["mean shape"] = evaluation.mean_shape_errors_mm
+    title = f"{len(evaluation.cases)} test cases, {len(evaluation.names)} landmarks"
+    Console().print(write(errors, output / "table.md", title, reference="multi"))
+
+
+if __name__ == "__main__":
+    main()
