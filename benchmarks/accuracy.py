@@ -1,6 +1,6 @@
 """What each part of the accurate model buys, by cross-validation.
 
-``python benchmarks/accuracy.py data=folder data.root=DIR trainer.max_steps=1000 folds_at_once=2``
+``python benchmarks/accuracy.py data=folder data.root=DIR trainer.max_steps=500 folds_at_once=2``
 
 Trains every variant with the same folds and the same number of steps, then localises once more with
 other settings of the same networks. Differences are paired: the same cases, drawn together. Started
@@ -28,7 +28,7 @@ from pin_lightning.localizer import Localizer
 from pin_lightning.memory import keep_freed_memory
 from pin_lightning.predictor import Predictor
 from pin_lightning.report import evaluate
-from pin_lightning.run_folder import read_record
+from pin_lightning.run_folder import load_localizer, read_record
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data
 from pin_lightning.update_rules import RuleA, RuleC
@@ -39,9 +39,8 @@ REFERENCE = "accurate"
 TRAINED: dict[str, list[str]] = {
     REFERENCE: ["model=shared"],
     "no augmentation": ["model=shared", "augmentation=none"],
-    "augmentation=full": ["model=shared", "augmentation=full"],
     "patches at one spacing, 1": ["model=shared", "model.patch_spacings=[1]"],
-    "patches cut by linear interpolation": ["model=shared", "model.interpolation=linear"],
+    "patches of nearest voxels": ["model=shared", "model.interpolation=nearest"],
     "squared error": ["model=shared", "displacement_loss=mse"],
     "samples not far from the truth": ["model=shared", "sampling.largest_voxels=3"],
     "samples not near the truth": ["model=shared", "sampling.smallest_voxels=3"],
@@ -49,33 +48,38 @@ TRAINED: dict[str, list[str]] = {
     "no direction head": ["model=shared", "model.alpha=0"],
     "no averaged weights": ["model=shared", "model.ema_decay=null"],
     "multi": ["model=multi", "data.split.val_fraction=0"],
-    "multi, then shared": ["model=shared", "first_stage=MULTI"],
 }
-Change = Callable[[Localizer], None]
+Change = Callable[[Localizer, Path], None]  # of a localizer and its run folder
 
 
 def starts(number: int) -> Change:
     """As many starts."""
-    return lambda localizer: localizer.set_starts(number)
+    return lambda localizer, _: localizer.set_starts(number)
 
 
 def prior(iterations: int) -> Change:
     """The prior holds for so many of the 10 iterations."""
-    return lambda localizer: setattr(localizer, "prior_iterations", iterations)
+    return lambda localizer, _: setattr(localizer, "prior_iterations", iterations)
 
 
 def rule(other: RuleA | RuleC, iterations: int) -> Change:
     """Another update rule; the prior holds for so many iterations."""
 
-    def change(localizer: Localizer) -> None:
+    def change(localizer: Localizer, _: Path) -> None:
         localizer.update_rule = other
         localizer.prior_iterations = iterations
 
     return change
 
 
+def after_multi(localizer: Localizer, run_dir: Path) -> None:
+    """Start where the same fold of `multi` ends; training is the same with a first stage."""
+    localizer.first_stage = load_localizer(run_dir.parents[1] / "multi" / run_dir.name)[0]
+
+
 # What localises otherwise with the networks of the reference.
 LOCALISED: dict[str, Change] = {
+    "multi, then shared": after_multi,
     "1 start": starts(1),
     "3 starts": starts(3),
     "10 starts": starts(10),
@@ -94,11 +98,9 @@ def slug(name: str) -> str:
 
 def config_of(name: str, given: list[str], output: Path) -> DictConfig:
     """The config of a variant's cross-validation."""
-    multi = f"first_stage={output / slug('multi')}"
-    variant = [multi if one == "first_stage=MULTI" else one for one in TRAINED[name]]
     names = [f"run_name={slug(name)}", f"run_dir={output / slug(name)}"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("cross_validate", quote_arguments([*variant, *given, *names]))
+        return compose("cross_validate", quote_arguments([*TRAINED[name], *given, *names]))
 
 
 def trained(name: str, given: list[str], output: Path) -> np.ndarray:
@@ -116,7 +118,7 @@ def localised(folder: Path, surveyed: Survey, change: Change) -> np.ndarray:
     for fold in read_folds(folder):
         predictor = Predictor.load(fold)
         assert isinstance(predictor.localizer, Localizer)
-        change(predictor.localizer)
+        change(predictor.localizer, fold)
         test = [cases[name] for name in read_record(fold).split.test]
         parts.append(evaluate(predictor, test, fold.name).errors_mm)
     return np.concatenate(parts)
