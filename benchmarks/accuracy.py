@@ -31,7 +31,7 @@ from pin_lightning.report import evaluate
 from pin_lightning.run_folder import load_localizer, read_record
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data
-from pin_lightning.update_rules import RuleA, RuleC
+from pin_lightning.update_rules import RuleA, RuleC, UpdateRule
 
 HEADER = ("variant", "mean, mm", "median", "95th percentile", "difference (95 % interval)")
 REFERENCE = "accurate"
@@ -62,7 +62,7 @@ def prior(iterations: int) -> Change:
     return lambda localizer, _: setattr(localizer, "prior_iterations", iterations)
 
 
-def rule(other: RuleA | RuleC, iterations: int) -> Change:
+def rule(other: UpdateRule, iterations: int) -> Change:
     """Another update rule; the prior holds for so many iterations."""
 
     def change(localizer: Localizer, _: Path) -> None:
