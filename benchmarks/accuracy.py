@@ -44,7 +44,11 @@ TRAINED: dict[str, list[str]] = {
     "squared error": ["model=shared", "displacement_loss=mse"],
     "samples not far from the truth": ["model=shared", "sampling.largest_voxels=3"],
     "samples not near the truth": ["model=shared", "sampling.smallest_voxels=3"],
-    "a quarter of the samples on trajectories": ["model=shared", "model.trajectory_share=0.25"],
+    "a quarter of the samples on trajectories": [
+        "model=shared",
+        "model.trajectory_share=0.25",
+        "model.trajectory_every=100",
+    ],
     "no direction head": ["model=shared", "model.alpha=0"],
     "no averaged weights": ["model=shared", "model.ema_decay=null"],
     "multi": ["model=multi", "data.split.val_fraction=0"],
