@@ -87,7 +87,7 @@ def test_train_names_what_is_missing():
 
 @pytest.mark.slow
 def test_train_refuses_a_bad_setting_in_one_line(phantom_root, tmp_path):
-    settings = [f"data.root={phantom_root}", f"data.cache_dir={tmp_path}/cache"]
+    settings = ["model=multi", f"data.root={phantom_root}", f"data.cache_dir={tmp_path}/cache"]
     done = run("train.py", *settings, f"run_dir={tmp_path}/run", "network=paper", cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -120,6 +120,17 @@ def test_train_from_the_command_line(phantom_root, tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["num_cases"] == 3
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+
+
+@pytest.mark.slow
+def test_all_cases_can_train(phantom_root, tmp_path):
+    settings = [f"data.root={phantom_root}", f"data.cache_dir={tmp_path}/cache"]
+    settings += ["data.split.test_fraction=0", "trainer.max_steps=2", "loader.batch_size=2"]
+    done = run("train.py", *settings, f"run_dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == {}
+    split = json.loads((tmp_path / "run" / "run.json").read_text())["split"]
+    assert [len(split[part]) for part in ("train", "val", "test")] == [10, 0, 0]
 
 
 @pytest.mark.slow
