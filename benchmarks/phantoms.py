@@ -1,4 +1,4 @@
-"""Models on the same phantoms: ``python benchmarks/phantoms.py`` (three quarters of an hour).
+"""Models on the same phantoms: ``python benchmarks/phantoms.py`` (half an hour).
 
 The presets as they are, `multi` as in `make demo`, and `single`, a network for each landmark, with
 the settings of the demo. Started again, it goes on with what is not finished.
@@ -24,9 +24,9 @@ from pin_lightning.training import train
 DATA = ["data=phantom", "data.spacing_mm=2.5", "data.source.num_cases=180"]
 DATA += ["data.split.val_fraction=0.05", "data.split.test_fraction=0.15"]
 MODELS = {
+    "multi": ["experiment=demo", "model=multi"],
     "preset=fast": ["preset=fast"],
     "preset=accurate": ["preset=accurate"],
-    "multi": ["experiment=demo", "model=multi"],
 }
 SINGLE = ["experiment=demo", "model=single"]
 
