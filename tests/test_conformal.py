@@ -7,6 +7,7 @@ from pin_lightning.conformal import (
     ConformalSettings,
     calibrate,
     conformal_quantile,
+    effective_cases,
     leave_one_case_out,
 )
 
@@ -31,13 +32,32 @@ def test_quantile_of_single_scores_is_the_finite_sample_one(count, coverage):
 
 
 def test_quantile_by_hand_when_cases_have_several_scores():
-    # Weights 1/3 / 2 for the first case and 1/3 for the second: 1/6, 1/2, 2/3 are reached.
+    # Weights 1/2 / 2 for the first case and 1/2 for the second: 1/4, 3/4, 1 are reached. Each time
+    # one of the three is missed or none: of the first case the half of it, or the other case.
     scores = np.array([[1.0, 3.0], [2.0, np.nan], [np.nan, np.nan]])
-    assert conformal_quantile(scores, 1 / 6) == 1.0
+    # Above 2 only the 3: means 1/2 and 0, between (2/36 + 1/9) / 1 = 1/6, within 1/2; not alike.
+    # Three landmarks count as three cases: 3/4 of what is reached.
+    assert effective_cases(np.array([[0.0, 1.0], [0.0, np.nan], [np.nan, np.nan]])) == 3
     assert conformal_quantile(scores, 0.5) == 2.0
-    assert conformal_quantile(scores, 0.51) == 3.0
-    assert conformal_quantile(scores, 2 / 3) == 3.0
-    assert conformal_quantile(scores, 0.67) == math.inf
+    assert conformal_quantile(scores, 0.5625) == 2.0
+    assert conformal_quantile(scores, 0.57) == 3.0
+    # Above 3 none: they cannot be told apart, and two cases count as two.
+    assert conformal_quantile(scores, 0.76) == math.inf
+
+
+def test_effective_cases_by_hand():
+    # Both landmarks of a case go together: as many as there are cases.
+    assert effective_cases(np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0], [1.0, 1.0]])) == 4
+    # Means 1/2, 0, 1/2, 0 about 1/4: between 2 * 4/16 / 3 = 1/6, within 1 / 4; less alike than by
+    # chance, so that all eight count.
+    missed = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    assert effective_cases(missed) == 8
+    # Means 1, 0, 1/2, 0 about 3/8: between 2 * 0.6875 / 3 = 0.4583, within 0.5 / 4 = 0.125, alike
+    # (0.4583 - 0.125) / (0.4583 + 0.125) = 4/7, and 8 / (1 + 4/7) = 56 / 11.
+    missed = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    assert effective_cases(missed) == pytest.approx(56 / 11)
+    # One landmark: cases are cases.
+    assert effective_cases(column(1.0, 0.0, 0.0)) == 3
 
 
 def test_landmarks_of_a_case_do_not_count_as_cases():
@@ -61,7 +81,7 @@ def test_radius_by_hand():
     np.testing.assert_allclose(fitted.usual_error_mm, [2.25])
     # Without itself the usual error is 4 and 1: scores 1/4 and 4; coverage 0.5 of 2 is the 2nd.
     np.testing.assert_allclose(fitted.factor, [4.0])
-    np.testing.assert_allclose(fitted.radius_mm(np.array([3.0])), [4.0 * math.hypot(2.25, 2 * 3.0)])
+    np.testing.assert_allclose(fitted.radius_mm(np.array([3.0])), [4.0 * max(2.25, 2 * 3.0)])
 
 
 def test_radii_grow_with_the_spread():
@@ -69,7 +89,9 @@ def test_radii_grow_with_the_spread():
     errors, spread = rng.exponential(1, (20, 5)), rng.exponential(1, (20, 5))
     fitted = calibrate(errors, spread, names(5), ConformalSettings())
     radii = [fitted.radius_mm(np.full(5, size)) for size in (0.0, 1.0, 5.0)]
-    assert (np.diff(radii, axis=0) > 0).all()
+    assert (np.diff(radii, axis=0) >= 0).all()
+    np.testing.assert_allclose(radii[2], 5 * fitted.factor)  # above what is usual for each
+    np.testing.assert_allclose(radii[0], fitted.usual_error_mm * fitted.factor)
     unmoved = calibrate(errors, spread, names(5), NO_SPREAD)
     np.testing.assert_allclose(unmoved.radius_mm(np.full(5, 9.0)), unmoved.radius_mm(np.zeros(5)))
 
@@ -106,13 +128,13 @@ def test_radii_cover_as_often_as_they_say(tail):
     # One landmark each time: exact up to the noise of the draws.
     one = ConformalSettings(0.9, 1.0, pooled=False)
     assert 0.885 <= simulated_coverage(one, tail) <= 0.935
-    # Together: at least that, since how much landmarks depend on one another is not assumed.
-    assert 0.9 <= simulated_coverage(ConformalSettings(0.9), tail) <= 0.97
-    assert 0.78 <= simulated_coverage(ConformalSettings(0.8), tail) <= 0.89
+    # Together: how much landmarks of a case depend on one another is estimated.
+    assert 0.885 <= simulated_coverage(ConformalSettings(0.9), tail) <= 0.935
+    assert 0.78 <= simulated_coverage(ConformalSettings(0.8), tail) <= 0.84
 
 
 def test_radii_cover_when_landmarks_are_missing():
-    assert 0.9 <= simulated_coverage(ConformalSettings(0.9), None, missing=0.3) <= 0.975
+    assert 0.885 <= simulated_coverage(ConformalSettings(0.9), None, missing=0.3) <= 0.935
 
 
 def test_a_mean_over_folds_is_covered_too():
