@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from pin_lightning.fold_folder import fold_folder, is_folds_folder
 from pin_lightning.localizer import Localizer
-from pin_lightning.run_folder import RunRecord, load_localizer
+from pin_lightning.run_folder import RunRecord, difference, load_localizer
 
 
 def first_stage_folder(config: DictConfig) -> Path | None:
@@ -42,15 +42,12 @@ def load_first_stage(folder: Path, record: RunRecord) -> Localizer:
             trained on cases that the run is to be measured on.
     """
     localizer, before = load_localizer(folder)
-    for what, here, there in (
-        ("landmarks", ", ".join(record.names), ", ".join(before.names)),
-        ("working grid", record.grid, before.grid),
-    ):
-        if here != there:
-            raise ValueError(
-                f"first_stage={folder}: its {what} ({there}) differ from those of this run "
-                f"({here}); give a run of the same"
-            )
+    if (found := difference(before, record)) is not None:
+        what, there, here = found
+        raise ValueError(
+            f"first_stage={folder}: its {what} ({there}) differ from those of this run "
+            f"({here}); give a run of the same"
+        )
     own, others = record.split, before.split
     seen = {*own.test} & {*others.train, *others.val} | {*own.val} & {*others.train}
     if seen:

@@ -15,7 +15,7 @@ import numpy as np
 from pin_lightning.conformal import Calibration, ConformalSettings
 from pin_lightning.evaluation import write_json
 from pin_lightning.localizer import Localizer
-from pin_lightning.run_folder import RECORD, RunRecord, load_localizer
+from pin_lightning.run_folder import RECORD, RunRecord, difference, load_localizer
 
 FORMAT_VERSION = 1
 FOLDS, CALIBRATION, PREDICTIONS, METRICS = (
@@ -92,15 +92,12 @@ def check_same(folder: Path, record: RunRecord, first: RunRecord) -> None:
     Raises:
         ValueError: Its landmarks or its working grid are others.
     """
-    for what, own, others in (
-        ("landmarks", ", ".join(record.names), ", ".join(first.names)),
-        ("working grid", record.grid, first.grid),
-    ):
-        if own != others:
-            raise ValueError(
-                f"{folder}: its {what} ({own}) differ from those of fold0 ({others}); "
-                f"put the folds of one cross-validation together"
-            )
+    if (found := difference(record, first)) is not None:
+        what, own, others = found
+        raise ValueError(
+            f"{folder}: its {what} ({own}) differ from those of fold0 ({others}); "
+            f"put the folds of one cross-validation together"
+        )
 
 
 def write_calibration(run_dir: Path, calibration: Calibration) -> None:

@@ -70,7 +70,7 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     parts = _split(config, surveyed)
     shapes_mm = training_shapes(parts["train"], surveyed.names)
     shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
-    if shape_model.num_groups == len(surveyed.names) > 1:
+    if shape_model.num_groups > 1:
         samples_mm = torch.stack([case.landmarks_mm for case in parts["train"]])
     else:
         samples_mm = shapes_mm

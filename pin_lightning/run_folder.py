@@ -49,6 +49,17 @@ class RunRecord:
     split: Split
 
 
+def difference(record: RunRecord, other: RunRecord) -> tuple[str, object, object] | None:
+    """In what two runs differ that cannot work together, with what the one and the other has."""
+    for what, own, others in (
+        ("landmarks", ", ".join(record.names), ", ".join(other.names)),
+        ("working grid", record.grid, other.grid),
+    ):
+        if own != others:
+            return what, own, others
+    return None
+
+
 def write_run(
     run_dir: Path, config: DictConfig, record: RunRecord, first_stage: Path | None = None
 ) -> None:
