@@ -1,6 +1,6 @@
 """What each part of the accurate model buys, by cross-validation.
 
-``python benchmarks/accuracy.py data=folder data.root=DIR trainer.max_steps=1500 data.split.folds=2``
+``python benchmarks/accuracy.py data.root=DIR data.split.folds=2 trainer.max_steps=1500``
 
 Trains every variant with the same folds and the same number of steps, then localises once more with
 other settings of the same networks. Differences are paired: the same cases, drawn together. Started
