@@ -105,6 +105,7 @@ def test_refuses_a_landmark_without_examples(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_shared_network_trains_without_the_missing_landmarks(
     phantom_root, short_settings, tmp_path
 ):

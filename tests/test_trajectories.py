@@ -19,7 +19,7 @@ def kept_by(run_dir, name):
     return state
 
 
-@pytest.mark.parametrize("loader", ["resident", "queue"])
+@pytest.mark.parametrize("loader", ["resident", pytest.param("queue", marks=pytest.mark.slow)])
 def test_the_model_is_followed_through_training_volumes(short_settings, tmp_path, loader):
     settings = [one for one in short_settings if "batches_per_epoch" not in one]
     settings += [*SHARED, *FOLLOWED, f"loader={loader}"]
