@@ -265,8 +265,7 @@ def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
         f"data.cache_dir={tmp_path}/cache",
         "run_name=ct",
         "run_dir=unused",
-        "trainer.max_steps=400",
-        "trainer.val_check_interval=200",
+        "trainer.max_steps=1000",
     ]
     test = train(composed(*settings), tmp_path / "run")["test"]
     error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
