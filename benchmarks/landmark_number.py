@@ -68,7 +68,7 @@ def main() -> None:
         training = step_seconds(localizer, number, device)
         fewest = fewest or (localising, training)
         ratios = (localising / fewest[0], number / NUMBERS[0], training / fewest[1])
-        shown = (f"{localising:.3f}", f"{ratios[0]:.1f}", f"{ratios[1]:.0f}")
+        shown = (f"{localising:.3f}", f"{ratios[0]:.1f}", f"{ratios[1]:.1f}")
         table.add_row(str(number), *shown, f"{training:.3f}", f"{ratios[2]:.1f}")
     Console().print(table)
 
