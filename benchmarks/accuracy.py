@@ -40,8 +40,6 @@ TRAINED: dict[str, list[str]] = {
     REFERENCE: ["model=shared"],
     "no augmentation": ["model=shared", "augmentation=none"],
     "patches at one spacing, 1": ["model=shared", "model.patch_spacings=[1]"],
-    "patches of nearest voxels": ["model=shared", "model.interpolation=nearest"],
-    "squared error": ["model=shared", "displacement_loss=mse"],
     "samples not far from the truth": ["model=shared", "sampling.largest_voxels=3"],
     "samples not near the truth": ["model=shared", "sampling.smallest_voxels=3"],
     "a quarter of the samples on trajectories": [
@@ -50,7 +48,6 @@ TRAINED: dict[str, list[str]] = {
         "model.trajectory_every=100",
     ],
     "no direction head": ["model=shared", "model.alpha=0"],
-    "no averaged weights": ["model=shared", "model.ema_decay=null"],
     "multi": ["model=multi", "data.split.val_fraction=0"],
 }
 Change = Callable[[Localizer, Path], None]  # of a localizer and its run folder
