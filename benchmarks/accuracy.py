@@ -142,9 +142,10 @@ def write(
 ) -> Table:
     """The table for the terminal; as Markdown in a file."""
     table = Table(*HEADER, title=title)
-    lines = [HEADER, ("---",) * len(HEADER), *rows(errors, reference)]
-    for cells in lines[2:]:
+    body = list(rows(errors, reference))
+    for cells in body:
         table.add_row(*cells)
+    lines = (HEADER, ("---",) * len(HEADER), *body)
     markdown = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     write_text(path, f"{title}\n\n{markdown}")
     return table

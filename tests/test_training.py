@@ -201,27 +201,34 @@ def test_a_shared_run_predicts_with_averaged_weights_and_keeps_the_others(shared
     assert all(torch.equal(averaged[one], current[one]) for one in fixed)
 
 
+def errors_on_phantoms(tmp_path, num_cases, *settings):
+    """Test error and that of the mean shape after a training on coarse heads."""
+    data = [
+        "data=phantom",
+        f"data.root={tmp_path}/phantom",
+        f"data.source.num_cases={num_cases}",
+        "data.source.size=[54,35,47]",
+        "data.source.spacing_mm=[3,3,3]",
+        f"data.cache_dir={tmp_path}/cache",
+        "run_name=phantom",
+        "run_dir=unused",
+    ]
+    test = train(composed(*data, *settings), tmp_path / "run")["test"]
+    return test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("loader", ["resident", "queue"])
 def test_the_shared_network_beats_the_mean_shape_on_phantoms(tmp_path, loader):
     settings = [
         "model=shared",
-        "data=phantom",
-        f"data.root={tmp_path}/phantom",
-        "data.source.num_cases=40",
-        "data.source.size=[54,35,47]",
-        "data.source.spacing_mm=[3,3,3]",
-        f"data.cache_dir={tmp_path}/cache",
-        "run_name=shared",
-        "run_dir=unused",
         f"loader={loader}",
         "network.widths=[16,32,64,64]",
         "loader.batch_size=12",
         "trainer.max_steps=600",
         "trainer.val_check_interval=600",
     ]
-    test = train(composed(*settings), tmp_path / "run")["test"]
-    error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
+    error, mean_shape = errors_on_phantoms(tmp_path, 40, *settings)
     assert error < 0.7 * mean_shape
 
 
@@ -239,21 +246,8 @@ def test_the_papers_experiment_trains(short_settings, tmp_path):
 
 @pytest.mark.slow
 def test_training_beats_the_mean_shape_on_phantoms(tmp_path):
-    settings = [
-        "model=multi",
-        "data=phantom",
-        f"data.root={tmp_path}/phantom",
-        "data.source.num_cases=60",
-        "data.source.size=[54,35,47]",
-        "data.source.spacing_mm=[3,3,3]",
-        f"data.cache_dir={tmp_path}/cache",
-        "run_name=phantom",
-        "run_dir=unused",
-        "trainer.max_steps=800",
-        "trainer.val_check_interval=400",
-    ]
-    test = train(composed(*settings), tmp_path / "run")["test"]
-    error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
+    settings = ["model=multi", "trainer.max_steps=800", "trainer.val_check_interval=400"]
+    error, mean_shape = errors_on_phantoms(tmp_path, 60, *settings)
     assert math.isfinite(error)
     assert error < 0.65 * mean_shape
 
