@@ -15,9 +15,10 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 
 from pin_lightning.entry import CONF
-from pin_lightning.evaluation import Evaluation, read_predictions
+from pin_lightning.evaluation import Evaluation
 from pin_lightning.fold_folder import is_finished
 from pin_lightning.memory import keep_freed_memory
+from pin_lightning.prediction_files import read_predictions
 from pin_lightning.training import train
 
 # The data and the split of the demo for all.

@@ -59,9 +59,11 @@ def check_settings(level: object, resamples: object) -> None:
         ValueError: The message names the setting.
     """
     if not isinstance(level, int | float) or isinstance(level, bool) or not 0 < level < 1:
-        raise ValueError(f"bootstrap.level={level}: give a number between 0 and 1, as 0.95")
+        raise ValueError(f"report.bootstrap.level={level}: give a number between 0 and 1, as 0.95")
     if not isinstance(resamples, int) or isinstance(resamples, bool) or resamples < 100:
-        raise ValueError(f"bootstrap.resamples={resamples}: give a whole number of at least 100")
+        raise ValueError(
+            f"report.bootstrap.resamples={resamples}: give a whole number of at least 100"
+        )
 
 
 def _statistics(

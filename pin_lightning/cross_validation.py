@@ -10,25 +10,38 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from pin_lightning import plots
+from pin_lightning.case_pictures import case_pictures
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.entry import refuse_missing
-from pin_lightning.evaluation import Evaluation, read_predictions
+from pin_lightning.evaluation import Evaluation, join_cases
 from pin_lightning.files import output_folder
-from pin_lightning.fold_folder import PREDICTIONS, fold_folder, is_finished, read_folds, write_folds
-from pin_lightning.fold_report import BootstrapSettings, report_folds
+from pin_lightning.fold_folder import fold_folder, is_finished, read_folds, write_folds
+from pin_lightning.fold_report import report_folds
+from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.planning import plan_run
-from pin_lightning.predictor import check_count
+from pin_lightning.prediction_files import read_predictions
+from pin_lightning.predictor import Predictor, check_count
 from pin_lightning.processes import run_at_once
-from pin_lightning.run_folder import CHECKPOINTS, CONFIG, RECORD, RunRecord, read_record
+from pin_lightning.report_settings import ReportSettings
+from pin_lightning.run_folder import (
+    CHECKPOINTS,
+    CONFIG,
+    FIGURES,
+    PREDICTIONS,
+    RECORD,
+    RunRecord,
+    read_record,
+)
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data, train_surveyed
 
 log = logging.getLogger(__name__)
 
 # What the folds are summed up by; the rest of the config is that of a training.
-OWN_SETTINGS = ("calibration", "bootstrap", "folds_at_once")
+OWN_SETTINGS = ("calibration", "folds_at_once")
 # What may differ between the start and the end of a cross-validation.
-FREE_SETTINGS = ("run_dir", "run_name", "ckpt_path", "logger", "data.cache_dir")
+FREE_SETTINGS = ("run_dir", "run_name", "ckpt_path", "logger", "report", "data.cache_dir")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +77,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     calibration = None
     if config.calibration.coverage is not None:
         calibration = ConformalSettings(**config.calibration)
-    bootstrap = BootstrapSettings(**config.bootstrap)
+    settings = ReportSettings.of(config.report)
     check_count("folds_at_once", config.folds_at_once)
     _check_settings(config, run_dir)
     shared, surveyed = survey_data(_training_config(config))
@@ -74,7 +87,10 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
         calibration.check_cases(np.array(known), surveyed.names)
     _train(folds, surveyed, run_dir, config.folds_at_once)
-    return report_folds(run_dir, out_of_fold(run_dir), calibration, bootstrap)
+    evaluation = out_of_fold(run_dir)
+    metrics = report_folds(run_dir, evaluation, calibration, settings)
+    _draw(run_dir, evaluation, folds, surveyed)
+    return metrics
 
 
 def out_of_fold(run_dir: Path) -> Evaluation:
@@ -87,31 +103,7 @@ def out_of_fold(run_dir: Path) -> Evaluation:
         ValueError: A fold is not finished, or the folds differ in their landmarks.
     """
     parts = [read_predictions(folder / PREDICTIONS) for folder in read_folds(run_dir)]
-    return _joined([part["test"] for part in parts if "test" in part])
-
-
-def _joined(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Cases of several evaluations in one, in their order.
-
-    Raises:
-        ValueError: There is none, they differ in their landmarks, or a case is in two.
-    """
-    if not evaluations:
-        raise ValueError("evaluations: there is none to join; give at least one")
-    names = evaluations[0].names
-    for one in evaluations:
-        if one.names != names:
-            raise ValueError(
-                f"landmarks {', '.join(one.names)} and {', '.join(names)} differ; "
-                f"join evaluations of the same landmarks"
-            )
-    arrays = ("truth_world", "defined", "predicted_world", "mean_shape_world", "spread_mm")
-    return Evaluation(
-        cases=tuple(case for one in evaluations for case in one.cases),
-        names=names,
-        **{key: np.concatenate([getattr(one, key) for one in evaluations]) for key in arrays},
-        seconds=np.concatenate([one.seconds for one in evaluations]),
-    )
+    return join_cases([part["test"] for part in parts if "test" in part])
 
 
 def _check_settings(config: DictConfig, run_dir: Path) -> None:
@@ -201,3 +193,16 @@ def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int)
     elif unfinished:
         settings = [(fold.config, surveyed, fold.folder) for fold in unfinished]
         run_at_once(train_surveyed, settings, [fold.folder for fold in unfinished], at_once)
+
+
+def _draw(run_dir: Path, evaluation: Evaluation, folds: Sequence[Fold], surveyed: Survey) -> None:
+    """Figures of all cases, each localised by the fold that did not see it."""
+    figures = run_dir / FIGURES
+    plots.save(plots.error_figure(evaluation), figures / "test_errors.png")
+    cases = {one.case.name: one for one in surveyed.cases}
+    folders = {name: fold.folder for fold in folds for name in fold.record.split.test}
+
+    def load(name: str) -> tuple[Predictor, AnnotatedCase]:
+        return Predictor.load(folders[name]), cases[name]
+
+    case_pictures(figures, evaluation, "test", load)

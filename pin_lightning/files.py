@@ -1,9 +1,11 @@
 """Files that appear whole or not at all, and output folders that are checked before work starts."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -29,6 +31,19 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with its line ends as they are; the file appears whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    """Write data as JSON; the file appears only when complete.
+
+    Raises:
+        ValueError: The data hold NaN or infinity, which JSON does not know.
+    """
+    try:
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: JSON knows no NaN or infinity; write None instead") from error
+    write_text(Path(path), text + "\n")
 
 
 def output_folder(setting: str, folder: str | Path) -> Path:

@@ -13,17 +13,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pin_lightning.conformal import Calibration, ConformalSettings
-from pin_lightning.evaluation import write_json
+from pin_lightning.files import write_json
 from pin_lightning.localizer import Localizer
-from pin_lightning.run_folder import RECORD, RunRecord, difference, load_localizer
+from pin_lightning.run_folder import PREDICTIONS, RECORD, RunRecord, difference, load_localizer
 
 FORMAT_VERSION = 1
-FOLDS, CALIBRATION, PREDICTIONS, METRICS = (
-    "folds.json",
-    "calibration.json",
-    "predictions.csv",
-    "metrics.json",
-)
+FOLDS, CALIBRATION = "folds.json", "calibration.json"
 _COMMAND = "python -m pin_lightning.cross_validate"
 _ARRAYS = ("usual_error_mm", "factor", "median_radius_mm")
 Content = TypeVar("Content")

@@ -36,6 +36,7 @@ class Prediction:
         seconds: To read and resample its own file, if one was given, and to localise its batch
             divided by the volumes of the batch. Readers work at the same time, so that many files
             take less than the sum of their seconds.
+        localise_seconds: Its part of localising the batch.
         trajectory: Path of every start, in grid millimetres; a batch of one.
         radius_mm: How far the true landmark lies away at most, with the coverage of the predictor's
             calibration; none without one.
@@ -46,6 +47,7 @@ class Prediction:
     spread_mm: Float[np.ndarray, " L"]
     mean_shape_world: Float[np.ndarray, "L 3"]
     seconds: float
+    localise_seconds: float
     trajectory: Trajectory
     radius_mm: Float[np.ndarray, " L"] | None = None
 
@@ -196,13 +198,14 @@ class Predictor:
         trajectories = _one_by_one(self.localizer(torch.stack(on_device)))
         seconds = (time.perf_counter() - began) / len(readings)
         return [
-            self._prediction(reading.volume, trajectory, reading.seconds + seconds)
+            self._prediction(reading, trajectory, seconds)
             for reading, trajectory in zip(readings, trajectories, strict=True)
         ]
 
     def _prediction(
-        self, volume: WorkingVolume, trajectory: Trajectory, seconds: float
+        self, reading: _Read, trajectory: Trajectory, localise_seconds: float
     ) -> Prediction:
+        volume = reading.volume
         positions_mm = trajectory.prediction_mm[0].double().cpu().numpy()
         mean_mm = self.localizer.mean_shape_mm.double().cpu().numpy()
         spread_mm = trajectory.spread_mm[0].double().cpu().numpy()
@@ -212,7 +215,8 @@ class Predictor:
             positions_world=mm_to_world(positions_mm, volume.affine, volume.grid),
             spread_mm=spread_mm,
             mean_shape_world=mm_to_world(mean_mm, volume.affine, volume.grid),
-            seconds=seconds,
+            seconds=reading.seconds + localise_seconds,
+            localise_seconds=localise_seconds,
             trajectory=trajectory,
             radius_mm=None if bars is None else bars.radius_mm(spread_mm),
         )

@@ -15,8 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from pin_lightning.evaluation import write_json
-from pin_lightning.files import output_folder, write_text
+from pin_lightning.files import output_folder, write_json, write_text
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
 from pin_lightning.pyramid import check_spacings
@@ -25,6 +24,7 @@ from pin_lightning.splits import Split
 
 FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
+METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."

@@ -15,6 +15,7 @@ from pin_lightning.patches import default_patch_side
 from pin_lightning.planning import plan_run
 from pin_lightning.predictor import Predictor
 from pin_lightning.report import report
+from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import best_checkpoint, load_weights, read_checkpoint, write_run
 from pin_lightning.survey import Survey, survey
 
@@ -60,6 +61,7 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     pl.seed_everything(config.seed, workers=True, verbose=False)
     config = config.copy()
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
+    settings = ReportSettings.of(config.report)
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
     write_run(run_dir, config, record, plan.first_stage)
@@ -71,7 +73,8 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     gc.collect()  # trainer and module hold one another, and with them the volumes
     load_weights(plan.localizer, best_checkpoint(run_dir))
     evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
-    return report(run_dir, Predictor(plan.localizer, record.names), evaluated)
+    predictor = Predictor(plan.localizer, record.names)
+    return report(run_dir, predictor, evaluated, settings)
 
 
 def _survey(config: DictConfig) -> Survey:

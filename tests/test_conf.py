@@ -7,8 +7,8 @@ from conftest import REPOSITORY, composed
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.data.sampling import Approach, Sampling, Scatter
-from pin_lightning.fold_report import BootstrapSettings
 from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
+from pin_lightning.report_settings import ReportSettings
 from pin_lightning.shape_models import PCAShapeModel, ShapeModel
 from pin_lightning.update_rules import RuleB, UpdateRule
 
@@ -207,6 +207,10 @@ def test_experiments_compose_with_every_value(option):
     assert config.trainer.max_steps > 0
 
 
+def test_report_settings():
+    assert ReportSettings.of(composed(*DATA).report) == ReportSettings()
+
+
 def test_infer_config_says_what_is_missing():
     config = composed(config_name="infer")
     assert OmegaConf.missing_keys(config) == {"run", "input", "output"}
@@ -219,7 +223,6 @@ def test_cross_validation_is_a_training_with_folds(option):
     config = composed(*settings, config_name="cross_validate")
     folds = OmegaConf.to_container(config, resolve=True)
     ConformalSettings(**folds.pop("calibration"))
-    BootstrapSettings(**folds.pop("bootstrap"))
     assert folds.pop("folds_at_once") == 1
     assert folds["data"]["split"].pop("folds") == 5
     assert training["data"]["split"].pop("folds") is None

@@ -11,14 +11,18 @@ from test_evaluation import random_evaluation
 from conftest import composed
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.cross_validation import cross_validate, out_of_fold
-from pin_lightning.evaluation import metrics_of, read_predictions
+from pin_lightning.evaluation import metrics_of
 from pin_lightning.fold_folder import read_calibration
-from pin_lightning.fold_report import BootstrapSettings, fold_table, report_folds
+from pin_lightning.fold_report import fold_table, report_folds
+from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
+from pin_lightning.report_settings import BootstrapSettings, ReportSettings
 from pin_lightning.run_folder import read_record
 from pin_lightning.training import train
 
 TINY = ["trainer.max_steps=4", "trainer.val_check_interval=4", "data.split.folds=3"]
+
+SETTINGS = ReportSettings(bootstrap=BootstrapSettings(resamples=200))
 
 
 def config_of(short_settings, *settings):
@@ -29,7 +33,7 @@ def config_of(short_settings, *settings):
 @pytest.fixture
 def report(tmp_path):
     evaluation = random_evaluation(0, num_cases=20)
-    report_folds(tmp_path, evaluation, ConformalSettings(), BootstrapSettings(resamples=200))
+    report_folds(tmp_path, evaluation, ConformalSettings(), SETTINGS)
     return tmp_path, evaluation
 
 
@@ -74,7 +78,7 @@ def test_table_shows_each_value_with_its_interval(report):
 
 def test_without_error_bars_none_are_left_of_before(report):
     folder, evaluation = report
-    report_folds(folder, evaluation, None, BootstrapSettings(resamples=100))
+    report_folds(folder, evaluation, None, SETTINGS)
     assert not (folder / "calibration.json").exists()
     assert "error_bars" not in json.loads((folder / "metrics.json").read_text())["test"]
 
@@ -82,7 +86,7 @@ def test_without_error_bars_none_are_left_of_before(report):
 def test_just_enough_cases_have_error_bars_that_cannot_be_checked(tmp_path):
     drawn = (random_evaluation(seed, num_cases=9, num_landmarks=1) for seed in range(100))
     evaluation = next(one for one in drawn if one.defined.all())
-    report_folds(tmp_path, evaluation, ConformalSettings(), BootstrapSettings(resamples=100))
+    report_folds(tmp_path, evaluation, ConformalSettings(), SETTINGS)
     bars = json.loads((tmp_path / "metrics.json").read_text())["test"]["error_bars"]
     assert bars == {"coverage_asked": 0.9, "coverage": None}
 
@@ -91,8 +95,8 @@ REFUSED = {
     "coverage": (["calibration.coverage=1.5"], "calibration.coverage=1.5: give a number"),
     "too-few": (["calibration.coverage=0.95"], "needs at least 19 cases, there are 10; give at"),
     "weight": (["calibration.spread_weight=-1"], "calibration.spread_weight=-1"),
-    "level": (["bootstrap.level=95"], "bootstrap.level=95: give a number between 0 and 1"),
-    "draws": (["bootstrap.resamples=3"], "bootstrap.resamples=3"),
+    "level": (["report.bootstrap.level=95"], "bootstrap.level=95: give a number between 0 and 1"),
+    "draws": (["report.bootstrap.resamples=3"], "bootstrap.resamples=3"),
     "no-folds": (["data.split.folds=null"], "data.split.folds=null: give the number of folds"),
     "folds": (["data.split.folds=11"], "data.split.folds=11: there are 10 subjects"),
     "one-fold": (["data.split.folds=1"], "data.split.folds=1: give a whole number from 2"),

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from pin_lightning.files import output_folder, whole_file, write_text
+from pin_lightning.files import output_folder, whole_file, write_json, write_text
 
 
 def test_a_file_appears_complete_in_a_new_folder(tmp_path):
@@ -31,3 +33,22 @@ def test_output_folder_that_cannot_be_made_is_named_with_its_setting(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"output=.*file/out: cannot be written to \(Not a dir"):
         output_folder("output", tmp_path / "file" / "out")
+
+
+def test_json_is_whole_or_absent(tmp_path):
+    path = tmp_path / "sub" / "m.json"
+    write_json(path, {"größe": (1, None)})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"größe": [1, None]}
+    with pytest.raises(ValueError, match=r"m\.json: JSON knows no NaN"):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"größe": [1, None]}
+    assert [file.name for file in path.parent.iterdir()] == ["m.json"]
+
+
+def test_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "m.json"
+    write_json(path, 1)
+    with pytest.raises(UnicodeEncodeError):
+        write_json(path, "\ud800")
+    assert path.read_text() == "1\n"
+    assert list(tmp_path.iterdir()) == [path]

@@ -39,6 +39,7 @@ def evaluation(num_landmarks, num_cases=9):
         mean_shape_world=truth + rng.normal(0, 6, truth.shape),
         spread_mm=np.ones(defined.shape),
         seconds=np.ones(num_cases),
+        localise_seconds=np.ones(num_cases),
     )
 
 

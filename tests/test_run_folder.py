@@ -18,7 +18,7 @@ def run_copy(short_run, tmp_path):
 
 
 def test_a_loaded_run_predicts_as_it_was_evaluated(short_run, phantom_root):
-    from pin_lightning.evaluation import read_predictions
+    from pin_lightning.prediction_files import read_predictions
 
     evaluation = read_predictions(short_run / "predictions.csv")["test"]
     predictor = Predictor.load(short_run, device="cpu")

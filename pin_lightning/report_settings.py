@@ -1,0 +1,97 @@
+"""What the report of a run is made with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from pin_lightning.bootstrap import check_settings, cluster_interval
+from pin_lightning.evaluation import RADII_MM
+
+
+@dataclass(frozen=True)
+class BootstrapSettings:
+    """How intervals are made; see `cluster_interval`.
+
+    Attributes:
+        level: Confidence level.
+        resamples: Number of draws.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    level: float = 0.95
+    resamples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of range."""
+        check_settings(self.level, self.resamples)
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise ValueError(
+                f"report.bootstrap.seed={self.seed}: give a whole number of at least 0"
+            )
+
+    def interval(
+        self, values: Float64[np.ndarray, "N L"], statistic: Callable[[np.ndarray], float]
+    ) -> list[float] | None:
+        """Interval of a statistic for JSON; none where there are too few cases.
+
+        All intervals come from the same draws of cases.
+        """
+        generator = np.random.default_rng(self.seed)
+        ends = cluster_interval(values, statistic, generator, self.level, self.resamples)
+        return list(ends) if np.isfinite(ends).all() else None
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What is shown, and how; `of` makes it from a config.
+
+    Attributes:
+        radii_mm: Radii of the success rates, ascending.
+        failure_mm: Error from which a landmark counts as failed; none is the mean error of the
+            mean shape, the guess that uses no image.
+        others: Files with predictions of other methods, by the name of the method.
+        bootstrap: How intervals are made.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    radii_mm: tuple[float, ...] = RADII_MM
+    failure_mm: float | None = None
+    others: tuple[tuple[str, str], ...] = ()
+    bootstrap: BootstrapSettings = BootstrapSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of range."""
+        radii = self.radii_mm
+        if not radii or not all(_positive(one) for one in radii) or sorted(set(radii)) != [*radii]:
+            raise ValueError(
+                f"report.radii_mm={list(radii)}: give one or more numbers of mm above 0, "
+                f"ascending, as [1,2,4]"
+            )
+        if self.failure_mm is not None and not _positive(self.failure_mm):
+            raise ValueError(
+                f"report.failure_mm={self.failure_mm}: give a number of mm above 0, or null"
+            )
+
+    @classmethod
+    def of(cls, config: Any) -> "ReportSettings":
+        """Settings of the node ``report`` of a config.
+
+        Raises:
+            ValueError: A setting is out of range.
+        """
+        others = tuple((str(name), str(path)) for name, path in config.others.items())
+        bootstrap = BootstrapSettings(**config.bootstrap)
+        return cls(tuple(config.radii_mm), config.failure_mm, others, bootstrap)
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < np.inf
