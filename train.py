@@ -18,7 +18,9 @@ def main(config: DictConfig) -> float | None:
     """
     from pin_lightning.training import train  # heavy imports, after the config has composed
 
-    metrics = train(config, Path(HydraConfig.get().runtime.output_dir))
+    hydra_config = HydraConfig.get()
+    config.overrides = list(hydra_config.overrides.task)
+    metrics = train(config, Path(hydra_config.runtime.output_dir))
     measured = metrics.get("val", metrics.get("test"))
     return None if measured is None else measured["radial_error_mm"]["mean"]
 

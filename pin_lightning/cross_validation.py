@@ -41,7 +41,10 @@ log = logging.getLogger(__name__)
 # What the folds are summed up by; the rest of the config is that of a training.
 OWN_SETTINGS = ("calibration", "folds_at_once")
 # What may differ between the start and the end of a cross-validation.
-FREE_SETTINGS = ("run_dir", "run_name", "ckpt_path", "logger", "report", "data.cache_dir")
+FREE_SETTINGS = (
+    *("run_dir", "run_name", "method", "overrides", "ckpt_path", "logger", "report", "summary"),
+    "data.cache_dir",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -63,6 +65,8 @@ def start(main: Callable[[], Any]) -> None:
         if refusal is None:
             raise
         _end(refusal, error)
+    if _failed_jobs:
+        raise SystemExit(2)
 
 
 def _hydra_refusal(error: BaseException) -> str | None:
@@ -78,6 +82,13 @@ def _hydra_refusal(error: BaseException) -> str | None:
     return user_mistake(error) if isinstance(error, OmegaConfBaseException) else None
 
 
+_failed_jobs: list[str] = []  # of the sweep that this process runs
+
+
+def _in_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
 def _end(mistake: str, error: BaseException) -> NoReturn:
     print(f"error: {mistake}", file=sys.stderr)
     raise SystemExit(2) from error
@@ -87,7 +98,8 @@ def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a Hydra task function so that bad input prints one line instead of a traceback.
 
     Only errors that name a user's mistake are caught: `ValueError`, `OSError` and config errors.
-    Anything else is a defect of this program and keeps its traceback.
+    Anything else is a defect of this program and keeps its traceback. A job of a sweep ends with
+    None, so that the others go on; the sweep ends with exit code 2.
     """
 
     @functools.wraps(program)
@@ -98,7 +110,11 @@ def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
             mistake = user_mistake(error)
             if mistake is None:
                 raise
-            _end(mistake, error)
+            if not _in_sweep():
+                _end(mistake, error)
+            print(f"error: {mistake}", file=sys.stderr)
+            _failed_jobs.append(mistake)
+            return None
 
     return wrapper
 

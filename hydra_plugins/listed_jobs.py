@@ -1,0 +1,60 @@
+"""Hydra sweeper over a list of jobs, where a grid would hold combinations that nobody asks for."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+
+class ListedJobs(Sweeper):
+    """Runs each job of a list, with every combination of what the command line sweeps over.
+
+    Hydra finds it because it lies in a package of this name. All jobs run, then the first error of
+    one is raised.
+
+    Args:
+        jobs: Overrides of each job, such as ``[[model=multi], [model=single, seed=1]]``.
+    """
+
+    def __init__(self, jobs: Sequence[Sequence[str]]) -> None:
+        self.jobs = [list(job) for job in jobs]
+        self.launcher: Launcher | None = None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep what a sweep needs; Hydra calls this once."""
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run all jobs.
+
+        Args:
+            arguments: Overrides of the command line, for every job.
+        """
+        assert self.launcher is not None
+        parser = OverridesParser.create(self.hydra_context.config_loader)
+        choices = [
+            [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
+            if one.is_sweep_override()
+            else [one.input_line or ""]
+            for one in parser.parse_overrides(arguments)
+        ]
+        given = [list(combination) for combination in itertools.product(*choices)]
+        batch = [[*combination, *job] for combination in given for job in self.jobs]
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        self.validate_batch_is_legal(batch)
+        results = self.launcher.launch(batch, initial_job_idx=0)
+        return [result.return_value for result in results]
