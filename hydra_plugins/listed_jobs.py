@@ -43,6 +43,8 @@ class ListedJobs(Sweeper):
             arguments: Overrides of the command line, for every job.
         """
         assert self.launcher is not None
+        assert self.config is not None
+        assert self.hydra_context is not None
         parser = OverridesParser.create(self.hydra_context.config_loader)
         choices = [
             [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]

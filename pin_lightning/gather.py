@@ -18,7 +18,14 @@ from pin_lightning.entry import CONF, one_line_errors, refuse_missing, start
 
 log = logging.getLogger(__name__)
 # The others are in the files: a terminal has 80 columns.
-TERMINAL_COLUMNS = ("Method", "Mean ± SD, mm", "95 % interval", "Seconds", "Published, mm")
+TERMINAL_COLUMNS = (
+    "Method",
+    "Mean ± SD, mm",
+    "95 % interval",
+    "Seconds",
+    "Published, mm",
+    "Published, s",
+)
 
 
 class GatherJobs(Callback):
@@ -57,8 +64,8 @@ def gather(sweep_dir: Path, config: Any) -> None:
         table_rows,
     )
 
-    summary = config.summary
     jobs, unfinished = read_jobs(sweep_dir)
+    summary = config.summary
     published: Any = OmegaConf.to_container(summary.published, resolve=True)
     bootstrap = ReportSettings.of(config.report).bootstrap
     cells = cells_of(rows_of(jobs), summary.reference, published_of(published), bootstrap)

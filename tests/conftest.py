@@ -14,15 +14,16 @@ CT_ROOT = Path(
 )
 
 
-def composed(*overrides, config_name="train"):
-    """The config that a command line would give, without Hydra's own part.
+def composed(*overrides, config_name="train", with_hydra=False):
+    """The config that a command line would give, without Hydra's own part unless asked for.
 
     Of several values for a setting the last one counts.
     """
     given = dict(one.split("=", 1) for one in overrides)
     overrides = list(map("=".join, given.items()))
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        return compose(config_name, overrides=quote_arguments(overrides))
+        quoted = quote_arguments(overrides)
+        return compose(config_name, overrides=quoted, return_hydra_config=with_hydra)
 
 
 @pytest.fixture(scope="session")

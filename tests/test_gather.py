@@ -1,0 +1,120 @@
+import csv
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+from test_bad_input import run
+from test_evaluation import random_evaluation
+
+from conftest import composed
+from pin_lightning.gather import GatherJobs
+from pin_lightning.prediction_files import write_predictions
+
+EXPERIMENTS = ("table1", "table2", "alpha")
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep over alpha of which the last job did not finish."""
+    for number, alpha in enumerate((0, 0.5, 1)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if alpha < 1:
+            record = {"method": None, "overrides": ["data=phantom", f"model.alpha={alpha}"]}
+            OmegaConf.save(record, folder / "config.yaml")
+            write_predictions(folder / "predictions.csv", {"test": random_evaluation(number)})
+    config = composed("data=phantom", "run_name=x", "run_dir=x", "summary.title=Alphas")
+    OmegaConf.set_struct(config, False)
+    config.hydra = {"sweep": {"dir": str(tmp_path)}}
+    OmegaConf.save(config, tmp_path / "multirun.yaml")
+    return tmp_path, config
+
+
+def test_a_sweep_ends_in_tables_and_a_figure(sweep):
+    folder, config = sweep
+    GatherJobs().on_multirun_end(config)
+    text = (folder / "table.md").read_text()
+    assert text.startswith("Alphas\n\n| Method |")
+    assert "| model.alpha=0.5 | " in text
+    assert text.endswith("Not finished: jobs 2.\n")
+    with (folder / "table.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2 * 6
+    assert (folder / "figure.png").stat().st_size > 5000
+
+
+def test_a_sweep_of_which_nothing_is_left_only_says_so(tmp_path, caplog):
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}})
+    GatherJobs().on_multirun_end(config)
+    assert "no job has finished" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_gathers_what_is_there(sweep):
+    folder, _ = sweep
+    result = run("-m", "pin_lightning.gather", f"sweep={folder}")
+    assert result.returncode == 0, result.stderr
+    assert "Alphas" in result.stdout
+    assert (folder / "table.md").is_file()
+    (folder / "multirun.yaml").unlink()
+    result = run("-m", "pin_lightning.gather", f"sweep={folder}")
+    assert result.returncode == 2
+    assert "has no multirun.yaml" in result.stderr
+
+
+@pytest.mark.parametrize("scale", ["", "_paper"])
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiments_are_sweeps(name, scale):
+    config = composed("run_name=x", "run_dir=x", f"experiment={name}{scale}", with_hydra=True)
+    assert config.hydra.mode.name == "MULTIRUN"
+    assert config.hydra.sweep.dir == f"outputs/{name}{scale}"
+    assert config.trainer.max_steps == (100_000 if scale else 3000)
+    assert list(config.data.source.size) == ([324, 207, 279] if scale else [108, 69, 93])
+
+
+@pytest.mark.parametrize("scale", ["", "_paper"])
+@pytest.mark.parametrize("name", ["table1", "table2"])
+def test_every_listed_job_is_a_training_of_the_papers_method(name, scale):
+    common = ("run_name=x", "run_dir=x", f"experiment={name}{scale}")
+    config = composed(*common, with_hydra=True)
+    methods = set()
+    for settings in config.hydra.sweeper.jobs:
+        own = composed(*common, *settings)
+        methods.add(own.method)
+        assert own.update_rule._target_[-1] in "ABC"
+        assert ("landmark" in own.model) == ("Identity" in own.shape._target_)
+        assert own.network._target_.endswith("PaperNetwork" if scale else "CompactNetwork")
+    assert methods == set(config.summary.published)
+    assert config.summary.reference in methods
+
+
+def test_the_alpha_sweep_covers_both_ends():
+    config = composed("run_name=x", "run_dir=x", "experiment=alpha", with_hydra=True)
+    sweep = f"model.alpha={config.hydra.sweeper.params['model.alpha']}"
+    values = OverridesParser.create().parse_override(sweep).sweep_iterator()
+    assert {0, 0.5, 1} <= {float(value) for value in values}
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_does_not_lose_the_others(short_settings, tmp_path):
+    settings = [one for one in short_settings if not one.startswith("run_dir")]
+    sweep = f"hydra.sweep.dir={tmp_path / 'sweep'}"
+    result = run("train.py", "-m", *settings, sweep, "model.alpha=0.5,7,1")
+    assert result.returncode == 2
+    (error,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert "alpha" in error
+    text = (tmp_path / "sweep" / "table.md").read_text()
+    assert "model.alpha=0.5" in text
+    assert "model.alpha=1" in text
+    assert "Not finished: jobs 1" in text
+
+
+@pytest.mark.slow
+def test_listed_jobs_with_a_sweep_of_the_command_line(short_settings, tmp_path):
+    settings = [one for one in short_settings if not one.startswith(("run_dir", "model=multi"))]
+    jobs = "[[method=all,model=multi],[method=one,model=single,model.landmark=CSP]]"
+    listed = ["hydra/sweeper=listed", f"hydra.sweeper.jobs={jobs}", "seed=0,1"]
+    result = run("train.py", "-m", *settings, f"hydra.sweep.dir={tmp_path / 's'}", *listed)
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "s").iterdir() if path.is_dir()) == list("0123")
+    table = (tmp_path / "s" / "table.md").read_text()
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:4]] == ["| all", "| one"]
