@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,6 +11,7 @@ Vector: TypeAlias = Float64[np.ndarray, "3"]
 Positions: TypeAlias = Mapping[str, Vector]
 
 
+@runtime_checkable
 class XAxis(Protocol):
     """A direction that landmarks give."""
 

@@ -36,15 +36,15 @@ class PlaneGroup:
         return tuple(dict.fromkeys((*self.landmarks, *self.x_axis.names)))
 
 
-def plane_groups(planes: Mapping[str, Any] | None) -> tuple[PlaneGroup, ...]:
+def plane_groups(planes: Any) -> tuple[PlaneGroup, ...]:
     """Groups of the node ``data.planes`` of a config.
 
     >>> plane_groups({"TC": {"landmarks": ["left", "right", "front"]}})[0].x_axis
     LineFit(names=('left', 'right', 'front'))
 
     Args:
-        planes: By the name of the plane, its ``landmarks`` and ``x_axis``. Without an axis it is
-            the main direction of the landmarks.
+        planes: By the name of the plane, its ``landmarks`` and ``x_axis``; none names no plane.
+            Without an axis it is the main direction of the landmarks.
 
     Raises:
         ValueError: A group is not of that form; the message names it.

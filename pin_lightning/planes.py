@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
@@ -9,6 +10,7 @@ from jaxtyping import Float64
 from pin_lightning.plane_axes import Vector
 from pin_lightning.plane_groups import PlaneGroup
 
+Points: TypeAlias = Float64[np.ndarray, "*rest 3"]
 # Landmarks that extend less across their line than this share along it leave the plane open; so
 # does an x axis that is as close to the normal.
 SMALLEST_SHARE = 1e-3
@@ -35,11 +37,11 @@ class Plane:
         """X axis, y axis and normal as the columns of a matrix."""
         return np.stack([self.x_axis, self.y_axis, self.normal], axis=1)
 
-    def from_world(self, points_world: Float64[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
+    def from_world(self, points_world: Points) -> Points:
         """Mm along x axis, y axis and normal, from the centre; the last is the signed distance."""
         return (points_world - self.centre_world) @ self.directions
 
-    def to_world(self, points_mm: Float64[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
+    def to_world(self, points_mm: Points) -> Points:
         """World positions of points given along x axis, y axis and normal."""
         return points_mm @ self.directions.T + self.centre_world
 
