@@ -87,6 +87,18 @@ def test_slices_of_a_file_hold_the_planes_that_are_there(tmp_path, caplog):
     assert cut_slices(tmp_path / "absent.nii", LANDMARKS, []) == {}
 
 
+def test_the_same_slice_from_another_format(tmp_path):
+    path = save_cube(tmp_path / "cube.nii.gz")
+    sitk.WriteImage(sitk.ReadImage(str(path)), str(tmp_path / "cube.nrrd"))
+    landmarks = LandmarkSet.of("abc", np.array([[0.0, 0, 1], [2, 0, 1.5], [0, 2, 0.5]]))
+    one, other = (
+        cut_slices(tmp_path / name, landmarks, [GROUP])["P"]
+        for name in ("cube.nii.gz", "cube.nrrd")
+    )
+    np.testing.assert_allclose(other.pixels, one.pixels, atol=1e-5)
+    np.testing.assert_allclose(other.affine, one.affine, atol=1e-5)
+
+
 def test_a_slice_never_takes_the_place_of_an_input(tmp_path):
     inputs = {"ANNA": tmp_path / "ANNA.nii", "ANNA_P": tmp_path / "ANNA_P.nii.gz"}
     with pytest.raises(ValueError, match=r"ANNA_P\.nii\.gz: is an input, .* another output folder"):
