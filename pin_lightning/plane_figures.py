@@ -121,7 +121,7 @@ def plane_figure(views: Sequence[PlaneView], title: str) -> Figure:
             axes.set(xlim=across, ylim=up)
         _landmarks(left, view, farthest_mm)
         errors = f"{angle_degrees(view.predicted, view.truth):.1f}°"
-        errors += f", {offset_mm(view.predicted, view.truth):.1f} mm"
+        errors += f", {offset_mm(view.predicted, view.truth):.2f} mm"
         left.set_title(f"{view.name}, true plane", fontsize=8, parse_math=False)
         right.set_title(f"{view.name}, predicted plane: {errors}", fontsize=8, parse_math=False)
     _legend(figure, farthest_mm)
@@ -171,9 +171,11 @@ def _landmarks(axes: Axes, view: PlaneView, farthest_mm: float) -> None:
 
 
 def _farthest_mm(views: Sequence[PlaneView]) -> float:
-    """Largest distance of a shown landmark from its true plane, rounded up to a whole mm."""
+    """Largest distance of a shown landmark from its true plane, rounded up to one digit."""
     points = np.concatenate([part for view in views for part in (view.truth_mm, view.predicted_mm)])
-    return max(1.0, float(np.ceil(np.nanmax(np.abs(points[:, 2])))))
+    largest_mm = max(float(np.nanmax(np.abs(points[:, 2]))), 1e-3)
+    unit_mm = 10.0 ** np.floor(np.log10(largest_mm))
+    return float(np.ceil(largest_mm / unit_mm - 1e-6) * unit_mm)
 
 
 def _areas(distance_mm: Float64[np.ndarray, " L"], farthest_mm: float) -> Float64[np.ndarray, " L"]:

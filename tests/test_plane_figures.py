@@ -65,7 +65,7 @@ def test_titles_tell_the_error_and_the_legend_the_size(view):
     left, right = (axes.get_title() for axes in figure.axes)
     assert left == "$P, true plane"
     assert right.startswith("$P, predicted plane: ")
-    assert right.endswith("°, 0.6 mm")  # three by 0.5 mm, one by 1 mm
+    assert right.endswith(("°, 0.62 mm", "°, 0.63 mm"))  # three by 0.5 mm, one by 1 mm
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"in the true plane", "0.5 mm from it", "1 mm from it"} <= set(texts)
 
@@ -92,3 +92,11 @@ def test_a_missing_landmark_and_a_missing_slice_leave_gaps(view):
     figure = plane_figure([shown], "title")
     assert len(points_of(figure.axes[0])[0].get_offsets().compressed()) == 6
     assert not figure.axes[1].images
+
+
+@pytest.mark.parametrize(("millimetres", "shown"), [(0.031, "0.04"), (0.5, "0.5"), (12.5, "20")])
+def test_the_smallest_point_is_for_a_round_distance(view, millimetres, shown):
+    predicted_mm = view.truth_mm + np.array([0, 0, millimetres])
+    figure = plane_figure([replace(view, predicted_mm=predicted_mm)], "title")
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[-1] == f"{shown} mm from it"
