@@ -1,6 +1,6 @@
 """Pictures of the best, the median and the worst case: landmarks, and how they were found."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,6 +9,8 @@ import numpy as np
 from pin_lightning import plots
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.inspection import AnnotatedCase
+from pin_lightning.plane_figures import draw_planes
+from pin_lightning.plane_groups import PlaneGroup
 from pin_lightning.predictor import Prediction, Predictor
 from pin_lightning.preprocessing import WorkingVolume, preprocess
 
@@ -32,7 +34,13 @@ def chosen_cases(evaluation: Evaluation) -> dict[str, str]:
     return {label: evaluation.cases[order[place]] for label, place in places.items()}
 
 
-def case_pictures(figures: Path, evaluation: Evaluation, part: str, load: Load) -> None:
+def case_pictures(
+    figures: Path,
+    evaluation: Evaluation,
+    part: str,
+    load: Load,
+    groups: Sequence[PlaneGroup] = (),
+) -> None:
     """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`.
 
     Args:
@@ -40,6 +48,7 @@ def case_pictures(figures: Path, evaluation: Evaluation, part: str, load: Load) 
         evaluation: Of the split.
         part: Name of the split.
         load: Gives predictor and case by the name of the case.
+        groups: Standard planes, shown where the predictor has all their landmarks.
     """
     errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
     for label, name in chosen_cases(evaluation).items():
@@ -47,7 +56,10 @@ def case_pictures(figures: Path, evaluation: Evaluation, part: str, load: Load) 
         volume = preprocess(annotated.case.image, predictor.localizer.grid)
         prediction = predictor.localise(volume)
         title = f"{name}: {label} {part} case, mean error {np.nanmean(errors[name]):.2f} mm"
-        for kind, figure in _views(volume, prediction, annotated, title):
+        views = [*_views(volume, prediction, annotated, title)]
+        planes = draw_planes(annotated, prediction.landmarks, groups, title)
+        views += [] if planes is None else [("planes", planes)]
+        for kind, figure in views:
             plots.save(figure, figures / f"{part}_{label}_{kind}.png")
 
 

@@ -18,6 +18,7 @@ from pin_lightning.contact_sheet import contact_sheet
 from pin_lightning.entry import refuse_missing
 from pin_lightning.files import output_folder
 from pin_lightning.inspection import Inspected
+from pin_lightning.plane_groups import check_groups, plane_groups
 from pin_lightning.preprocessing import load_volume
 from pin_lightning.survey import Survey, survey
 
@@ -62,6 +63,7 @@ def check(config: DictConfig) -> int:
         soft_wrap=True,
         markup=False,
     )
+    check_groups(plane_groups(data.planes), surveyed.known_names, surveyed.names)
     return counts["error"]
 
 

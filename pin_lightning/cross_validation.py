@@ -19,6 +19,7 @@ from pin_lightning.files import output_folder
 from pin_lightning.fold_folder import fold_folder, is_finished, read_folds, write_folds
 from pin_lightning.fold_report import report_folds
 from pin_lightning.inspection import AnnotatedCase
+from pin_lightning.plane_groups import PlaneGroup
 from pin_lightning.planning import plan_run
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor, check_count
@@ -43,7 +44,7 @@ OWN_SETTINGS = ("calibration", "folds_at_once")
 # What may differ between the start and the end of a cross-validation.
 FREE_SETTINGS = (
     *("run_dir", "run_name", "method", "overrides", "ckpt_path", "logger", "report", "summary"),
-    "data.cache_dir",
+    *("data.cache_dir", "data.planes"),
 )
 
 
@@ -80,7 +81,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     calibration = None
     if config.calibration.coverage is not None:
         calibration = ConformalSettings(**config.calibration)
-    settings = ReportSettings.of(config.report)
+    settings = ReportSettings.of(config.report, config.data.planes)
     check_count("folds_at_once", config.folds_at_once)
     _check_settings(config, run_dir)
     shared, surveyed = survey_data(_training_config(config))
@@ -92,7 +93,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     _train(folds, surveyed, run_dir, config.folds_at_once)
     evaluation = out_of_fold(run_dir)
     metrics = report_folds(run_dir, evaluation, calibration, settings)
-    _draw(run_dir, evaluation, folds, surveyed)
+    _draw(run_dir, evaluation, folds, surveyed, settings.planes)
     return metrics
 
 
@@ -198,7 +199,13 @@ def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int)
         run_at_once(train_surveyed, settings, [fold.folder for fold in unfinished], at_once)
 
 
-def _draw(run_dir: Path, evaluation: Evaluation, folds: Sequence[Fold], surveyed: Survey) -> None:
+def _draw(
+    run_dir: Path,
+    evaluation: Evaluation,
+    folds: Sequence[Fold],
+    surveyed: Survey,
+    groups: Sequence[PlaneGroup],
+) -> None:
     """Figures of all cases, each localised by the fold that did not see it."""
     figures = run_dir / FIGURES
     plots.save(plots.error_figure(evaluation), figures / "test_errors.png")
@@ -208,4 +215,4 @@ def _draw(run_dir: Path, evaluation: Evaluation, folds: Sequence[Fold], surveyed
     def load(name: str) -> tuple[Predictor, AnnotatedCase]:
         return Predictor.load(folders[name]), cases[name]
 
-    case_pictures(figures, evaluation, "test", load)
+    case_pictures(figures, evaluation, "test", load, groups)

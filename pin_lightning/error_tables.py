@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+PLANE_HEADER = ("Plane", "n", "Mean °", "SD", "Median", "Mean mm", "SD", "Median")
 TABLE_HEADER = ("Landmark", "n", "Mean", "SD", "Median", "Mean shape")
 
 
@@ -38,6 +39,21 @@ def markdown_table(metrics: Mapping[str, Any]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in escaped)
 
 
+def plane_table(metrics: Mapping[str, Any]) -> Table:
+    """Table of the angles and offsets of the standard planes, for the terminal.
+
+    Args:
+        metrics: With ``planes`` of `plane_metrics`.
+    """
+    table = Table(title="Standard planes (angle, offset of the centre)")
+    for index, header in enumerate(PLANE_HEADER):
+        table.add_column(header, justify="right" if index else "left", no_wrap=index > 0)
+    for name, plane in metrics["planes"].items():
+        values = [*plane["angle_degrees"].values(), *plane["offset_mm"].values()]
+        table.add_row(Text(name), str(plane["n"]), *map(_two_places, values))
+    return table
+
+
 def _table_rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
     rows = [(name, *_table_cells(row)) for name, row in metrics["per_landmark"].items()]
     total = sum(row["n"] for row in metrics["per_landmark"].values())
@@ -48,4 +64,8 @@ def _table_rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _table_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     values = [row[key] for key in ("mean", "sd", "median", "mean_shape_mean")]
-    return (str(row["n"]), *("-" if value is None else f"{value:.2f}" for value in values))
+    return (str(row["n"]), *map(_two_places, values))
+
+
+def _two_places(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -10,13 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from pin_lightning.conformal import ConformalSettings, calibrate, leave_one_case_out
+from pin_lightning.error_tables import plane_table
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_json
 from pin_lightning.fold_folder import CALIBRATION, write_calibration
 from pin_lightning.intervals import numbers_of
+from pin_lightning.plane_errors import write_plane_errors
 from pin_lightning.prediction_files import write_predictions
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
-from pin_lightning.run_folder import METRICS, PREDICTIONS
+from pin_lightning.run_folder import METRICS, PLANES, PREDICTIONS
 
 TABLE_HEADER = ("Out of fold", "Value")
 
@@ -43,6 +45,7 @@ def report_folds(
     """
     test = numbers_of(evaluation, settings)
     write_predictions(run_dir / PREDICTIONS, {"test": evaluation})
+    write_plane_errors(run_dir / PLANES, {"test": evaluation}, settings.planes)
     (run_dir / CALIBRATION).unlink(missing_ok=True)
     write_json(run_dir / METRICS, {"test": test})
     if calibration is not None:
@@ -52,6 +55,8 @@ def report_folds(
         test["error_bars"] = error_bars_of(evaluation, calibration, settings.bootstrap)
         write_json(run_dir / METRICS, {"test": test})
     Console().print(fold_table(test))
+    if "planes" in test:
+        Console().print(plane_table(test))
     return {"test": test}
 
 

@@ -4,7 +4,7 @@ import csv
 import glob
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from pin_lightning.error_bars import ErrorBars
 from pin_lightning.files import output_folder, whole_file
 from pin_lightning.images import stem
 from pin_lightning.landmark_files import write_landmarks
+from pin_lightning.plane_files import cut_slices, groups_of_run, refuse_overwriting, write_slices
+from pin_lightning.plane_groups import PlaneGroup
 from pin_lightning.predictor import Prediction, Predictor, check_count
 
 log = logging.getLogger(__name__)
@@ -48,18 +50,22 @@ def infer(config: DictConfig) -> int:
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
     inputs = find_inputs(config.input)
+    planes = _planes(config, predictor, inputs)
     output = output_folder("output", config.output)
     failed = []
     results = predictor.predict_many(inputs.values(), config.batch_size, config.readers)
     with closing(results), _table(output / "landmarks.csv", error_bars) as add:
         named = zip(inputs, results, strict=True)
         for name, (path, result) in track(named, "predicting", len(inputs), transient=True):
-            if isinstance(result, ValueError):
+            if not isinstance(result, ValueError):
+                slices = cut_slices(path, result.landmarks, planes)
+            if isinstance(result, ValueError) or isinstance(slices, ValueError):
                 failed.append(name)
-                log.error("%s: %s", name, result)
+                log.error("%s: %s", name, result if isinstance(result, ValueError) else slices)
                 continue
             texts = _descriptions(result, error_bars)
             write_landmarks(output / f"{name}{ending}", result.landmarks, texts)
+            write_slices(output, name, slices)
             add(name, path, result)
     log.info("%d of %d volumes predicted, in %s", len(inputs) - len(failed), len(inputs), output)
     if failed:
@@ -106,6 +112,17 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
             return names
     # Only the endings differ, as in a.nii and a.nii.gz: then the whole file names are unique.
     return [path.name for path in paths]
+
+
+def _planes(
+    config: DictConfig, predictor: Predictor, inputs: Mapping[str, Path]
+) -> tuple[PlaneGroup, ...]:
+    """Standard planes along which slices are written."""
+    if not isinstance(config.planes, bool):
+        raise ValueError(f"planes={config.planes}: give true or false")
+    groups = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
+    refuse_overwriting(Path(config.output), inputs, groups)
+    return groups
 
 
 def _error_bars(predictor: Predictor, config: DictConfig) -> ErrorBars | None:

@@ -1,6 +1,5 @@
 """Inspection: what the headers and landmark files of cases say, read once."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from pin_lightning.cases import Case
 from pin_lightning.geometry import Grid, grid_affine, world_to_mm
 from pin_lightning.images import Header, read_header
 from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.misspellings import did_you_mean
 from pin_lightning.types import Float, Tensor
 
 
@@ -87,8 +87,7 @@ def choose_landmarks(
     placed = {name for one in inspected for name in _defined_names(one.landmarks)}
     for name in chosen:
         if name not in found:
-            near = difflib.get_close_matches(name, found, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(found)}"
+            hint = did_you_mean(name, found)
             raise ValueError(f"model.landmarks={list(chosen)}: no case has {name}; {hint}")
         if name not in placed:
             raise ValueError(

@@ -7,14 +7,17 @@ import numpy as np
 
 from pin_lightning.evaluation import Evaluation, metrics_of
 from pin_lightning.metrics import success_rates
+from pin_lightning.plane_errors import plane_metrics
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
 
 
 def numbers_of(evaluation: Evaluation, settings: ReportSettings) -> dict[str, Any]:
-    """`metrics_of` with its intervals, safe for JSON."""
+    """`metrics_of` with its intervals, and `plane_metrics`, safe for JSON."""
     radii_mm = settings.radii_mm
     metrics = metrics_of(evaluation, radii_mm)
-    return {**metrics, "intervals": intervals_of(evaluation, settings.bootstrap, radii_mm)}
+    intervals = intervals_of(evaluation, settings.bootstrap, radii_mm)
+    planes = plane_metrics(evaluation, settings.planes)
+    return {**metrics, "intervals": intervals, **planes}
 
 
 def intervals_of(

@@ -2,8 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Collection, Mapping, Sequence
+from difflib import SequenceMatcher, get_close_matches
 
 SIMILAR = 0.8  # ratio of difflib
 FEW, MOST = 0.2, 0.5  # shares of the cases
@@ -66,6 +66,16 @@ def similarity(name: str, other: str) -> float:
     if _is_opposite(name, other):
         return 0.0
     return SequenceMatcher(None, plain, other_plain, autojunk=False).ratio()
+
+
+def did_you_mean(name: str, names: Collection[str]) -> str:
+    """The end of a message that refuses a name: the nearest of the names there are, or all.
+
+    >>> did_you_mean("CPS", ["CSP", "front"])
+    'did you mean CSP?'
+    """
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
 
 
 def _plain(name: str) -> str:

@@ -11,15 +11,16 @@ from rich.progress import track
 
 from pin_lightning import plots
 from pin_lightning.case_pictures import case_pictures
-from pin_lightning.error_tables import error_table
+from pin_lightning.error_tables import error_table, plane_table
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_json
 from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.intervals import numbers_of
+from pin_lightning.plane_errors import write_plane_errors
 from pin_lightning.prediction_files import write_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import ReportSettings
-from pin_lightning.run_folder import FIGURES, LOGS, METRICS, PREDICTIONS
+from pin_lightning.run_folder import FIGURES, LOGS, METRICS, PLANES, PREDICTIONS
 
 
 def report(
@@ -43,14 +44,17 @@ def report(
     metrics = {part: numbers_of(one, settings) for part, one in evaluations.items()}
     write_json(run_dir / METRICS, metrics)
     write_predictions(run_dir / PREDICTIONS, evaluations)
+    write_plane_errors(run_dir / PLANES, evaluations, settings.planes)
     figures = run_dir / FIGURES
     if (logged := run_dir / LOGS / "metrics.csv").is_file():  # a very short run logs nothing
         plots.save(plots.training_figure(logged), figures / "training.png")
     for part, evaluation in evaluations.items():
         plots.save(plots.error_figure(evaluation), figures / f"{part}_errors.png")
         localised = {one.case.name: (predictor, one) for one in parts[part]}
-        case_pictures(figures, evaluation, part, localised.__getitem__)
+        case_pictures(figures, evaluation, part, localised.__getitem__, settings.planes)
         Console().print(error_table(metrics[part], f"{part}: {len(localised)} cases"))
+        if "planes" in metrics[part]:
+            Console().print(plane_table(metrics[part]))
     return metrics
 
 

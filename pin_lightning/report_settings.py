@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from pin_lightning.bootstrap import check_settings, cluster_interval
 from pin_lightning.evaluation import RADII_MM
+from pin_lightning.plane_groups import PlaneGroup, plane_groups
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class ReportSettings:
             mean shape, the guess that uses no image.
         others: Files with predictions of other methods, by the name of the method.
         bootstrap: How intervals are made.
+        planes: Standard planes, shown where a run has all their landmarks.
 
     Raises:
         ValueError: A setting is out of range.
@@ -67,6 +69,7 @@ class ReportSettings:
     failure_mm: float | None = None
     others: tuple[tuple[str, str], ...] = ()
     bootstrap: BootstrapSettings = BootstrapSettings()
+    planes: tuple[PlaneGroup, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
@@ -82,15 +85,16 @@ class ReportSettings:
             )
 
     @classmethod
-    def of(cls, config: Any) -> "ReportSettings":
-        """Settings of the node ``report`` of a config.
+    def of(cls, config: Any, planes: Any = None) -> "ReportSettings":
+        """Settings of the node ``report`` of a config, and of its ``data.planes``.
 
         Raises:
             ValueError: A setting is out of range.
         """
         others = tuple((str(name), str(path)) for name, path in config.others.items())
         bootstrap = BootstrapSettings(**config.bootstrap)
-        return cls(tuple(config.radii_mm), config.failure_mm, others, bootstrap)
+        groups = plane_groups(planes)
+        return cls(tuple(config.radii_mm), config.failure_mm, others, bootstrap, groups)
 
 
 def _positive(value: object) -> bool:

@@ -25,11 +25,15 @@ from pin_lightning.splits import Split
 FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
+PLANES = "planes.csv"
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."
 # Settings that runs of earlier versions lack, with what these did.
-_LATER_SETTINGS = {"model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0}}
+_LATER_SETTINGS = {
+    "model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0},
+    "data": {"planes": {}},
+}
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ def load_localizer(run_dir: Path) -> tuple[Localizer, RunRecord]:
     Raises:
         ValueError: The folder lacks a file, or a file is damaged or of another version.
     """
-    record, config = read_record(run_dir), _read_config(run_dir)
+    record, config = read_record(run_dir), read_config(run_dir)
     first = run_dir / FIRST_STAGE
     localizer = build_localizer(
         config,
@@ -189,7 +193,12 @@ def load_localizer(run_dir: Path) -> tuple[Localizer, RunRecord]:
     return localizer.eval(), record
 
 
-def _read_config(run_dir: Path) -> DictConfig:
+def read_config(run_dir: Path) -> DictConfig:
+    """Read `config.yaml`, with what earlier versions did where they lack a setting.
+
+    Raises:
+        ValueError: The folder has none, it is damaged, or it lacks what a prediction needs.
+    """
     path = run_dir / CONFIG
     if not path.is_file():
         raise ValueError(f"run={run_dir}: has no {CONFIG}; give a folder that train.py wrote")

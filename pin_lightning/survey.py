@@ -44,6 +44,11 @@ class Survey:
     volumes: dict[str, Path]
     findings: list[Finding]
 
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """All landmarks of the data set, whether they are localised or not."""
+        return tuple(dict.fromkeys(name for one in self.inspected for name in one.landmarks.names))
+
     def refuse_errors(self) -> None:
         """Refuse to go on when there is an error among the findings.
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pin_lightning.entry import refuse_missing
 from pin_lightning.fitting import fit
 from pin_lightning.patches import default_patch_side
+from pin_lightning.plane_groups import check_groups, plane_groups
 from pin_lightning.planning import plan_run
 from pin_lightning.predictor import Predictor
 from pin_lightning.report import report
@@ -53,6 +54,7 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     config = config.copy()
     surveyed = _survey(config)
     surveyed.refuse_errors()
+    check_groups(plane_groups(config.data.planes), surveyed.known_names, surveyed.names)
     return config, surveyed
 
 
@@ -61,7 +63,7 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     pl.seed_everything(config.seed, workers=True, verbose=False)
     config = config.copy()
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
-    settings = ReportSettings.of(config.report)
+    settings = ReportSettings.of(config.report, config.data.planes)
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
     write_run(run_dir, config, record, plan.first_stage)

@@ -211,6 +211,14 @@ def test_report_settings():
     assert ReportSettings.of(composed(*DATA).report) == ReportSettings()
 
 
+def test_planes_are_named_with_the_data():
+    for option in options("data"):
+        config = composed(*DATA, f"data={option}")
+        groups = ReportSettings.of(config.report, config.data.planes).planes
+        assert [group.name for group in groups] == (["TV", "TC"] if option == "phantom" else [])
+    assert composed(config_name="infer").planes is True
+
+
 def test_infer_config_says_what_is_missing():
     config = composed(config_name="infer")
     assert OmegaConf.missing_keys(config) == {"run", "input", "output"}

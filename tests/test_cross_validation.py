@@ -1,6 +1,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from pin_lightning.cross_validation import cross_validate, out_of_fold
 from pin_lightning.evaluation import metrics_of
 from pin_lightning.fold_folder import read_calibration
 from pin_lightning.fold_report import fold_table, report_folds
+from pin_lightning.plane_axes import LineFit
+from pin_lightning.plane_errors import plane_metrics
+from pin_lightning.plane_groups import PlaneGroup
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
@@ -76,6 +80,18 @@ def test_table_shows_each_value_with_its_interval(report):
     assert "20 cases" in text
 
 
+def test_planes_stand_in_a_table_of_their_own(report, capsys):
+    folder, evaluation = report
+    names = evaluation.names[:3]
+    settings = replace(SETTINGS, planes=(PlaneGroup("P", names, LineFit(names)),))
+    test = report_folds(folder, evaluation, None, settings)["test"]
+    assert test["planes"] == plane_metrics(evaluation, settings.planes)["planes"]
+    assert "Standard planes" in capsys.readouterr().out
+    assert len((folder / "planes.csv").read_text().splitlines()) == 1 + len(evaluation.cases)
+    report_folds(folder, evaluation, None, SETTINGS)
+    assert not (folder / "planes.csv").exists()
+
+
 def test_without_error_bars_none_are_left_of_before(report):
     folder, evaluation = report
     report_folds(folder, evaluation, None, SETTINGS)
@@ -103,6 +119,7 @@ REFUSED = {
     "fold": (["data.split.fold=1"], "data.split.fold=1: all folds are trained here"),
     "lists": (["data.split.test_names=[a]"], "cannot be combined with data.split.folds"),
     "resumed": (["ckpt_path=a.ckpt"], "ckpt_path=a.ckpt: folds are not continued"),
+    "plane": (["+data.planes.P.landmarks=[a,b,c]"], "data.planes.P: no case has a; there are "),
     "no-root": (["data.root=???"], "data.root: is not set; give"),
 }
 
@@ -171,12 +188,15 @@ def test_finished_folds_are_kept_and_others_trained(folds, short_settings, tmp_p
     folder = shutil.copytree(folds, tmp_path / "run")
     (folder / "fold1" / "predictions.csv").unlink()
     before = {fold: (folder / f"fold{fold}" / "run.json").stat().st_mtime_ns for fold in range(3)}
-    again = cross_validate(config_of(short_settings, "calibration.coverage=0.8"), folder)
+    plane = "+data.planes.TC.landmarks=[CSP,leftCerebellar,rightCerebellar]"  # not trained on
+    again = cross_validate(config_of(short_settings, "calibration.coverage=0.8", plane), folder)
     after = {fold: (folder / f"fold{fold}" / "run.json").stat().st_mtime_ns for fold in range(3)}
     assert [before[fold] != after[fold] for fold in range(3)] == [False, True, False]
     first = json.loads((folds / "metrics.json").read_text())
     assert again["test"]["radial_error_mm"] == first["test"]["radial_error_mm"]
     assert again["test"]["error_bars"]["coverage_asked"] == 0.8
+    assert again["test"]["planes"]["TC"]["n"] == 10
+    assert (folder / "figures" / "test_worst_planes.png").is_file()
     with pytest.raises(ValueError, match=r"fold0: was trained with seed=0, now it is 1; give the"):
         cross_validate(config_of(short_settings, "seed=1"), folder)
     record = json.loads((folder / "fold2" / "run.json").read_text())

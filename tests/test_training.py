@@ -11,10 +11,14 @@ from conftest import composed
 from pin_lightning.entry import user_mistake
 from pin_lightning.evaluation import metrics_of
 from pin_lightning.metrics import read_curves
+from pin_lightning.plane_errors import plane_metrics
+from pin_lightning.plane_groups import plane_groups
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.run_folder import load_localizer, read_checkpoint
 from pin_lightning.training import train
+
+PLANE = "+data.planes.TC.landmarks=[CSP,leftCerebellar,rightCerebellar]"
 
 
 def weights(run_dir, name="last.ckpt"):
@@ -103,18 +107,41 @@ def test_resumes_from_a_checkpoint(short_settings, short_run, tmp_path):
 
 
 def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_path):
-    settings = [*short_settings, "model=single", "model.landmark=CSP", "trainer.max_steps=4"]
+    settings = [*short_settings, "model=single", "model.landmark=CSP", "trainer.max_steps=4", PLANE]
     metrics = train(composed(*settings, "trainer.val_check_interval=4"), tmp_path)
     assert set(metrics["test"]["per_landmark"]) == {"CSP"}
+    assert "planes" not in metrics["test"]  # it has one landmark of the three
+    assert not (tmp_path / "planes.csv").exists()
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["num_parameters"] == 3
     assert OmegaConf.load(tmp_path / "config.yaml").model.num_starts == 19
+
+
+@pytest.mark.slow
+def test_a_run_reports_its_planes(short_settings, tmp_path):
+    metrics = train(composed(*short_settings, PLANE, "trainer.max_steps=15"), tmp_path)
+    evaluations = read_predictions(tmp_path / "predictions.csv")
+    groups = plane_groups(OmegaConf.load(tmp_path / "config.yaml").data.planes)
+    rows = (tmp_path / "planes.csv").read_text().splitlines()
+    assert len(rows) == 1 + sum(len(one.cases) for one in evaluations.values())
+    for part, evaluation in evaluations.items():
+        assert metrics[part]["planes"] == plane_metrics(evaluation, groups)["planes"]
+        for label in ("best", "median", "worst"):
+            assert (tmp_path / "figures" / f"{part}_{label}_planes.png").is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["data.root=no/such/folder"], "no/such/folder"),
+        (
+            ["+data.planes.P.landmarks=[CSP,backHead]"],
+            "data.planes.P.landmarks=[",
+        ),
+        (
+            ["+data.planes.P.landmarks=[CSP,frontHed,backHead]", "model.landmarks=[CSP]"],
+            "data.planes.P: no case has frontHed; did you mean frontHead?",
+        ),
         (["model.alpha=1.5"], "model.alpha=1.5"),
         (["model.patch_side=20"], "model.patch_side=20"),
         (["model.approach_fraction=2"], "model.approach_fraction=2"),

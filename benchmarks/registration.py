@@ -1,0 +1,153 @@
+"""Atlas registration on the test cases of a cross-validation, as a baseline beside it.
+
+``python benchmarks/registration.py run=FOLDS output=registration.csv``, then
+``python -m pin_lightning.report run=FOLDS report.others.registration=registration.csv``
+
+For each case, training cases of its fold are registered to it (SimpleITK: affine, then B-splines, by
+correlation of intensities, coarse to fine) and carry their landmarks over; the prediction is their mean.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import SimpleITK as sitk
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from rich.progress import track
+
+from pin_lightning.files import write_text
+from pin_lightning.fold_folder import read_folds
+from pin_lightning.geometry import mm_to_world
+from pin_lightning.preprocessing import WorkingVolume, load_volume
+from pin_lightning.run_folder import CONFIG, RunRecord, read_record
+from pin_lightning.survey import Survey, survey
+
+COLUMNS = ("case", "landmark", "x", "y", "z", "seconds")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How volumes are registered.
+
+    Attributes:
+        atlases: Training cases that are registered to each case.
+        mesh: B-spline cells along each side.
+        sampling: Share of the voxels that the correlation looks at.
+    """
+
+    atlases: int = 3
+    mesh: int = 8
+    sampling: float = 0.1
+
+
+def as_image(volume: WorkingVolume) -> sitk.Image:
+    """A working volume whose physical points are grid millimetres."""
+    voxels = np.ascontiguousarray(volume.intensity.numpy().T)
+    image = sitk.GetImageFromArray(voxels.astype(np.float32))
+    image.SetSpacing([volume.grid.spacing_mm] * 3)
+    image.SetOrigin(volume.grid.ijk_to_mm(np.zeros(3)).tolist())
+    return image
+
+
+def register(atlas: sitk.Image, target: sitk.Image, settings: Settings) -> sitk.Transform:
+    """Map from points of an atlas to points of a target."""
+    start = sitk.CenteredTransformInitializer(
+        atlas, target, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.GEOMETRY
+    )
+    affine = _method(settings, (4, 2), (2, 1))
+    affine.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 200)
+    affine.SetOptimizerScalesFromPhysicalShift()
+    affine.SetInitialTransform(start, inPlace=True)
+    affine.Execute(atlas, target)
+    bend = sitk.BSplineTransformInitializer(atlas, [settings.mesh] * 3)
+    spline = _method(settings, (4, 2, 1), (2, 1, 0.5))
+    spline.SetMovingInitialTransform(start)
+    spline.SetOptimizerAsLBFGS2(numberOfIterations=40)
+    spline.SetInitialTransform(bend, inPlace=True)
+    spline.Execute(atlas, target)
+    return sitk.CompositeTransform([start, bend])
+
+
+def _method(
+    settings: Settings, shrink: Sequence[int], sigmas: Sequence[float]
+) -> sitk.ImageRegistrationMethod:
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsCorrelation()
+    method.SetMetricSamplingStrategy(method.RANDOM)
+    method.SetMetricSamplingPercentage(settings.sampling, 1)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetShrinkFactorsPerLevel(list(shrink))
+    method.SetSmoothingSigmasPerLevel(list(sigmas))
+    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
+    return method
+
+
+def evenly(cases: Sequence[str], count: int) -> list[str]:
+    """So many of the cases, evenly spread over their list."""
+    places = np.linspace(0, len(cases) - 1, min(count, len(cases))).round().astype(int)
+    return [cases[place] for place in places]
+
+
+def localise(
+    target: WorkingVolume,
+    atlases: Sequence[tuple[WorkingVolume, np.ndarray]],
+    settings: Settings,
+) -> np.ndarray:
+    """Landmarks [L, 3] in grid mm, the mean of those carried over; NaN where no atlas has one.
+
+    Args:
+        target: Where to find them.
+        atlases: Volumes with their landmarks in grid mm.
+        settings: How volumes are registered.
+    """
+    image, carried = as_image(target), []
+    for atlas, points_mm in atlases:
+        transform = register(as_image(atlas), image, settings)
+        defined = np.isfinite(points_mm).all(axis=1)
+        points = np.full_like(points_mm, np.nan)
+        points[defined] = [transform.TransformPoint(one.tolist()) for one in points_mm[defined]]
+        carried.append(points)
+    return np.nanmean(carried, axis=0)
+
+
+def survey_of(fold: Path) -> tuple[Survey, RunRecord]:
+    """The data that a fold was trained on."""
+    record, config = read_record(fold), OmegaConf.load(fold / CONFIG)
+    grid, data = record.grid, config.data
+    settings = (list(record.names), grid.spacing_mm, list(grid.size))
+    return survey(instantiate(data.source), Path(data.cache_dir), *settings), record
+
+
+def main() -> None:
+    """Register all cases and write one table."""
+    given = OmegaConf.from_cli(sys.argv[1:])
+    settings = Settings(**{key: given[key] for key in given if key not in ("run", "output")})
+    folds = read_folds(Path(given.run))
+    surveyed, record = survey_of(folds[0])
+    cases = {one.case.name: one for one in surveyed.cases}
+    volumes = {name: load_volume(path) for name, path in surveyed.volumes.items()}
+    splits = [read_record(fold).split for fold in folds]
+    jobs = [(split.train, name) for split in splits for name in split.test]
+    lines, errors, times = [",".join(COLUMNS)], [], []
+    for train, name in track(jobs, "registering"):
+        chosen = evenly(train, settings.atlases)
+        atlases = [(volumes[one], cases[one].landmarks_mm.double().numpy()) for one in chosen]
+        began = perf_counter()
+        found_mm = localise(volumes[name], atlases, settings)
+        times.append(perf_counter() - began)
+        errors.append(np.linalg.norm(found_mm - cases[name].landmarks_mm.double().numpy(), axis=1))
+        world = mm_to_world(found_mm, volumes[name].affine, record.grid).tolist()
+        for landmark, point in zip(record.names, world, strict=True):
+            lines.append(",".join([name, landmark, *map(repr, point), f"{times[-1]:.2f}"]))
+        write_text(Path(given.output), "\n".join(lines) + "\n")
+    print(f"{settings}, {len(jobs)} cases")
+    print(f"mean {np.nanmean(errors):.3f} mm, median {np.nanmedian(errors):.3f} mm, ", end="")
+    print(f"{np.median(times):.1f} s per volume")
+
+
+if __name__ == "__main__":
+    main()
