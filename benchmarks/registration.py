@@ -3,8 +3,9 @@
 ``python benchmarks/registration.py run=FOLDS output=registration.csv``, then
 ``python -m pin_lightning.report run=FOLDS report.others.registration=registration.csv``
 
-For each case, training cases of its fold are registered to it (SimpleITK: affine, then B-splines, by
-correlation of intensities, coarse to fine) and carry their landmarks over; the prediction is their mean.
+For each case, training cases of its fold are registered to it (SimpleITK: affine by correlation of
+intensities, then symmetric demons, coarse to fine) and carry their landmarks over, of which the mean
+is the prediction.
 """
 
 import sys
@@ -26,6 +27,7 @@ from pin_lightning.preprocessing import WorkingVolume, load_volume
 from pin_lightning.run_folder import CONFIG, RunRecord, read_record
 from pin_lightning.survey import Survey, survey
 
+LEVELS = ((4, 60), (2, 40), (1, 15))  # voxels of a level, iterations of demons
 COLUMNS = ("case", "landmark", "x", "y", "z", "seconds")
 
 
@@ -35,13 +37,13 @@ class Settings:
 
     Attributes:
         atlases: Training cases that are registered to each case.
-        mesh: B-spline cells along each side.
-        sampling: Share of the voxels that the correlation looks at.
+        sampling: Share of the voxels that the affine part looks at.
+        smoothing: Width in voxels by which demons smooth their displacements.
     """
 
     atlases: int = 3
-    mesh: int = 8
-    sampling: float = 0.1
+    sampling: float = 0.05
+    smoothing: float = 2.0
 
 
 def as_image(volume: WorkingVolume) -> sitk.Image:
@@ -55,35 +57,44 @@ def as_image(volume: WorkingVolume) -> sitk.Image:
 
 def register(atlas: sitk.Image, target: sitk.Image, settings: Settings) -> sitk.Transform:
     """Map from points of an atlas to points of a target."""
-    start = sitk.CenteredTransformInitializer(
+    affine = _affine(atlas, target, settings)
+    moved = sitk.Resample(target, atlas, affine, sitk.sitkLinear, 0.0)
+    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
+    demons.SetStandardDeviations(settings.smoothing)
+    field = None
+    for shrink, iterations in LEVELS:
+        fixed, moving = (_shrunken(one, shrink) for one in (atlas, moved))
+        demons.SetNumberOfIterations(iterations)
+        start = () if field is None else (sitk.Resample(field, fixed),)
+        field = demons.Execute(fixed, moving, *start)
+    bend = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
+    return sitk.CompositeTransform([affine, bend])  # the last is applied first
+
+
+def _affine(atlas: sitk.Image, target: sitk.Image, settings: Settings) -> sitk.Transform:
+    transform = sitk.CenteredTransformInitializer(
         atlas, target, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.GEOMETRY
     )
-    affine = _method(settings, (4, 2), (2, 1))
-    affine.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 200)
-    affine.SetOptimizerScalesFromPhysicalShift()
-    affine.SetInitialTransform(start, inPlace=True)
-    affine.Execute(atlas, target)
-    bend = sitk.BSplineTransformInitializer(atlas, [settings.mesh] * 3)
-    spline = _method(settings, (4, 2, 1), (2, 1, 0.5))
-    spline.SetMovingInitialTransform(start)
-    spline.SetOptimizerAsLBFGS2(numberOfIterations=40)
-    spline.SetInitialTransform(bend, inPlace=True)
-    spline.Execute(atlas, target)
-    return sitk.CompositeTransform([start, bend])
-
-
-def _method(
-    settings: Settings, shrink: Sequence[int], sigmas: Sequence[float]
-) -> sitk.ImageRegistrationMethod:
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsCorrelation()
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(settings.sampling, 1)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetShrinkFactorsPerLevel(list(shrink))
-    method.SetSmoothingSigmasPerLevel(list(sigmas))
+    method.SetShrinkFactorsPerLevel([4, 2])
+    method.SetSmoothingSigmasPerLevel([2, 1])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
-    return method
+    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 100)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetInitialTransform(transform, inPlace=True)
+    method.Execute(atlas, target)
+    return transform
+
+
+def _shrunken(image: sitk.Image, factor: int) -> sitk.Image:
+    if factor == 1:
+        return image
+    smooth = sitk.SmoothingRecursiveGaussian(image, 0.5 * factor * image.GetSpacing()[0])
+    return sitk.Shrink(smooth, [factor] * 3)
 
 
 def evenly(cases: Sequence[str], count: int) -> list[str]:
