@@ -54,6 +54,7 @@ def fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Pat
         instantiate(config.model.scheduler),
         plan.displacement_loss,
         all_known=bool(torch.isfinite(plan.shapes_mm).all()),
+        names=plan.record.names,
     )
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     log.info("trainer.precision=%s", precision)

@@ -8,9 +8,9 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from conftest import composed
+from pin_lightning.curves import read_curves
 from pin_lightning.entry import user_mistake
 from pin_lightning.evaluation import metrics_of
-from pin_lightning.metrics import read_curves
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.run_folder import load_localizer, read_checkpoint
