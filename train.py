@@ -4,6 +4,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pin_lightning.entry import one_line_errors, start
@@ -16,10 +17,15 @@ def main(config: DictConfig) -> float | None:
 
     It is that of the validation cases, else of the test cases; none where all cases train.
     """
-    from pin_lightning.training import train  # heavy imports, after the config has composed
+    # Heavy imports, after the config has composed.
+    from pin_lightning.experiment_loggers import name_group
+    from pin_lightning.training import train
 
     hydra_config = HydraConfig.get()
     config.overrides = list(hydra_config.overrides.task)
+    if hydra_config.mode is RunMode.MULTIRUN:
+        config.run_name = f"{config.run_name}_{hydra_config.job.num}"
+        name_group(config, Path(hydra_config.sweep.dir).name)
     metrics = train(config, Path(hydra_config.runtime.output_dir))
     measured = metrics.get("val", metrics.get("test"))
     return None if measured is None else measured["radial_error_mm"]["mean"]

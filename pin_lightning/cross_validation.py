@@ -15,6 +15,7 @@ from pin_lightning.case_pictures import case_pictures
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.entry import refuse_missing
 from pin_lightning.evaluation import Evaluation, join_cases
+from pin_lightning.experiment_loggers import name_group
 from pin_lightning.files import output_folder
 from pin_lightning.fold_folder import fold_folder, is_finished, read_folds, write_folds
 from pin_lightning.fold_report import report_folds
@@ -143,6 +144,7 @@ def _plan_fold(config: DictConfig, surveyed: Survey, run_dir: Path, number: int)
     own = config.copy()
     own.data.split.fold = number
     own.run_name = f"{config.run_name}_fold{number}"
+    name_group(own, run_dir.name)
     fold = Fold(fold_folder(run_dir, number), own, plan_run(own, surveyed).record)
     if is_finished(fold.folder):
         _check_finished(fold)

@@ -1,17 +1,16 @@
 """The Lightning training of a plan: loader, module, loggers, checkpoints."""
 
 import logging
-import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.loggers import Logger
 
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
@@ -19,7 +18,7 @@ from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.planning import Plan
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
 from pin_lightning.progress import TrainingProgress
-from pin_lightning.run_folder import CHECKPOINTS, LOGS
+from pin_lightning.run_folder import CHECKPOINTS
 
 log = logging.getLogger(__name__)
 # Lightning's own remarks: advertisements, and the length of an epoch, which plays no role here.
@@ -30,7 +29,13 @@ warnings.filterwarnings("ignore", ".*does not have many workers.*")
 warnings.filterwarnings("ignore", ".*Total length of `list` across ranks is zero.*")
 
 
-def fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Path]) -> None:
+def fit(
+    config: DictConfig,
+    run_dir: Path,
+    plan: Plan,
+    volumes: Mapping[str, Path],
+    loggers: Sequence[Logger],
+) -> None:
     """Train the plan's network; all that only the training needs ends here."""
     localizer, parts = plan.localizer, plan.parts
     sampler = ShapePatchSampler(
@@ -54,6 +59,7 @@ def fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Pat
         instantiate(config.model.scheduler),
         plan.displacement_loss,
         all_known=bool(torch.isfinite(plan.shapes_mm).all()),
+        names=plan.record.names,
     )
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     log.info("trainer.precision=%s", precision)
@@ -63,24 +69,13 @@ def fit(config: DictConfig, run_dir: Path, plan: Plan, volumes: Mapping[str, Pat
     trainer: pl.Trainer = instantiate(
         config.trainer,
         precision=precision,
-        logger=_loggers(config, run_dir),
+        logger=list(loggers),
         callbacks=[*plan.callbacks, *_callbacks(run_dir, config.trainer, bool(datamodule.val))],
         default_root_dir=run_dir,
         _convert_="all",
     )
     trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
     trainer.save_checkpoint(run_dir / CHECKPOINTS / "last.ckpt", weights_only=False)
-    if (wandb := sys.modules.get("wandb")) is not None:
-        wandb.finish()  # or the next training of this process would log into the same run
-
-
-def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(run_dir, name="", version=LOGS)]
-    if config.logger is not None and config.logger.get("_target_"):
-        extra = instantiate(config.logger, save_dir=str(run_dir))
-        extra.log_hyperparams(OmegaConf.to_container(config, resolve=True))
-        loggers.append(extra)
-    return loggers
 
 
 def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Callback]:

@@ -1,12 +1,12 @@
 """Intervals of the numbers that sum up an evaluation: cases are drawn anew."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from pin_lightning.evaluation import Evaluation, metrics_of
-from pin_lightning.metrics import success_rates
+from pin_lightning.evaluation import Evaluation, metrics_of, success_key
+from pin_lightning.metrics import within
 from pin_lightning.plane_errors import plane_metrics
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
 
@@ -24,22 +24,21 @@ def intervals_of(
     evaluation: Evaluation, bootstrap: BootstrapSettings, radii_mm: Sequence[float]
 ) -> dict[str, Any]:
     """Bootstrap intervals over cases, under the keys of `metrics_of`, safe for JSON."""
-    errors = evaluation.errors_mm
-    interval = bootstrap.interval
+    errors, interval = evaluation.errors_mm, bootstrap.interval
+    landmarks = zip(evaluation.names, errors.T, strict=True)
     return {
         "level": bootstrap.level,
         "radial_error_mm": {
             "mean": interval(errors, np.mean),
             "median": interval(errors, np.median),
-            "p95": interval(errors, lambda values: float(np.percentile(values, 95))),
+            "p95": interval(errors, lambda known: float(np.quantile(known, 0.95))),
         },
+        # A success rate is the mean of what is 1 within the radius and 0 outside.
         "success_rate": {
-            f"within_{radius_mm:g}_mm": interval(errors, _success(radius_mm))
-            for radius_mm in radii_mm
+            success_key(radius): interval(within(errors, radius), np.mean) for radius in radii_mm
         },
         "mean_shape_radial_error_mm": {"mean": interval(evaluation.mean_shape_errors_mm, np.mean)},
+        "per_landmark": {
+            name: {"mean": interval(own[:, None], np.mean)} for name, own in landmarks
+        },
     }
-
-
-def _success(radius_mm: float) -> Callable[[np.ndarray], float]:
-    return lambda values: success_rates(values, [radius_mm])[0]

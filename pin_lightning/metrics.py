@@ -1,16 +1,15 @@
-"""Radial error, how far predicted landmarks lie from the true ones, and logged training curves."""
+"""Radial errors, and the numbers that sum them up: over all, for each landmark or for each case."""
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from torchmetrics import Metric
+from jaxtyping import Bool, Float, Float64
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
+# What has a number of its own: everything together, each landmark (column) or each case (row).
+Per: TypeAlias = Literal["all", "landmark", "case"]
 
 
 def radial_errors(
@@ -29,7 +28,8 @@ def radial_errors(
         defined: Which landmarks have a true position.
 
     Returns:
-        Errors in mm, NaN where undefined.
+        Errors in mm, NaN where undefined. A prediction that is not finite is infinitely far off:
+        a diverged network must show.
 
     Raises:
         ValueError: The shapes differ.
@@ -40,145 +40,133 @@ def radial_errors(
             f"defined {tuple(defined.shape)} differ; give [..., L, 3] twice and [..., L]"
         )
     errors = ((predicted - truth) ** 2).sum(-1) ** 0.5
+    errors[errors != errors] = np.inf  # NaN alone differs from itself
     errors[~defined] = np.nan
     return errors
 
 
-def summarise(errors: Float[np.ndarray, "..."]) -> dict[str, float | int]:
-    """Mean, standard deviation, median and number of the finite errors.
+def mean_error(errors: Float[np.ndarray, "N L"], per: Per = "all") -> Float64[np.ndarray, "*G"]:
+    """Mean radial error, over the landmarks that are defined.
 
-    >>> summarise(np.array([1.0, 3.0, np.nan]))
-    {'mean': 2.0, 'sd': 1.4142135623730951, 'median': 2.0, 'n': 2}
+    >>> mean_error(np.array([[1.0, 3.0], [2.0, np.nan]]), "landmark").tolist()
+    [1.5, 3.0]
 
     Args:
-        errors: Errors in mm of any shape, NaN where undefined.
+        errors: Errors in mm of each case and landmark, NaN where undefined.
+        per: What has a number of its own.
 
     Returns:
-        ``mean``, ``sd`` (of the sample, n - 1; 0 for one error), ``median`` in mm, and ``n``.
-
-    Raises:
-        ValueError: No error is finite.
+        Numbers in mm: one, one for each landmark [L] or one for each case [N]; NaN where nothing
+        is defined.
     """
-    finite = _finite(errors)
-    return {
-        "mean": float(finite.mean()),
-        "sd": float(finite.std(ddof=1)) if finite.size > 1 else 0.0,
-        "median": float(np.median(finite)),
-        "n": int(finite.size),
-    }
+    return _reduce(errors, per, np.mean)
 
 
-def success_rates(errors: Float[np.ndarray, "..."], radii_mm: Sequence[float]) -> list[float]:
-    """Fraction of the finite errors that are at most each radius.
+def error_sd(errors: Float[np.ndarray, "N L"], per: Per = "all") -> Float64[np.ndarray, "*G"]:
+    """Standard deviation of the sample of errors (n - 1); 0 for a single error.
 
-    >>> success_rates(np.array([0.5, 2.0, 3.0, np.nan]), [2.0, 4.0])
-    [0.6666666666666666, 1.0]
+    >>> float(error_sd(np.array([[1.0, 3.0], [5.0, np.nan]])))
+    2.0
 
     Args:
-        errors: Errors in mm of any shape, NaN where undefined.
-        radii_mm: Radii in mm, not negative.
+        errors: Errors in mm of each case and landmark, NaN where undefined.
+        per: What has a number of its own.
 
     Returns:
-        One fraction in [0, 1] for each radius.
-
-    Raises:
-        ValueError: No error is finite, or a radius is negative or NaN.
+        As of `mean_error`.
     """
-    for radius_mm in radii_mm:
-        if not radius_mm >= 0:
-            raise ValueError(f"radii_mm: {radius_mm} is not a radius; give a number of at least 0")
-    finite = _finite(errors)
-    return [float((finite <= radius_mm).mean()) for radius_mm in radii_mm]
+    return _reduce(errors, per, lambda known: known.std(ddof=1) if known.size > 1 else 0.0)
 
 
-def _finite(errors: Float[np.ndarray, "..."]) -> Float[np.ndarray, " N"]:
-    """The finite errors in double precision, whatever precision they came in."""
-    finite = errors[np.isfinite(errors)].astype(np.float64)
-    if finite.size == 0:
-        raise ValueError(
-            f"errors: none of {errors.size} is finite; give at least one defined landmark"
-        )
-    return finite
+def error_quantile(
+    errors: Float[np.ndarray, "N L"], share: float, per: Per = "all"
+) -> Float64[np.ndarray, "*G"]:
+    """Error that a share of the landmarks does not exceed, linear between neighbours.
 
-
-class MeanRadialError(Metric):
-    """Mean radial error in mm over all defined landmarks of all cases, however batched.
-
-    A prediction that is not finite makes the mean not finite: a diverged network must show.
-    """
-
-    is_differentiable = False
-    higher_is_better = False
-    full_state_update = False
-    sum_mm: torch.Tensor
-    count: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("sum_mm", default=torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("count", default=torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(
-        self,
-        predicted: Float[torch.Tensor, "B L 3"],
-        truth: Float[torch.Tensor, "B L 3"],
-        defined: Bool[torch.Tensor, "B L"],
-    ) -> None:
-        """Add a batch.
-
-        Args:
-            predicted: Positions in mm, in any one frame.
-            truth: Positions in mm, in the same frame; any value, NaN too, where undefined.
-            defined: Which landmarks have a true position.
-        """
-        errors_mm = radial_errors(predicted.float(), truth.float(), defined)
-        self.sum_mm = self.sum_mm + errors_mm[defined].sum()
-        self.count = self.count + defined.sum()
-
-    def compute(self) -> Float[torch.Tensor, ""]:
-        """Mean radial error in mm; NaN before the first defined landmark."""
-        return self.sum_mm / self.count
-
-
-def running_mean(values: Float[np.ndarray, " N"], half: int) -> Float[np.ndarray, " N"]:
-    """Mean of each value and up to ``half`` neighbours on each side, fewer at the ends.
-
-    >>> running_mean(np.array([0.0, 3.0, 6.0, 0.0]), 1).tolist()
-    [1.5, 3.0, 3.0, 3.0]
+    >>> error_quantile(np.array([[1.0, 2.0], [3.0, np.nan]]), 0.5, "case").tolist()
+    [1.5, 3.0]
 
     Args:
-        values: Evenly spaced values.
-        half: Neighbours on each side, at least 0.
-    """
-    window = np.ones(2 * half + 1)
-    inside = slice(half, half + len(values))
-    return np.convolve(values, window)[inside] / np.convolve(np.ones_like(values), window)[inside]
-
-
-def read_curves(path: str | Path, names: Sequence[str]) -> dict[str, Float[np.ndarray, "N 2"]]:
-    """Training curves from the ``metrics.csv`` of Lightning's CSV logger, whose rows have gaps.
-
-    Args:
-        path: The CSV file, with a column ``step``.
-        names: Columns to read.
+        errors: Errors in mm of each case and landmark, NaN where undefined.
+        share: In [0, 1]: 0.5 gives the median, 0.95 the 95th percentile.
+        per: What has a number of its own.
 
     Returns:
-        Steps and finite values of each column that has any.
+        As of `mean_error`.
 
     Raises:
-        ValueError: No column has a value at a step, or a cell is not a number.
+        ValueError: The share is outside [0, 1].
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("step")]
-    curves = {}
-    for name in names:
-        try:
-            cells = [(float(row["step"]), float(row[name])) for row in rows if row.get(name)]
-        except ValueError as error:
-            raise ValueError(f"{path}: column {name}: {error}; mend or delete that row") from error
-        points = np.array(cells).reshape(-1, 2)
-        curves[name] = points[np.isfinite(points).all(axis=1)]
-    curves = {name: curve for name, curve in curves.items() if len(curve)}
-    if not curves:
-        raise ValueError(f"{path}: has no training curve; give a metrics.csv of the CSV logger")
-    return curves
+    check_share(share)
+    return _reduce(errors, per, lambda known: _quantile(known, share))
+
+
+def _quantile(known: Float64[np.ndarray, " M"], share: float) -> float:
+    """As `np.quantile`, which makes NaN of a neighbour at infinity."""
+    place = share * (known.size - 1)
+    low, high = np.sort(known)[[int(np.floor(place)), int(np.ceil(place))]]
+    return float(low if low == high else low + (high - low) * (place - np.floor(place)))
+
+
+def success_rate(
+    errors: Float[np.ndarray, "N L"], radius_mm: float, per: Per = "all"
+) -> Float64[np.ndarray, "*G"]:
+    """Success detection rate: share of the landmarks that lie within a radius of the true one.
+
+    >>> success_rate(np.array([[0.5, 2.0], [3.0, np.nan]]), 2.0, "landmark").tolist()
+    [0.5, 1.0]
+
+    Args:
+        errors: Errors in mm of each case and landmark, NaN where undefined.
+        radius_mm: Radius in mm, not negative; an error of just this much is a success.
+        per: What has a number of its own.
+
+    Returns:
+        Shares in [0, 1]: one, one for each landmark [L] or one for each case [N]; NaN where
+        nothing is defined.
+
+    Raises:
+        ValueError: The radius is negative or NaN.
+    """
+    return mean_error(within(errors, radius_mm), per)
+
+
+def within(errors: Float[np.ndarray, "N L"], radius_mm: float) -> Float64[np.ndarray, "N L"]:
+    """1 where a landmark lies within a radius of the true one, else 0; NaN where undefined.
+
+    Raises:
+        ValueError: The radius is negative or NaN.
+    """
+    check_radius(radius_mm)
+    return np.where(np.isnan(errors), np.nan, errors <= radius_mm)
+
+
+def check_share(share: float) -> None:
+    """Refuse what is not a share.
+
+    Raises:
+        ValueError: It is outside [0, 1].
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: give a number between 0 and 1, as 0.5 for the median")
+
+
+def check_radius(radius_mm: float) -> None:
+    """Refuse what is not a radius.
+
+    Raises:
+        ValueError: It is negative or NaN.
+    """
+    if not radius_mm >= 0:
+        raise ValueError(f"radius_mm={radius_mm}: is not a radius; give a number of at least 0")
+
+
+def _reduce(
+    errors: Float[np.ndarray, "N L"], per: Per, statistic: Callable[[np.ndarray], float]
+) -> Float64[np.ndarray, "*G"]:
+    """A statistic of the defined errors, in double precision whatever precision they came in."""
+    errors = errors.astype(np.float64)
+    groups = {"all": errors.reshape(1, -1), "landmark": errors.T, "case": errors}[per]
+    known = [group[~np.isnan(group)] for group in groups]
+    values = np.array([float(statistic(one)) if one.size else np.nan for one in known])
+    return values.reshape(()) if per == "all" else values

@@ -1,6 +1,7 @@
 """LightningModule: trains the two-head CNN, validates the whole iterative procedure."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,12 +12,13 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from pin_lightning.localizer import Localizer
 from pin_lightning.losses import SQUARED_ERROR, DisplacementLoss, PINLoss, check_alpha, pin_loss
-from pin_lightning.metrics import MeanRadialError
+from pin_lightning.metric_states import MeanRadialError
 from pin_lightning.network import patches_to_input
 from pin_lightning.targets import direction_target, displacement_target
 from pin_lightning.types import Tensor
 
 VALIDATION_ERROR = "val/radial_error_mm"  # what counts: best checkpoint and early stopping by it
+LANDMARK_ERROR = "val_landmark/{}_mm"
 
 
 class PINModule(pl.LightningModule):
@@ -30,6 +32,8 @@ class PINModule(pl.LightningModule):
             once a batch; none keeps the rate constant, as in the paper.
         displacement_loss: The displacement term of Eq. 2.
         all_known: Whether every sample has all its landmarks; else those that are NaN are left out.
+        names: Landmark names, under which validation logs the error of each; none logs that of
+            all only.
 
     Raises:
         ValueError: Alpha is outside [0, 1].
@@ -43,6 +47,7 @@ class PINModule(pl.LightningModule):
         scheduler: Callable[..., LRScheduler] | None = None,
         displacement_loss: DisplacementLoss = SQUARED_ERROR,
         all_known: bool = True,
+        names: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.localizer = localizer
@@ -51,7 +56,9 @@ class PINModule(pl.LightningModule):
         self.make_scheduler = scheduler
         self.displacement_loss = displacement_loss
         self.all_known = all_known
+        self.names = tuple(names)
         self.validation_error = MeanRadialError()
+        self.landmark_errors = MeanRadialError(per="landmark")
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Loss of Eq. 2 on one batch of random-point patches, for each group of parameters.
@@ -115,7 +122,16 @@ class PINModule(pl.LightningModule):
         trajectory = self.localizer(batch["volume"])
         defined = torch.isfinite(truth_mm).all(dim=-1)
         self.validation_error.update(trajectory.prediction_mm, truth_mm, defined)
+        self.landmark_errors.update(trajectory.prediction_mm, truth_mm, defined)
         self.log(VALIDATION_ERROR, self.validation_error, prog_bar=True, batch_size=len(truth_mm))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the error of each landmark that a validation case has."""
+        errors_mm = self.landmark_errors.compute().reshape(-1).tolist() if self.names else []
+        self.landmark_errors.reset()
+        named = zip(self.names, errors_mm, strict=True)
+        known = {LANDMARK_ERROR.format(name): one for name, one in named if not math.isnan(one)}
+        self.log_dict(known)
 
     def configure_gradient_clipping(
         self,

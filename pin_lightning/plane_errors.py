@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from pin_lightning.evaluation import Evaluation
+from pin_lightning.evaluation import Evaluation, summary_of
 from pin_lightning.files import write_text
-from pin_lightning.metrics import summarise
 from pin_lightning.plane_groups import PlaneGroup, groups_within
 from pin_lightning.planes import Plane, angle_degrees, fit_plane, offset_mm
 
@@ -78,8 +77,8 @@ def plane_metrics(evaluation: Evaluation, groups: Sequence[PlaneGroup]) -> dict[
         groups: Plane groups.
 
     Returns:
-        ``planes``, by name: ``n``, and ``mean``, ``sd`` and ``median`` of ``angle_degrees`` and
-        ``offset_mm``, none where no case has the plane. Nothing where there is no plane.
+        ``planes``, by name: ``n``, and ``mean``, ``sd``, ``median`` and ``p95`` of
+        ``angle_degrees`` and ``offset_mm``, none where no case has the plane. Nothing where there is no plane.
     """
     used = groups_within(groups, evaluation.names)
     planes = {group.name: _summary(plane_errors(evaluation, group)) for group in used}
@@ -87,13 +86,8 @@ def plane_metrics(evaluation: Evaluation, groups: Sequence[PlaneGroup]) -> dict[
 
 
 def _summary(errors: PlaneErrors) -> dict[str, Any]:
-    count = int(np.isfinite(errors.angle_degrees).sum())
-    keys = ("mean", "sd", "median")
-    summaries = {}
-    for name, values in vars(errors).items():
-        summary = summarise(values) if count else dict.fromkeys(keys)
-        summaries[name] = {key: summary[key] for key in keys}
-    return {"n": count, **summaries}
+    summaries = {name: summary_of(values[:, None]) for name, values in vars(errors).items()}
+    return {"n": int(np.isfinite(errors.angle_degrees).sum()), **summaries}
 
 
 def write_plane_errors(

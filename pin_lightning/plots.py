@@ -15,10 +15,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pin_lightning.curves import read_curves, running_mean
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import whole_file
 from pin_lightning.geometry import Grid
-from pin_lightning.metrics import read_curves, running_mean
 from pin_lightning.plot_labels import PLANES, Points, list_landmarks, marks_of, write_marks
 
 Volume: TypeAlias = UInt8[np.ndarray, "X Y Z"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pin_lightning.metrics import summarise
+from pin_lightning.metrics import error_quantile, error_sd, mean_error
 from pin_lightning.report_settings import BootstrapSettings
 from pin_lightning.sweep_rows import Row, paired
 
@@ -126,16 +126,15 @@ def _cell(
     whole = landmark == ALL
     names = list(row.names) if whole else [landmark]
     errors = row.errors_mm[:, [row.names.index(name) for name in names]]
-    summary = summarise(errors)
     interval = bootstrap.interval(errors, np.mean)
     return Cell(
         method=row.method,
         landmark=landmark,
-        n=int(summary["n"]),
-        mean=float(summary["mean"]),
-        sd=float(summary["sd"]),
-        median=float(summary["median"]),
-        p95=float(np.nanpercentile(errors, 95)),
+        n=int(np.isfinite(errors).sum()),
+        mean=float(mean_error(errors)),
+        sd=float(error_sd(errors)),
+        median=float(error_quantile(errors, 0.5)),
+        p95=float(error_quantile(errors, 0.95)),
         interval=None if interval is None else (interval[0], interval[1]),
         difference=_difference(row, reference, names, bootstrap),
         seconds=row.seconds if whole and np.isfinite(row.seconds) else None,

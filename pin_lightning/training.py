@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.entry import refuse_missing
+from pin_lightning.experiment_loggers import experiment_loggers
 from pin_lightning.fitting import fit
 from pin_lightning.patches import default_patch_side
 from pin_lightning.plane_groups import check_groups, plane_groups
@@ -19,6 +20,7 @@ from pin_lightning.report import report
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import best_checkpoint, load_weights, read_checkpoint, write_run
 from pin_lightning.survey import Survey, survey
+from pin_lightning.wandb_results import log_to_wandb
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +73,14 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, parts.values())),
     )
-    fit(config, run_dir, plan, surveyed.volumes)
-    gc.collect()  # trainer and module hold one another, and with them the volumes
-    load_weights(plan.localizer, best_checkpoint(run_dir))
-    evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
-    predictor = Predictor(plan.localizer, record.names)
-    return report(run_dir, predictor, evaluated, settings)
+    with experiment_loggers(config, run_dir) as loggers:
+        fit(config, run_dir, plan, surveyed.volumes, loggers)
+        gc.collect()  # trainer and module hold one another, and with them the volumes
+        load_weights(plan.localizer, best_checkpoint(run_dir))
+        evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
+        metrics = report(run_dir, Predictor(plan.localizer, record.names), evaluated, settings)
+        log_to_wandb(loggers, run_dir, metrics)
+    return metrics
 
 
 def _survey(config: DictConfig) -> Survey:

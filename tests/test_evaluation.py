@@ -48,6 +48,8 @@ def random_evaluation(seed, num_cases=7, num_landmarks=5):
 
 
 def test_metrics_by_hand(small):
+    within = (0.5, 1, 2, 4)
+    none_below_8 = {**{f"within_{radius}_mm": 0.0 for radius in within}, "within_8_mm": 1.0}
     assert metrics_of(small) == {
         "num_cases": 2,
         "radial_error_mm": {"mean": 4.0, "sd": 1.0, "median": 4.0, "p95": pytest.approx(4.9)},
@@ -55,23 +57,28 @@ def test_metrics_by_hand(small):
             "mean": pytest.approx(13 / 3),
             "sd": pytest.approx((73 / 3) ** 0.5),
             "median": 2.0,
+            "p95": pytest.approx(9.2),
         },
-        "success_rate": {
-            "within_0.5_mm": 0.0,
-            "within_1_mm": 0.0,
-            "within_2_mm": 0.0,
-            "within_4_mm": pytest.approx(2 / 3),
-            "within_8_mm": 1.0,
-        },
+        "success_rate": {**none_below_8, "within_4_mm": pytest.approx(2 / 3)},
         "per_landmark": {
             "tip": {
                 "n": 2,
                 "mean": 3.5,
                 "sd": pytest.approx(0.5**0.5),
                 "median": 3.5,
+                "p95": pytest.approx(3.95),
                 "mean_shape_mean": 1.5,
+                "success_rate": {**none_below_8, "within_4_mm": 1.0},
             },
-            "base": {"n": 1, "mean": 5.0, "sd": 0.0, "median": 5.0, "mean_shape_mean": 10.0},
+            "base": {
+                "n": 1,
+                "mean": 5.0,
+                "sd": 0.0,
+                "median": 5.0,
+                "p95": 5.0,
+                "mean_shape_mean": 10.0,
+                "success_rate": none_below_8,
+            },
         },
         "per_case": {"a": 4.0, "b": 4.0},
         "seconds_per_volume": 1.0,
@@ -82,6 +89,7 @@ def test_metrics_by_hand(small):
 def test_metrics_without_any_truth_are_none_and_fit_json(small):
     metrics = metrics_of(replace(small, defined=np.zeros((2, 2), dtype=bool)))
     assert metrics["radial_error_mm"] == {"mean": None, "sd": None, "median": None, "p95": None}
+    assert set(metrics["per_landmark"]["tip"]["success_rate"].values()) == {None}
     assert metrics["per_landmark"]["tip"]["n"] == 0
     assert metrics["per_case"] == {"a": None, "b": None}
     assert set(metrics["success_rate"].values()) == {None}

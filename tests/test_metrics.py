@@ -1,5 +1,4 @@
 import inspect
-import json
 import statistics
 
 import numpy as np
@@ -7,15 +6,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import accuracy_score
 
 from pin_lightning.metrics import (
-    MeanRadialError,
+    error_quantile,
+    error_sd,
+    mean_error,
     radial_errors,
-    read_curves,
-    running_mean,
-    success_rates,
-    summarise,
+    success_rate,
+    within,
 )
+
+# Two cases, three landmarks; nobody annotated the last.
+ERRORS = np.array([[1.0, 2.0, np.nan], [4.0, np.nan, np.nan]])
 
 
 def random_batch(seed, batch, landmarks=4):
@@ -55,121 +59,79 @@ def test_radial_errors_do_not_broadcast():
         unchecked(np.zeros((3, 3, 3)), np.zeros((3, 3)), np.ones((3, 3), dtype=bool))
 
 
+def test_an_infinite_or_absent_prediction_is_infinitely_far_off():
+    predicted = np.array([[np.nan, 0.0, 0.0], [np.inf, 0.0, 0.0], [np.nan, 0.0, 0.0]])
+    errors = radial_errors(predicted, np.zeros((3, 3)), np.array([True, True, False]))
+    np.testing.assert_array_equal(errors, [np.inf, np.inf, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("function", "everything", "landmarks", "cases"),
+    [
+        (mean_error, 7 / 3, [2.5, 2.0, np.nan], [1.5, 4.0]),
+        (error_sd, (7 / 3) ** 0.5, [4.5**0.5, 0.0, np.nan], [0.5**0.5, 0.0]),
+        (lambda e, per: error_quantile(e, 0.5, per), 2.0, [2.5, 2.0, np.nan], [1.5, 4.0]),
+        (lambda e, per: error_quantile(e, 0.75, per), 3.0, [3.25, 2.0, np.nan], [1.75, 4.0]),
+        (lambda e, per: success_rate(e, 2.0, per), 2 / 3, [0.5, 1.0, np.nan], [1.0, 0.0]),
+    ],
+)
+def test_numbers_by_hand(function, everything, landmarks, cases):
+    np.testing.assert_allclose(function(ERRORS, "all"), everything)
+    np.testing.assert_allclose(function(ERRORS, "landmark"), landmarks)
+    np.testing.assert_allclose(function(ERRORS, "case"), cases)
+
+
+@pytest.mark.parametrize(("per", "axis"), [("all", None), ("landmark", 0), ("case", 1)])
+def test_numbers_agree_with_numpy_scipy_and_sklearn(per, axis):
+    errors = np.random.default_rng(0).exponential(2, (30, 7))
+    errors[np.random.default_rng(1).random(errors.shape) < 0.2] = np.nan
+    np.testing.assert_allclose(mean_error(errors, per), np.nanmean(errors, axis))
+    spread = stats.tstd(errors, axis=axis, nan_policy="omit")
+    np.testing.assert_allclose(error_sd(errors, per), spread)
+    for share in (0, 0.5, 0.95, 1):
+        expected = np.nanquantile(errors, share, axis)
+        np.testing.assert_allclose(error_quantile(errors, share, per), expected)
+    groups = {"all": [errors.ravel()], "landmark": errors.T, "case": errors}[per]
+    known = [group[np.isfinite(group)] for group in groups]
+    accuracy = [accuracy_score(np.ones(len(one)), one <= 1.5) for one in known]
+    np.testing.assert_allclose(np.atleast_1d(success_rate(errors, 1.5, per)), accuracy)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 1e3), min_size=2, max_size=30))
-def test_summary_agrees_with_the_statistics_module(values):
-    summary = summarise(np.array([*values, np.nan]))
-    assert summary["n"] == len(values)
-    assert summary["mean"] == pytest.approx(statistics.fmean(values), abs=1e-9)
-    assert summary["sd"] == pytest.approx(statistics.stdev(values), rel=1e-6, abs=1e-9)
-    assert summary["median"] == pytest.approx(statistics.median(values), abs=1e-9)
+def test_numbers_agree_with_the_statistics_module(values):
+    errors = np.array([[*values, np.nan]])
+    assert mean_error(errors) == pytest.approx(statistics.fmean(values), abs=1e-9)
+    assert error_sd(errors) == pytest.approx(statistics.stdev(values), rel=1e-6, abs=1e-9)
+    assert error_quantile(errors, 0.5) == pytest.approx(statistics.median(values), abs=1e-9)
 
 
-def test_summary_of_one_error_has_no_spread_and_fits_json():
-    summary = summarise(np.array([[2.5, np.nan]], dtype=np.float32))
-    assert json.loads(json.dumps(summary, allow_nan=False)) == {
-        "mean": 2.5,
-        "sd": 0.0,
-        "median": 2.5,
-        "n": 1,
-    }
+def test_what_diverged_counts_in_every_number():
+    errors = np.array([[1.0, 2.0, np.inf, np.nan]])
+    assert mean_error(errors) == np.inf
+    assert success_rate(errors, 2.0) == 2 / 3
+    found = [float(error_quantile(errors, share)) for share in (0, 0.5, 0.75, 1)]
+    assert found == [1.0, 2.0, np.inf, np.inf]
 
 
-def test_summary_of_single_precision_errors_is_summed_in_double():
-    errors = np.full(100_001, 0.1, dtype=np.float32)
-    assert summarise(errors)["mean"] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+def test_single_precision_errors_are_summed_in_double():
+    errors = np.full((100_001, 1), 0.1, dtype=np.float32)
+    assert float(mean_error(errors)) == pytest.approx(float(np.float32(0.1)), rel=1e-12)
 
 
-def test_nothing_finite_is_an_error():
-    with pytest.raises(ValueError, match="none of 2 is finite"):
-        summarise(np.array([np.nan, np.inf]))
-    with pytest.raises(ValueError, match="none of 0 is finite"):
-        success_rates(np.zeros(0), [1.0])
-
-
-def test_success_rates_count_the_border_and_skip_the_undefined():
-    errors = np.array([[0.0, 2.0], [2.5, np.nan]])
-    assert success_rates(errors, [0.0, 2.0, 2.4, 10.0]) == [1 / 3, 2 / 3, 2 / 3, 1.0]
+def test_the_border_is_a_success_and_the_undefined_is_nothing():
+    np.testing.assert_array_equal(within(ERRORS, 2.0), [[1, 1, np.nan], [0, np.nan, np.nan]])
+    rates = [float(success_rate(ERRORS, radius)) for radius in (0, 1, 2, 3.9, 10)]
+    assert rates == [0, 1 / 3, 2 / 3, 2 / 3, 1]
 
 
 @pytest.mark.parametrize("radius_mm", [-1.0, float("nan")])
 def test_bad_radius_is_an_error(radius_mm):
     with pytest.raises(ValueError, match="is not a radius"):
-        success_rates(np.ones(1), [1.0, radius_mm])
+        success_rate(ERRORS, radius_mm)
 
 
-def test_mean_radial_error_over_uneven_batches_is_the_mean_over_landmarks():
-    metric = MeanRadialError()
-    errors = []
-    for seed, batch in enumerate([1, 5, 2]):
-        predicted, truth, defined = random_batch(seed, batch)
-        metric.update(predicted, truth, defined)
-        errors.append(np.linalg.norm((predicted - truth).numpy(), axis=-1)[defined.numpy()])
-    assert metric.compute().item() == pytest.approx(np.concatenate(errors).mean(), rel=1e-6)
-    mean_of_means = np.mean([error.mean() for error in errors])
-    assert metric.compute().item() != pytest.approx(mean_of_means, rel=1e-3)
-
-
-def test_mean_radial_error_adds_over_processes():
-    states = []
-    for seed, batch in enumerate([1, 5]):
-        metric = MeanRadialError()
-        metric.update(*random_batch(seed, batch))
-        states.append({"sum_mm": metric.sum_mm, "count": metric.count})
-    whole = MeanRadialError()
-    parts = zip(random_batch(0, 1), random_batch(1, 5), strict=True)
-    whole.update(*(torch.cat(part) for part in parts))
-    for name, reduce in metric._reductions.items():
-        gathered = reduce(torch.stack([state[name] for state in states]))
-        assert gathered.item() == pytest.approx(getattr(whole, name).item(), rel=1e-6)
-
-
-def test_mean_radial_error_resets_and_is_nan_without_landmarks():
-    metric = MeanRadialError()
-    predicted, truth, defined = random_batch(0, batch=3)
-    metric.update(predicted, truth, defined)
-    metric.reset()
-    metric.update(predicted, torch.full_like(truth, torch.nan), torch.zeros_like(defined))
-    assert torch.isnan(metric.compute())
-
-
-def test_diverged_prediction_is_not_hidden():
-    metric = MeanRadialError()
-    truth = torch.zeros(1, 2, 3)
-    predicted = truth.clone()
-    predicted[0, 0] = torch.nan
-    metric.update(predicted, truth, torch.ones(1, 2, dtype=torch.bool))
-    assert torch.isnan(metric.compute())
-
-
-@pytest.mark.parametrize(("count", "half"), [(1, 0), (5, 0), (5, 2), (2, 3)])
-def test_running_mean_agrees_with_slices(count, half):
-    values = np.random.default_rng(0).normal(size=count)
-    expected = [values[max(0, i - half) : i + half + 1].mean() for i in range(count)]
-    np.testing.assert_allclose(running_mean(values, half), expected)
-
-
-def test_curves_skip_gaps_unknown_columns_and_what_is_not_finite(tmp_path):
-    path = tmp_path / "metrics.csv"
-    path.write_text("epoch,loss,error,step\n0,2.5,,9\n0,,7.0,9\n1,nan,,19\n1,1.5,,29\n1,1,,\n")
-    curves = read_curves(path, ["loss", "error", "absent"])
-    assert {name: curve.tolist() for name, curve in curves.items()} == {
-        "loss": [[9.0, 2.5], [29.0, 1.5]],
-        "error": [[9.0, 7.0]],
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "metrics.csv: has no training curve"),
-        ("loss\n1.0\n", "metrics.csv: has no training curve"),
-        ("step,loss\n1,\n", "metrics.csv: has no training curve"),
-        ("step,loss\n1,high\n", "metrics.csv: column loss: .*'high'"),
-    ],
-)
-def test_bad_curves_are_refused(tmp_path, text, message):
-    path = tmp_path / "metrics.csv"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_curves(path, ["loss"])
+@pytest.mark.parametrize("share", [-0.1, 95, float("nan")])
+def test_bad_share_is_an_error(share):
+    with pytest.raises(ValueError, match=f"share={share}: give"):
+        error_quantile(ERRORS, share)

@@ -99,6 +99,25 @@ def test_validation_is_the_error_of_the_full_procedure_and_skips_undefined(shape
     torch.testing.assert_close(made.validation_error.compute(), errors.nanmean())
 
 
+def test_validation_logs_the_error_of_each_landmark_that_a_case_has(shapes):
+    made = module(shapes, names=("tip", "base", "nobody's")).eval()
+    volumes = torch.randint(0, 255, (2, *GRID.size)).to(torch.uint8)
+    truth = shapes[:2].clone()
+    truth[1, 1] = truth[:, 2] = torch.nan
+    for _ in range(2):  # the second epoch forgets the first
+        for index in range(2):
+            one = {"volume": volumes[index][None], "landmarks_mm": truth[index][None]}
+            made.validation_step(one, index)
+        made.on_validation_epoch_end()
+    errors = (made.localizer(volumes).prediction_mm - truth).norm(dim=-1)
+    logged = {key: value for key, value in made.logged.items() if "landmark" in key}
+    assert logged == {
+        "val_landmark/tip_mm": pytest.approx(errors[:, 0].mean().item(), rel=1e-5),
+        "val_landmark/base_mm": pytest.approx(errors[0, 1].item(), rel=1e-5),
+    }
+    assert len(made.landmark_errors.errors_mm) == 0
+
+
 def test_only_the_network_is_optimised_and_the_schedule_steps_every_batch(shapes):
     schedule = functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=1.0)
     made = module(shapes, scheduler=schedule)

@@ -8,9 +8,9 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from conftest import composed
+from pin_lightning.curves import read_curves
 from pin_lightning.entry import user_mistake
 from pin_lightning.evaluation import metrics_of
-from pin_lightning.metrics import read_curves
 from pin_lightning.plane_errors import plane_metrics
 from pin_lightning.plane_groups import plane_groups
 from pin_lightning.prediction_files import read_predictions
