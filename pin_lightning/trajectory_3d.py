@@ -53,7 +53,7 @@ def trajectory_3d(
     iterations = evenly_spaced(len(path_mm) - 1, MAX_SHOWN)
     shown_mm = path_mm[iterations]
     dots = _dots(shown_mm[-1], truth_mm, names)
-    first = len(dots)
+    moving = list(range(len(dots)))  # places of the traces that a frame replaces
     traces = [
         *dots,
         *_lines(shown_mm),
@@ -61,7 +61,7 @@ def trajectory_3d(
         _slice(volume, grid, shown_mm),
     ]
     frames = [
-        {"name": str(iteration), "traces": list(range(first)), "data": _moved(place_mm, truth_mm)}
+        {"name": str(iteration), "traces": moving, "data": _moved(place_mm, truth_mm)}
         for iteration, place_mm in zip(iterations, shown_mm, strict=True)
     ]
     return go.Figure(data=traces, frames=frames, layout=_layout(iterations))
@@ -235,5 +235,5 @@ def _points(points_mm: Float[np.ndarray, "M 3"]) -> dict[str, Any]:
 
 
 def _numbers(values: Float[np.ndarray, " M"]) -> list[float | None]:
-    """Hundredths, since JSON is text; None, a gap, where undefined."""
-    return [round(float(value), 2) if np.isfinite(value) else None for value in values]
+    """Thousandths, since JSON is text; None, a gap, where undefined."""
+    return [round(float(value), 3) if np.isfinite(value) else None for value in values]

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from pin_lightning import plots
 from pin_lightning.convergence import Convergence, movements_mm, start_errors_mm
@@ -86,9 +86,9 @@ def _curves(
     above.tick_params(labelbottom=False)
     moved = movements_mm(path_mm)
     _start_curves(below, _above_zero(moved), _above_zero(moved.mean(axis=1)))
-    below.set(xlabel="Iteration", yscale="log")
+    below.set_xlabel("Iteration")
     below.set_ylabel("Movement (mm)", fontsize=8)
-    below.yaxis.set_major_formatter("{x:g}")
+    _in_decades(below, moved[moved > 0])
     figure.align_ylabels([above, below])
 
 
@@ -118,8 +118,19 @@ def _start_curves(
     axes.set_prop_cycle(color=start_colours(values.shape[1]))
     axes.plot(values, linewidth=0.8)
     axes.plot(mean, color="black", linewidth=1.8)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     plots.tidy(axes)
+
+
+def _in_decades(axes: Axes, values: Float[np.ndarray, " M"]) -> None:
+    """A logarithmic scale over whole powers of ten, so that at least two are written."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(numticks=6))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if values.size:
+        low, high = np.floor(np.log10([values.min(), values.max()]))
+        axes.set_ylim(10**low, 10 ** (high + 1))
 
 
 def _above_zero(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

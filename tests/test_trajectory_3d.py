@@ -28,8 +28,8 @@ def test_one_line_for_each_start_with_gaps_between_landmarks():
     drawn = places(lines[1])
     assert np.isnan(drawn[[5, 11]]).all()
     expected = GRID.ijk_to_mm(paths[:, 1])
-    np.testing.assert_allclose(drawn[:5], expected[:, 0], atol=0.006)
-    np.testing.assert_allclose(drawn[6:11], expected[:, 1], atol=0.006)
+    np.testing.assert_allclose(drawn[:5], expected[:, 0], atol=0.0006)
+    np.testing.assert_allclose(drawn[6:11], expected[:, 1], atol=0.0006)
     assert figure["layout"]["scene"]["aspectmode"] == "data"
 
 
@@ -39,11 +39,11 @@ def test_true_and_predicted_landmarks_with_names_and_errors():
     truth[1] = np.nan
     figure = figure_of(truth, paths, names_of(3))
     by_name = {trace.get("name"): trace for trace in figure["data"]}
-    np.testing.assert_allclose(places(by_name["true"]), GRID.ijk_to_mm(end[[0, 2]]), atol=0.006)
+    np.testing.assert_allclose(places(by_name["true"]), GRID.ijk_to_mm(end[[0, 2]]), atol=0.0006)
     assert list(by_name["true"]["text"]) == ["mark $0", "mark $2"]
     predicted = paths[-1].mean(axis=0)
     error_mm = np.linalg.norm(predicted - end, axis=-1)[0] * SPACING_MM
-    np.testing.assert_allclose(places(by_name["predicted"]), GRID.ijk_to_mm(predicted), atol=0.006)
+    np.testing.assert_allclose(places(by_name["predicted"]), GRID.ijk_to_mm(predicted), atol=0.0006)
     words = list(by_name["predicted"]["text"])
     assert words[:2] == [f"mark $0<br>{error_mm:.2f} mm off", "mark $1"]
 
@@ -57,9 +57,9 @@ def test_frames_move_the_starts_and_the_slider_names_them():
     frame = figure["frames"][1]
     assert list(frame["traces"]) == [0, 1, 2]
     moved = frame["data"][2]
-    np.testing.assert_allclose(places(moved), GRID.ijk_to_mm(paths[1, 2]), atol=0.006)
+    np.testing.assert_allclose(places(moved), GRID.ijk_to_mm(paths[1, 2]), atol=0.0006)
     errors = np.linalg.norm(paths[1, 2] - end, axis=-1) * SPACING_MM
-    np.testing.assert_allclose(moved["customdata"], errors, atol=0.006)
+    np.testing.assert_allclose(moved["customdata"], errors, atol=0.0006)
     dots = figure["data"][2]
     assert dots["legendgroup"] == figure["data"][5]["legendgroup"] == "start 3"  # toggled together
 
@@ -75,7 +75,7 @@ def test_the_slice_shows_the_voxels_where_they_are():
     np.testing.assert_array_equal(grey[:, np.flatnonzero(np.abs(x - 12) < 0.01)], 200)
     np.testing.assert_array_equal(grey[np.abs(y - 7) < 0.01][0, np.abs(x - 12) > 0.5], 100)
     height = GRID.ijk_to_mm(paths[-1].mean(axis=(0, 1)))[2]
-    np.testing.assert_allclose(trace["z"], height, atol=0.006)
+    np.testing.assert_allclose(trace["z"], height, atol=0.0006)
 
 
 @pytest.mark.parametrize("truth", [None, np.full((2, 3), np.nan)])

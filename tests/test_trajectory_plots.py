@@ -58,6 +58,9 @@ def test_movement_is_below_the_error_and_what_rests_is_not_drawn():
     assert below.y1 < above.y0
     assert (above.x0, above.x1) == (below.x0, below.x1)
     assert figure.axes[4].get_yscale() == "log"
+    low, high = figure.axes[4].get_ylim()
+    assert low <= moved[moved > 0].min() < 10 * low
+    assert high / 10 <= moved.max() < high
 
 
 def test_trajectory_without_truth_shows_the_distance_to_the_prediction():
