@@ -187,7 +187,7 @@ def _layout(iterations: Sequence[int]) -> dict[str, Any]:
         "scene": {
             "aspectmode": "data",
             "bgcolor": CLEAR,
-            "camera": {"eye": {"x": 1.3, "y": 1.3, "z": 1.1}},
+            "camera": {"eye": {"x": 1.45, "y": 1.45, "z": 1.2}},
             **{f"{name}axis": {**axis, "title": {"text": f"{name} (mm)"}} for name in "xyz"},
         },
         "sliders": [_slider(iterations)],
