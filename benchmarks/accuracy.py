@@ -121,7 +121,7 @@ def localised(folder: Path, surveyed: Survey, change: Change) -> np.ndarray:
         assert isinstance(predictor.localizer, Localizer)
         change(predictor.localizer, fold)
         test = [cases[name] for name in read_record(fold).split.test]
-        parts.append(evaluate(predictor, test, fold.name).errors_mm)
+        parts.append(evaluate(predictor, test, fold.name)[0].errors_mm)
     return np.concatenate(parts)
 
 

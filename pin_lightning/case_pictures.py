@@ -5,14 +5,19 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Float64
 
 from pin_lightning import plots
 from pin_lightning.evaluation import Evaluation
+from pin_lightning.geometry import Grid
 from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.plane_figures import draw_planes
 from pin_lightning.plane_groups import PlaneGroup
 from pin_lightning.predictor import Prediction, Predictor
 from pin_lightning.preprocessing import WorkingVolume, preprocess
+from pin_lightning.trajectory_gif import write_trajectory_gif
+from pin_lightning.trajectory_plots import trajectory_figure
+from pin_lightning.types import Float, Tensor
 
 # Who localises a case, and the case.
 Load: TypeAlias = Callable[[str], tuple[Predictor, AnnotatedCase]]
@@ -41,7 +46,10 @@ def case_pictures(
     load: Load,
     groups: Sequence[PlaneGroup] = (),
 ) -> None:
-    """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`.
+    """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`, and how starts move.
+
+    A film is in ``PART_LABEL_starts.gif``, a figure to turn, for plotly.js, in the ``.json``
+    beside it.
 
     Args:
         figures: The folder to write to.
@@ -61,17 +69,38 @@ def case_pictures(
         views += [] if planes is None else [("planes", planes)]
         for kind, figure in views:
             plots.save(figure, figures / f"{part}_{label}_{kind}.png")
+        stem = figures / f"{part}_{label}_starts"
+        _write_moving(stem, volume, prediction, annotated, f"{name}: {label} {part} case")
 
 
 def _views(
     volume: WorkingVolume, prediction: Prediction, annotated: AnnotatedCase, title: str
 ) -> Iterator[tuple[str, plots.Figure]]:
     """Three-plane view and start paths."""
-    grid, names, trajectory = volume.grid, prediction.names, prediction.trajectory
-    path_mm = trajectory.landmarks_mm[0].double().cpu().numpy()
-    predicted_mm = trajectory.prediction_mm[0].double().cpu().numpy()
-    truth_ijk = grid.mm_to_ijk(annotated.landmarks_mm.double().numpy())
+    grid, names = volume.grid, prediction.names
+    predicted_ijk = _ijk(grid, prediction.trajectory.prediction_mm[0])
+    path_ijk = _ijk(grid, prediction.trajectory.landmarks_mm[0])
+    truth_ijk = _ijk(grid, annotated.landmarks_mm)
     shown = (volume.intensity.numpy(), grid.spacing_mm)
-    yield "case", plots.case_figure(*shown, truth_ijk, grid.mm_to_ijk(predicted_mm), names, title)
-    path_ijk = grid.mm_to_ijk(path_mm)
-    yield "starts", plots.trajectory_figure(*shown, path_ijk, truth_ijk, names, title)
+    yield "case", plots.case_figure(*shown, truth_ijk, predicted_ijk, names, title)
+    yield "starts", trajectory_figure(*shown, path_ijk, truth_ijk, names, title)
+
+
+def _write_moving(
+    stem: Path, volume: WorkingVolume, prediction: Prediction, annotated: AnnotatedCase, title: str
+) -> None:
+    """The starts on their way: a film, and a figure to turn."""
+    # Not needed before this, and plotly takes a while to import.
+    from pin_lightning.trajectory_3d import trajectory_3d, write_trajectory_3d
+
+    grid = volume.grid
+    path_ijk = _ijk(grid, prediction.trajectory.landmarks_mm[0])
+    truth_ijk = _ijk(grid, annotated.landmarks_mm)
+    shown = (volume.intensity.numpy(), grid.spacing_mm, path_ijk, truth_ijk)
+    write_trajectory_gif(stem.with_name(f"{stem.name}.gif"), *shown, title)
+    figure = trajectory_3d(*shown, prediction.names)
+    write_trajectory_3d(stem.with_name(f"{stem.name}.json"), figure)
+
+
+def _ijk(grid: Grid, points_mm: Float[Tensor, "*rest 3"]) -> Float64[np.ndarray, "*rest 3"]:
+    return grid.mm_to_ijk(points_mm.double().cpu().numpy())

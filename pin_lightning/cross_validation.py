@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from pin_lightning import plots
 from pin_lightning.case_pictures import case_pictures
 from pin_lightning.conformal import ConformalSettings
+from pin_lightning.convergence_report import report_fold_convergence
 from pin_lightning.entry import refuse_missing
 from pin_lightning.evaluation import Evaluation, join_cases
 from pin_lightning.experiment_loggers import name_group
@@ -218,3 +219,4 @@ def _draw(
         return Predictor.load(folders[name]), cases[name]
 
     case_pictures(figures, evaluation, "test", load, groups)
+    report_fold_convergence(run_dir, [fold.folder for fold in folds], evaluation)

@@ -49,7 +49,8 @@ def plane_table(metrics: Mapping[str, Any]) -> Table:
     for index, header in enumerate(PLANE_HEADER):
         table.add_column(header, justify="right" if index else "left", no_wrap=index > 0)
     for name, plane in metrics["planes"].items():
-        values = [*plane["angle_degrees"].values(), *plane["offset_mm"].values()]
+        parts = (plane["angle_degrees"], plane["offset_mm"])
+        values = [part[key] for part in parts for key in ("mean", "sd", "median")]
         table.add_row(Text(name), str(plane["n"]), *map(_two_places, values))
     return table
 

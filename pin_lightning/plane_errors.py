@@ -78,7 +78,8 @@ def plane_metrics(evaluation: Evaluation, groups: Sequence[PlaneGroup]) -> dict[
 
     Returns:
         ``planes``, by name: ``n``, and ``mean``, ``sd``, ``median`` and ``p95`` of
-        ``angle_degrees`` and ``offset_mm``, none where no case has the plane. Nothing where there is no plane.
+        ``angle_degrees`` and ``offset_mm``, none where no case has the plane. Nothing where there
+        is no plane.
     """
     used = groups_within(groups, evaluation.names)
     planes = {group.name: _summary(plane_errors(evaluation, group)) for group in used}

@@ -1,11 +1,10 @@
-"""Figures: errors per landmark, landmarks in a volume, paths of the starts, training curves."""
+"""Figures: errors per landmark, landmarks in a volume, training curves; what figures share."""
 
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
@@ -13,7 +12,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cbook import boxplot_stats
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from pin_lightning.curves import read_curves, running_mean
 from pin_lightning.evaluation import Evaluation
@@ -25,7 +23,7 @@ Volume: TypeAlias = UInt8[np.ndarray, "X Y Z"]
 Planar: TypeAlias = Float[np.ndarray, "L 2"]
 BLUE, PALE_BLUE, ORANGE = "#0072B2", "#BFDCEC", "#D55E00"  # of Okabe and Ito, for the colour-blind
 TRUE, PREDICTED = "#FF5050", "#22D04A"  # as in the paper's Fig. 4; the markers differ in shape too
-MAX_PATHS, MAX_NAME = 10, 34
+MAX_NAME = 34
 _TRAINING = {
     "Training loss": ("train/loss", "train/displacement_loss", "train/direction_loss"),
     "Direction accuracy": ("train/direction_accuracy",),
@@ -103,80 +101,32 @@ def case_figure(
     grid = Grid(volume.shape, spacing_mm)
     truth_ijk = np.full_like(predicted_ijk, np.nan) if truth_ijk is None else truth_ijk
     truth, predicted = grid.ijk_to_mm(truth_ijk), grid.ijk_to_mm(predicted_ijk)
-    figure, panels, centre = _planes(volume, grid, truth, predicted, title)
+    figure, panels, centre = slice_panels(volume, grid, truth, predicted, title)
     for axes, plane in zip(panels, PLANES, strict=False):
         depth = np.abs(predicted - centre)[:, 3 - sum(plane)]
         sizes = 34 - 26 * depth / max(depth.max(), spacing_mm)
-        _markers(axes, truth[:, plane], predicted[:, plane], sizes)
+        draw_landmarks(axes, truth[:, plane], predicted[:, plane], sizes)
     panels[3].axis("off")
     key = "Landmark" + (", radial error (mm)" if np.isfinite(truth).any() else "")
     panels[3].set_title(key, loc="left", fontsize=8)
-    _legend(figure, panels[0])
+    add_legend(figure, panels[0])
     write_marks(panels, marks_of(names), np.arange(len(names)), truth, predicted)
     list_landmarks(panels[3], names, np.linalg.norm(predicted - truth, axis=-1))
     return figure
 
 
-def trajectory_figure(
-    volume: Volume,
-    spacing_mm: float,
-    trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
-    truth_ijk: Points | None,
-    names: Sequence[str],
-    title: str,
-) -> Figure:
-    """Paths of the starts on three slices, and their mean errors against the iteration.
-
-    At most ten landmarks, evenly spread over the list, are drawn; the errors are over all.
+def slice_panels(
+    volume: Volume, grid: Grid, truth: Points, predicted: Points, title: str
+) -> tuple[Figure, list[Axes], np.ndarray]:
+    """Three slices through the landmarks' centre and an empty panel; also that centre in mm.
 
     Args:
         volume: Working volume.
-        spacing_mm: Voxel side in mm.
-        trajectory_ijk: Landmarks of each start before the first and after each iteration.
-        truth_ijk: True positions, NaN where undefined. Without any, distances are to the
-            prediction, the mean of the final positions.
-        names: Landmark names.
+        grid: Its grid.
+        truth: True positions in grid mm, NaN where undefined; their centre is taken if there are.
+        predicted: Predicted positions in grid mm.
         title: Shown above.
     """
-    grid = Grid(volume.shape, spacing_mm)
-    truth_ijk = np.full_like(trajectory_ijk[0, 0], np.nan) if truth_ijk is None else truth_ijk
-    truth, path = grid.ijk_to_mm(truth_ijk), grid.ijk_to_mm(trajectory_ijk)
-    predicted = path[-1].mean(axis=0)
-    colours = matplotlib.colormaps["plasma"](np.linspace(0.25, 0.85, path.shape[1]))
-    shown = np.unique(np.linspace(0, len(names) - 1, MAX_PATHS).round().astype(int))
-    line_colours = np.repeat(colours, len(shown), axis=0)
-    figure, panels, _ = _planes(volume, grid, truth, predicted, title)
-    for axes, plane in zip(panels, PLANES, strict=False):
-        lines = path[:, :, shown][..., plane].transpose(1, 2, 0, 3).reshape(-1, len(path), 2)
-        axes.add_collection(LineCollection(list(lines), colors=line_colours, linewidths=0.8))
-        axes.scatter(lines[:, 0, 0], lines[:, 0, 1], 5, line_colours)
-        _markers(axes, truth[shown][:, plane], predicted[shown][:, plane], np.full(len(shown), 26))
-    annotated = bool(np.isfinite(truth).any())
-    distance = np.linalg.norm(path - (truth if annotated else predicted), axis=-1)
-    _distances(panels[3], np.nanmean(distance, axis=-1), colours)
-    panels[3].set_ylabel(f"Mean {'radial error' if annotated else 'distance to prediction'} (mm)")
-    marks = marks_of(names)
-    named = (marks[i] if marks[i] == names[i] else f"{marks[i]} {names[i][:24]}" for i in shown)
-    key = ", ".join(name.replace(" ", "\u00a0") for name in named)
-    _legend(figure, panels[0], textwrap.fill(key, 110))
-    write_marks(panels, marks, shown, truth, predicted)
-    return figure
-
-
-def _distances(axes: Axes, distance_mm: Float[np.ndarray, "T1 S"], colours: np.ndarray) -> None:
-    axes.set_prop_cycle(color=colours)
-    axes.plot(distance_mm, linewidth=0.8)
-    axes.plot(distance_mm.mean(axis=1), color="black", linewidth=2.2, label="mean of the starts")
-    axes.set(xlabel="Iteration", ylim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(fontsize=8, frameon=False)
-    tidy(axes)
-
-
-def _planes(
-    volume: Volume, grid: Grid, truth: Points, predicted: Points, title: str
-) -> tuple[Figure, list[Axes], np.ndarray]:
-    """Three slices through the landmarks' centre and an empty panel; also that centre in mm."""
     known = truth[np.isfinite(truth).all(axis=-1)]
     centre = (known if len(known) else predicted).mean(axis=0)
     x, y, z = np.maximum(grid.extent_mm, 0.6 * max(grid.extent_mm))  # the fourth panel needs room
@@ -195,7 +145,15 @@ def _planes(
     return figure, panels, centre
 
 
-def _markers(axes: Axes, truth: Planar, predicted: Planar, sizes: np.ndarray) -> None:
+def draw_landmarks(axes: Axes, truth: Planar, predicted: Planar, sizes: np.ndarray) -> None:
+    """Circles at true and crosses at predicted positions, with a line from one to the other.
+
+    Args:
+        axes: Panel of one slice.
+        truth: True positions in its plane, NaN where undefined.
+        predicted: Predicted positions in its plane.
+        sizes: Area of each landmark's circle, in square points.
+    """
     defined = np.isfinite(truth).all(axis=-1)
     links = np.stack([truth, predicted], axis=1)[defined]
     axes.add_collection(LineCollection(list(links), colors="white", linewidths=0.7, zorder=3))
@@ -206,7 +164,7 @@ def _markers(axes: Axes, truth: Planar, predicted: Planar, sizes: np.ndarray) ->
     axes.scatter(x, y, 0.8 * sizes, PREDICTED, marker="x", zorder=3, label="predicted")
 
 
-def _legend(figure: Figure, axes: Axes, key: str = "") -> None:
+def add_legend(figure: Figure, axes: Axes, key: str = "") -> None:
     """Add the legend under a key of the numbers; nothing in the layout moves after that."""
     handles, labels = axes.get_legend_handles_labels()
     look: dict[str, Any] = {"ncols": 2, "frameon": False, "fontsize": 8, "title_fontsize": 7.5}

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: metrics.json, predictions.csv, figures and a printed table."""
+"""What a run leaves to look at: numbers, predictions, figures and a printed table."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -11,6 +11,8 @@ from rich.progress import track
 
 from pin_lightning import plots
 from pin_lightning.case_pictures import case_pictures
+from pin_lightning.convergence import Convergence
+from pin_lightning.convergence_report import convergence_of, report_convergence
 from pin_lightning.error_tables import error_table, plane_table
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_json
@@ -32,46 +34,64 @@ def report(
     """Evaluate the cases of each split, write and print the results.
 
     Args:
-        run_dir: Where `metrics.json`, `predictions.csv` and `figures/` are written.
+        run_dir: Where `metrics.json`, `predictions.csv`, `convergence.csv` and `figures/` are
+            written.
         predictor: The trained predictor.
-        parts: Annotated cases of each split to evaluate.
+        parts: Annotated cases of each split to evaluate; pictures are of the last.
         settings: What is shown, and how.
 
     Returns:
         The contents of `metrics.json`.
     """
-    evaluations = {part: evaluate(predictor, cases, part) for part, cases in parts.items()}
+    found = {part: evaluate(predictor, cases, part) for part, cases in parts.items()}
+    evaluations = {part: evaluation for part, (evaluation, _) in found.items()}
+    convergence = {part: cases for part, (_, cases) in found.items()}
     metrics = {part: numbers_of(one, settings) for part, one in evaluations.items()}
     write_json(run_dir / METRICS, metrics)
     write_predictions(run_dir / PREDICTIONS, evaluations)
     write_plane_errors(run_dir / PLANES, evaluations, settings.planes)
+    report_convergence(run_dir, evaluations, convergence)
     figures = run_dir / FIGURES
     if (logged := run_dir / LOGS / "metrics.csv").is_file():  # a very short run logs nothing
         plots.save(plots.training_figure(logged), figures / "training.png")
     for part, evaluation in evaluations.items():
         plots.save(plots.error_figure(evaluation), figures / f"{part}_errors.png")
-        localised = {one.case.name: (predictor, one) for one in parts[part]}
-        case_pictures(figures, evaluation, part, localised.__getitem__, settings.planes)
-        Console().print(error_table(metrics[part], f"{part}: {len(localised)} cases"))
+        Console().print(error_table(metrics[part], f"{part}: {len(evaluation.cases)} cases"))
         if "planes" in metrics[part]:
             Console().print(plane_table(metrics[part]))
+    if evaluations:  # cases of the last split, which is what counts
+        localised = {one.case.name: (predictor, one) for one in parts[part]}
+        case_pictures(figures, evaluation, part, localised.__getitem__, settings.planes)
     return metrics
 
 
-def evaluate(predictor: Predictor, cases: Sequence[AnnotatedCase], part: str) -> Evaluation:
-    """Predict annotated cases from their image files and put the truth beside them."""
+def evaluate(
+    predictor: Predictor, cases: Sequence[AnnotatedCase], part: str
+) -> tuple[Evaluation, dict[str, Convergence]]:
+    """Predict annotated cases from their image files and put the truth beside them.
+
+    Args:
+        predictor: The predictor.
+        cases: Annotated cases.
+        part: What they are, for the progress bar.
+
+    Returns:
+        The predictions, and how the starts converge by the name of the case.
+    """
     paths = [annotated.case.image for annotated in cases]
-    arrays = []  # not the predictions: volumes and trajectories are large
+    arrays, convergence = [], {}  # not the predictions: volumes and trajectories are large
     with closing(predictor.predict_many(paths)) as results:
-        for _, found in track(results, f"evaluating {part}", len(paths), transient=True):
+        tracked = track(results, f"evaluating {part}", len(paths), transient=True)
+        for annotated, (_, found) in zip(cases, tracked, strict=True):
             if isinstance(found, ValueError):
                 raise found
+            convergence[annotated.case.name] = convergence_of(annotated, found)
             shapes = (found.positions_world, found.mean_shape_world, found.spread_mm)
             arrays.append((*shapes, *map(np.float64, (found.seconds, found.localise_seconds))))
     predicted_world, mean_shape_world, spread_mm, seconds, localise_seconds = map(
         np.stack, zip(*arrays, strict=True)
     )
-    return Evaluation(
+    evaluation = Evaluation(
         cases=tuple(annotated.case.name for annotated in cases),
         names=predictor.names,
         truth_world=np.stack([annotated.landmarks.positions_world for annotated in cases]),
@@ -82,3 +102,4 @@ def evaluate(predictor: Predictor, cases: Sequence[AnnotatedCase], part: str) ->
         seconds=seconds,
         localise_seconds=localise_seconds,
     )
+    return evaluation, convergence

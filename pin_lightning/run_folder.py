@@ -25,7 +25,7 @@ from pin_lightning.splits import Split
 FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
-PLANES = "planes.csv"
+PLANES, CONVERGENCE = "planes.csv", "convergence.csv"
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."

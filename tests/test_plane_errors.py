@@ -61,9 +61,9 @@ def test_metrics_by_hand_and_only_of_planes_with_all_landmarks(turned):
             "P": {
                 "n": 2,
                 "angle_degrees": {"mean": pytest.approx(15), "sd": pytest.approx(50**0.5)}
-                | {"median": pytest.approx(15)},
+                | {"median": pytest.approx(15), "p95": pytest.approx(19.5)},
                 "offset_mm": {"mean": pytest.approx(1.5), "sd": pytest.approx(4.5**0.5)}
-                | {"median": pytest.approx(1.5)},
+                | {"median": pytest.approx(1.5), "p95": pytest.approx(2.85)},
             }
         }
     }

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection, PathCollection
-from matplotlib.colors import to_rgba
+from matplotlib.collections import PathCollection
 from matplotlib.image import imread
 
 from pin_lightning import plot_labels, plots
@@ -164,56 +163,6 @@ def test_position_outside_the_volume_is_still_seen():
     predicted = np.array([[10.0, 15.0, 12.0], [40.0, 15.0, 12.0]])
     figure = plots.case_figure(volume(), SPACING_MM, None, predicted, names_of(2), "")
     assert figure.axes[2].get_xlim()[1] > (40 - 9.5) * SPACING_MM
-
-
-def straight_paths(count, steps=4, starts=3):
-    """Starts that halve their distance to `end` with every iteration."""
-    rng = np.random.default_rng(0)
-    end = rng.uniform(5, 15, (count, 3))
-    begin = end + rng.normal(0, 4, (starts, count, 3))
-    fractions = 0.5 ** np.arange(steps + 1)
-    return end, end + fractions[:, None, None, None] * (begin - end)
-
-
-def test_trajectory_figure_draws_each_path_and_error():
-    end, paths = straight_paths(2)
-    truth = end.copy()
-    truth[1] = np.nan
-    figure = plots.trajectory_figure(volume(), SPACING_MM, paths, truth, names_of(2), "t")
-    drawn, links = (a for a in figure.axes[0].collections if isinstance(a, LineCollection))
-    segments = np.array(drawn.get_segments())
-    assert segments.shape == (6, 5, 2)  # start by landmark, iteration, plane x z
-    middle = (np.array(SIZE) - 1) / 2
-    second_start_first_landmark = (paths[:, 1, 0] - middle) * SPACING_MM
-    np.testing.assert_allclose(segments[2], second_start_first_landmark[:, [0, 2]])
-    assert len(links.get_segments()) == 1
-    *starts, mean = figure.axes[3].lines
-    expected = np.linalg.norm((paths - end)[:, :, 0], axis=-1) * SPACING_MM
-    np.testing.assert_allclose([line.get_ydata() for line in starts], expected.T)
-    np.testing.assert_allclose(mean.get_ydata(), expected.mean(axis=1))
-    assert figure.axes[3].get_ylabel() == "Mean radial error (mm)"
-    colours = [to_rgba(line.get_color()) for line in starts]
-    np.testing.assert_allclose(drawn.get_colors()[::2], colours)
-
-
-def test_trajectory_without_truth_shows_the_distance_to_the_prediction():
-    _, paths = straight_paths(2)
-    for truth in (None, np.full((2, 3), np.nan)):
-        figure = plots.trajectory_figure(volume(), SPACING_MM, paths, truth, names_of(2), "t")
-        expected = np.linalg.norm(paths - paths[-1].mean(axis=0), axis=-1).mean(-1) * SPACING_MM
-        lines = figure.axes[3].lines[:-1]
-        np.testing.assert_allclose([line.get_ydata() for line in lines], expected.T)
-        assert figure.axes[3].get_ylabel() == "Mean distance to prediction (mm)"
-        assert legend_texts(figure) == ["predicted"]
-
-
-def test_trajectory_of_many_landmarks_draws_ten_with_first_and_last():
-    _, paths = straight_paths(45)
-    figure = plots.trajectory_figure(volume(), SPACING_MM, paths, None, names_of(45), "t")
-    key = figure.legends[0].get_title().get_text().replace("\n", " ").split(", ")
-    assert len(key) == plots.MAX_PATHS
-    assert (key[0], key[-1]) == ("1\u00a0mark\u00a0$0", "45\u00a0mark\u00a0$44")
-    assert len(figure.axes[0].collections[0].get_segments()) == 10 * 3
 
 
 def test_training_figure_reads_a_logger_file_with_gaps(tmp_path):

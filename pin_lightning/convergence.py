@@ -1,0 +1,128 @@
+"""How the starts converge: error, movement and spread against the iteration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+
+def start_errors_mm(
+    path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Float[np.ndarray, "L 3"] | None
+) -> Float64[np.ndarray, "T1 S"]:
+    """Radial error of each start, mean over the landmarks whose true position is known.
+
+    Args:
+        path_mm: Landmarks of each start before the first and after each iteration.
+        truth_mm: True positions, NaN where undefined; None without annotation.
+
+    Returns:
+        Errors in mm, NaN where no true position is known.
+    """
+    if truth_mm is None or not np.isfinite(truth_mm).any():
+        return np.full(path_mm.shape[:2], np.nan)
+    known = np.isfinite(truth_mm).all(axis=-1)
+    offsets_mm = path_mm[:, :, known].astype(np.float64) - truth_mm[known]
+    return np.linalg.norm(offsets_mm, axis=-1).mean(axis=-1)
+
+
+def movements_mm(path_mm: Float[np.ndarray, "T1 S L 3"]) -> Float64[np.ndarray, "T1 S"]:
+    """How far each start moved in each iteration, mean over the landmarks.
+
+    >>> movements_mm(np.array([[[[0.0, 0, 0]]], [[[3.0, 4, 0]]], [[[3.0, 4, 1]]]])).ravel()
+    array([nan,  5.,  1.])
+
+    Args:
+        path_mm: Landmarks of each start before the first and after each iteration.
+
+    Returns:
+        Distances in mm from the iteration before, NaN before the first.
+    """
+    moved = np.full(path_mm.shape[:2], np.nan)
+    moved[1:] = np.linalg.norm(np.diff(path_mm.astype(np.float64), axis=0), axis=-1).mean(axis=-1)
+    return moved
+
+
+def spreads_mm(path_mm: Float[np.ndarray, "T1 S L 3"]) -> Float64[np.ndarray, " T1"]:
+    """Root-mean-square distance of the starts from their mean, mean over the landmarks.
+
+    Args:
+        path_mm: Landmarks of each start before the first and after each iteration.
+    """
+    path = path_mm.astype(np.float64)
+    distances = np.linalg.norm(path - path.mean(axis=1, keepdims=True), axis=-1)
+    return np.sqrt((distances**2).mean(axis=1)).mean(axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Convergence:
+    """How the starts of one case, or of N cases, converge; in mm.
+
+    The first value is from before the first iteration, each other from after an iteration.
+
+    Attributes:
+        error_mm: Mean radial error of the mean over the starts, which in the end is the
+            prediction; NaN where no true position is known.
+        movement_mm: Movement in the iteration, mean over starts and landmarks; NaN before the
+            first.
+        spread_mm: Root-mean-square distance of the starts from their mean, mean over landmarks.
+    """
+
+    error_mm: Float64[np.ndarray, "*N T1"]
+    movement_mm: Float64[np.ndarray, "*N T1"]
+    spread_mm: Float64[np.ndarray, "*N T1"]
+
+    @classmethod
+    def of(
+        cls, path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Float[np.ndarray, "L 3"] | None
+    ) -> "Convergence":
+        """Of the path of one case.
+
+        Args:
+            path_mm: Landmarks of each start before the first and after each iteration.
+            truth_mm: True positions, NaN where undefined; None without annotation.
+        """
+        mean_mm = path_mm.mean(axis=1, keepdims=True)
+        return cls(
+            error_mm=start_errors_mm(mean_mm, truth_mm)[:, 0],
+            movement_mm=movements_mm(path_mm).mean(axis=1),
+            spread_mm=spreads_mm(path_mm),
+        )
+
+
+def join_convergence(cases: Sequence[Convergence]) -> Convergence:
+    """Several cases, one a row, as long as the longest.
+
+    A case that ended earlier stays where it ended and moves no more.
+
+    Args:
+        cases: Of one case each.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if not cases:
+        raise ValueError("cases: there is none to join; give at least one")
+    more = [max(len(one.spread_mm) for one in cases) - len(one.spread_mm) for one in cases]
+    pairs = list(zip(cases, more, strict=True))
+    return Convergence(
+        error_mm=np.stack([np.pad(one.error_mm, (0, by), mode="edge") for one, by in pairs]),
+        movement_mm=np.stack([np.pad(one.movement_mm, (0, by)) for one, by in pairs]),
+        spread_mm=np.stack([np.pad(one.spread_mm, (0, by), mode="edge") for one, by in pairs]),
+    )
+
+
+def evenly_spaced(iterations: int, most: int) -> list[int]:
+    """At most so many of the iterations 0 to ``iterations``, with the first and the last.
+
+    >>> evenly_spaced(10, 4)
+    [0, 3, 7, 10]
+    >>> evenly_spaced(2, 4)
+    [0, 1, 2]
+
+    Args:
+        iterations: The last iteration.
+        most: How many at most, at least two.
+    """
+    places = np.linspace(0, iterations, min(iterations + 1, most))
+    return [int(place) for place in places.round()]
