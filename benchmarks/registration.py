@@ -4,8 +4,8 @@
 ``python -m pin_lightning.report run=FOLDS report.others.registration=registration.csv``
 
 For each case, training cases of its fold are registered to it (SimpleITK: affine by correlation of
-intensities, then symmetric demons, coarse to fine) and carry their landmarks over; the prediction is
-the mean of these.
+intensities, then symmetric demons, coarse to fine) and carry their landmarks over; their mean is
+the prediction.
 """
 
 import sys

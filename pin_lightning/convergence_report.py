@@ -28,16 +28,18 @@ def report_convergence(
     run_dir: Path,
     evaluations: Mapping[str, Evaluation],
     splits: Mapping[str, Mapping[str, Convergence]],
+    pictures: bool = True,
 ) -> None:
-    """Write ``convergence.csv`` and the ``figures/SPLIT_convergence.png``.
+    """Write ``convergence.csv``, and ``figures/SPLIT_convergence.png``.
 
     Args:
         run_dir: Run folder, or folder of a cross-validation.
         evaluations: Evaluation of each split, which knows the errors of the mean shape.
         splits: By the name of the split and of the case.
+        pictures: Whether the figures are made.
     """
     write_convergence(run_dir / CONVERGENCE, splits)
-    for split, cases in splits.items():
+    for split, cases in splits.items() if pictures else ():
         evaluation = evaluations[split]
         known = evaluation.defined.any(axis=1)
         mean_shape_mm = np.nanmean(evaluation.mean_shape_errors_mm[known], axis=1)
@@ -45,13 +47,16 @@ def report_convergence(
         plots.save(figure, run_dir / FIGURES / f"{split}_convergence.png")
 
 
-def report_fold_convergence(run_dir: Path, folds: Sequence[Path], evaluation: Evaluation) -> None:
+def report_fold_convergence(
+    run_dir: Path, folds: Sequence[Path], evaluation: Evaluation, pictures: bool = True
+) -> None:
     """`report_convergence` of all cases, each by the fold that did not see it.
 
     Args:
         run_dir: Folder of a cross-validation.
         folds: Run folders of its folds.
         evaluation: Out-of-fold predictions of all cases.
+        pictures: Whether the figure is made.
     """
     files = [folder / CONVERGENCE for folder in folds]
     if absent := [path for path in files if not path.is_file()]:
@@ -59,4 +64,4 @@ def report_fold_convergence(run_dir: Path, folds: Sequence[Path], evaluation: Ev
         return
     splits = [read_convergence(path) for path in files]
     cases = {name: one for split in splits for name, one in split["test"].items()}
-    report_convergence(run_dir, {"test": evaluation}, {"test": cases})
+    report_convergence(run_dir, {"test": evaluation}, {"test": cases}, pictures)

@@ -95,7 +95,10 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     _train(folds, surveyed, run_dir, config.folds_at_once)
     evaluation = out_of_fold(run_dir)
     metrics = report_folds(run_dir, evaluation, calibration, settings)
-    _draw(run_dir, evaluation, folds, surveyed, settings.planes)
+    folders = [fold.folder for fold in folds]
+    report_fold_convergence(run_dir, folders, evaluation, settings.pictures)
+    if settings.pictures:
+        _draw(run_dir, evaluation, folds, surveyed, settings.planes)
     return metrics
 
 
@@ -219,4 +222,3 @@ def _draw(
         return Predictor.load(folders[name]), cases[name]
 
     case_pictures(figures, evaluation, "test", load, groups)
-    report_fold_convergence(run_dir, [fold.folder for fold in folds], evaluation)

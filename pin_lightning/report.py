@@ -50,19 +50,32 @@ def report(
     write_json(run_dir / METRICS, metrics)
     write_predictions(run_dir / PREDICTIONS, evaluations)
     write_plane_errors(run_dir / PLANES, evaluations, settings.planes)
-    report_convergence(run_dir, evaluations, convergence)
+    report_convergence(run_dir, evaluations, convergence, settings.pictures)
+    for part, one in metrics.items():
+        Console().print(error_table(one, f"{part}: {one['num_cases']} cases"))
+        if "planes" in one:
+            Console().print(plane_table(one))
+    if settings.pictures:
+        _draw(run_dir, predictor, parts, evaluations, settings)
+    return metrics
+
+
+def _draw(
+    run_dir: Path,
+    predictor: Predictor,
+    parts: Mapping[str, Sequence[AnnotatedCase]],
+    evaluations: Mapping[str, Evaluation],
+    settings: ReportSettings,
+) -> None:
+    """Figures of the training and of each split; pictures of cases of the last, which counts."""
     figures = run_dir / FIGURES
     if (logged := run_dir / LOGS / "metrics.csv").is_file():  # a very short run logs nothing
         plots.save(plots.training_figure(logged), figures / "training.png")
     for part, evaluation in evaluations.items():
         plots.save(plots.error_figure(evaluation), figures / f"{part}_errors.png")
-        Console().print(error_table(metrics[part], f"{part}: {len(evaluation.cases)} cases"))
-        if "planes" in metrics[part]:
-            Console().print(plane_table(metrics[part]))
-    if evaluations:  # cases of the last split, which is what counts
+    if evaluations:
         localised = {one.case.name: (predictor, one) for one in parts[part]}
         case_pictures(figures, evaluation, part, localised.__getitem__, settings.planes)
-    return metrics
 
 
 def evaluate(

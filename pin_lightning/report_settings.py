@@ -60,6 +60,7 @@ class ReportSettings:
         others: Files with predictions of other methods, by the name of the method.
         bootstrap: How intervals are made.
         planes: Standard planes, shown where a run has all their landmarks.
+        pictures: Whether figures, films and the page are made; numbers always are.
 
     Raises:
         ValueError: A setting is out of range.
@@ -70,6 +71,7 @@ class ReportSettings:
     others: tuple[tuple[str, str], ...] = ()
     bootstrap: BootstrapSettings = BootstrapSettings()
     planes: tuple[PlaneGroup, ...] = ()
+    pictures: bool = True
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
@@ -83,6 +85,8 @@ class ReportSettings:
             raise ValueError(
                 f"report.failure_mm={self.failure_mm}: give a number of mm above 0, or null"
             )
+        if not isinstance(self.pictures, bool):
+            raise ValueError(f"report.pictures={self.pictures}: give true or false")
 
     @classmethod
     def of(cls, config: Any, planes: Any = None) -> "ReportSettings":
@@ -93,8 +97,8 @@ class ReportSettings:
         """
         others = tuple((str(name), str(path)) for name, path in config.others.items())
         bootstrap = BootstrapSettings(**config.bootstrap)
-        groups = plane_groups(planes)
-        return cls(tuple(config.radii_mm), config.failure_mm, others, bootstrap, groups)
+        shown = (plane_groups(planes), config.pictures)
+        return cls(tuple(config.radii_mm), config.failure_mm, others, bootstrap, *shown)
 
 
 def _positive(value: object) -> bool:

@@ -53,6 +53,7 @@ def short_settings(phantom_root, tmp_path_factory):
         "trainer.max_steps=30",
         "trainer.val_check_interval=15",
         "trainer.log_every_n_steps=5",
+        "report.pictures=false",
     ]
 
 

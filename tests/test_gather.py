@@ -33,11 +33,11 @@ def sweep(tmp_path):
 def test_a_sweep_ends_in_tables_and_a_figure(sweep):
     folder, config = sweep
     GatherJobs().on_multirun_end(config)
-    text = (folder / "table.md").read_text()
+    text = (folder / "table.md").read_text("utf-8")
     assert text.startswith("Alphas\n\n| Method |")
     assert "| model.alpha=0.5 | " in text
     assert text.endswith("Not finished: jobs 2.\n")
-    with (folder / "table.csv").open() as file:
+    with (folder / "table.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 2 * 6
     assert (folder / "figure.png").stat().st_size > 5000
 
@@ -71,8 +71,7 @@ def test_experiments_are_sweeps(name, scale):
     assert list(config.data.source.size) == ([324, 207, 279] if scale else [108, 69, 93])
 
 
-@pytest.mark.parametrize("scale", ["", "_paper"])
-@pytest.mark.parametrize("name", ["table1", "table2"])
+@pytest.mark.parametrize(("name", "scale"), [("table1", ""), ("table1", "_paper"), ("table2", "")])
 def test_every_listed_job_is_a_training_of_the_papers_method(name, scale):
     common = ("run_name=x", "run_dir=x", f"experiment={name}{scale}")
     config = composed(*common, with_hydra=True)
@@ -102,7 +101,7 @@ def test_a_job_that_fails_does_not_lose_the_others(short_settings, tmp_path):
     assert result.returncode == 2
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     assert "alpha" in error
-    text = (tmp_path / "sweep" / "table.md").read_text()
+    text = (tmp_path / "sweep" / "table.md").read_text("utf-8")
     assert "model.alpha=0.5" in text
     assert "model.alpha=1" in text
     assert "Not finished: jobs 1" in text
@@ -116,5 +115,5 @@ def test_listed_jobs_with_a_sweep_of_the_command_line(short_settings, tmp_path):
     result = run("train.py", "-m", *settings, f"hydra.sweep.dir={tmp_path / 's'}", *listed)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in (tmp_path / "s").iterdir() if path.is_dir()) == list("0123")
-    table = (tmp_path / "s" / "table.md").read_text()
+    table = (tmp_path / "s" / "table.md").read_text("utf-8")
     assert [line.split(" | ")[0] for line in table.splitlines()[2:4]] == ["| all", "| one"]

@@ -30,8 +30,7 @@ def test_run_folder_holds_what_a_prediction_needs(short_run):
         assert (short_run / name).is_file(), name
     for name in ("best.ckpt", "last.ckpt"):
         assert (short_run / "checkpoints" / name).is_file(), name
-    figures = {path.name for path in (short_run / "figures").iterdir()}
-    assert {"training.png", "test_errors.png", "test_worst_case.png"} <= figures
+    assert not (short_run / "figures").exists()  # report.pictures=false
 
 
 def test_saved_config_says_what_the_data_decided(short_run):
@@ -126,8 +125,19 @@ def test_a_run_reports_its_planes(short_settings, tmp_path):
     assert len(rows) == 1 + sum(len(one.cases) for one in evaluations.values())
     for part, evaluation in evaluations.items():
         assert metrics[part]["planes"] == plane_metrics(evaluation, groups)["planes"]
-        for label in ("best", "median", "worst"):
-            assert (tmp_path / "figures" / f"{part}_{label}_planes.png").is_file()
+
+
+@pytest.mark.slow
+def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp_path):
+    settings = [*short_settings, PLANE, "trainer.max_steps=15", "report.pictures=true"]
+    train(composed(*settings), tmp_path)
+    labels = [f"test_{label}" for label in ("best", "median", "worst")]
+    kinds = ("case.png", "planes.png", "starts.png", "starts.gif", "starts.json")
+    splits = [
+        f"{part}_{kind}.png" for part in ("val", "test") for kind in ("errors", "convergence")
+    ]
+    expected = {f"{label}_{kind}" for label in labels for kind in kinds} | {*splits, "training.png"}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == expected
 
 
 @pytest.mark.parametrize(
