@@ -39,11 +39,12 @@ def save(figure: Figure, path: str | Path) -> None:
         figure.savefig(temporary, dpi=150, facecolor="white", format="png")
 
 
-def error_figure(evaluation: Evaluation) -> Figure:
+def error_figure(evaluation: Evaluation, width: float = 6.5) -> Figure:
     """Box plots of the radial error of each landmark, smallest median on top.
 
     Args:
         evaluation: Landmarks that are defined in no case are left out.
+        width: In inches.
 
     Raises:
         ValueError: No landmark is defined.
@@ -53,7 +54,7 @@ def error_figure(evaluation: Evaluation) -> Figure:
         raise ValueError("error_figure: no landmark is defined; annotate at least one case")
     errors = evaluation.errors_mm
     order = shown[np.argsort(np.nanmedian(errors[:, shown], axis=0), kind="stable")]
-    figure = _figure(6.5, 0.9 + 0.18 * len(order))
+    figure = empty_figure(width, 0.9 + 0.18 * len(order))
     axes = figure.add_subplot()
     _boxes(axes, [errors[evaluation.defined[:, index], index] for index in order])
     guess_mm = np.nanmean(evaluation.mean_shape_errors_mm[:, order], axis=0)
@@ -61,7 +62,7 @@ def error_figure(evaluation: Evaluation) -> Figure:
     labels = [evaluation.names[index][:MAX_NAME] for index in order]
     axes.set_yticks(range(len(order)), labels, parse_math=False)
     axes.set(xlim=(0, None), ylim=(len(order) - 0.4, -0.6), xlabel="Radial error (mm)")
-    _tidy(axes)
+    tidy(axes)
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     return figure
 
@@ -170,7 +171,7 @@ def _distances(axes: Axes, distance_mm: Float[np.ndarray, "T1 S"], colours: np.n
     axes.set(xlabel="Iteration", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8, frameon=False)
-    _tidy(axes)
+    tidy(axes)
 
 
 def _planes(
@@ -180,7 +181,7 @@ def _planes(
     known = truth[np.isfinite(truth).all(axis=-1)]
     centre = (known if len(known) else predicted).mean(axis=0)
     x, y, z = np.maximum(grid.extent_mm, 0.6 * max(grid.extent_mm))  # the fourth panel needs room
-    figure = _figure(7.2, 0.9 + 6.4 * (z + y) / (x + y))
+    figure = empty_figure(7.2, 0.9 + 6.4 * (z + y) / (x + y))
     figure.suptitle(textwrap.fill(title, 90), fontsize=10, parse_math=False)
     panels = list(figure.subplots(2, 2, width_ratios=(x, y), height_ratios=(z, y)).flat)
     for axes, (across, up) in zip(panels, PLANES, strict=False):
@@ -216,11 +217,12 @@ def _legend(figure: Figure, axes: Axes, key: str = "") -> None:
     figure.set_layout_engine("none")
 
 
-def training_figure(path: str | Path) -> Figure:
+def training_figure(path: str | Path, width: float = 6.5) -> Figure:
     """Loss, direction accuracy and validation radial error against the step.
 
     Args:
         path: `metrics.csv` of Lightning's CSV logger; what it lacks is left out.
+        width: In inches.
 
     Raises:
         ValueError: The file holds no training curve, or a cell is not a number.
@@ -228,14 +230,14 @@ def training_figure(path: str | Path) -> Figure:
     curves = read_curves(path, [name for names in _TRAINING.values() for name in names])
     found = {label: [n for n in names if n in curves] for label, names in _TRAINING.items()}
     panels = {label: names for label, names in found.items() if names}
-    figure = _figure(6.5, 0.5 + 1.9 * len(panels))
+    figure = empty_figure(width, 0.5 + 1.9 * len(panels))
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (label, names) in zip(rows, panels.items(), strict=True):
         for name, colour in zip(names, ("black", BLUE, ORANGE), strict=False):
             _curve(axes, name, curves[name], colour)
         axes.set(ylabel=label, yscale="log" if "loss" in label else "linear")
         axes.legend(fontsize=8, frameon=False)
-        _tidy(axes)
+        tidy(axes)
     rows[-1].set_xlabel("Step")
     return figure
 
@@ -251,12 +253,13 @@ def _curve(axes: Axes, name: str, curve: Float[np.ndarray, "N 2"], colour: str) 
         axes.plot(steps[values.argmin()], values.min(), "D", color=ORANGE, label=label)
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty_figure(width: float, height: float) -> Figure:
     """An empty figure in inches that needs no display and no pyplot."""
     return FigureCanvasAgg(Figure((width, height), layout="constrained")).figure
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """Small ticks, a grid behind, and no box around."""
     axes.tick_params(labelsize=8)
     axes.set_axisbelow(True)
     axes.grid(color="#DDDDDD", linewidth=0.6)

@@ -1,4 +1,7 @@
-"""What a run leaves to look at: metrics.json, predictions.csv, figures and a printed table."""
+"""What a run leaves to look at: metrics.json, predictions.csv, figures, a page and a printed table.
+
+``python -m pin_lightning.report run=RUN`` makes the page of a run again.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -20,6 +23,7 @@ from pin_lightning.prediction_files import write_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import FIGURES, LOGS, METRICS, PREDICTIONS
+from pin_lightning.run_page import write_run_page
 
 
 def report(
@@ -31,7 +35,7 @@ def report(
     """Evaluate the cases of each split, write and print the results.
 
     Args:
-        run_dir: Where `metrics.json`, `predictions.csv` and `figures/` are written.
+        run_dir: Where `metrics.json`, `predictions.csv`, `figures/` and `report.html` are written.
         predictor: The trained predictor.
         parts: Annotated cases of each split to evaluate.
         settings: What is shown, and how.
@@ -51,6 +55,7 @@ def report(
         localised = {one.case.name: (predictor, one) for one in parts[part]}
         case_pictures(figures, evaluation, part, localised.__getitem__)
         Console().print(error_table(metrics[part], f"{part}: {len(localised)} cases"))
+    write_run_page(run_dir, settings)
     return metrics
 
 
@@ -78,3 +83,10 @@ def evaluate(predictor: Predictor, cases: Sequence[AnnotatedCase], part: str) ->
         seconds=seconds,
         localise_seconds=localise_seconds,
     )
+
+
+if __name__ == "__main__":
+    from pin_lightning.entry import start
+    from pin_lightning.report_page import main
+
+    start(main)

@@ -175,7 +175,7 @@ def load_localizer(run_dir: Path) -> tuple[Localizer, RunRecord]:
     Raises:
         ValueError: The folder lacks a file, or a file is damaged or of another version.
     """
-    record, config = read_record(run_dir), _read_config(run_dir)
+    record, config = read_record(run_dir), read_config(run_dir)
     first = run_dir / FIRST_STAGE
     localizer = build_localizer(
         config,
@@ -189,7 +189,12 @@ def load_localizer(run_dir: Path) -> tuple[Localizer, RunRecord]:
     return localizer.eval(), record
 
 
-def _read_config(run_dir: Path) -> DictConfig:
+def read_config(run_dir: Path) -> DictConfig:
+    """Read `config.yaml`, with what settings of later versions do in an earlier one.
+
+    Raises:
+        ValueError: The folder has no readable config, or it lacks a setting.
+    """
     path = run_dir / CONFIG
     if not path.is_file():
         raise ValueError(f"run={run_dir}: has no {CONFIG}; give a folder that train.py wrote")

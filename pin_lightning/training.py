@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.entry import refuse_missing
 from pin_lightning.fitting import fit
+from pin_lightning.other_methods import read_others
 from pin_lightning.patches import default_patch_side
 from pin_lightning.planning import plan_run
 from pin_lightning.predictor import Predictor
@@ -62,6 +63,7 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     config = config.copy()
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
     settings = ReportSettings.of(config.report)
+    read_others(dict(settings.others))  # refuses a wrong file now rather than after the training
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
     write_run(run_dir, config, record, plan.first_stage)
