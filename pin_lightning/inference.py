@@ -1,4 +1,4 @@
-"""Predict many volumes: Slicer markups for each and one CSV for all."""
+"""Predict many volumes: Slicer markups for each, one CSV and one page for all."""
 
 import csv
 import glob
@@ -18,6 +18,7 @@ from pin_lightning.files import output_folder, whole_file
 from pin_lightning.images import stem
 from pin_lightning.landmark_files import write_landmarks
 from pin_lightning.predictor import Prediction, Predictor, check_count
+from pin_lightning.review_page import Review
 
 log = logging.getLogger(__name__)
 
@@ -43,28 +44,40 @@ def infer(config: DictConfig) -> int:
     ending = _check_format(config.format)
     for setting in ("batch_size", "readers"):
         check_count(setting, config[setting])
+    _check_review_page(config.review_page)
     predictor = Predictor.load(config.run, config.device)
     error_bars = _error_bars(predictor, config)
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
     inputs = find_inputs(config.input)
     output = output_folder("output", config.output)
-    failed = []
+    review = Review(predictor.names, error_bars)
     results = predictor.predict_many(inputs.values(), config.batch_size, config.readers)
     with closing(results), _table(output / "landmarks.csv", error_bars) as add:
         named = zip(inputs, results, strict=True)
         for name, (path, result) in track(named, "predicting", len(inputs), transient=True):
             if isinstance(result, ValueError):
-                failed.append(name)
+                review.add_failed(name, path, str(result))
                 log.error("%s: %s", name, result)
                 continue
             texts = _descriptions(result, error_bars)
             write_landmarks(output / f"{name}{ending}", result.landmarks, texts)
             add(name, path, result)
+            review.add(name, path, result)
+    if config.review_page:
+        run = Path(config.run).resolve().name
+        review.write(output, predictor.localizer.grid, config.review_page, run)
+    failed = [name for name, _ in review.failed]
     log.info("%d of %d volumes predicted, in %s", len(inputs) - len(failed), len(inputs), output)
     if failed:
         log.error("%d not predicted: %s", len(failed), ", ".join(failed))
     return len(failed)
+
+
+def _check_review_page(most: object) -> None:
+    """Refuse what is no number of volumes to show."""
+    if not isinstance(most, int) or isinstance(most, bool) or most < 0:
+        raise ValueError(f"review_page={most}: give a whole number of volumes, 0 for no page")
 
 
 def _check_format(ending: str) -> str:

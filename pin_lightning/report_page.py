@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pin_lightning.entry import CONF, one_line_errors, refuse_missing
 
@@ -21,6 +21,5 @@ def main(config: DictConfig) -> None:
 
     refuse_missing(config)
     run_dir = Path(config.run)
-    before = OmegaConf.select(config_of(run_dir), "report", default=OmegaConf.create())
-    settings = settings_again(*map(OmegaConf.to_container, (before, config.report)))
+    settings = settings_again(config_of(run_dir).get("report", {}), config.report)
     log.info("%s", write_run_page(run_dir, settings))

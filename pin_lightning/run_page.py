@@ -1,6 +1,5 @@
 """The page of a run: what it can and cannot do, from the files in its folder."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from pin_lightning import plots
-from pin_lightning.case_pictures import chosen_cases
+from pin_lightning.case_views import case_views
 from pin_lightning.conformal import leave_one_case_out
 from pin_lightning.coverage import coverage_curve
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.failures import Failures, find_failures
-from pin_lightning.html_page import Picture, Scene, write_page
+from pin_lightning.html_page import Picture, write_page
 from pin_lightning.method_comparison import Comparison, compare
 from pin_lightning.other_methods import read_others
 from pin_lightning.page_tables import percent, range_text, three_digits
@@ -28,16 +27,11 @@ from pin_lightning.run_facts import (
     training_facts,
     versions,
 )
-from pin_lightning.run_folder import FIGURES, LOGS
+from pin_lightning.run_folder import LOGS
 from pin_lightning.run_tables import case_table, landmark_table, method_table, plane_table
 
 PAGE = "report.html"
 FEW_CASES = 10  # with fewer, a bootstrap is too sure of itself
-_LABELS = ("worst", "median", "best")
-_KINDS = {
-    "case": "true and predicted landmarks on three slices",
-    "planes": "planes through the landmarks",
-}
 
 
 @dataclass(frozen=True)
@@ -49,34 +43,6 @@ class Tile:
     unit: str
     detail: str
     bad: bool = False
-
-
-@dataclass(frozen=True)
-class CaseView:
-    """A case to look at.
-
-    Attributes:
-        label: worst, median or best.
-        case: Its name.
-        error: Its mean error in words.
-        pictures: Of its landmarks.
-        starts: How the starts found them, none where it was not drawn.
-        film: The same, moving.
-        scene: The same, to be turned.
-    """
-
-    label: str
-    case: str
-    error: str
-    pictures: tuple[Picture, ...]
-    starts: Picture | None
-    film: Picture | None
-    scene: Scene | None
-
-    @property
-    def moves(self) -> bool:
-        """Whether there is anything to see of the starts."""
-        return any(one is not None for one in (self.starts, self.film, self.scene))
 
 
 def write_run_page(run_dir: Path, settings: ReportSettings) -> Path:
@@ -141,7 +107,7 @@ def _measured(run: RunFacts, evaluation: Evaluation, settings: ReportSettings) -
         "landmarks": landmark_table(evaluation, failures.limit_mm, within, radii_mm),
         "all_cases": case_table(evaluation, failures.limit_mm),
         "coverage": _coverage(run, evaluation, settings),
-        "cases": list(_case_views(run, evaluation)),
+        "cases": list(case_views(run, evaluation)),
         "planes": plane_table(planes) if planes else None,
     }
 
@@ -217,34 +183,6 @@ def _coverage(
         "radius": three_digits(own.median_radius_mm),
         "cases": run.calibration.num_cases,
     }
-
-
-def _case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
-    """The worst case, the median and the best, as far as they were drawn."""
-    chosen = chosen_cases(evaluation)
-    errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
-    for label in (label for label in _LABELS if label in chosen):
-        case, stem = chosen[label], f"{run.part}_{label}"
-        found = {
-            kind: _picture(run, f"{stem}_{kind}.png", f"{label} case {case}: {text}")
-            for kind, text in _KINDS.items()
-        }
-        text = f"{label} case {case}: paths of the starts"
-        path = run.folder / FIGURES / f"{stem}_starts.json"
-        yield CaseView(
-            label=label,
-            case=case,
-            error=f"mean error {three_digits(float(np.nanmean(errors[case])))} mm",
-            pictures=tuple(one for one in found.values() if one is not None),
-            starts=_picture(run, f"{stem}_starts.png", text),
-            film=_picture(run, f"{stem}_starts.gif", text),
-            scene=Scene.of_file(path, f"scene-{label}", text) if path.is_file() else None,
-        )
-
-
-def _picture(run: RunFacts, name: str, alt: str) -> Picture | None:
-    path = run.folder / FIGURES / name
-    return Picture.of_file(path, alt) if path.is_file() else None
 
 
 def _training_chart(run: RunFacts) -> Picture | None:

@@ -131,7 +131,7 @@ def case_table(evaluation: Evaluation, failure_mm: float) -> Table:
         rows.append((*cells, number(float(np.nanmean(guess[case]))), _failed(failed)))
     columns = (
         *(Column("Case", numeric=False), Column("Landmarks"), Column("Mean, mm")),
-        *(Column("Median, mm"), Column("Largest, mm"), Column("which is", numeric=False)),
+        *(Column("Median, mm"), Column("Largest, mm"), Column("Farthest landmark", numeric=False)),
         *(Column("Mean shape, mm"), Column("Failed")),
     )
     return Table("Errors of each case", columns, tuple(rows), short=10)
