@@ -60,10 +60,10 @@ def find_failures(
 
 
 def _limit_text(limit_mm: float, of_mean_shape: bool) -> str:
-    reason = "the mean error of the mean shape, the guess that uses no image"
-    return (
-        f"{three_digits(limit_mm)} mm, {reason if of_mean_shape else 'as report.failure_mm asks'}"
-    )
+    if not of_mean_shape:
+        return f"{three_digits(limit_mm)}\u00a0mm, as report.failure_mm asks"
+    mean_shape = "the mean error of the mean shape, the guess that uses no image"
+    return f"{three_digits(limit_mm)}\u00a0mm, {mean_shape}"
 
 
 def _table(
