@@ -54,7 +54,7 @@ def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
     for label in (label for label in _LABELS if label in chosen):
         case, stem = chosen[label], f"{run.part}_{label}"
         found = {
-            kind: _picture(run, f"{stem}_{kind}.png", f"{label} case {case}: {text}")
+            kind: picture_of(run, f"{stem}_{kind}.png", f"{label} case {case}: {text}")
             for kind, text in _KINDS.items()
         }
         text = f"{label} case {case}: paths of the starts"
@@ -64,12 +64,13 @@ def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
             case=case,
             error=f"mean error {three_digits(float(np.nanmean(errors[case])))} mm",
             pictures=tuple(one for one in found.values() if one is not None),
-            starts=_picture(run, f"{stem}_starts.png", text),
-            film=_picture(run, f"{stem}_starts.gif", text),
+            starts=picture_of(run, f"{stem}_starts.png", text),
+            film=picture_of(run, f"{stem}_starts.gif", text),
             scene=Scene.of_file(path, f"scene-{label}", text) if path.is_file() else None,
         )
 
 
-def _picture(run: RunFacts, name: str, alt: str) -> Picture | None:
+def picture_of(run: RunFacts, name: str, alt: str) -> Picture | None:
+    """A figure of the run, none where it was not drawn."""
     path = run.folder / FIGURES / name
     return Picture.of_file(path, alt) if path.is_file() else None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pin_lightning import plots
-from pin_lightning.case_views import case_views
+from pin_lightning.case_views import case_views, picture_of
 from pin_lightning.conformal import leave_one_case_out
 from pin_lightning.coverage import coverage_curve
 from pin_lightning.evaluation import Evaluation
@@ -108,6 +108,7 @@ def _measured(run: RunFacts, evaluation: Evaluation, settings: ReportSettings) -
         "all_cases": case_table(evaluation, failures.limit_mm),
         "coverage": _coverage(run, evaluation, settings),
         "cases": list(case_views(run, evaluation)),
+        "convergence": picture_of(run, f"{part}_convergence.png", "Error after each iteration"),
         "planes": plane_table(planes) if planes else None,
     }
 

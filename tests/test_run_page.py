@@ -52,7 +52,7 @@ def test_a_run(tmp_path):
 def test_what_is_in_the_folder_is_shown(tmp_path):
     add_figures(write_page_run(tmp_path))
     text = page_of(tmp_path)
-    assert text.count('src="data:image/png') == 3
+    assert text.count('<img src="data:image/png') == 3
     assert "plotly.js v" in text
     assert "&lt;b&gt;TV&lt;/b&gt;" in text
     assert json.loads(re.search(r'data-scene="scene-worst">(.*?)</script>', text).group(1))["data"]

@@ -71,7 +71,7 @@ dialog.addEventListener("click", () => dialog.close()); // anywhere; Escape does
 
 // --- Interactive figures ------------------------------------------------------------------------
 
-function themed(layout) {
+function themed(layout, width) {
   const style = getComputedStyle(document.documentElement);
   const [ink, line] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
   const axis = { color: ink, gridcolor: line, zerolinecolor: line, showbackground: false };
@@ -80,16 +80,20 @@ function themed(layout) {
     scene[name] = { ...scene[name], ...axis };
   }
   const clear = "rgba(0,0,0,0)";
-  const font = { ...layout.font, color: ink };
+  const narrow = width < 500;
+  const font = { ...layout.font, color: ink, size: narrow ? 10 : 12 };
+  const above = { orientation: "h", x: 0, y: 1, xanchor: "left", yanchor: "bottom" };
+  const legend = { ...layout.legend, ...(narrow ? above : {}) };
   const size = { autosize: true, width: undefined, height: undefined };
-  return { ...layout, ...size, scene, font, paper_bgcolor: clear, plot_bgcolor: clear };
+  return { ...layout, ...size, scene, font, legend, paper_bgcolor: clear, plot_bgcolor: clear };
 }
 
 function draw(element) {
   const source = document.querySelector(`[data-scene="${element.id}"]`);
   const figure = JSON.parse(source.textContent);
+  const layout = themed(figure.layout ?? {}, element.clientWidth);
   const config = { displayModeBar: false, responsive: true };
-  Plotly.react(element, { ...figure, layout: themed(figure.layout ?? {}), config });
+  Plotly.react(element, { ...figure, layout, config });
   element.classList.add("drawn");
 }
 
