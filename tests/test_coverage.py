@@ -35,7 +35,7 @@ def test_each_level_is_that_of_leaving_one_case_out():
 
 
 def test_coverage_is_about_what_is_asked():
-    curve = coverage_curve(*errors_of(200), ConformalSettings(), BOOTSTRAP, levels=(0.5, 0.8))
+    curve = coverage_curve(*errors_of(120), ConformalSettings(0.8), BOOTSTRAP, levels=(0.5,))
     for one in curve:
         assert one.observed == pytest.approx(one.asked, abs=0.06)
 

@@ -6,6 +6,7 @@ from page_runs import write_page_run
 
 from conftest import composed
 from pin_lightning.entry import start
+from pin_lightning.html_page import Picture
 from pin_lightning.report_page import main
 
 
@@ -18,6 +19,7 @@ def report(monkeypatch, *arguments):
 def test_the_page_is_made_again_with_other_settings(tmp_path, monkeypatch):
     write_page_run(tmp_path / "run")
     shutil.copytree(tmp_path / "run", tmp_path / "other")
+    monkeypatch.setattr(Picture, "of_chart", lambda _, alt: Picture("data:,", alt))
     settings = ["report.failure_mm=1.5", "report.bootstrap.resamples=100"]
     other = f"report.others.older={tmp_path / 'other'}"
     report(monkeypatch, f"run={tmp_path / 'run'}", other, *settings)
