@@ -48,6 +48,7 @@ def test_the_most_doubtful_come_first_and_only_so_many(images, tmp_path):
     assert text.count("data:image/png") == 2 * 3
     assert "1 of 6 landmarks in 1 of 3 volumes is flagged" in text
     assert "The 2 most doubtful are shown" in text
+    assert "With so few volumes to compare" in text
     assert text.count('class="mark flagged"') == 3
     assert "<rect" in text
     assert HOSTILE not in text
