@@ -21,6 +21,7 @@ from pin_lightning.files import output_folder
 from pin_lightning.fold_folder import fold_folder, is_finished, read_folds, write_folds
 from pin_lightning.fold_report import report_folds
 from pin_lightning.inspection import AnnotatedCase
+from pin_lightning.other_methods import read_others
 from pin_lightning.plane_groups import PlaneGroup
 from pin_lightning.planning import plan_run
 from pin_lightning.prediction_files import read_predictions
@@ -36,6 +37,7 @@ from pin_lightning.run_folder import (
     RunRecord,
     read_record,
 )
+from pin_lightning.run_page import write_run_page
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data, train_surveyed
 
@@ -84,6 +86,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     if config.calibration.coverage is not None:
         calibration = ConformalSettings(**config.calibration)
     settings = ReportSettings.of(config.report, config.data.planes)
+    read_others(dict(settings.others))  # refuses a wrong file now rather than after all folds
     check_count("folds_at_once", config.folds_at_once)
     _check_settings(config, run_dir)
     shared, surveyed = survey_data(_training_config(config))
@@ -99,6 +102,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     report_fold_convergence(run_dir, folders, evaluation, settings.pictures)
     if settings.pictures:
         _draw(run_dir, evaluation, folds, surveyed, settings.planes)
+        write_run_page(run_dir, settings)
     return metrics
 
 
@@ -147,6 +151,7 @@ def _plan(config: DictConfig, surveyed: Survey, run_dir: Path) -> Iterator[Fold]
 def _plan_fold(config: DictConfig, surveyed: Survey, run_dir: Path, number: int) -> Fold:
     own = config.copy()
     own.data.split.fold = number
+    own.report.others = {}  # all cases are compared in the end, not those of a fold
     own.run_name = f"{config.run_name}_fold{number}"
     name_group(own, run_dir.name)
     fold = Fold(fold_folder(run_dir, number), own, plan_run(own, surveyed).record)

@@ -17,17 +17,21 @@ from omegaconf.errors import OmegaConfBaseException
 from pin_lightning.memory import keep_freed_memory
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+# What users name themselves: Hydra takes a new key only with a sign for it.
+OPEN_SETTINGS = ("report.others.",)
 
 
 def quote_arguments(arguments: Sequence[str]) -> list[str]:
     """Command-line arguments with a value in quotes where Hydra's grammar would not take it bare.
 
-    Paths may then hold letters of any language, brackets and equals signs.
+    Paths may then hold letters of any language, brackets and equals signs. A key that users name
+    themselves (`OPEN_SETTINGS`) gets the sign that Hydra asks for.
 
     >>> quote_arguments(["data.root=skulls (new)", "trainer.max_steps=5"])
     ["data.root='skulls (new)'", 'trainer.max_steps=5']
     """
-    return [_quoted(one) if "=" in one and not _parses(one) else one for one in arguments]
+    signed = [f"++{one}" if one.startswith(OPEN_SETTINGS) else one for one in arguments]
+    return [_quoted(one) if "=" in one and not _parses(one) else one for one in signed]
 
 
 def _quoted(argument: str) -> str:

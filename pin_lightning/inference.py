@@ -1,4 +1,4 @@
-"""Predict many volumes: Slicer markups for each and one CSV for all."""
+"""Predict many volumes: Slicer markups for each, one CSV and one page for all."""
 
 import csv
 import glob
@@ -19,7 +19,9 @@ from pin_lightning.images import stem
 from pin_lightning.landmark_files import write_landmarks
 from pin_lightning.plane_files import cut_slices, groups_of_run, refuse_overwriting, write_slices
 from pin_lightning.plane_groups import PlaneGroup
+from pin_lightning.plane_slices import PlaneSlice
 from pin_lightning.predictor import Prediction, Predictor, check_count
+from pin_lightning.review_page import Review
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ def infer(config: DictConfig) -> int:
     ending = _check_format(config.format)
     for setting in ("batch_size", "readers"):
         check_count(setting, config[setting])
+    _check_review_page(config.review_page)
     predictor = Predictor.load(config.run, config.device)
     error_bars = _error_bars(predictor, config)
     if config.num_starts is not None:
@@ -52,25 +55,36 @@ def infer(config: DictConfig) -> int:
     inputs = find_inputs(config.input)
     planes = _planes(config, predictor, inputs)
     output = output_folder("output", config.output)
-    failed = []
+    review = Review(predictor.names, error_bars)
     results = predictor.predict_many(inputs.values(), config.batch_size, config.readers)
     with closing(results), _table(output / "landmarks.csv", error_bars) as add:
         named = zip(inputs, results, strict=True)
         for name, (path, result) in track(named, "predicting", len(inputs), transient=True):
-            if not isinstance(result, ValueError):
-                slices = cut_slices(path, result.landmarks, planes)
-            if isinstance(result, ValueError) or isinstance(slices, ValueError):
-                failed.append(name)
-                log.error("%s: %s", name, result if isinstance(result, ValueError) else slices)
+            found = _with_slices(path, result, planes)
+            if isinstance(found, ValueError):
+                review.add_failed(name, path, str(found))
+                log.error("%s: %s", name, found)
                 continue
-            texts = _descriptions(result, error_bars)
-            write_landmarks(output / f"{name}{ending}", result.landmarks, texts)
+            prediction, slices = found
+            texts = _descriptions(prediction, error_bars)
+            write_landmarks(output / f"{name}{ending}", prediction.landmarks, texts)
             write_slices(output, name, slices)
-            add(name, path, result)
+            add(name, path, prediction)
+            review.add(name, path, prediction)
+    if config.review_page:
+        run = Path(config.run).resolve().name
+        review.write(output, predictor.localizer.grid, config.review_page, run)
+    failed = [name for name, _ in review.failed]
     log.info("%d of %d volumes predicted, in %s", len(inputs) - len(failed), len(inputs), output)
     if failed:
         log.error("%d not predicted: %s", len(failed), ", ".join(failed))
     return len(failed)
+
+
+def _check_review_page(most: object) -> None:
+    """Refuse what is no number of volumes to show."""
+    if not isinstance(most, int) or isinstance(most, bool) or most < 0:
+        raise ValueError(f"review_page={most}: give a whole number of volumes, 0 for no page")
 
 
 def _check_format(ending: str) -> str:
@@ -112,6 +126,16 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
             return names
     # Only the endings differ, as in a.nii and a.nii.gz: then the whole file names are unique.
     return [path.name for path in paths]
+
+
+def _with_slices(
+    path: Path, result: Prediction | ValueError, planes: Sequence[PlaneGroup]
+) -> tuple[Prediction, dict[str, PlaneSlice]] | ValueError:
+    """A prediction with its slices, or what is wrong with the file."""
+    if isinstance(result, ValueError):
+        return result
+    slices = cut_slices(path, result.landmarks, planes)
+    return slices if isinstance(slices, ValueError) else (result, slices)
 
 
 def _planes(

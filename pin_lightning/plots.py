@@ -37,11 +37,12 @@ def save(figure: Figure, path: str | Path) -> None:
         figure.savefig(temporary, dpi=150, facecolor="white", format="png")
 
 
-def error_figure(evaluation: Evaluation) -> Figure:
+def error_figure(evaluation: Evaluation, width: float = 6.5) -> Figure:
     """Box plots of the radial error of each landmark, smallest median on top.
 
     Args:
         evaluation: Landmarks that are defined in no case are left out.
+        width: In inches.
 
     Raises:
         ValueError: No landmark is defined.
@@ -51,7 +52,7 @@ def error_figure(evaluation: Evaluation) -> Figure:
         raise ValueError("error_figure: no landmark is defined; annotate at least one case")
     errors = evaluation.errors_mm
     order = shown[np.argsort(np.nanmedian(errors[:, shown], axis=0), kind="stable")]
-    figure = new_figure(6.5, 0.9 + 0.18 * len(order))
+    figure = new_figure(width, 0.9 + 0.18 * len(order))
     axes = figure.add_subplot()
     _boxes(axes, [errors[evaluation.defined[:, index], index] for index in order])
     guess_mm = np.nanmean(evaluation.mean_shape_errors_mm[:, order], axis=0)
@@ -174,11 +175,12 @@ def add_legend(figure: Figure, axes: Axes, key: str = "") -> None:
     figure.set_layout_engine("none")
 
 
-def training_figure(path: str | Path) -> Figure:
+def training_figure(path: str | Path, width: float = 6.5) -> Figure:
     """Loss, direction accuracy and validation radial error against the step.
 
     Args:
         path: `metrics.csv` of Lightning's CSV logger; what it lacks is left out.
+        width: In inches.
 
     Raises:
         ValueError: The file holds no training curve, or a cell is not a number.
@@ -186,7 +188,7 @@ def training_figure(path: str | Path) -> Figure:
     curves = read_curves(path, [name for names in _TRAINING.values() for name in names])
     found = {label: [n for n in names if n in curves] for label, names in _TRAINING.items()}
     panels = {label: names for label, names in found.items() if names}
-    figure = new_figure(6.5, 0.5 + 1.9 * len(panels))
+    figure = new_figure(width, 0.5 + 1.9 * len(panels))
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (label, names) in zip(rows, panels.items(), strict=True):
         for name, colour in zip(names, ("black", BLUE, ORANGE), strict=False):

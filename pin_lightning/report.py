@@ -1,4 +1,7 @@
-"""What a run leaves to look at: numbers, predictions, figures and a printed table."""
+"""What a run leaves to look at: numbers, predictions, figures, a page and a printed table.
+
+``python -m pin_lightning.report run=RUN`` makes the page of a run again.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -23,6 +26,7 @@ from pin_lightning.prediction_files import write_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import FIGURES, LOGS, METRICS, PLANES, PREDICTIONS
+from pin_lightning.run_page import write_run_page
 
 
 def report(
@@ -34,8 +38,8 @@ def report(
     """Evaluate the cases of each split, write and print the results.
 
     Args:
-        run_dir: Where `metrics.json`, `predictions.csv`, `convergence.csv` and `figures/` are
-            written.
+        run_dir: Where `metrics.json`, `predictions.csv`, `convergence.csv`, `figures/` and
+            `report.html` are written.
         predictor: The trained predictor.
         parts: Annotated cases of each split to evaluate; pictures are of the last.
         settings: What is shown, and how.
@@ -57,6 +61,7 @@ def report(
             Console().print(plane_table(one))
     if settings.pictures:
         _draw(run_dir, predictor, parts, evaluations, settings)
+        write_run_page(run_dir, settings)
     return metrics
 
 
@@ -116,3 +121,10 @@ def evaluate(
         localise_seconds=localise_seconds,
     )
     return evaluation, convergence
+
+
+if __name__ == "__main__":
+    from pin_lightning.entry import start
+    from pin_lightning.report_page import main
+
+    start(main)

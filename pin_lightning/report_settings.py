@@ -1,6 +1,6 @@
 """What the report of a run is made with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,31 @@ class ReportSettings:
         bootstrap = BootstrapSettings(**config.bootstrap)
         shown = (plane_groups(planes), config.pictures)
         return cls(tuple(config.radii_mm), config.failure_mm, others, bootstrap, *shown)
+
+
+def settings_again(before: Mapping[str, Any], given: Mapping[str, Any]) -> ReportSettings:
+    """Settings of a page that is made again: what is given, else what it was made with.
+
+    Args:
+        before: Node ``report`` of the run's config; what it lacks is the default.
+        given: The same of `conf/report.yaml`, where null is what the run was made with.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+    bootstrap = {**(before.get("bootstrap") or {}), **_set(given.get("bootstrap"))}
+    others = {**(before.get("others") or {}), **_set(given.get("others"))}
+    values = {**before, **_set(given)}
+    return ReportSettings(
+        radii_mm=tuple(values.get("radii_mm", RADII_MM)),
+        failure_mm=values.get("failure_mm"),
+        others=tuple((str(name), str(path)) for name, path in others.items()),
+        bootstrap=BootstrapSettings(**bootstrap),
+    )
+
+
+def _set(node: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (node or {}).items() if value is not None}
 
 
 def _positive(value: object) -> bool:

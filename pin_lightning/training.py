@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pin_lightning.entry import refuse_missing
 from pin_lightning.experiment_loggers import experiment_loggers
 from pin_lightning.fitting import fit
+from pin_lightning.other_methods import read_others
 from pin_lightning.patches import default_patch_side
 from pin_lightning.plane_groups import check_groups, plane_groups
 from pin_lightning.planning import plan_run
@@ -66,6 +67,7 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     config = config.copy()
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
     settings = ReportSettings.of(config.report, config.data.planes)
+    read_others(dict(settings.others))  # refuses a wrong file now rather than after the training
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
     write_run(run_dir, config, record, plan.first_stage)

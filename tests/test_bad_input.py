@@ -67,6 +67,7 @@ def test_infer_predicts_the_others_and_counts_the_bad(inferred):
     assert sorted(path.name for path in output.iterdir()) == [
         "Köpfchen ß.mrk.json",
         "landmarks.csv",
+        "review.html",
         "日本 head (1).mrk.json",
     ]
     assert len(read_landmarks(output / "日本 head (1).mrk.json")) == 10

@@ -1,0 +1,25 @@
+"""Make the page of a run again: ``python -m pin_lightning.report run=RUN``."""
+
+import logging
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from pin_lightning.entry import CONF, one_line_errors, refuse_missing
+
+log = logging.getLogger(__name__)
+
+
+@hydra.main(config_path=str(CONF), config_name="report", version_base="1.3")
+@one_line_errors
+def main(config: DictConfig) -> None:
+    """Write the page from the files of the run; neither its data nor its weights are needed."""
+    from pin_lightning.report_settings import settings_again  # heavy, after the config is composed
+    from pin_lightning.run_facts import config_of
+    from pin_lightning.run_page import write_run_page
+
+    refuse_missing(config)
+    run_dir = Path(config.run)
+    settings = settings_again(config_of(run_dir).get("report", {}), config.report)
+    log.info("%s", write_run_page(run_dir, settings))
