@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.method_comparison import OWN, Comparison, MethodErrors
-from pin_lightning.metrics import success_rates, summarise
+from pin_lightning.metrics import error_quantile, error_sd, mean_error, within
 from pin_lightning.page_tables import Cell, Column, Table, barred, count, number, share
 from pin_lightning.report_settings import ReportSettings
 
@@ -39,29 +39,30 @@ def _method_row(
     comparison: Comparison, method: MethodErrors, settings: ReportSettings
 ) -> tuple[Cell, ...]:
     errors, interval = method.errors_mm, settings.bootstrap.interval
-    summary = summarise(errors)
-    p95 = float(np.nanpercentile(errors, 95))
-    rates = success_rates(errors, settings.radii_mm)
-    within = [np.where(np.isfinite(errors), errors <= one, np.nan) for one in settings.radii_mm]
+    close = [within(errors, radius) for radius in settings.radii_mm]
     difference = comparison.difference_mm(method)
     own = method.name == OWN
     farther = None if own else float(np.nanmean(difference))
     return (
         Cell(method.name, tone="own" if own else ""),
-        number(summary["mean"], interval(errors, np.mean)),
-        number(summary["sd"]),
-        number(summary["median"], interval(errors, np.median)),
-        number(p95, interval(errors, lambda values: float(np.percentile(values, 95)))),
-        *(share(rate, interval(one, np.mean)) for rate, one in zip(rates, within, strict=True)),
+        number(float(mean_error(errors)), interval(errors, np.mean)),
+        number(float(error_sd(errors))),
+        number(float(error_quantile(errors, 0.5)), interval(errors, np.median)),
+        number(float(error_quantile(errors, 0.95)), interval(errors, _p95)),
+        *(share(float(mean_error(one)), interval(one, np.mean)) for one in close),
         number(farther, None if own else interval(difference, np.mean)),
         number(method.seconds),
     )
 
 
+def _p95(values: np.ndarray) -> float:
+    return float(np.quantile(values, 0.95))
+
+
 def landmark_table(
     evaluation: Evaluation,
     failure_mm: float,
-    within: Float64[np.ndarray, "N L"] | None = None,
+    covered: Float64[np.ndarray, "N L"] | None = None,
     radii_mm: Float64[np.ndarray, "N L"] | None = None,
 ) -> Table:
     """Errors of each landmark.
@@ -69,7 +70,7 @@ def landmark_table(
     Args:
         evaluation: Landmarks without any truth are left out.
         failure_mm: Error from which a landmark has failed.
-        within: Whether each lies within its radius, none without error bars.
+        covered: Whether each lies within its radius, none without error bars.
         radii_mm: Those radii.
     """
     errors, guess = evaluation.errors_mm, evaluation.mean_shape_errors_mm
@@ -81,8 +82,8 @@ def landmark_table(
         failed = int((column > failure_mm).sum())
         cells = [Cell(evaluation.names[index]), *_spread_of(column, largest)]
         cells += [number(float(np.nanmean(guess[:, index]))), _failed(failed)]
-        if within is not None and radii_mm is not None:
-            held = within[:, index]
+        if covered is not None and radii_mm is not None:
+            held = covered[:, index]
             cells += [share(float(np.nanmean(held))), number(float(np.median(radii_mm[:, index])))]
         rows.append((*cells, Cell(evaluation.cases[worst], float(column[worst]))))
     bars = (Column("Within radius, %"), Column("Median radius, mm"))
@@ -94,7 +95,7 @@ def landmark_table(
             Column("Mean shape, mm"),
             Column("Failed"),
         ),
-        *(() if within is None else bars),
+        *(() if covered is None else bars),
         Column("Worst case", "sorts by its error", numeric=False),
     )
     return Table("Errors of each landmark", columns, tuple(rows))
