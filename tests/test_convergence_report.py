@@ -1,9 +1,7 @@
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 from test_evaluation import small_evaluation
 
 from pin_lightning.convergence import Convergence
@@ -28,16 +26,6 @@ def test_a_run_keeps_curves_that_end_at_the_errors_of_its_predictions(short_run)
         assert tuple(splits[split]) == evaluation.cases
         ends = [one.error_mm[-1] for one in splits[split].values()]
         np.testing.assert_allclose(ends, evaluation.errors_mm.mean(axis=1), atol=1e-3)
-
-
-def test_a_run_shows_how_its_starts_converge(short_run):
-    figures = short_run / "figures"
-    assert (figures / "test_convergence.png").is_file()
-    for label in ("best", "median", "worst"):
-        with Image.open(figures / f"test_{label}_starts.gif") as film:
-            assert film.n_frames > 1
-        content = json.loads((figures / f"test_{label}_starts.json").read_text())
-        assert any(trace.get("name") == "true" for trace in content["data"])
 
 
 def test_folds_are_joined_where_all_have_curves(tmp_path):

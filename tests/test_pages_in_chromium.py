@@ -7,17 +7,17 @@ import time
 from pathlib import Path
 
 import pytest
-from page_runs import HOSTILE, SCENE, evaluation_of, write_page_run
+from page_runs import HOSTILE, evaluation_of, write_page_run
 
 from conftest import composed
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.cross_validation import cross_validate
-from pin_lightning.files import write_json
 from pin_lightning.fold_folder import write_folds
 from pin_lightning.fold_report import report_folds
 from pin_lightning.inference import infer
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
 from pin_lightning.run_page import write_run_page
+from pin_lightning.training import train
 
 webdriver = pytest.importorskip("selenium.webdriver")
 
@@ -36,14 +36,14 @@ QUICK = ReportSettings(bootstrap=BootstrapSettings(resamples=100))
 
 
 @pytest.fixture(scope="module")
-def pages(short_run, short_settings, phantom_root, tmp_path_factory):
+def pages(short_settings, phantom_root, tmp_path_factory):
     """One page of each kind, by name."""
     root = tmp_path_factory.mktemp("pages")
-    run = shutil.copytree(short_run, root / "run")
-    for label in ("worst", "median"):
-        write_json(run / "figures" / f"test_{label}_starts.json", SCENE)
+    shown = [*short_settings, "report.pictures=true"]
+    plane = "+data.planes.TC.landmarks=[CSP,leftCerebellar,rightCerebellar]"
+    train(composed(*shown, plane), root / "run")
     few_steps = ["trainer.max_steps=4", "trainer.val_check_interval=4", "data.split.folds=2"]
-    folds = composed(*short_settings, *few_steps, config_name="cross_validate")
+    folds = composed(*shown, *few_steps, config_name="cross_validate")
     folds.calibration.coverage = 0.6
     cross_validate(folds, root / "folds")
     hostile = evaluation_of(20, 45, hostile=True)
@@ -58,7 +58,7 @@ def pages(short_run, short_settings, phantom_root, tmp_path_factory):
     settings = [f"run={root / 'folds'}", f"input={images}", f"output={root / 'prediction'}"]
     infer(composed(*settings, "device=cpu", config_name="infer"))
     return {
-        "run": write_run_page(run, QUICK),
+        "run": root / "run" / "report.html",
         "folds": root / "folds" / "report.html",
         "hostile": write_run_page(root / "hostile", QUICK),
         "review": root / "prediction" / "review.html",

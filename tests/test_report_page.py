@@ -49,5 +49,5 @@ def test_bad_input_ends_in_one_line(tmp_path, monkeypatch, capsys, arguments, wo
 def test_every_setting_of_a_training_can_be_given_again():
     again = composed("run=RUN", config_name="report").report
     made_with = composed("data.root=somewhere", "run_name=x", "run_dir=x").report
-    assert again.keys() == made_with.keys()
+    assert again.keys() == made_with.keys() - {"pictures"}
     assert again.bootstrap.keys() == made_with.bootstrap.keys()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
+from PIL import Image
 
 from conftest import composed
 from pin_lightning.curves import read_curves
@@ -138,6 +139,12 @@ def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp
     ]
     expected = {f"{label}_{kind}" for label in labels for kind in kinds} | {*splits, "training.png"}
     assert {path.name for path in (tmp_path / "figures").iterdir()} == expected
+    for label in labels:
+        with Image.open(tmp_path / "figures" / f"{label}_starts.gif") as film:
+            assert film.n_frames > 1
+        content = json.loads((tmp_path / "figures" / f"{label}_starts.json").read_text())
+        assert any(trace.get("name") == "true" for trace in content["data"])
+    assert (tmp_path / "report.html").is_file()
 
 
 @pytest.mark.parametrize(

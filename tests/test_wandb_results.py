@@ -118,6 +118,7 @@ def sweep(short_settings, tmp_path_factory, listener):
     environment |= dict.fromkeys(("WANDB_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY"), address)
     environment |= {"HOME": str(home), "no_proxy": "", "NO_PROXY": ""}
     settings = [one for one in short_settings if not one.startswith(("run_name", "run_dir"))]
+    settings = [one for one in settings if not one.startswith("report.")]
     settings += ["model.alpha=0.25,0.75", "logger=wandb", f"hydra.sweep.dir={folder}/alpha"]
     command = [sys.executable, str(REPOSITORY / "train.py"), "-m", *settings]
     done = subprocess.run(
