@@ -11,8 +11,8 @@ from pin_lightning import plots
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.geometry import Grid
 from pin_lightning.inspection import AnnotatedCase
-from pin_lightning.plane_figures import draw_planes
-from pin_lightning.plane_groups import PlaneGroup
+from pin_lightning.planes.figures import draw_planes
+from pin_lightning.planes.groups import PlaneGroup
 from pin_lightning.predictor import Prediction, Predictor
 from pin_lightning.preprocessing import WorkingVolume, preprocess
 from pin_lightning.trajectory_gif import write_trajectory_gif

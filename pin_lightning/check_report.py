@@ -18,7 +18,7 @@ from pin_lightning.contact_sheet import contact_sheet
 from pin_lightning.entry import refuse_missing
 from pin_lightning.files import output_folder
 from pin_lightning.inspection import Inspected
-from pin_lightning.plane_groups import check_groups, plane_groups
+from pin_lightning.planes.groups import check_groups, plane_groups
 from pin_lightning.preprocessing import load_volume
 from pin_lightning.survey import Survey, survey
 

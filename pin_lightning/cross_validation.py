@@ -21,8 +21,9 @@ from pin_lightning.files import output_folder
 from pin_lightning.fold_folder import fold_folder, is_finished, read_folds, write_folds
 from pin_lightning.fold_report import report_folds
 from pin_lightning.inspection import AnnotatedCase
-from pin_lightning.other_methods import read_others
-from pin_lightning.plane_groups import PlaneGroup
+from pin_lightning.pages.other_methods import read_others
+from pin_lightning.pages.run_page import write_run_page
+from pin_lightning.planes.groups import PlaneGroup
 from pin_lightning.planning import plan_run
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor, check_count
@@ -37,7 +38,6 @@ from pin_lightning.run_folder import (
     RunRecord,
     read_record,
 )
-from pin_lightning.run_page import write_run_page
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data, train_surveyed
 

@@ -15,7 +15,7 @@ from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_json
 from pin_lightning.fold_folder import CALIBRATION, write_calibration
 from pin_lightning.intervals import numbers_of
-from pin_lightning.plane_errors import write_plane_errors
+from pin_lightning.planes.errors import write_plane_errors
 from pin_lightning.prediction_files import write_predictions
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
 from pin_lightning.run_folder import METRICS, PLANES, PREDICTIONS

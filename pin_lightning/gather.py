@@ -53,9 +53,9 @@ def gather(sweep_dir: Path, config: Any) -> None:
     from pin_lightning import plots
     from pin_lightning.files import write_text
     from pin_lightning.report_settings import ReportSettings
-    from pin_lightning.sweep_figure import sweep_figure
-    from pin_lightning.sweep_rows import read_jobs, rows_of
-    from pin_lightning.sweep_table import (
+    from pin_lightning.sweeps.figure import sweep_figure
+    from pin_lightning.sweeps.rows import read_jobs, rows_of
+    from pin_lightning.sweeps.table import (
         cells_of,
         csv_text,
         landmark_rows,

@@ -17,11 +17,11 @@ from pin_lightning.error_bars import ErrorBars
 from pin_lightning.files import output_folder, whole_file
 from pin_lightning.images import stem
 from pin_lightning.landmark_files import write_landmarks
-from pin_lightning.plane_files import cut_slices, groups_of_run, refuse_overwriting, write_slices
-from pin_lightning.plane_groups import PlaneGroup
-from pin_lightning.plane_slices import PlaneSlice
+from pin_lightning.pages.review_page import Review
+from pin_lightning.planes.files import cut_slices, groups_of_run, refuse_overwriting, write_slices
+from pin_lightning.planes.groups import PlaneGroup
+from pin_lightning.planes.slices import PlaneSlice
 from pin_lightning.predictor import Prediction, Predictor, check_count
-from pin_lightning.review_page import Review
 
 log = logging.getLogger(__name__)
 

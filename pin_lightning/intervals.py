@@ -7,7 +7,7 @@ import numpy as np
 
 from pin_lightning.evaluation import Evaluation, metrics_of, success_key
 from pin_lightning.metrics import within
-from pin_lightning.plane_errors import plane_metrics
+from pin_lightning.planes.errors import plane_metrics
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
 
 

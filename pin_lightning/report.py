@@ -21,12 +21,12 @@ from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_json
 from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.intervals import numbers_of
-from pin_lightning.plane_errors import write_plane_errors
+from pin_lightning.pages.run_page import write_run_page
+from pin_lightning.planes.errors import write_plane_errors
 from pin_lightning.prediction_files import write_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import FIGURES, LOGS, METRICS, PLANES, PREDICTIONS
-from pin_lightning.run_page import write_run_page
 
 
 def report(

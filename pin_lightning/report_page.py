@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 @one_line_errors
 def main(config: DictConfig) -> None:
     """Write the page from the files of the run; neither its data nor its weights are needed."""
+    from pin_lightning.pages.run_facts import config_of
+    from pin_lightning.pages.run_page import write_run_page
     from pin_lightning.report_settings import settings_again  # heavy, after the config is composed
-    from pin_lightning.run_facts import config_of
-    from pin_lightning.run_page import write_run_page
 
     refuse_missing(config)
     run_dir = Path(config.run)

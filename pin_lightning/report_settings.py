@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from pin_lightning.bootstrap import check_settings, cluster_interval
 from pin_lightning.evaluation import RADII_MM
-from pin_lightning.plane_groups import PlaneGroup, plane_groups
+from pin_lightning.planes.groups import PlaneGroup, plane_groups
 
 
 @dataclass(frozen=True)

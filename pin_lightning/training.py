@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from pin_lightning.entry import refuse_missing
 from pin_lightning.experiment_loggers import experiment_loggers
 from pin_lightning.fitting import fit
-from pin_lightning.other_methods import read_others
+from pin_lightning.pages.other_methods import read_others
 from pin_lightning.patches import default_patch_side
-from pin_lightning.plane_groups import check_groups, plane_groups
+from pin_lightning.planes.groups import check_groups, plane_groups
 from pin_lightning.planning import plan_run
 from pin_lightning.predictor import Predictor
 from pin_lightning.report import report

@@ -15,9 +15,9 @@ from pin_lightning.cross_validation import cross_validate, out_of_fold
 from pin_lightning.evaluation import metrics_of
 from pin_lightning.fold_folder import read_calibration
 from pin_lightning.fold_report import fold_table, report_folds
-from pin_lightning.plane_axes import LineFit
-from pin_lightning.plane_errors import plane_metrics
-from pin_lightning.plane_groups import PlaneGroup
+from pin_lightning.planes.axes import LineFit
+from pin_lightning.planes.errors import plane_metrics
+from pin_lightning.planes.groups import PlaneGroup
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings

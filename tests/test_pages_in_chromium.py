@@ -15,8 +15,8 @@ from pin_lightning.cross_validation import cross_validate
 from pin_lightning.fold_folder import write_folds
 from pin_lightning.fold_report import report_folds
 from pin_lightning.inference import infer
+from pin_lightning.pages.run_page import write_run_page
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
-from pin_lightning.run_page import write_run_page
 from pin_lightning.training import train
 
 webdriver = pytest.importorskip("selenium.webdriver")

@@ -6,7 +6,7 @@ from page_runs import write_page_run
 
 from conftest import composed
 from pin_lightning.entry import start
-from pin_lightning.html_page import Picture
+from pin_lightning.pages.page import Picture
 from pin_lightning.report_page import main
 
 

@@ -12,8 +12,8 @@ from conftest import composed
 from pin_lightning.curves import read_curves
 from pin_lightning.entry import user_mistake
 from pin_lightning.evaluation import metrics_of
-from pin_lightning.plane_errors import plane_metrics
-from pin_lightning.plane_groups import plane_groups
+from pin_lightning.planes.errors import plane_metrics
+from pin_lightning.planes.groups import plane_groups
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.run_folder import load_localizer, read_checkpoint

@@ -1,0 +1,1 @@
+"""Pages that open without a network: the report of a run, the review of a prediction."""

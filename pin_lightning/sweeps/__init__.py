@@ -1,0 +1,1 @@
+"""Jobs of a sweep in one table and one figure."""

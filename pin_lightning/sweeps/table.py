@@ -1,0 +1,240 @@
+"""The table that closes a sweep: errors of every row with intervals, published numbers beside."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pin_lightning.metrics import error_quantile, error_sd, mean_error
+from pin_lightning.report_settings import BootstrapSettings
+from pin_lightning.sweeps.rows import Row, paired
+
+ALL = "All landmarks"
+CSV_COLUMNS = (
+    *("method", "landmark", "n", "mean_mm", "sd_mm", "median_mm", "p95_mm"),
+    *("mean_low_mm", "mean_high_mm", "difference_mm", "difference_low_mm", "difference_high_mm"),
+    *("seconds_per_volume", "published_mean_mm", "published_sd_mm", "published_seconds"),
+)
+
+
+@dataclass(frozen=True)
+class Published:
+    """Numbers of a paper for a method.
+
+    Attributes:
+        errors: Mean and SD in mm by landmark, or `ALL`.
+        seconds: To localise in one volume.
+    """
+
+    errors: Mapping[str, tuple[float, float]]
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method's errors at one landmark, or at all of them.
+
+    Attributes:
+        method: The row.
+        landmark: Name, or `ALL`.
+        n: Errors.
+        mean: Mean error in mm.
+        sd: Standard deviation.
+        median: Median.
+        p95: 95th percentile.
+        interval: Interval of the mean, over cases; none with fewer than two.
+        difference: Mean paired difference from the reference and its interval; none for itself.
+        seconds: Of a volume; none for a single landmark of several.
+        published: Mean and SD of the paper.
+        published_seconds: Seconds of the paper.
+    """
+
+    method: str
+    landmark: str
+    n: int
+    mean: float
+    sd: float
+    median: float
+    p95: float
+    interval: tuple[float, float] | None
+    difference: tuple[float, float, float] | None
+    seconds: float | None
+    published: tuple[float, float] | None
+    published_seconds: float | None
+
+
+def published_of(config: Mapping[str, Any]) -> dict[str, Published]:
+    """Published numbers from the node ``summary.published`` of a config.
+
+    Raises:
+        ValueError: A method's numbers are not of that form.
+    """
+    try:
+        return {
+            str(method): Published(
+                {str(key): (float(mean), float(sd)) for key, (mean, sd) in own["errors"].items()},
+                own.get("seconds"),
+            )
+            for method, own in config.items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"summary.published={dict(config)}: give METHOD: "
+            f"{{errors: {{LANDMARK: [mean, SD]}}, seconds: of a volume}}"
+        ) from error
+
+
+def cells_of(
+    rows: Sequence[Row],
+    reference: str | None,
+    published: Mapping[str, Published],
+    bootstrap: BootstrapSettings,
+) -> list[Cell]:
+    """All cells: for every row each landmark, if there are several, and all of them.
+
+    Args:
+        rows: Rows of the table.
+        reference: Row that others are compared with; none is the first.
+        published: Numbers to put beside, by row.
+        bootstrap: How intervals are made.
+
+    Raises:
+        ValueError: The reference is no row.
+    """
+    methods = [row.method for row in rows]
+    chosen = methods[0] if reference is None else reference
+    if chosen not in methods:
+        raise ValueError(f"summary.reference={chosen}: is no row; give one of {', '.join(methods)}")
+    other = rows[methods.index(chosen)]
+    return [
+        _cell(row, other, landmark, published.get(row.method), bootstrap)
+        for row in rows
+        for landmark in ([*row.names, ALL] if len(row.names) > 1 else [ALL])
+    ]
+
+
+def _cell(
+    row: Row,
+    reference: Row,
+    landmark: str,
+    published: Published | None,
+    bootstrap: BootstrapSettings,
+) -> Cell:
+    whole = landmark == ALL
+    names = list(row.names) if whole else [landmark]
+    errors = row.errors_mm[:, [row.names.index(name) for name in names]]
+    interval = bootstrap.interval(errors, np.mean)
+    return Cell(
+        method=row.method,
+        landmark=landmark,
+        n=int(np.isfinite(errors).sum()),
+        mean=float(mean_error(errors)),
+        sd=float(error_sd(errors)),
+        median=float(error_quantile(errors, 0.5)),
+        p95=float(error_quantile(errors, 0.95)),
+        interval=None if interval is None else (interval[0], interval[1]),
+        difference=_difference(row, reference, names, bootstrap),
+        seconds=row.seconds if whole and np.isfinite(row.seconds) else None,
+        published=None if published is None else published.errors.get(landmark),
+        published_seconds=published.seconds if whole and published is not None else None,
+    )
+
+
+def _difference(
+    row: Row, reference: Row, names: Sequence[str], bootstrap: BootstrapSettings
+) -> tuple[float, float, float] | None:
+    if row is reference:
+        return None
+    differences = paired(row, reference, names)
+    interval = bootstrap.interval(differences, np.mean) if differences.size else None
+    return None if interval is None else (float(np.nanmean(differences)), interval[0], interval[1])
+
+
+def table_rows(
+    cells: Sequence[Cell], wanted: Sequence[str] | None = None
+) -> tuple[list[str], list[list[str]]]:
+    """Header and body of the table over all landmarks; columns without a number are left out.
+
+    Args:
+        cells: Cells of the table.
+        wanted: Columns to show; none shows all.
+    """
+    whole = [cell for cell in cells if cell.landmark == ALL]
+    columns: dict[str, list[str]] = {
+        "Method": [cell.method for cell in whole],
+        "n": [str(cell.n) for cell in whole],
+        "Mean ± SD, mm": [f"{cell.mean:.2f} ± {cell.sd:.2f}" for cell in whole],
+        "95 % interval": [_ends(cell.interval) for cell in whole],
+        "Median": [f"{cell.median:.2f}" for cell in whole],
+        "95th percentile": [f"{cell.p95:.2f}" for cell in whole],
+        "Difference": [_signed(cell.difference) for cell in whole],
+        "Seconds": [_seconds(cell.seconds) for cell in whole],
+        "Published, mm": [_plus_minus(cell.published) for cell in whole],
+        "Published, s": [_seconds(cell.published_seconds) for cell in whole],
+    }
+    shown = {
+        name: body for name, body in columns.items() if any(body) and name in (wanted or columns)
+    }
+    return list(shown), [list(line) for line in zip(*shown.values(), strict=True)]
+
+
+def landmark_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
+    """Header and body of the table by landmark, methods across; empty where there is only one."""
+    methods = list(dict.fromkeys(cell.method for cell in cells))
+    found = {(cell.method, cell.landmark): cell for cell in cells}
+    landmarks = list(dict.fromkeys(cell.landmark for cell in cells))
+    if len(landmarks) < 2:
+        return [], []
+    beside = [name for name in methods if any(c.published for c in cells if c.method == name)]
+    header = ["Landmark", *methods, *(f"{name}, published" for name in beside)]
+    body = []
+    for landmark in [*(name for name in landmarks if name != ALL), ALL]:
+        own = [found.get((method, landmark)) for method in methods]
+        paper = [found.get((method, landmark)) for method in beside]
+        cells_own = ["" if one is None else f"{one.mean:.2f} ± {one.sd:.2f}" for one in own]
+        cells_paper = ["" if one is None else _plus_minus(one.published) for one in paper]
+        body.append([landmark, *cells_own, *cells_paper])
+    return header, body
+
+
+def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown, ending in a newline."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    escaped = [[cell.replace("|", "\\|") or " " for cell in line] for line in lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+
+
+def csv_text(cells: Sequence[Cell]) -> str:
+    """All cells as CSV, in full precision; empty where there is no number."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for one in cells:
+        numbers = (one.n, one.mean, one.sd, one.median, one.p95)
+        pairs = (*(one.interval or (None, None)), *(one.difference or (None, None, None)))
+        beside = (*(one.published or (None, None)), one.published_seconds)
+        row = (one.method, one.landmark, *numbers, *pairs, one.seconds, *beside)
+        writer.writerow("" if value is None else value for value in row)
+    return text.getvalue()
+
+
+def _ends(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+
+
+def _signed(difference: tuple[float, float, float] | None) -> str:
+    if difference is None:
+        return ""
+    mean, low, high = difference
+    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def _plus_minus(numbers: tuple[float, float] | None) -> str:
+    return "" if numbers is None else f"{numbers[0]:.2f} ± {numbers[1]:.2f}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.2g}"

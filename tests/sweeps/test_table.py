@@ -1,0 +1,96 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+from sweeps.test_rows import evaluation_of, job
+
+from pin_lightning.report_settings import BootstrapSettings
+from pin_lightning.sweeps.rows import rows_of
+from pin_lightning.sweeps.table import (
+    ALL,
+    cells_of,
+    csv_text,
+    landmark_rows,
+    markdown,
+    published_of,
+    table_rows,
+)
+
+BOOTSTRAP = BootstrapSettings(resamples=200)
+PAPER = {"multi": {"errors": {"a": [4.3, 2.2], ALL: [5.6, 3.1]}, "seconds": 0.44}}
+
+
+@pytest.fixture
+def rows():
+    single = [[[1], [2], [3]], [[3], [4], [np.nan]]]
+    pairs = zip(single, "ab", strict=True)
+    jobs = [job(evaluation_of(one, name, seconds=0.1), "single") for one, name in pairs]
+    multi = evaluation_of([[2, 5], [2, 5], [2, 5]], ["a", "b"], seconds=0.05)
+    return rows_of([*jobs, job(multi, "multi")])
+
+
+def test_cells_by_hand(rows):
+    cells = cells_of(rows, "single", published_of(PAPER), BOOTSTRAP)
+    found = {(cell.method, cell.landmark): cell for cell in cells}
+    assert list(found) == [(m, at) for m in ("single", "multi") for at in ("a", "b", ALL)]
+    whole = found["single", ALL]
+    assert (whole.n, whole.mean, whole.median) == (5, 2.6, 3.0)
+    assert whole.sd == pytest.approx(np.std([1, 2, 3, 3, 4], ddof=1))
+    assert whole.p95 == pytest.approx(np.percentile([1, 2, 3, 3, 4], 95))
+    assert whole.interval[0] < 2.6 < whole.interval[1]
+    assert whole.difference is None
+    assert whole.seconds == pytest.approx(0.2)
+    assert found["single", "a"].seconds is None
+    other = found["multi", ALL]
+    # Paired: the landmark that single lacks in the last case does not count.
+    assert other.difference[0] == pytest.approx(np.mean([1, 2, 0, 1, -1]))
+    assert other.published == (5.6, 3.1)
+    assert other.published_seconds == 0.44
+    assert found["multi", "b"].published is None
+
+
+def test_tables_by_hand(rows):
+    cells = cells_of(rows, "single", published_of(PAPER), BOOTSTRAP)
+    header, body = table_rows(cells, ("Method", "Mean ± SD, mm", "Published, mm"))
+    assert header == ["Method", "Mean ± SD, mm", "Published, mm"]
+    assert body == [["single", "2.60 ± 1.14", ""], ["multi", "3.50 ± 1.64", "5.60 ± 3.10"]]
+    header, body = landmark_rows(cells)
+    assert header == ["Landmark", "single", "multi", "multi, published"]
+    assert body == [
+        ["a", "2.00 ± 1.00", "2.00 ± 0.00", "4.30 ± 2.20"],
+        ["b", "3.50 ± 0.71", "5.00 ± 0.00", ""],
+        [ALL, "2.60 ± 1.14", "3.50 ± 1.64", "5.60 ± 3.10"],
+    ]
+    assert markdown(["a", "b"], [["x|y", ""]]) == "| a | b |\n| --- | ---: |\n| x\\|y |   |\n"
+
+
+def test_columns_without_a_number_are_left_out(rows):
+    header, _ = table_rows(cells_of(rows[:1], None, {}, BOOTSTRAP))
+    assert header == [
+        *("Method", "n", "Mean ± SD, mm", "95 % interval", "Median", "95th percentile", "Seconds")
+    ]
+
+
+def test_csv_holds_every_cell(rows):
+    cells = cells_of(rows, None, published_of(PAPER), BOOTSTRAP)
+    lines = list(csv.DictReader(io.StringIO(csv_text(cells))))
+    assert len(lines) == 6
+    assert lines[2] == {**lines[2], "method": "single", "landmark": ALL, "mean_mm": "2.6"}
+    assert lines[5]["published_seconds"] == "0.44"
+    assert lines[0]["published_mean_mm"] == lines[0]["difference_mm"] == ""
+
+
+def test_one_landmark_needs_no_second_table():
+    rows = rows_of([job(evaluation_of([[1.0], [2.0]], ["a"]), "PIN1")])
+    cells = cells_of(rows, None, {}, BOOTSTRAP)
+    assert [cell.landmark for cell in cells] == [ALL]
+    assert landmark_rows(cells) == ([], [])
+
+
+def test_wrong_settings_are_refused(rows):
+    with pytest.raises(ValueError, match="reference=PIN9: is no row; give one of single, multi"):
+        cells_of(rows, "PIN9", {}, BOOTSTRAP)
+    for bad in ({"PIN1": 3}, {"PIN1": {"seconds": 1}}, {"PIN1": {"errors": {"a": [1]}}}):
+        with pytest.raises(ValueError, match=r"summary\.published="):
+            published_of(bad)
