@@ -25,8 +25,10 @@ demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new 
 	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction
 	@echo
 	@echo "Look at:"
-	@echo "  $(DEMO)/figures/                 errors, cases, paths of the starts"
-	@echo "  $(DEMO)/metrics.json             the numbers of the tables above"
+	@echo "  $(DEMO)/report.html              what the model can and cannot do, on one page"
+	@echo "  $(DEMO)/figures/                 the pictures of that page"
+	@echo "  $(DEMO)/prediction/review.html   the new volume, to be looked over"
+	@echo "  $(DEMO)/prediction/*_TV.png      its standard planes"
 	@echo "  $(DEMO)/prediction/*.mrk.json    landmarks of the new volume: drop both files on 3D Slicer"
 
 test: $(INSTALLED)  ## fast tests
