@@ -14,7 +14,7 @@ from pin_lightning.error_tables import plane_table
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_json
 from pin_lightning.fold_folder import CALIBRATION, write_calibration
-from pin_lightning.intervals import numbers_of
+from pin_lightning.intervals import coverage_of, numbers_of
 from pin_lightning.planes.errors import write_plane_errors
 from pin_lightning.prediction_files import write_predictions
 from pin_lightning.report_settings import BootstrapSettings, ReportSettings
@@ -67,17 +67,7 @@ def error_bars_of(
     within, radii = leave_one_case_out(evaluation.errors_mm, evaluation.spread_mm, settings)
     if not np.isfinite(radii).all():  # just enough cases, one fewer is not
         return {"coverage_asked": settings.coverage, "coverage": None}
-    return {
-        "coverage_asked": settings.coverage,
-        "coverage": float(np.nanmean(within)),
-        "coverage_interval": bootstrap.interval(within, np.mean),
-        "median_radius_mm": float(np.median(radii)),
-        "median_radius_interval": bootstrap.interval(radii, np.median),
-        "coverage_per_landmark": {
-            name: float(np.nanmean(column)) if np.isfinite(column).any() else None
-            for name, column in zip(evaluation.names, within.T, strict=True)
-        },
-    }
+    return coverage_of(within, radii, evaluation.names, settings.coverage, bootstrap)
 
 
 def fold_table(test: Mapping[str, Any]) -> Table:

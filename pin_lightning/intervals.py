@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from pin_lightning.evaluation import Evaluation, metrics_of, success_key
 from pin_lightning.metrics import within
@@ -18,6 +19,35 @@ def numbers_of(evaluation: Evaluation, settings: ReportSettings) -> dict[str, An
     intervals = intervals_of(evaluation, settings.bootstrap, radii_mm)
     planes = plane_metrics(evaluation, settings.planes)
     return {**metrics, "intervals": intervals, **planes}
+
+
+def coverage_of(
+    within: Float64[np.ndarray, "N L"],
+    radii_mm: Float64[np.ndarray, "N L"],
+    names: Sequence[str],
+    asked: float,
+    bootstrap: BootstrapSettings,
+) -> dict[str, Any]:
+    """How often error bars hold, safe for JSON.
+
+    Args:
+        within: 1 where the true landmark lies within its radius, else 0; NaN where undefined.
+        radii_mm: The radii.
+        names: Landmark names.
+        asked: Coverage that the radii are made for.
+        bootstrap: How intervals are made.
+    """
+    return {
+        "coverage_asked": asked,
+        "coverage": float(np.nanmean(within)),
+        "coverage_interval": bootstrap.interval(within, np.mean),
+        "median_radius_mm": float(np.median(radii_mm)),
+        "median_radius_interval": bootstrap.interval(radii_mm, np.median),
+        "coverage_per_landmark": {
+            name: float(np.nanmean(column)) if np.isfinite(column).any() else None
+            for name, column in zip(names, within.T, strict=True)
+        },
+    }
 
 
 def intervals_of(

@@ -20,7 +20,7 @@ from pin_lightning.error_tables import error_table, plane_table
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_json
 from pin_lightning.inspection import AnnotatedCase
-from pin_lightning.intervals import numbers_of
+from pin_lightning.intervals import coverage_of, numbers_of
 from pin_lightning.pages.run_page import write_run_page
 from pin_lightning.planes.errors import write_plane_errors
 from pin_lightning.prediction_files import write_predictions
@@ -50,7 +50,10 @@ def report(
     found = {part: evaluate(predictor, cases, part) for part, cases in parts.items()}
     evaluations = {part: evaluation for part, (evaluation, _) in found.items()}
     convergence = {part: cases for part, (_, cases) in found.items()}
-    metrics = {part: numbers_of(one, settings) for part, one in evaluations.items()}
+    metrics = {
+        part: {**numbers_of(one, settings), **_error_bars(one, predictor, settings)}
+        for part, one in evaluations.items()
+    }
     write_json(run_dir / METRICS, metrics)
     write_predictions(run_dir / PREDICTIONS, evaluations)
     write_plane_errors(run_dir / PLANES, evaluations, settings.planes)
@@ -63,6 +66,18 @@ def report(
         _draw(run_dir, predictor, parts, evaluations, settings)
         write_run_page(run_dir, settings)
     return metrics
+
+
+def _error_bars(
+    evaluation: Evaluation, predictor: Predictor, settings: ReportSettings
+) -> dict[str, Any]:
+    """How often the radii of a predictor hold; nothing where it has none."""
+    if (bars := predictor.calibration) is None:
+        return {}
+    radii_mm, errors = bars.radius_mm(evaluation.spread_mm), evaluation.errors_mm
+    within = np.where(np.isfinite(errors), errors <= radii_mm, np.nan)
+    shown = (evaluation.names, bars.settings.coverage, settings.bootstrap)
+    return {"error_bars": coverage_of(within, radii_mm, *shown)}
 
 
 def _draw(

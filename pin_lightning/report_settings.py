@@ -101,12 +101,15 @@ class ReportSettings:
         return cls(tuple(config.radii_mm), config.failure_mm, others, bootstrap, *shown)
 
 
-def settings_again(before: Mapping[str, Any], given: Mapping[str, Any]) -> ReportSettings:
+def settings_again(
+    before: Mapping[str, Any], given: Mapping[str, Any], planes: Any = None
+) -> ReportSettings:
     """Settings of a page that is made again: what is given, else what it was made with.
 
     Args:
         before: Node ``report`` of the run's config; what it lacks is the default.
         given: The same of `conf/report.yaml`, where null is what the run was made with.
+        planes: Node ``data.planes`` of the cases.
 
     Raises:
         ValueError: A setting is out of range.
@@ -119,6 +122,8 @@ def settings_again(before: Mapping[str, Any], given: Mapping[str, Any]) -> Repor
         failure_mm=values.get("failure_mm"),
         others=tuple((str(name), str(path)) for name, path in others.items()),
         bootstrap=BootstrapSettings(**bootstrap),
+        planes=plane_groups(planes),
+        pictures=values.get("pictures", True),
     )
 
 

@@ -107,6 +107,7 @@ def _measured(run: RunFacts, evaluation: Evaluation, settings: ReportSettings) -
         "landmarks": landmark_table(evaluation, failures.limit_mm, within, radii_mm),
         "all_cases": case_table(evaluation, failures.limit_mm),
         "coverage": _coverage(run, evaluation, settings),
+        "held": _held(run.metrics.get(part, {}).get("error_bars")),
         "cases": list(case_views(run, evaluation)),
         "convergence": picture_of(run, f"{part}_convergence.png", "Error after each iteration"),
         "planes": plane_table(planes) if planes else None,
@@ -183,6 +184,18 @@ def _coverage(
         "ends": "" if own.interval is None else " to ".join(map(percent, own.interval)),
         "radius": three_digits(own.median_radius_mm),
         "cases": run.calibration.num_cases,
+    }
+
+
+def _held(bars: dict[str, Any] | None) -> dict[str, str] | None:
+    """How often radii that other cases gave hold on these, none without such radii."""
+    if not bars or bars["coverage"] is None:
+        return None
+    return {
+        "asked": percent(bars["coverage_asked"]).removesuffix(".0"),
+        "observed": percent(bars["coverage"]),
+        "ends": " to ".join(map(percent, bars["coverage_interval"] or ())),
+        "radius": three_digits(bars["median_radius_mm"]),
     }
 
 

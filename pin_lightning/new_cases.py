@@ -1,0 +1,98 @@
+"""A trained run on annotated cases that it has not seen, as of another scanner or another year."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from pin_lightning import checks
+from pin_lightning.checks import Finding
+from pin_lightning.entry import refuse_missing
+from pin_lightning.files import output_folder
+from pin_lightning.fold_folder import is_folds_folder, read_folds
+from pin_lightning.inspection import AnnotatedCase, annotate, inspect_cases
+from pin_lightning.misspellings import did_you_mean
+from pin_lightning.pages.other_methods import read_others
+from pin_lightning.pages.run_facts import config_of
+from pin_lightning.predictor import Predictor
+from pin_lightning.report import report
+from pin_lightning.report_settings import settings_again
+from pin_lightning.run_folder import RunRecord, read_record, write_run
+from pin_lightning.splits import Split
+from pin_lightning.survey import refuse_errors
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_new(config: DictConfig) -> dict[str, Any]:
+    """Evaluate a run, or the mean of all folds, on the cases of a data set.
+
+    Args:
+        config: Composed from `conf/evaluate.yaml`.
+
+    Returns:
+        The contents of `metrics.json`, all cases under ``test``; with ``error_bars`` where the run
+        has some.
+
+    Raises:
+        ValueError: A setting or a file is wrong; the message names it.
+    """
+    refuse_missing(config)
+    run_dir, output = Path(config.run), Path(config.output)
+    predictor = Predictor.load(run_dir, config.device)
+    before = config_of(run_dir)
+    settings = settings_again(before.get("report", {}), config.report, config.data.planes)
+    read_others(dict(settings.others))
+    cases = _read_cases(config, predictor)
+    records = [read_record(folder) for folder in _run_folders(run_dir)]
+    _warn_of_training_cases(cases, records)
+    output_folder("output", output)
+    before.data, before.run_name = config.data, f"{before.run_name}_evaluated"
+    tested = tuple(one.case.name for one in cases)
+    split = Split(train=records[0].split.train, val=records[0].split.val, test=tested)
+    write_run(output, before, replace(records[0], split=split))
+    log.info("%d cases, %d landmarks", len(cases), len(predictor.names))
+    metrics = report(output, predictor, {"test": cases}, settings)
+    if (bars := metrics["test"].get("error_bars")) is not None:
+        shares = (100 * bars["coverage"], 100 * bars["coverage_asked"])
+        log.info("%.1f %% of the landmarks lie within their radius, %g %% are asked", *shares)
+    return metrics
+
+
+def _read_cases(config: DictConfig, predictor: Predictor) -> list[AnnotatedCase]:
+    """All cases of the data set, with the landmarks of the run."""
+    inspected, failures = inspect_cases(instantiate(config.data.source))
+    unread = [Finding("error", case, "", message) for case, message in failures.items()]
+    refuse_errors([*unread, *checks.outside(inspected)])
+    cases = [annotate(one, predictor.names, predictor.localizer.grid) for one in inspected]
+    known = [one for one in cases if one.landmarks.defined.any()]
+    if not known:
+        found = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
+        hint = did_you_mean(predictor.names[0], found)
+        raise ValueError(
+            f"data.root={config.data.root}: no case has a landmark of the run, such as "
+            f"{predictor.names[0]}; {hint}"
+        )
+    if len(known) < len(cases):
+        bare = [one.case.name for one in cases if not one.landmarks.defined.any()]
+        log.warning("none of the landmarks in %s: left out", ", ".join(bare))
+    return known
+
+
+def _run_folders(run_dir: Path) -> list[Path]:
+    return read_folds(run_dir) if is_folds_folder(run_dir) else [run_dir]
+
+
+def _warn_of_training_cases(cases: Sequence[AnnotatedCase], records: Sequence[RunRecord]) -> None:
+    seen = {name for record in records for name in (*record.split.train, *record.split.val)}
+    again = [one.case.name for one in cases if one.case.name in seen]
+    if again:
+        log.warning(
+            "%d of %d cases have names of cases that the run was trained on (%s, ...): if they are "
+            "the same scans, the errors are too small",
+            *(len(again), len(cases), again[0]),
+        )

@@ -1,0 +1,93 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from test_bad_input import run
+
+from conftest import composed
+from pin_lightning.conformal import ConformalSettings, calibrate
+from pin_lightning.fold_folder import write_calibration
+from pin_lightning.landmark_files import write_landmarks
+from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.new_cases import evaluate_new
+from pin_lightning.prediction_files import read_predictions
+from pin_lightning.run_folder import read_record
+
+
+def config_of(run_dir, root, output, *settings):
+    given = [f"run={run_dir}", "data=folder", f"data.root={root}", f"output={output}"]
+    given += ["device=cpu", "report.pictures=false", *settings]
+    return composed(*given, config_name="evaluate")
+
+
+def test_errors_are_those_of_the_run_on_the_same_cases(short_run, phantom_root, tmp_path, caplog):
+    metrics = evaluate_new(config_of(short_run, phantom_root, tmp_path / "out"))["test"]
+    own = read_predictions(short_run / "predictions.csv")["test"]
+    found = read_predictions(tmp_path / "out" / "predictions.csv")["test"]
+    rows = [found.cases.index(case) for case in own.cases]
+    np.testing.assert_allclose(found.predicted_world[rows], own.predicted_world, atol=1e-3)
+    assert metrics["num_cases"] == 10
+    assert "intervals" in metrics
+    assert "error_bars" not in metrics
+    record = read_record(short_run)
+    trained_on = len(record.split.train) + len(record.split.val)
+    assert (
+        f"{trained_on} of 10 cases have names of cases that the run was trained on" in caplog.text
+    )
+    split = read_record(tmp_path / "out").split
+    assert split.test == found.cases
+    assert split.train == record.split.train
+
+
+def test_radii_are_tested_on_new_cases(short_run, phantom_root, tmp_path):
+    run_dir = shutil.copytree(short_run, tmp_path / "run")
+    own = read_predictions(run_dir / "predictions.csv")["val"]
+    errors = np.linspace(1.0, 30.0, 40 * len(own.names)).reshape(40, -1)
+    names = own.names
+    write_calibration(run_dir, calibrate(errors, 0 * errors, names, ConformalSettings()))
+    settings = ["report.bootstrap.resamples=100"]
+    metrics = evaluate_new(config_of(run_dir, phantom_root, tmp_path / "out", *settings))
+    bars = metrics["test"]["error_bars"]
+    found = read_predictions(tmp_path / "out" / "predictions.csv")["test"]
+    assert bars["coverage_asked"] == 0.9
+    within = found.errors_mm <= bars["median_radius_mm"]  # radii hardly differ: one usual error
+    assert bars["coverage"] == pytest.approx(within.mean(), abs=0.15)
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+
+
+def test_landmarks_outside_their_image_are_refused_before_anything_is_written(
+    short_run, phantom_root, tmp_path
+):
+    root = shutil.copytree(phantom_root, tmp_path / "data")
+    far = LandmarkSet.of(["CSP"], np.full((1, 3), 1e4))
+    write_landmarks(next((root / "landmarks").iterdir()), far)
+    with pytest.raises(ValueError, match="outside"):
+        evaluate_new(config_of(short_run, root, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_anatomy_is_refused(short_run, phantom_root, tmp_path):
+    root = shutil.copytree(phantom_root, tmp_path / "data")
+    for path in (root / "landmarks").iterdir():
+        path.write_text(path.read_text().replace("CSP", "csp"))
+    metrics = evaluate_new(config_of(short_run, root, tmp_path / "out"))["test"]
+    assert metrics["per_landmark"]["CSP"]["n"] == 0  # a partial annotation is no error
+    for path in (root / "landmarks").iterdir():
+        text = path.read_text()
+        for name in metrics["per_landmark"]:
+            text = text.replace(f'"{name}"', f'"other {name}"')
+        path.write_text(text)
+    with pytest.raises(ValueError, match="no case has a landmark of the run, such as centerHead"):
+        evaluate_new(config_of(short_run, root, tmp_path / "other"))
+
+
+@pytest.mark.slow
+def test_the_command_leaves_a_page(short_run, phantom_root, tmp_path):
+    settings = [f"run={short_run}", f"data.root={phantom_root}", f"output={tmp_path / 'out'}"]
+    result = run("-m", "pin_lightning.evaluate", *settings)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out" / "report.html").is_file()
+    result = run("-m", "pin_lightning.evaluate", f"run={short_run}", "data.root=x", "output=x")
+    assert result.returncode == 2
+    assert len([line for line in result.stderr.splitlines() if "error:" in line]) == 1
