@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
@@ -20,11 +21,20 @@ class ListedJobs(Sweeper):
     one is raised.
 
     Args:
-        jobs: Overrides of each job, such as ``[[model=multi], [model=single, seed=1]]``.
+        jobs: Overrides of each job, such as ``[[model=multi], [model=single, seed=1]]``; on a command
+            line that is a text.
+
+    Raises:
+        ValueError: It is no list of lists.
     """
 
-    def __init__(self, jobs: Sequence[Sequence[str]]) -> None:
-        self.jobs = [list(job) for job in jobs]
+    def __init__(self, jobs: Sequence[Sequence[str]] | str) -> None:
+        listed = yaml.safe_load(jobs) if isinstance(jobs, str) else jobs
+        if not isinstance(listed, Sequence) or any(isinstance(job, str) for job in listed):
+            raise ValueError(
+                f"hydra.sweeper.jobs={jobs}: give a list of jobs, as [[model=multi],[seed=1]]"
+            )
+        self.jobs = [[str(one) for one in job] for job in listed]
         self.launcher: Launcher | None = None
 
     def setup(

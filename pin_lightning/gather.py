@@ -52,7 +52,7 @@ def gather(sweep_dir: Path, config: Any) -> None:
     # Heavy imports: Hydra imports this file before it knows whether there is a sweep.
     from pin_lightning import plots
     from pin_lightning.files import write_text
-    from pin_lightning.report_settings import ReportSettings
+    from pin_lightning.report_settings import BootstrapSettings
     from pin_lightning.sweeps.figure import sweep_figure
     from pin_lightning.sweeps.rows import read_jobs, rows_of
     from pin_lightning.sweeps.table import (
@@ -67,7 +67,7 @@ def gather(sweep_dir: Path, config: Any) -> None:
     jobs, unfinished = read_jobs(sweep_dir)
     summary = config.summary
     published: Any = OmegaConf.to_container(summary.published, resolve=True)
-    bootstrap = ReportSettings.of(config.report).bootstrap
+    bootstrap = BootstrapSettings(**config.report.bootstrap)
     cells = cells_of(rows_of(jobs), summary.reference, published_of(published), bootstrap)
     title = summary.title or ""
     lines = [f"{title}\n\n" if title else "", markdown(*table_rows(cells))]
