@@ -21,8 +21,8 @@ class ListedJobs(Sweeper):
     one is raised.
 
     Args:
-        jobs: Overrides of each job, such as ``[[model=multi], [model=single, seed=1]]``; on a command
-            line that is a text.
+        jobs: Overrides of each job, such as ``[[model=multi], [model=single, seed=1]]``; from a
+            command line they come as a text.
 
     Raises:
         ValueError: It is no list of lists.
