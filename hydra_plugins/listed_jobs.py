@@ -29,8 +29,11 @@ class ListedJobs(Sweeper):
     """
 
     def __init__(self, jobs: Sequence[Sequence[str]] | str) -> None:
-        listed = yaml.safe_load(jobs) if isinstance(jobs, str) else jobs
-        if not isinstance(listed, Sequence) or any(isinstance(job, str) for job in listed):
+        try:
+            listed = yaml.safe_load(jobs) if isinstance(jobs, str) else jobs
+        except yaml.YAMLError:
+            listed = None
+        if not _is_list(listed) or not listed or not all(_is_list(job) for job in listed):
             raise ValueError(
                 f"hydra.sweeper.jobs={jobs}: give a list of jobs, as [[model=multi],[seed=1]]"
             )
@@ -70,3 +73,7 @@ class ListedJobs(Sweeper):
         self.validate_batch_is_legal(batch)
         results = self.launcher.launch(batch, initial_job_idx=0)
         return [result.return_value for result in results]
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -75,8 +76,8 @@ def start(main: Callable[[], Any]) -> None:
 
 def _hydra_refusal(error: BaseException) -> str | None:
     """The one line for what Hydra refused, none for a defect that the program let through."""
-    if isinstance(error, InstantiationException):
-        return None
+    if isinstance(error, InstantiationException):  # of a sweeper or a launcher
+        return user_mistake(error) if isinstance(error.__cause__, ValueError) else None
     if isinstance(error, HydraException):
         said = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
         return f"config: {' '.join(said.split('Config search path')[0].split())}"
@@ -87,6 +88,12 @@ def _hydra_refusal(error: BaseException) -> str | None:
 
 
 _failed_jobs: list[str] = []  # of the sweep that this process runs
+
+
+def note_failure(mistake: str) -> None:
+    """Print the one line of a job or a table that failed; the sweep ends with exit code 2."""
+    print(f"error: {mistake}", file=sys.stderr)
+    _failed_jobs.append(mistake)
 
 
 def _in_sweep() -> bool:
@@ -102,22 +109,24 @@ def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a Hydra task function so that bad input prints one line instead of a traceback.
 
     Only errors that name a user's mistake are caught: `ValueError`, `OSError` and config errors.
-    Anything else is a defect of this program and keeps its traceback. A job of a sweep ends with
-    None, so that the others go on; the sweep ends with exit code 2.
+    Anything else is a defect of this program and keeps its traceback. In a sweep, a job that fails
+    for whatever reason ends with None, so that the others go on; the sweep ends with exit code 2.
     """
 
     @functools.wraps(program)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             return program(*args, **kwargs)
-        except (ValueError, OSError, InstantiationException, OmegaConfBaseException) as error:
+        except Exception as error:
             mistake = user_mistake(error)
-            if mistake is None:
+            if mistake is None and not _in_sweep():
                 raise
+            if mistake is None:  # a defect, or no memory left
+                traceback.print_exc()
+                mistake = f"{type(error).__name__}: {error}"
             if not _in_sweep():
                 _end(mistake, error)
-            print(f"error: {mistake}", file=sys.stderr)
-            _failed_jobs.append(mistake)
+            note_failure(mistake)
             return None
 
     return wrapper

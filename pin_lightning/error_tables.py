@@ -28,17 +28,6 @@ def error_table(metrics: Mapping[str, Any], title: str) -> Table:
     return table
 
 
-def markdown_table(metrics: Mapping[str, Any]) -> str:
-    """The same table as Markdown, ending in a newline.
-
-    Args:
-        metrics: From `metrics_of`.
-    """
-    rows = [TABLE_HEADER, ("---", *["---:"] * (len(TABLE_HEADER) - 1)), *_table_rows(metrics)]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return "".join(f"| {' | '.join(row)} |\n" for row in escaped)
-
-
 def plane_table(metrics: Mapping[str, Any]) -> Table:
     """Table of the angles and offsets of the standard planes, for the terminal.
 

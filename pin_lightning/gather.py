@@ -14,29 +14,32 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pin_lightning.entry import CONF, one_line_errors, refuse_missing, start
+from pin_lightning.entry import CONF, note_failure, one_line_errors, refuse_missing, start
 
 log = logging.getLogger(__name__)
-# The others are in the files: a terminal has 80 columns.
-TERMINAL_COLUMNS = (
-    "Method",
-    "Mean ± SD, mm",
-    "95 % interval",
-    "Seconds",
-    "Published, mm",
-    "Published, s",
-)
+# In the files only: a terminal has 80 columns.
+HIDDEN = ("n", "Median", "95th percentile", "Difference")
 
 
 class GatherJobs(Callback):
     """Hydra callback that gathers the jobs when a multirun has ended."""
 
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Say what is wrong with the table's settings before the jobs run, not after."""
+        from pin_lightning.sweeps.table import published_of
+
+        try:
+            published: Any = OmegaConf.to_container(config.summary.published, resolve=True)
+            published_of(published)
+        except ValueError as error:
+            note_failure(str(error))
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the table; a sweep without finished jobs has none."""
         try:
             gather(Path(config.hydra.sweep.dir), config)
-        except ValueError as error:
-            log.error("%s", error)
+        except ValueError as error:  # Hydra would make a warning of it
+            note_failure(str(error))
 
 
 def gather(sweep_dir: Path, config: Any) -> None:
@@ -59,10 +62,10 @@ def gather(sweep_dir: Path, config: Any) -> None:
         cells_of,
         csv_text,
         landmark_rows,
-        markdown,
         published_of,
         table_rows,
     )
+    from pin_lightning.text_tables import markdown
 
     jobs, unfinished = read_jobs(sweep_dir)
     summary = config.summary
@@ -70,7 +73,7 @@ def gather(sweep_dir: Path, config: Any) -> None:
     bootstrap = BootstrapSettings(**config.report.bootstrap)
     cells = cells_of(rows_of(jobs), summary.reference, published_of(published), bootstrap)
     title = summary.title or ""
-    lines = [f"{title}\n\n" if title else "", markdown(*table_rows(cells))]
+    lines = [f"{title}\n\n" if title else "", markdown(*table_rows(cells, bootstrap.level))]
     by_landmark = landmark_rows(cells)
     if by_landmark[0]:
         lines.append("\n" + markdown(*by_landmark))
@@ -80,8 +83,8 @@ def gather(sweep_dir: Path, config: Any) -> None:
         log.error("%d of the jobs did not finish: %s", len(unfinished), names)
     write_text(sweep_dir / "table.md", "".join(lines))
     write_text(sweep_dir / "table.csv", csv_text(cells))
-    plots.save(sweep_figure(cells, title), sweep_dir / "figure.png")
-    for header, body in (table_rows(cells, TERMINAL_COLUMNS), by_landmark):
+    plots.save(sweep_figure(cells, bootstrap.level, title), sweep_dir / "figure.png")
+    for header, body in (table_rows(cells, bootstrap.level, HIDDEN), by_landmark):
         if header:
             Console().print(_terminal_table(title, header, body))
     log.info("%s: table.md, table.csv, figure.png", sweep_dir)
@@ -99,13 +102,21 @@ def _terminal_table(title: str, header: list[str], body: list[list[str]]) -> Tab
 @hydra.main(config_path=str(CONF), config_name="gather", version_base="1.3")
 @one_line_errors
 def main(config: DictConfig) -> None:
-    """Gather the jobs of a sweep, with the settings that it was started with."""
+    """Gather the jobs of a sweep, with the settings that it was started with or other ones.
+
+    Raises:
+        ValueError: The folder is not that of a sweep, or a setting is wrong.
+    """
     refuse_missing(config)
     sweep_dir = Path(config.sweep)
     record = sweep_dir / "multirun.yaml"
     if not record.is_file():
         raise ValueError(f"sweep={sweep_dir}: has no multirun.yaml; give the folder of a sweep")
-    gather(sweep_dir, OmegaConf.load(record))
+    before: Any = OmegaConf.load(record)
+    for key, value in config.summary.items():
+        if value is not None:
+            before.summary[key] = value
+    gather(sweep_dir, before)
 
 
 if __name__ == "__main__":

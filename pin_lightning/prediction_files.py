@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_text
+from pin_lightning.text_tables import csv_number
 
 _PREDICTED, _TRUE = ("x", "y", "z"), ("true_x", "true_y", "true_z")
 _MEAN_SHAPE = ("mean_shape_x", "mean_shape_y", "mean_shape_z")
@@ -54,13 +55,13 @@ def _rows(evaluation: Evaluation) -> list[list[str]]:
     )
     numbers = np.concatenate(blocks, axis=-1)
     return [
-        [evaluation.cases[case], evaluation.names[landmark], *map(_cell, numbers[case, landmark])]
+        [
+            evaluation.cases[case],
+            evaluation.names[landmark],
+            *map(csv_number, numbers[case, landmark]),
+        ]
         for case, landmark in np.ndindex(shape)
     ]
-
-
-def _cell(value: float) -> str:
-    return repr(float(value)) if np.isfinite(value) else ""
 
 
 def read_predictions(path: str | Path) -> dict[str, Evaluation]:
@@ -72,18 +73,23 @@ def read_predictions(path: str | Path) -> dict[str, Evaluation]:
         ValueError: The file lacks a column, a cell is not a number, or the cases of a split
             differ in their landmarks.
     """
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
+    try:
+        return {split: _from_rows(cases) for split, cases in _read_rows(Path(path)).items()}
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read_rows(path: Path) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """Rows of each split and case."""
+    splits: dict[str, dict[str, list[dict[str, str]]]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
         if missing:
-            raise ValueError(f"{path}: lacks the column {missing[0]}; give a predictions.csv")
-        splits: dict[str, dict[str, list[dict[str, str]]]] = {}
+            raise ValueError(f"lacks the column {missing[0]}; give a predictions.csv")
         for row in reader:
             splits.setdefault(row["split"], {}).setdefault(row["case"], []).append(row)
-    try:
-        return {split: _from_rows(cases) for split, cases in splits.items()}
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    return splits
 
 
 def _from_rows(cases: Mapping[str, list[dict[str, str]]]) -> Evaluation:

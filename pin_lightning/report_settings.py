@@ -1,6 +1,6 @@
 """What the report of a run is made with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from jaxtyping import Float64
 from pin_lightning.bootstrap import check_settings, cluster_interval
 from pin_lightning.evaluation import RADII_MM
 from pin_lightning.planes.groups import PlaneGroup, plane_groups
+
+OWN, MEAN_SHAPE = "this run", "mean shape"  # methods of every table
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,9 @@ class ReportSettings:
             raise ValueError(
                 f"report.failure_mm={self.failure_mm}: give a number of mm above 0, or null"
             )
+        taken = [name for name, _ in self.others if name in (OWN, MEAN_SHAPE)]
+        if taken:
+            raise ValueError(f"report.others.{taken[0]}: is in the table anyway; give another name")
         if not isinstance(self.pictures, bool):
             raise ValueError(f"report.pictures={self.pictures}: give true or false")
 
@@ -93,12 +98,23 @@ class ReportSettings:
         """Settings of the node ``report`` of a config, and of its ``data.planes``.
 
         Raises:
-            ValueError: A setting is out of range.
+            ValueError: A setting is out of range, or of another form.
         """
-        others = tuple((str(name), str(path)) for name, path in config.others.items())
-        bootstrap = BootstrapSettings(**config.bootstrap)
-        shown = (plane_groups(planes), config.pictures)
-        return cls(tuple(config.radii_mm), config.failure_mm, others, bootstrap, *shown)
+        radii = config.get("radii_mm", RADII_MM)
+        if isinstance(radii, str) or not isinstance(radii, Sequence):
+            raise ValueError(f"report.radii_mm={radii}: give a list of mm, as [1,2,4]")
+        others, bootstrap = config.get("others") or {}, config.get("bootstrap") or {}
+        for name, node in (("others", others), ("bootstrap", bootstrap)):
+            if not isinstance(node, Mapping):
+                raise ValueError(f"report.{name}={node}: give settings by name, as in train.yaml")
+        return cls(
+            radii_mm=tuple(radii),
+            failure_mm=config.get("failure_mm"),
+            others=tuple((str(name), str(path)) for name, path in others.items()),
+            bootstrap=BootstrapSettings(**bootstrap),
+            planes=plane_groups(planes),
+            pictures=config.get("pictures", True),
+        )
 
 
 def settings_again(
@@ -108,23 +124,17 @@ def settings_again(
 
     Args:
         before: Node ``report`` of the run's config; what it lacks is the default.
-        given: The same of `conf/report.yaml`, where null is what the run was made with.
+        given: The same of `conf/report.yaml`, where null is what the run was made with; a method
+            of ``others`` that is null is left out.
         planes: Node ``data.planes`` of the cases.
 
     Raises:
         ValueError: A setting is out of range.
     """
+    others = {**(before.get("others") or {}), **(given.get("others") or {})}
     bootstrap = {**(before.get("bootstrap") or {}), **_set(given.get("bootstrap"))}
-    others = {**(before.get("others") or {}), **_set(given.get("others"))}
-    values = {**before, **_set(given)}
-    return ReportSettings(
-        radii_mm=tuple(values.get("radii_mm", RADII_MM)),
-        failure_mm=values.get("failure_mm"),
-        others=tuple((str(name), str(path)) for name, path in others.items()),
-        bootstrap=BootstrapSettings(**bootstrap),
-        planes=plane_groups(planes),
-        pictures=values.get("pictures", True),
-    )
+    values = {**before, **_set(given), "others": _set(others), "bootstrap": bootstrap}
+    return ReportSettings.of(values, planes)
 
 
 def _set(node: Mapping[str, Any] | None) -> dict[str, Any]:

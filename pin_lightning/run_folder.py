@@ -25,7 +25,7 @@ from pin_lightning.splits import Split
 FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
-PLANES, CONVERGENCE = "planes.csv", "convergence.csv"
+PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."
@@ -62,6 +62,20 @@ def difference(record: RunRecord, other: RunRecord) -> tuple[str, object, object
         if own != others:
             return what, own, others
     return None
+
+
+def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
+    """Remove what an earlier training left in a run folder: it must not be taken for a new one's.
+
+    Args:
+        run_dir: The run folder; it need not exist.
+        keep_checkpoints: Whether the new training goes on from one of them.
+    """
+    for name in (METRICS, PREDICTIONS, PLANES, CONVERGENCE, PAGE):
+        (run_dir / name).unlink(missing_ok=True)
+    shutil.rmtree(run_dir / FIGURES, ignore_errors=True)
+    if not keep_checkpoints:
+        shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
 
 
 def write_run(

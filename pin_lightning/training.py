@@ -19,7 +19,13 @@ from pin_lightning.planning import plan_run
 from pin_lightning.predictor import Predictor
 from pin_lightning.report import report
 from pin_lightning.report_settings import ReportSettings
-from pin_lightning.run_folder import best_checkpoint, load_weights, read_checkpoint, write_run
+from pin_lightning.run_folder import (
+    best_checkpoint,
+    clear_results,
+    load_weights,
+    read_checkpoint,
+    write_run,
+)
 from pin_lightning.survey import Survey, survey
 from pin_lightning.wandb_results import log_to_wandb
 
@@ -70,6 +76,7 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     read_others(dict(settings.others))  # refuses a wrong file now rather than after the training
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
+    clear_results(run_dir, keep_checkpoints=config.ckpt_path is not None)
     write_run(run_dir, config, record, plan.first_stage)
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",

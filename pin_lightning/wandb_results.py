@@ -14,14 +14,13 @@ from pytorch_lightning.utilities import rank_zero_only
 from pin_lightning.case_pictures import chosen_cases
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.prediction_files import read_predictions
-from pin_lightning.run_folder import FIGURES, PREDICTIONS
+from pin_lightning.run_folder import FIGURES, PAGE, PREDICTIONS
 
 if TYPE_CHECKING:
     from wandb import Run
 
 CASE_COLUMNS = ("case", "mean_mm", "max_mm", "worst_landmark", "picture")
 LANDMARK_COLUMNS = ("landmark", "n", "mean_mm", "sd_mm", "median_mm", "p95_mm", "mean_shape_mm")
-REPORT = "report.html"
 _KEYS = {"radial_error_mm": "mean", "sd_mm": "sd", "median_mm": "median", "p95_mm": "p95"}
 _PICTURES = {"figures": "png", "animations": "gif"}
 
@@ -62,7 +61,7 @@ def log_results(
     for key, ending in _PICTURES.items():
         for path in sorted(figures.glob(f"*.{ending}")):
             logged[f"{key}/{path.stem}"] = _picture(path)
-    if (page := run_dir / REPORT).is_file():
+    if (page := run_dir / PAGE).is_file():
         logged["report"] = wandb.Html(str(page))
     if logged:
         run.log(logged)

@@ -1,4 +1,5 @@
 import csv
+import os
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,6 +17,10 @@ EXPERIMENTS = ("table1", "table2", "alpha")
 @pytest.fixture
 def sweep(tmp_path):
     """A sweep over alpha of which the last job did not finish."""
+    config = composed("data=phantom", "run_name=x", "run_dir=x", "summary.title=Alphas")
+    OmegaConf.set_struct(config, False)
+    config.hydra = {"sweep": {"dir": str(tmp_path)}}
+    OmegaConf.save(config, tmp_path / "multirun.yaml")
     for number, alpha in enumerate((0, 0.5, 1)):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -23,10 +28,6 @@ def sweep(tmp_path):
             record = {"method": None, "overrides": ["data=phantom", f"model.alpha={alpha}"]}
             OmegaConf.save(record, folder / "config.yaml")
             write_predictions(folder / "predictions.csv", {"test": random_evaluation(number)})
-    config = composed("data=phantom", "run_name=x", "run_dir=x", "summary.title=Alphas")
-    OmegaConf.set_struct(config, False)
-    config.hydra = {"sweep": {"dir": str(tmp_path)}}
-    OmegaConf.save(config, tmp_path / "multirun.yaml")
     return tmp_path, config
 
 
@@ -42,11 +43,40 @@ def test_a_sweep_ends_in_tables_and_a_figure(sweep):
     assert (folder / "figure.png").stat().st_size > 5000
 
 
-def test_a_sweep_of_which_nothing_is_left_only_says_so(tmp_path, caplog):
+@pytest.fixture
+def failures(monkeypatch):
+    """What makes a sweep end with exit code 2."""
+    noted = []
+    monkeypatch.setattr("pin_lightning.entry._failed_jobs", noted)
+    return noted
+
+
+def test_a_sweep_of_which_nothing_is_left_fails(tmp_path, failures):
     config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}})
     GatherJobs().on_multirun_end(config)
-    assert "no job has finished" in caplog.text
+    assert len(failures) == 1
+    assert "no job has finished" in failures[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_table_fails_and_published_numbers_before_the_jobs_run(sweep, failures):
+    _, config = sweep
+    config.summary.reference = "nope"
+    GatherJobs().on_multirun_end(config)
+    assert "summary.reference=nope" in failures[0]
+    config.summary.published = {"PIN1": 3}
+    GatherJobs().on_multirun_start(config)
+    assert "summary.published=" in failures[1]
+
+
+def test_jobs_of_an_earlier_sweep_in_the_folder_do_not_count(sweep):
+    folder, config = sweep
+    GatherJobs().on_multirun_end(config)
+    before = (folder / "1" / "config.yaml").stat().st_mtime - 3600
+    for name in ("config.yaml", "predictions.csv"):
+        os.utime(folder / "1" / name, (before, before))
+    GatherJobs().on_multirun_end(config)
+    assert "model.alpha=0.5" not in (folder / "table.md").read_text("utf-8")
 
 
 def test_the_command_gathers_what_is_there(sweep):

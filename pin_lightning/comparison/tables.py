@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pin_lightning.comparison.paired import Comparison, Difference, Ends
+from pin_lightning.text_tables import markdown
 
 FEW_CASES = 10  # a bootstrap of fewer makes intervals that are too narrow
 _LENGTHS = {"mean": "Mean radial error, mm", "median": "Median, mm", "p95": "95th percentile, mm"}
@@ -79,11 +80,8 @@ def comparison_table(comparison: Comparison, labels: Labels) -> Table:
 
 def comparison_markdown(comparison: Comparison, labels: Labels, notes: Sequence[str]) -> str:
     """The same as Markdown: the verdict, the table, the remarks."""
-    header = _header(comparison)
-    rows = [header, ("---", *["---:"] * (len(header) - 1)), *_number_rows(comparison)]
-    rows += _landmark_rows(comparison)
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in cells)
+    rows = [*_number_rows(comparison), *_landmark_rows(comparison)]
+    table = markdown(_header(comparison), rows)
     runs = f"- A: {labels.a}\n- B: {labels.b}\n- {comparison.num_cases} {labels.split} cases\n"
     words = "\n".join([*remarks(comparison), *notes])
     return f"# Comparison of two runs\n\n{runs}\n{verdict(comparison)}\n\n{table}\n{words}\n"

@@ -9,8 +9,7 @@ from jaxtyping import Float64
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.metrics import radial_errors
 from pin_lightning.pages.other_methods import OtherMethod
-
-OWN, MEAN_SHAPE = "this run", "mean shape"
+from pin_lightning.report_settings import MEAN_SHAPE, OWN
 
 
 @dataclass(frozen=True, eq=False)

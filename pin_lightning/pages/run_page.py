@@ -28,9 +28,8 @@ from pin_lightning.pages.run_facts import (
 from pin_lightning.pages.run_tables import case_table, landmark_table, method_table, plane_table
 from pin_lightning.pages.tables import percent, range_text, three_digits
 from pin_lightning.report_settings import ReportSettings
-from pin_lightning.run_folder import LOGS
+from pin_lightning.run_folder import LOGS, PAGE
 
-PAGE = "report.html"
 FEW_CASES = 10  # with fewer, a bootstrap is too sure of itself
 
 

@@ -8,9 +8,9 @@ from jaxtyping import Float64
 
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.metrics import error_quantile, error_sd, mean_error, within
-from pin_lightning.pages.methods import OWN, Comparison, MethodErrors
+from pin_lightning.pages.methods import Comparison, MethodErrors
 from pin_lightning.pages.tables import Cell, Column, Table, barred, count, number, share
-from pin_lightning.report_settings import ReportSettings
+from pin_lightning.report_settings import OWN, ReportSettings
 
 
 def method_table(comparison: Comparison, settings: ReportSettings) -> Table:

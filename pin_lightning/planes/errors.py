@@ -14,6 +14,7 @@ from pin_lightning.evaluation import Evaluation, summary_of
 from pin_lightning.files import write_text
 from pin_lightning.planes.groups import PlaneGroup, groups_within
 from pin_lightning.planes.plane import Plane, angle_degrees, fit_plane, offset_mm
+from pin_lightning.text_tables import csv_number
 
 CSV_COLUMNS = ("split", "case", "plane", "angle_degrees", "offset_mm")
 
@@ -104,7 +105,7 @@ def write_plane_errors(
         groups: Plane groups.
     """
     rows = [
-        (split, case, group.name, *map(_cell, values))
+        (split, case, group.name, *map(csv_number, values))
         for split, evaluation in evaluations.items()
         for group in groups_within(groups, evaluation.names)
         for case, *values in _by_case(evaluation, plane_errors(evaluation, group))
@@ -118,7 +119,3 @@ def write_plane_errors(
 
 def _by_case(evaluation: Evaluation, errors: PlaneErrors) -> list[tuple[str, float, float]]:
     return list(zip(evaluation.cases, errors.angle_degrees, errors.offset_mm, strict=True))
-
-
-def _cell(value: float) -> str:
-    return repr(float(value)) if np.isfinite(value) else ""

@@ -9,22 +9,26 @@ from matplotlib.axes import Axes
 from pin_lightning.plots import BLUE, ORANGE, PALE_BLUE, Figure, new_figure, tidy
 from pin_lightning.sweeps.table import ALL, Cell
 
+MOST_LETTERS = 40
 
-def sweep_figure(cells: Sequence[Cell], title: str) -> Figure:
+
+def sweep_figure(cells: Sequence[Cell], level: float, title: str) -> Figure:
     """Errors of all landmarks against the value that a sweep sets, or by method.
 
     Args:
         cells: Cells of the table.
+        level: Confidence level of their intervals.
         title: Shown above; may be empty.
     """
     whole = [cell for cell in cells if cell.landmark == ALL]
+    interval = f"{100 * level:g} % interval"
     values = swept_values([cell.method for cell in whole])
     if values is not None:
         figure = new_figure(6.0, 3.6)
-        _line(figure.add_subplot(), whole, *values)
+        _line(figure.add_subplot(), whole, interval, *values)
     else:
         figure = new_figure(6.5, 1.5 + 0.32 * len(whole))
-        _dots(figure.add_subplot(), whole)
+        _dots(figure.add_subplot(), whole, interval)
     figure.suptitle(textwrap.fill(title, 80), fontsize=9, parse_math=False)
     return figure
 
@@ -46,13 +50,15 @@ def swept_values(methods: Sequence[str]) -> tuple[str, list[float]] | None:
         return None
 
 
-def _line(axes: Axes, cells: Sequence[Cell], setting: str, values: Sequence[float]) -> None:
+def _line(
+    axes: Axes, cells: Sequence[Cell], interval: str, setting: str, values: Sequence[float]
+) -> None:
     order = np.argsort(values)
     x = np.array(values)[order]
     means = np.array([cell.mean for cell in cells])[order]
     medians = np.array([cell.median for cell in cells])[order]
     ends = np.array([cell.interval or (np.nan, np.nan) for cell in cells])[order]
-    axes.fill_between(x, *ends.T, color=PALE_BLUE, label="95 % interval of the mean")
+    axes.fill_between(x, *ends.T, color=PALE_BLUE, label=f"{interval} of the mean")
     axes.plot(x, means, "o-", color=BLUE, ms=4, label="mean")
     axes.plot(x, medians, "s--", color="black", ms=3, linewidth=0.9, label="median")
     axes.set(xlabel=setting, ylabel="Radial error (mm)")
@@ -74,11 +80,11 @@ def _steps(low: float, high: float) -> list[float]:
     return [step for step in steps if low / 2.5 <= step <= 2.5 * high]
 
 
-def _dots(axes: Axes, cells: Sequence[Cell]) -> None:
+def _dots(axes: Axes, cells: Sequence[Cell], interval: str) -> None:
     rows = np.arange(len(cells))
     means = np.array([cell.mean for cell in cells])
     ends = np.array([cell.interval or (cell.mean, cell.mean) for cell in cells])
-    axes.hlines(rows, ends[:, 0], ends[:, 1], BLUE, linewidth=2, label="mean, 95 % interval")
+    axes.hlines(rows, ends[:, 0], ends[:, 1], BLUE, linewidth=2, label=f"mean, {interval}")
     axes.plot(means, rows, "o", color=BLUE, ms=6)
     medians = [cell.median for cell in cells]
     axes.plot(medians, rows, "|", color="black", ms=11, mew=1.5, label="median")
@@ -86,7 +92,12 @@ def _dots(axes: Axes, cells: Sequence[Cell]) -> None:
     if published:
         at, values = zip(*published, strict=True)
         axes.plot(values, at, "D", mfc="none", color=ORANGE, ms=5, label="published, other data")
-    axes.set_yticks(rows, [textwrap.shorten(c.method, 40) for c in cells], parse_math=False)
+    axes.set_yticks(rows, [_short(cell.method) for cell in cells], parse_math=False)
     axes.set(xlim=(0, None), ylim=(len(cells) - 0.4, -0.6), xlabel="Radial error (mm)")
     tidy(axes)
     axes.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+
+
+def _short(name: str) -> str:
+    """A name without its beginning where it is long: those of a sweep differ at the end."""
+    return name if len(name) <= MOST_LETTERS else f"\u2026{name[1 - MOST_LETTERS :]}"

@@ -55,6 +55,8 @@ class Row:
 def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Path]]:
     """Finished jobs of a sweep in the order of their numbers, and folders of those that are not.
 
+    What an earlier sweep left in the folder does not count.
+
     Args:
         sweep_dir: Folder with a run folder for each job.
 
@@ -64,8 +66,11 @@ def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Path]]:
     if not sweep_dir.is_dir():
         raise ValueError(f"sweep={sweep_dir}: there is no such folder; give that of a sweep")
     folders = [path for path in sweep_dir.iterdir() if path.is_dir() and path.name.isdigit()]
+    began = _began(sweep_dir)
     jobs, unfinished = [], []
     for folder in sorted(folders, key=lambda path: int(path.name)):
+        if _age(folder / CONFIG, folder) < began:
+            continue  # of an earlier sweep in this folder
         if (folder / CONFIG).is_file() and (folder / PREDICTIONS).is_file():
             jobs.append(_read_job(folder))
         else:
@@ -73,6 +78,17 @@ def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Path]]:
     if not jobs:
         raise ValueError(f"sweep={sweep_dir}: no job has finished; give the folder of a sweep")
     return jobs, unfinished
+
+
+def _began(sweep_dir: Path) -> float:
+    """When a sweep began: its sweeper writes this file before the jobs."""
+    record = sweep_dir / "multirun.yaml"
+    return record.stat().st_mtime if record.is_file() else 0.0
+
+
+def _age(*paths: Path) -> float:
+    """When the first of the paths that is there was written."""
+    return next(path.stat().st_mtime for path in paths if path.exists())
 
 
 def _read_job(folder: Path) -> Job:

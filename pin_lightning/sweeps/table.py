@@ -11,6 +11,7 @@ import numpy as np
 from pin_lightning.metrics import error_quantile, error_sd, mean_error
 from pin_lightning.report_settings import BootstrapSettings
 from pin_lightning.sweeps.rows import Row, paired
+from pin_lightning.text_tables import csv_number
 
 ALL = "All landmarks"
 CSV_COLUMNS = (
@@ -76,13 +77,13 @@ def published_of(config: Mapping[str, Any]) -> dict[str, Published]:
         return {
             str(method): Published(
                 {str(key): (float(mean), float(sd)) for key, (mean, sd) in own["errors"].items()},
-                own.get("seconds"),
+                None if own.get("seconds") is None else float(own["seconds"]),
             )
             for method, own in config.items()
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"summary.published={dict(config)}: give METHOD: "
+            f"summary.published={config}: give METHOD: "
             f"{{errors: {{LANDMARK: [mean, SD]}}, seconds: of a volume}}"
         ) from error
 
@@ -154,30 +155,29 @@ def _difference(
 
 
 def table_rows(
-    cells: Sequence[Cell], wanted: Sequence[str] | None = None
+    cells: Sequence[Cell], level: float, hidden: Sequence[str] = ()
 ) -> tuple[list[str], list[list[str]]]:
     """Header and body of the table over all landmarks; columns without a number are left out.
 
     Args:
         cells: Cells of the table.
-        wanted: Columns to show; none shows all.
+        level: Confidence level of their intervals.
+        hidden: Columns not to show.
     """
     whole = [cell for cell in cells if cell.landmark == ALL]
     columns: dict[str, list[str]] = {
         "Method": [cell.method for cell in whole],
         "n": [str(cell.n) for cell in whole],
-        "Mean ± SD, mm": [f"{cell.mean:.2f} ± {cell.sd:.2f}" for cell in whole],
-        "95 % interval": [_ends(cell.interval) for cell in whole],
-        "Median": [f"{cell.median:.2f}" for cell in whole],
-        "95th percentile": [f"{cell.p95:.2f}" for cell in whole],
+        "Mean ± SD, mm": [_plus_minus((cell.mean, cell.sd)) for cell in whole],
+        f"{100 * level:g} % interval": [_ends(cell.interval) for cell in whole],
+        "Median": [_number(cell.median) for cell in whole],
+        "95th percentile": [_number(cell.p95) for cell in whole],
         "Difference": [_signed(cell.difference) for cell in whole],
         "Seconds": [_seconds(cell.seconds) for cell in whole],
         "Published, mm": [_plus_minus(cell.published) for cell in whole],
         "Published, s": [_seconds(cell.published_seconds) for cell in whole],
     }
-    shown = {
-        name: body for name, body in columns.items() if any(body) and name in (wanted or columns)
-    }
+    shown = {name: body for name, body in columns.items() if any(body) and name not in hidden}
     return list(shown), [list(line) for line in zip(*shown.values(), strict=True)]
 
 
@@ -194,17 +194,10 @@ def landmark_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
     for landmark in [*(name for name in landmarks if name != ALL), ALL]:
         own = [found.get((method, landmark)) for method in methods]
         paper = [found.get((method, landmark)) for method in beside]
-        cells_own = ["" if one is None else f"{one.mean:.2f} ± {one.sd:.2f}" for one in own]
+        cells_own = ["" if one is None else _plus_minus((one.mean, one.sd)) for one in own]
         cells_paper = ["" if one is None else _plus_minus(one.published) for one in paper]
         body.append([landmark, *cells_own, *cells_paper])
     return header, body
-
-
-def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table as Markdown, ending in a newline."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
-    escaped = [[cell.replace("|", "\\|") or " " for cell in line] for line in lines]
-    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
 
 
 def csv_text(cells: Sequence[Cell]) -> str:
@@ -213,11 +206,11 @@ def csv_text(cells: Sequence[Cell]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for one in cells:
-        numbers = (one.n, one.mean, one.sd, one.median, one.p95)
+        numbers = (one.mean, one.sd, one.median, one.p95)
         pairs = (*(one.interval or (None, None)), *(one.difference or (None, None, None)))
         beside = (*(one.published or (None, None)), one.published_seconds)
-        row = (one.method, one.landmark, *numbers, *pairs, one.seconds, *beside)
-        writer.writerow("" if value is None else value for value in row)
+        values = map(csv_number, (*numbers, *pairs, one.seconds, *beside))
+        writer.writerow([one.method, one.landmark, one.n, *values])
     return text.getvalue()
 
 
@@ -233,7 +226,13 @@ def _signed(difference: tuple[float, float, float] | None) -> str:
 
 
 def _plus_minus(numbers: tuple[float, float] | None) -> str:
-    return "" if numbers is None else f"{numbers[0]:.2f} ± {numbers[1]:.2f}"
+    if numbers is None or not np.isfinite(numbers).all():
+        return ""
+    return f"{numbers[0]:.2f} ± {numbers[1]:.2f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else ""
 
 
 def _seconds(seconds: float | None) -> str:

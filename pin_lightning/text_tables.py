@@ -1,0 +1,30 @@
+"""Tables as text: cells of a CSV file, and Markdown."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def csv_number(value: float | None) -> str:
+    """A number in full precision; empty where it is undefined.
+
+    >>> csv_number(0.1), csv_number(float("nan")), csv_number(None)
+    ('0.1', '', '')
+    """
+    return "" if value is None or not np.isfinite(value) else repr(float(value))
+
+
+def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown, ending in a newline; all columns but the first are aligned right.
+
+    >>> print(markdown(["a", "b"], [["x", "1"]]), end="")
+    | a | b |
+    | --- | ---: |
+    | x | 1 |
+    """
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    return "".join(f"| {' | '.join(map(_markdown_cell, line))} |\n" for line in lines)
+
+
+def _markdown_cell(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|")
