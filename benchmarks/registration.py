@@ -8,6 +8,8 @@ intensities, then symmetric demons, coarse to fine) and carry their landmarks ov
 the prediction.
 """
 
+import csv
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from pin_lightning.geometry import mm_to_world
 from pin_lightning.preprocessing import WorkingVolume, load_volume
 from pin_lightning.run_folder import CONFIG, RunRecord, read_record
 from pin_lightning.survey import Survey, survey
+from pin_lightning.text_tables import csv_number
 
 LEVELS = ((4, 60), (2, 40), (1, 15))  # voxels of a level, iterations of demons
 COLUMNS = ("case", "landmark", "x", "y", "z", "seconds")
@@ -135,15 +138,20 @@ def survey_of(fold: Path) -> tuple[Survey, RunRecord]:
 
 def main() -> None:
     """Register all cases and write one table."""
-    given = OmegaConf.from_cli(sys.argv[1:])
-    settings = Settings(**{key: given[key] for key in given if key not in ("run", "output")})
-    folds = read_folds(Path(given.run))
+    given = dict(OmegaConf.from_cli(sys.argv[1:]))
+    if not {"run", "output"} <= set(given):
+        raise SystemExit("give run=FOLDS output=TABLE.csv")
+    run, output = Path(given.pop("run")), Path(given.pop("output"))
+    settings = Settings(**given)
+    folds = read_folds(run)
     surveyed, record = survey_of(folds[0])
     cases = {one.case.name: one for one in surveyed.cases}
     volumes = {name: load_volume(path) for name, path in surveyed.volumes.items()}
     splits = [read_record(fold).split for fold in folds]
     jobs = [(split.train, name) for split in splits for name in split.test]
-    lines, errors, times = [",".join(COLUMNS)], [], []
+    errors, times, text = [], [], io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
     for train, name in track(jobs, "registering"):
         chosen = evenly(train, settings.atlases)
         atlases = [(volumes[one], cases[one].landmarks_mm.double().numpy()) for one in chosen]
@@ -153,8 +161,8 @@ def main() -> None:
         errors.append(np.linalg.norm(found_mm - cases[name].landmarks_mm.double().numpy(), axis=1))
         world = mm_to_world(found_mm, volumes[name].affine, record.grid).tolist()
         for landmark, point in zip(record.names, world, strict=True):
-            lines.append(",".join([name, landmark, *map(repr, point), f"{times[-1]:.2f}"]))
-        write_text(Path(given.output), "\n".join(lines) + "\n")
+            writer.writerow([name, landmark, *map(csv_number, point), f"{times[-1]:.2f}"])
+        write_text(output, text.getvalue())
     print(f"{settings}, {len(jobs)} cases")
     print(f"mean {np.nanmean(errors):.3f} mm, median {np.nanmedian(errors):.3f} mm, ", end="")
     print(f"{np.median(times):.1f} s per volume")

@@ -63,5 +63,5 @@ def report_fold_convergence(
         log.info("%s: is not there, as in runs of earlier versions; no curves are drawn", absent[0])
         return
     splits = [read_convergence(path) for path in files]
-    cases = {name: one for split in splits for name, one in split["test"].items()}
+    cases = {name: one for split in splits for name, one in split.get("test", {}).items()}
     report_convergence(run_dir, {"test": evaluation}, {"test": cases}, pictures)

@@ -17,7 +17,7 @@ from pin_lightning.convergence_report import report_fold_convergence
 from pin_lightning.entry import refuse_missing
 from pin_lightning.evaluation import Evaluation, join_cases
 from pin_lightning.experiment_loggers import name_group
-from pin_lightning.files import output_folder
+from pin_lightning.files import output_folder, write_text
 from pin_lightning.fold_folder import fold_folder, is_finished, read_folds, write_folds
 from pin_lightning.fold_report import report_folds
 from pin_lightning.inspection import AnnotatedCase
@@ -96,13 +96,14 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
         calibration.check_cases(np.array(known), surveyed.names)
     _train(folds, surveyed, run_dir, config.folds_at_once)
+    write_text(run_dir / CONFIG, OmegaConf.to_yaml(_joint_config(shared, run_dir), resolve=True))
     evaluation = out_of_fold(run_dir)
     metrics = report_folds(run_dir, evaluation, calibration, settings)
     folders = [fold.folder for fold in folds]
     report_fold_convergence(run_dir, folders, evaluation, settings.pictures)
     if settings.pictures:
         _draw(run_dir, evaluation, folds, surveyed, settings.planes)
-        write_run_page(run_dir, settings)
+        log.info("%s", write_run_page(run_dir, settings))
     return metrics
 
 
@@ -139,6 +140,13 @@ def _check_settings(config: DictConfig, run_dir: Path) -> None:
 
 def _training_config(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key not in OWN_SETTINGS])
+
+
+def _joint_config(config: DictConfig, run_dir: Path) -> DictConfig:
+    """What all folds share, and how they are shown together."""
+    joint = config.copy()
+    joint.run_dir = str(run_dir)
+    return joint
 
 
 def _plan(config: DictConfig, surveyed: Survey, run_dir: Path) -> Iterator[Fold]:

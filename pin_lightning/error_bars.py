@@ -44,5 +44,5 @@ class ErrorBars:
 
     def _marked(self, prediction: Prediction) -> list[tuple[float, bool]]:
         radius_mm = self.calibration.radius_mm(prediction.spread_mm)
-        marks = self.calibration.for_review(radius_mm, self.review_above_mm)
+        marks = self.calibration.for_review(radius_mm, self.review_above_mm) | prediction.outside
         return list(zip(radius_mm.tolist(), marks.tolist(), strict=True))

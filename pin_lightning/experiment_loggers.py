@@ -21,9 +21,13 @@ def experiment_loggers(config: DictConfig, run_dir: Path) -> Iterator[list[Logge
     Args:
         config: Resolved settings, which the loggers keep.
         run_dir: The run folder.
+
+    Raises:
+        ValueError: W&B refuses to begin, as without an account.
     """
-    loggers = _loggers(config, run_dir)
+    loggers: list[Logger] = []
     try:
+        loggers.extend(_loggers(config, run_dir))
         yield loggers
     except BaseException:
         _finish(loggers, exit_code=1)
@@ -48,8 +52,16 @@ def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
     loggers: list[Logger] = [CSVLogger(run_dir, name="", version=LOGS)]
     if config.logger is not None and config.logger.get("_target_"):
         extra = instantiate(config.logger, save_dir=str(run_dir), _convert_="all")
-        extra.log_hyperparams(OmegaConf.to_container(config, resolve=True))
         loggers.append(extra)
+        try:
+            extra.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+        except Exception as error:
+            if not isinstance(extra, WandbLogger):
+                raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(
+                f"logger=wandb: {reason}; run wandb login, or give logger.offline=true"
+            ) from error
     return loggers
 
 

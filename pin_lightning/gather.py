@@ -4,6 +4,7 @@ A sweep of `train.py` does this by itself, through a Hydra callback.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pin_lightning.entry import CONF, note_failure, one_line_errors, refuse_miss
 
 log = logging.getLogger(__name__)
 # In the files only: a terminal has 80 columns.
-HIDDEN = ("n", "Median", "95th percentile", "Difference")
+HIDDEN = ("n", "Median", "95th percentile", "Difference from the reference")
 
 
 class GatherJobs(Callback):
@@ -77,10 +78,11 @@ def gather(sweep_dir: Path, config: Any) -> None:
     by_landmark = landmark_rows(cells)
     if by_landmark[0]:
         lines.append("\n" + markdown(*by_landmark))
-    names = ", ".join(folder.name for folder in unfinished)
+    lines.append(_reference_note(cells, summary.reference))
     if unfinished:
-        lines.append(f"\nNot finished: jobs {names}.\n")
-        log.error("%d of the jobs did not finish: %s", len(unfinished), names)
+        names = ", ".join(folder.name for folder in unfinished)
+        lines.append(f"\nNot finished: job {names}.\n")
+        log.error("not finished: job %s", names)
     write_text(sweep_dir / "table.md", "".join(lines))
     write_text(sweep_dir / "table.csv", csv_text(cells))
     plots.save(sweep_figure(cells, bootstrap.level, title), sweep_dir / "figure.png")
@@ -88,6 +90,15 @@ def gather(sweep_dir: Path, config: Any) -> None:
         if header:
             Console().print(_terminal_table(title, header, body))
     log.info("%s: table.md, table.csv, figure.png", sweep_dir)
+
+
+def _reference_note(cells: Sequence[Any], reference: str | None) -> str:
+    """What differences are from; nothing where there is one row."""
+    methods = list(dict.fromkeys(cell.method for cell in cells))
+    if len(methods) < 2:
+        return ""
+    chosen = reference or methods[0]
+    return f"\nDifferences are from {chosen}, over the landmarks of the cases that both have.\n"
 
 
 def _terminal_table(title: str, header: list[str], body: list[list[str]]) -> Table:

@@ -66,6 +66,7 @@ def infer(config: DictConfig) -> int:
                 log.error("%s: %s", name, found)
                 continue
             prediction, slices = found
+            _warn_of_outside(name, prediction)
             texts = _descriptions(prediction, error_bars)
             write_landmarks(output / f"{name}{ending}", prediction.landmarks, texts)
             write_slices(output, name, slices)
@@ -79,6 +80,13 @@ def infer(config: DictConfig) -> int:
     if failed:
         log.error("%d not predicted: %s", len(failed), ", ".join(failed))
     return len(failed)
+
+
+def _warn_of_outside(name: str, prediction: Prediction) -> None:
+    """Say which landmarks cannot be right."""
+    if prediction.outside.any():
+        pairs = zip(prediction.names, prediction.outside, strict=True)
+        log.warning("%s: outside the volume: %s", name, ", ".join(n for n, out in pairs if out))
 
 
 def _check_review_page(most: object) -> None:
@@ -196,7 +204,11 @@ def _rows(prediction: Prediction) -> list[list[str]]:
 
 
 def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[str]:
-    spreads = [f"spread over starts {spread:.2f} mm" for spread in prediction.spread_mm]
+    pairs = zip(prediction.spread_mm, prediction.outside, strict=True)
+    spreads = [
+        f"{'outside the volume, ' if outside else ''}spread over starts {spread:.2f} mm"
+        for spread, outside in pairs
+    ]
     if error_bars is None:
         return spreads
     texts = error_bars.texts(prediction)

@@ -21,8 +21,13 @@ def numbers_of(evaluation: Evaluation, settings: ReportSettings) -> dict[str, An
     return {**metrics, "intervals": intervals, **planes}
 
 
+def p95(values: np.ndarray) -> float:
+    """95th percentile of finite values."""
+    return float(np.quantile(values, 0.95))
+
+
 def coverage_of(
-    within: Float64[np.ndarray, "N L"],
+    covered: Float64[np.ndarray, "N L"],
     radii_mm: Float64[np.ndarray, "N L"],
     names: Sequence[str],
     asked: float,
@@ -31,7 +36,7 @@ def coverage_of(
     """How often error bars hold, safe for JSON.
 
     Args:
-        within: 1 where the true landmark lies within its radius, else 0; NaN where undefined.
+        covered: 1 where the true landmark lies within its radius, else 0; NaN where undefined.
         radii_mm: The radii.
         names: Landmark names.
         asked: Coverage that the radii are made for.
@@ -39,13 +44,13 @@ def coverage_of(
     """
     return {
         "coverage_asked": asked,
-        "coverage": float(np.nanmean(within)),
-        "coverage_interval": bootstrap.interval(within, np.mean),
+        "coverage": float(np.nanmean(covered)),
+        "coverage_interval": bootstrap.interval(covered, np.mean),
         "median_radius_mm": float(np.median(radii_mm)),
         "median_radius_interval": bootstrap.interval(radii_mm, np.median),
         "coverage_per_landmark": {
             name: float(np.nanmean(column)) if np.isfinite(column).any() else None
-            for name, column in zip(names, within.T, strict=True)
+            for name, column in zip(names, covered.T, strict=True)
         },
     }
 
@@ -61,7 +66,7 @@ def intervals_of(
         "radial_error_mm": {
             "mean": interval(errors, np.mean),
             "median": interval(errors, np.median),
-            "p95": interval(errors, lambda known: float(np.quantile(known, 0.95))),
+            "p95": interval(errors, p95),
         },
         # A success rate is the mean of what is 1 within the radius and 0 outside.
         "success_rate": {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning import checks
 from pin_lightning.checks import Finding
@@ -18,10 +18,17 @@ from pin_lightning.inspection import AnnotatedCase, annotate, inspect_cases
 from pin_lightning.misspellings import did_you_mean
 from pin_lightning.pages.other_methods import read_others
 from pin_lightning.pages.run_facts import config_of
+from pin_lightning.planes.groups import check_groups
 from pin_lightning.predictor import Predictor
 from pin_lightning.report import report
-from pin_lightning.report_settings import settings_again
-from pin_lightning.run_folder import RunRecord, read_record, write_run
+from pin_lightning.report_settings import ReportSettings
+from pin_lightning.run_folder import (
+    CHECKPOINTS,
+    RunRecord,
+    clear_results,
+    read_record,
+    write_run,
+)
 from pin_lightning.splits import Split
 from pin_lightning.survey import refuse_errors
 
@@ -43,18 +50,19 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     """
     refuse_missing(config)
     run_dir, output = Path(config.run), Path(config.output)
+    _refuse_trained(output)
     predictor = Predictor.load(run_dir, config.device)
-    before = config_of(run_dir)
-    settings = settings_again(before.get("report", {}), config.report, config.data.planes)
+    shown = _settings(config_of(run_dir), config)
+    settings = ReportSettings.of(shown.report, shown.data.planes)
     read_others(dict(settings.others))
-    cases = _read_cases(config, predictor)
+    cases = _read_cases(config, predictor, settings)
     records = [read_record(folder) for folder in _run_folders(run_dir)]
     _warn_of_training_cases(cases, records)
     output_folder("output", output)
-    before.data, before.run_name = config.data, f"{before.run_name}_evaluated"
+    clear_results(output, keep_checkpoints=True)  # there are none
     tested = tuple(one.case.name for one in cases)
     split = Split(train=records[0].split.train, val=records[0].split.val, test=tested)
-    write_run(output, before, replace(records[0], split=split))
+    write_run(output, shown, replace(records[0], split=split))
     log.info("%d cases, %d landmarks", len(cases), len(predictor.names))
     metrics = report(output, predictor, {"test": cases}, settings)
     if (bars := metrics["test"].get("error_bars")) is not None:
@@ -63,15 +71,41 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     return metrics
 
 
-def _read_cases(config: DictConfig, predictor: Predictor) -> list[AnnotatedCase]:
+def _refuse_trained(output: Path) -> None:
+    if (output / CHECKPOINTS).exists() or is_folds_folder(output):
+        raise ValueError(f"output={output}: is a trained run; give another folder")
+
+
+def _settings(run: DictConfig, given: DictConfig) -> DictConfig:
+    """Settings of the run with those of the evaluation: its data, how it is shown, where."""
+    planes = given.data.planes or OmegaConf.select(run, "data.planes")
+    report = {**run.get("report", {}), "others": {}}  # other methods were on other cases
+    for key, value in given.report.items():
+        if value is not None and key != "bootstrap":
+            report[key] = value
+    bootstrap = {key: value for key, value in given.report.bootstrap.items() if value is not None}
+    report["bootstrap"] = {**(report.get("bootstrap") or {}), **bootstrap}
+    shown = run.copy()
+    OmegaConf.set_struct(shown, False)
+    shown.data, shown.data.planes = given.data, planes
+    shown.report, shown.run_name = report, f"{run.run_name}_evaluated"
+    shown.run_dir, shown.overrides, shown.method = str(given.output), [], None
+    shown.evaluated_run = Path(given.run).resolve().name
+    return shown
+
+
+def _read_cases(
+    config: DictConfig, predictor: Predictor, settings: ReportSettings
+) -> list[AnnotatedCase]:
     """All cases of the data set, with the landmarks of the run."""
     inspected, failures = inspect_cases(instantiate(config.data.source))
     unread = [Finding("error", case, "", message) for case, message in failures.items()]
     refuse_errors([*unread, *checks.outside(inspected)])
+    found = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
+    check_groups(settings.planes, [*found, *predictor.names], predictor.names)
     cases = [annotate(one, predictor.names, predictor.localizer.grid) for one in inspected]
     known = [one for one in cases if one.landmarks.defined.any()]
     if not known:
-        found = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
         hint = did_you_mean(predictor.names[0], found)
         raise ValueError(
             f"data.root={config.data.root}: no case has a landmark of the run, such as "

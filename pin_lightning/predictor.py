@@ -20,7 +20,7 @@ from pin_lightning.precision import network_dtype
 from pin_lightning.preprocessing import WorkingVolume, preprocess
 from pin_lightning.read_ahead import read_ahead
 from pin_lightning.run_folder import load_localizer
-from pin_lightning.types import Float
+from pin_lightning.types import Bool, Float
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Prediction:
             take less than the sum of their seconds.
         localise_seconds: Its part of localising the batch.
         trajectory: Path of every start, in grid millimetres; a batch of one.
+        outside: Which landmarks lie outside the working volume, or nowhere: a start went astray.
         radius_mm: How far the true landmark lies away at most, with the coverage of the predictor's
             calibration; none without one.
     """
@@ -49,6 +50,7 @@ class Prediction:
     seconds: float
     localise_seconds: float
     trajectory: Trajectory
+    outside: Bool[np.ndarray, " L"]
     radius_mm: Float[np.ndarray, " L"] | None = None
 
     @property
@@ -218,6 +220,8 @@ class Predictor:
             seconds=reading.seconds + localise_seconds,
             localise_seconds=localise_seconds,
             trajectory=trajectory,
+            # So written that NaN is outside.
+            outside=~(np.abs(positions_mm) <= np.array(volume.grid.extent_mm) / 2).all(axis=1),
             radius_mm=None if bars is None else bars.radius_mm(spread_mm),
         )
 

@@ -3,6 +3,7 @@
 ``python -m pin_lightning.report run=RUN`` makes the page of a run again.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +28,8 @@ from pin_lightning.prediction_files import write_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import FIGURES, LOGS, METRICS, PLANES, PREDICTIONS
+
+log = logging.getLogger(__name__)
 
 
 def report(
@@ -64,7 +67,7 @@ def report(
             Console().print(plane_table(one))
     if settings.pictures:
         _draw(run_dir, predictor, parts, evaluations, settings)
-        write_run_page(run_dir, settings)
+        log.info("%s", write_run_page(run_dir, settings))
     return metrics
 
 
@@ -94,6 +97,7 @@ def _draw(
     for part, evaluation in evaluations.items():
         plots.save(plots.error_figure(evaluation), figures / f"{part}_errors.png")
     if evaluations:
+        part, evaluation = list(evaluations.items())[-1]
         localised = {one.case.name: (predictor, one) for one in parts[part]}
         case_pictures(figures, evaluation, part, localised.__getitem__, settings.planes)
 

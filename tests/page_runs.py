@@ -18,6 +18,7 @@ CONFIG = {
     "run_name": "short",
     "seed": 0,
     "first_stage": None,
+    "overrides": ["data.root=/home/somebody/skulls", "first_stage='/home/somebody/x y'"],
     "data": {"root": "/home/somebody/skulls", "cache_dir": "/home/somebody/cache"},
     "report": {"failure_mm": None, "others": {}},
     "model": {"alpha": 0.5, "patch_side": 17, "num_starts": 6},

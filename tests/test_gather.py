@@ -37,7 +37,7 @@ def test_a_sweep_ends_in_tables_and_a_figure(sweep):
     text = (folder / "table.md").read_text("utf-8")
     assert text.startswith("Alphas\n\n| Method |")
     assert "| model.alpha=0.5 | " in text
-    assert text.endswith("Not finished: jobs 2.\n")
+    assert text.endswith("Not finished: job 2.\n")
     with (folder / "table.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 2 * 6
     assert (folder / "figure.png").stat().st_size > 5000
@@ -96,7 +96,7 @@ def test_the_command_gathers_what_is_there(sweep):
 def test_experiments_are_sweeps(name, scale):
     config = composed("run_name=x", "run_dir=x", f"experiment={name}{scale}", with_hydra=True)
     assert config.hydra.mode.name == "MULTIRUN"
-    assert config.hydra.sweep.dir == f"outputs/{name}{scale}"
+    assert config.hydra.sweep.dir.startswith(f"outputs/{name}{scale}/")
     assert config.trainer.max_steps == (100_000 if scale else 3000)
     assert list(config.data.source.size) == ([324, 207, 279] if scale else [108, 69, 93])
 
@@ -134,7 +134,14 @@ def test_a_job_that_fails_does_not_lose_the_others(short_settings, tmp_path):
     text = (tmp_path / "sweep" / "table.md").read_text("utf-8")
     assert "model.alpha=0.5" in text
     assert "model.alpha=1" in text
-    assert "Not finished: jobs 1" in text
+    assert "Not finished: job 1" in text
+    # A defect in a job, not a mistake of the user; and the folder has results of another sweep.
+    defect = "model.optimizer._target_=torch.optim.AdamW,torch.optim.nothing"
+    result = run("train.py", "-m", *settings, sweep, defect)
+    assert result.returncode == 2
+    text = (tmp_path / "sweep" / "table.md").read_text("utf-8")
+    assert "model.alpha" not in text
+    assert "Not finished: job 1" in text
 
 
 @pytest.mark.slow

@@ -3,11 +3,12 @@ import shutil
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from test_bad_input import run
 
 from conftest import composed
 from pin_lightning.conformal import ConformalSettings, calibrate
-from pin_lightning.fold_folder import write_calibration
+from pin_lightning.fold_folder import read_calibration, write_calibration
 from pin_lightning.landmark_files import write_landmarks
 from pin_lightning.landmarks import LandmarkSet
 from pin_lightning.new_cases import evaluate_new
@@ -42,17 +43,18 @@ def test_errors_are_those_of_the_run_on_the_same_cases(short_run, phantom_root, 
 
 def test_radii_are_tested_on_new_cases(short_run, phantom_root, tmp_path):
     run_dir = shutil.copytree(short_run, tmp_path / "run")
-    own = read_predictions(run_dir / "predictions.csv")["val"]
-    errors = np.linspace(1.0, 30.0, 40 * len(own.names)).reshape(40, -1)
-    names = own.names
+    names = read_record(run_dir).names
+    errors = np.random.default_rng(0).uniform(1.0, 12.0, (40, len(names)))
     write_calibration(run_dir, calibrate(errors, 0 * errors, names, ConformalSettings()))
     settings = ["report.bootstrap.resamples=100"]
     metrics = evaluate_new(config_of(run_dir, phantom_root, tmp_path / "out", *settings))
     bars = metrics["test"]["error_bars"]
     found = read_predictions(tmp_path / "out" / "predictions.csv")["test"]
+    radii_mm = read_calibration(run_dir, names).radius_mm(found.spread_mm)
     assert bars["coverage_asked"] == 0.9
-    within = found.errors_mm <= bars["median_radius_mm"]  # radii hardly differ: one usual error
-    assert bars["coverage"] == pytest.approx(within.mean(), abs=0.15)
+    assert bars["coverage"] == (found.errors_mm <= radii_mm).mean()
+    assert bars["median_radius_mm"] == np.median(radii_mm)
+    assert 0 < bars["coverage"] < 1
     assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
 
 
@@ -80,6 +82,27 @@ def test_another_anatomy_is_refused(short_run, phantom_root, tmp_path):
         path.write_text(text)
     with pytest.raises(ValueError, match="no case has a landmark of the run, such as centerHead"):
         evaluate_new(config_of(short_run, root, tmp_path / "other"))
+
+
+def test_a_trained_run_is_no_output(short_run, phantom_root):
+    with pytest.raises(ValueError, match="is a trained run; give another folder"):
+        evaluate_new(config_of(short_run, phantom_root, short_run))
+    assert read_record(short_run).split.train
+
+
+def test_settings_are_those_of_the_evaluation(short_run, phantom_root, tmp_path):
+    run_dir = shutil.copytree(short_run, tmp_path / "run")
+    config = OmegaConf.load(run_dir / "config.yaml")
+    config.report.others = {"atlas": "gone.csv"}  # of other cases, so of no use here
+    config.data.planes = {"TC": {"landmarks": ["CSP", "leftCerebellar", "rightCerebellar"]}}
+    OmegaConf.save(config, run_dir / "config.yaml")
+    settings = ["report.failure_mm=2", "report.bootstrap.resamples=100"]
+    metrics = evaluate_new(config_of(run_dir, phantom_root, tmp_path / "out", *settings))
+    assert metrics["test"]["planes"]["TC"]["n"] == 10
+    written = OmegaConf.load(tmp_path / "out" / "config.yaml")
+    assert (written.report.failure_mm, written.report.others) == (2, {})
+    assert written.report.bootstrap == {"level": 0.95, "resamples": 100, "seed": 0}
+    assert written.data.root == str(phantom_root)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 import threading
 import weakref
 from contextlib import closing
+from dataclasses import replace
 from itertools import count, islice
 
 import nibabel as nib
@@ -153,3 +154,18 @@ def test_no_files_give_nothing(predictor):
 def test_an_unknown_device_is_refused(predictor):
     with pytest.raises(ValueError, match="device=nonsense: cannot be used here"):
         Predictor(predictor.localizer, predictor.names, "nonsense")
+
+
+def test_a_landmark_that_left_the_volume_is_marked(predictor, paths, monkeypatch):
+    inside = predictor.predict(paths[0])
+    assert not inside.outside.any()
+    localise = predictor.localizer.forward
+
+    def astray(volumes, starts=None):
+        found = localise(volumes, starts)
+        positions = found.prediction_mm.clone()
+        positions[:, 0, 1], positions[:, 1] = 1e4, float("nan")
+        return replace(found, prediction_mm=positions)
+
+    monkeypatch.setattr(predictor.localizer, "forward", astray)
+    assert predictor.predict(paths[0]).outside.tolist() == [True, True, *[False] * 8]

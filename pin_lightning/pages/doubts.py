@@ -21,6 +21,7 @@ class Reviewed:
         positions_world: Landmarks, RAS+ mm.
         spread_mm: Of the starts, or of starts and folds.
         radius_mm: Of the error bars, none without them.
+        outside: Which landmarks lie outside the volume.
     """
 
     name: str
@@ -28,11 +29,13 @@ class Reviewed:
     positions_world: Float64[np.ndarray, "L 3"]
     spread_mm: Float64[np.ndarray, " L"]
     radius_mm: Float64[np.ndarray, " L"] | None
+    outside: Bool[np.ndarray, " L"]
 
     @property
     def doubt_mm(self) -> Float64[np.ndarray, " L"]:
-        """How unsure each landmark is: its radius, else its spread."""
-        return self.spread_mm if self.radius_mm is None else self.radius_mm
+        """How unsure each landmark is: its radius, else its spread; infinite outside the volume."""
+        known_mm = self.spread_mm if self.radius_mm is None else self.radius_mm
+        return np.where(self.outside, np.inf, known_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +64,14 @@ def doubts_of(doubt_mm: Float64[np.ndarray, "N L"], error_bars: ErrorBars | None
         error_bars: Of the run; without them the median over the volumes is what is usual.
     """
     if error_bars is None:
-        usual_mm = np.median(doubt_mm, axis=0)
+        known = np.where(np.isfinite(doubt_mm).any(axis=0), doubt_mm, np.inf)
+        usual_mm = np.nanmedian(known, axis=0)
     else:
         usual_mm = error_bars.calibration.median_radius_mm
-    ratio = doubt_mm / np.maximum(usual_mm, 1e-9)
+    # What is not finite is of a network that has gone astray: nothing is more doubtful.
+    ratio = np.where(np.isfinite(doubt_mm), doubt_mm / np.maximum(usual_mm, 1e-9), np.inf)
     if error_bars is None:
         return Doubts(ratio, ratio > UNUSUAL)
     above_mm = error_bars.review_above_mm
     flagged = [error_bars.calibration.for_review(one, above_mm) for one in doubt_mm]
-    return Doubts(ratio, np.array(flagged))
+    return Doubts(ratio, np.array(flagged) | np.isinf(ratio))

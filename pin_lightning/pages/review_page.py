@@ -59,7 +59,7 @@ class Review:
     def add(self, name: str, path: Path, prediction: Prediction) -> None:
         """Keep the numbers of a prediction."""
         arrays = (prediction.positions_world, prediction.spread_mm, prediction.radius_mm)
-        self.volumes.append(Reviewed(name, path, *arrays))
+        self.volumes.append(Reviewed(name, path, *arrays, prediction.outside))
 
     def add_failed(self, name: str, path: Path, reason: str) -> None:
         """Keep why a volume could not be predicted."""
@@ -116,18 +116,30 @@ class Review:
     def _kind(self) -> str:
         return "Spread" if self.error_bars is None else "Radius"
 
+    def _ratio(self, one: Reviewed, ratio: np.ndarray) -> str:
+        """How doubtful a volume is, in words."""
+        worst = int(ratio.argmax())
+        if one.outside.any():
+            return "A landmark lies outside the volume"
+        times = three_digits(float(ratio[worst]))
+        return f"{self._kind} {times} times the usual, at {self.names[worst]}"
+
     def _views(self, doubts: Doubts, shown: Sequence[int], grid: Grid) -> Iterator[VolumeView]:
         for index in shown:
             one, flagged = self.volumes[index], doubts.flagged[index]
             pictures, problem = _pictures(one, self.names, flagged, grid)
             yield VolumeView(
                 name=one.name,
-                ratio=three_digits(float(doubts.ratio[index].max())),
+                ratio=self._ratio(one, doubts.ratio[index]),
                 flagged=tuple(name for name, mark in zip(self.names, flagged, strict=True) if mark),
                 pictures=pictures,
                 problem=problem,
                 table=_positions(one, self.names, doubts.ratio[index], flagged),
             )
+
+
+def _positions_mark(outside: bool, flagged: bool) -> str:
+    return "outside" if outside else "look" if flagged else ""
 
 
 def _pictures(
@@ -160,7 +172,8 @@ def _positions(
         if one.radius_mm is not None:
             cells.append(number(float(one.radius_mm[index])))
         cells.append(number(float(ratio[index])))
-        rows.append((*cells, Cell("look" if mark else "", float(mark), tone="bad" if mark else "")))
+        text = _positions_mark(bool(one.outside[index]), mark)
+        rows.append((*cells, Cell(text, float(mark), tone="bad" if mark else "")))
     columns = (
         *(Column("Landmark", numeric=False), Column("x, mm"), Column("y, mm"), Column("z, mm")),
         *(Column("Spread, mm"), *(() if one.radius_mm is None else (Column("Radius, mm"),))),

@@ -15,6 +15,7 @@ from pin_lightning.evaluation import Evaluation
 from pin_lightning.fold_folder import is_folds_folder, read_calibration, read_folds
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.run_folder import (
+    CONFIG,
     METRICS,
     PREDICTIONS,
     RunRecord,
@@ -66,12 +67,14 @@ class RunFacts:
 
 
 def config_of(run_dir: Path) -> DictConfig:
-    """Resolved settings of a run, or of the first fold.
+    """Resolved settings of a run or of a cross-validation.
 
     Raises:
         ValueError: The folder is not that of a run, or damaged.
     """
-    return read_config(read_folds(run_dir)[0] if is_folds_folder(run_dir) else run_dir)
+    if is_folds_folder(run_dir) and not (run_dir / CONFIG).is_file():  # of an earlier version
+        return read_config(read_folds(run_dir)[0])
+    return read_config(run_dir)
 
 
 def read_run_facts(run_dir: Path) -> RunFacts:
@@ -92,14 +95,31 @@ def read_run_facts(run_dir: Path) -> RunFacts:
         config=config_of(run_dir),
         records=records,
         evaluations=read_predictions(run_dir / PREDICTIONS),
-        metrics=json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {},
+        metrics=_read_metrics(metrics) if metrics.is_file() else {},
         calibration=read_calibration(run_dir, records[0].names),
     )
 
 
+def _read_metrics(path: Path) -> dict[str, Any]:
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(metrics, dict):
+            raise ValueError("holds no numbers by split")
+    except ValueError as error:
+        raise ValueError(f"{path}: is damaged ({error}); restore it, or train again") from error
+    return metrics
+
+
+def seen_before(run: RunFacts) -> set[str]:
+    """Test cases of an evaluation whose names are those of cases that the run was trained on."""
+    split = run.records[0].split
+    return set() if run.folds else {*split.test} & {*split.train, *split.val}
+
+
 def data_name(run: RunFacts) -> str:
     """Name of the folder of the data set, not where it is."""
-    return PurePosixPath(str(run.setting("data.root"))).name
+    root = str(run.setting("data.root"))
+    return _last_part(root) if root.strip("./") else Path(root).resolve().name
 
 
 def training_facts(run: RunFacts) -> list[tuple[str, str]]:
@@ -133,6 +153,8 @@ def _cases(run: RunFacts) -> str:
         tested = sum(len(record.split.test) for record in run.records)
         fold = f"fold 0 trains on {len(split.train)}"
         return f"{tested}, each tested once in {len(run.folds)} folds ({fold})"
+    if run.setting("evaluated_run") is not None:
+        return f"{len(split.test)}; the run was trained on {len(split.train)} others"
     counts = {"training": split.train, "validation": split.val, "test": split.test}
     return ", ".join(f"{len(names)} {part}" for part, names in counts.items())
 
@@ -179,6 +201,9 @@ def without_folders(value: Any) -> Any:
 
 
 def _last_part(text: str) -> str:
+    key, sign, value = text.partition("=")
+    if sign:  # what a command line asked for
+        return f"{key}={_last_part(value.strip(chr(39)))}"
     for kind in (PurePosixPath, PureWindowsPath):
         path = kind(text)
         if path.is_absolute():

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pin_lightning.evaluation import Evaluation
+from pin_lightning.intervals import p95
 from pin_lightning.metrics import error_quantile, error_sd, mean_error, within
 from pin_lightning.pages.methods import Comparison, MethodErrors
 from pin_lightning.pages.tables import Cell, Column, Table, barred, count, number, share
@@ -48,15 +49,11 @@ def _method_row(
         number(float(mean_error(errors)), interval(errors, np.mean)),
         number(float(error_sd(errors))),
         number(float(error_quantile(errors, 0.5)), interval(errors, np.median)),
-        number(float(error_quantile(errors, 0.95)), interval(errors, _p95)),
+        number(float(error_quantile(errors, 0.95)), interval(errors, p95)),
         *(share(float(mean_error(one)), interval(one, np.mean)) for one in close),
         number(farther, None if own else interval(difference, np.mean)),
         number(method.seconds),
     )
-
-
-def _p95(values: np.ndarray) -> float:
-    return float(np.quantile(values, 0.95))
 
 
 def landmark_table(
@@ -103,9 +100,9 @@ def landmark_table(
 
 def _spread_of(errors: Float64[np.ndarray, " N"], largest: float) -> list[Cell]:
     known = errors[np.isfinite(errors)]
-    median, p95 = float(np.median(known)), float(np.percentile(known, 95))
     mean = barred(float(known.mean()), largest)
-    return [count(int(known.size)), mean, number(median), number(p95)]
+    median = number(float(np.median(known)))
+    return [count(int(known.size)), mean, median, number(p95(known))]
 
 
 def _failed(failed: int) -> Cell:

@@ -69,7 +69,8 @@ def thumbnails(
         radius_mm: Of the error bars, none without them.
         flagged: Which landmarks a person should look at.
     """
-    centre = landmarks_ijk.mean(axis=0)
+    drawn = np.isfinite(landmarks_ijk).all(axis=1)
+    centre = landmarks_ijk[drawn].mean(axis=0) if drawn.any() else np.array(grid.size) / 2
     for across, up in PLANES:
         depth = 3 - across - up
         index = int(np.clip(round(float(centre[depth])), 0, grid.size[depth] - 1))
@@ -83,6 +84,7 @@ def thumbnails(
                 flagged=bool(flagged[i]),
             )
             for i in np.argsort(flagged, kind="stable")
+            if drawn[i]
         ]
         picture = volume.take(index, axis=depth).T[::-1]
         title = f"{'xyz'[across]}-{'xyz'[up]}"

@@ -8,18 +8,17 @@ import nibabel as nib
 import numpy as np
 
 from pin_lightning.files import whole_file
-from pin_lightning.fold_folder import fold_folder, is_folds_folder
 from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.pages.run_facts import config_of
 from pin_lightning.planes.groups import PlaneGroup, groups_within, plane_groups
 from pin_lightning.planes.plane import fit_plane
 from pin_lightning.planes.slices import OriginalImage, PlaneSlice, cut_slice
-from pin_lightning.run_folder import read_config
 
 log = logging.getLogger(__name__)
 
 
 def groups_of_run(run_dir: Path, names: Sequence[str]) -> tuple[PlaneGroup, ...]:
-    """Planes that a run names and has all landmarks of; those of a cross-validation are in fold0.
+    """Planes that a run, or a cross-validation, names and has all landmarks of.
 
     Args:
         run_dir: Folder of a run or of a cross-validation.
@@ -28,8 +27,7 @@ def groups_of_run(run_dir: Path, names: Sequence[str]) -> tuple[PlaneGroup, ...]
     Raises:
         ValueError: Its config is damaged.
     """
-    folder = fold_folder(run_dir, 0) if is_folds_folder(run_dir) else run_dir
-    return groups_within(plane_groups(read_config(folder).data.planes), names)
+    return groups_within(plane_groups(config_of(run_dir).data.planes), names)
 
 
 def cut_slices(

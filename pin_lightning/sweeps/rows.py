@@ -41,7 +41,6 @@ class Row:
         names: Landmarks that any of them predicts.
         errors_mm: Radial errors, the mean over the jobs that predict the same; NaN where none does.
         seconds: To localise all landmarks in one volume, files read; NaN where unknown.
-        num_jobs: How many jobs there were.
     """
 
     method: str
@@ -49,7 +48,6 @@ class Row:
     names: tuple[str, ...]
     errors_mm: Float64[np.ndarray, "N L"]
     seconds: float
-    num_jobs: int
 
 
 def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Path]]:
@@ -129,7 +127,7 @@ def _row(method: str, jobs: Sequence[Job]) -> Row:
     cases = tuple(dict.fromkeys(case for case, _ in errors))
     names = tuple(dict.fromkeys(name for _, name in errors))
     matrix = [[np.mean(errors.get((case, name), [np.nan])) for name in names] for case in cases]
-    return Row(method, cases, names, np.array(matrix), _seconds(jobs, names), len(jobs))
+    return Row(method, cases, names, np.array(matrix), _seconds(jobs, names))
 
 
 def _seconds(jobs: Sequence[Job], names: Sequence[str]) -> float:

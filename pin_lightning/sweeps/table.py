@@ -94,7 +94,7 @@ def cells_of(
     published: Mapping[str, Published],
     bootstrap: BootstrapSettings,
 ) -> list[Cell]:
-    """All cells: for every row each landmark, if there are several, and all of them.
+    """All cells: for every row each landmark, and all of them.
 
     Args:
         rows: Rows of the table.
@@ -113,7 +113,7 @@ def cells_of(
     return [
         _cell(row, other, landmark, published.get(row.method), bootstrap)
         for row in rows
-        for landmark in ([*row.names, ALL] if len(row.names) > 1 else [ALL])
+        for landmark in [*row.names, ALL]
     ]
 
 
@@ -172,7 +172,7 @@ def table_rows(
         f"{100 * level:g} % interval": [_ends(cell.interval) for cell in whole],
         "Median": [_number(cell.median) for cell in whole],
         "95th percentile": [_number(cell.p95) for cell in whole],
-        "Difference": [_signed(cell.difference) for cell in whole],
+        "Difference from the reference": [_signed(cell.difference) for cell in whole],
         "Seconds": [_seconds(cell.seconds) for cell in whole],
         "Published, mm": [_plus_minus(cell.published) for cell in whole],
         "Published, s": [_seconds(cell.published_seconds) for cell in whole],
@@ -186,7 +186,7 @@ def landmark_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
     methods = list(dict.fromkeys(cell.method for cell in cells))
     found = {(cell.method, cell.landmark): cell for cell in cells}
     landmarks = list(dict.fromkeys(cell.landmark for cell in cells))
-    if len(landmarks) < 2:
+    if len(landmarks) < 3:  # one, which is all
         return [], []
     beside = [name for name in methods if any(c.published for c in cells if c.method == name)]
     header = ["Landmark", *methods, *(f"{name}, published" for name in beside)]

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pin_lightning.conformal import Calibration, ConformalSettings
 from pin_lightning.error_bars import ErrorBars
-from pin_lightning.pages.doubts import doubts_of
+from pin_lightning.pages.doubts import Reviewed, doubts_of
 
 SPREAD = np.array([[1.0, 2.0], [1.0, 9.0], [2.0, 2.0]])
 
@@ -36,3 +38,18 @@ def test_one_volume_is_like_itself(spread):
     doubts = doubts_of(spread, None)
     assert not doubts.flagged.any()
     assert doubts.order == [0]
+
+
+def test_what_is_not_finite_is_the_most_doubtful_and_spoils_no_other():
+    spread = np.array([[1.0, 2.0], [np.nan, 2.0], [1.0, np.inf], [1.0, 2.0]])
+    doubts = doubts_of(spread, None)
+    np.testing.assert_array_equal(doubts.flagged, [[0, 0], [1, 0], [0, 1], [0, 0]])
+    np.testing.assert_array_equal(doubts.ratio[0], [1, 1])
+    assert doubts.order[:2] == [1, 2]
+    assert doubts_of(np.full((2, 1), np.nan), error_bars=None).flagged.all()
+
+
+def test_a_landmark_outside_its_volume_is_the_most_doubtful():
+    arrays = (np.zeros((2, 3)), np.array([1.0, 2.0]), None)
+    one = Reviewed("a", Path("a.nii"), *arrays, np.array([False, True]))
+    np.testing.assert_array_equal(one.doubt_mm, [1, np.inf])

@@ -27,7 +27,8 @@ def images(tmp_path):
 
 def reviewed(name, path, spread):
     positions = np.array([[0.0, 0, 0], [3, 2, 1]])
-    return Reviewed(name, path, positions, np.array(spread), None)
+    outside = np.zeros(len(spread), dtype=bool)
+    return Reviewed(name, path, positions, np.array(spread), None, outside)
 
 
 def page(review, tmp_path, most=50):

@@ -50,6 +50,7 @@ def test_settings_name_no_folder_of_the_machine():
     assert shown["data"] == {"root": "skulls", "cache_dir": "cache"}
     assert shown["others"] == ["b.csv", "c.csv", "d/e.csv", "/"]
     assert shown["trainer"] == CONFIG["trainer"]
+    assert shown["overrides"] == ["data.root=skulls", "first_stage=x y"]
 
 
 def test_versions():

@@ -167,6 +167,7 @@ def test_planes_can_be_left_out(run_with_planes, short_run, volumes, tmp_path):
 def test_the_planes_of_folds_are_those_of_the_first(run_with_planes, tmp_path):
     folds = tmp_path / "folds"
     shutil.copytree(run_with_planes, folds / "fold0")
+    shutil.copytree(folds / "fold0", folds / "fold1")
     (folds / "folds.json").write_text('{"format_version": 1, "folds": 2}')
     names = composed("data=phantom", "run_name=x", "run_dir=x").data.planes.TC.landmarks
     assert [group.name for group in groups_of_run(folds, list(names))] == ["TC"]

@@ -16,7 +16,7 @@ from pin_lightning.sweeps.table import (
     table_rows,
 )
 
-HIDDEN = ("Median", "95th percentile", "Difference")
+HIDDEN = ("Median", "95th percentile", "Difference from the reference")
 BOOTSTRAP = BootstrapSettings(resamples=200)
 PAPER = {"multi": {"errors": {"a": [4.3, 2.2], ALL: [5.6, 3.1]}, "seconds": 0.44}}
 
@@ -85,7 +85,7 @@ def test_csv_holds_every_cell(rows):
 def test_one_landmark_needs_no_second_table():
     rows = rows_of([job(evaluation_of([[1.0], [2.0]], ["a"]), "PIN1")])
     cells = cells_of(rows, None, {}, BOOTSTRAP)
-    assert [cell.landmark for cell in cells] == [ALL]
+    assert [cell.landmark for cell in cells] == ["a", ALL]
     assert landmark_rows(cells) == ([], [])
 
 
@@ -95,3 +95,11 @@ def test_wrong_settings_are_refused(rows):
     for bad in ({"PIN1": 3}, {"PIN1": {"seconds": 1}}, {"PIN1": {"errors": {"a": [1]}}}):
         with pytest.raises(ValueError, match=r"summary\.published="):
             published_of(bad)
+
+
+def test_a_network_for_one_landmark_stands_beside_one_for_all():
+    multi = evaluation_of([[2, 5], [4, 5]], ["a", "b"])
+    jobs = [job(multi, "all"), job(evaluation_of([[1.0], [2.0]], ["b"]), "one")]
+    header, body = landmark_rows(cells_of(rows_of(jobs), None, {}, BOOTSTRAP))
+    assert header == ["Landmark", "all", "one"]
+    assert body[:2] == [["a", "3.00 ± 1.41", ""], ["b", "5.00 ± 0.00", "1.50 ± 0.71"]]
