@@ -71,6 +71,8 @@ def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
         run_dir: The run folder; it need not exist.
         keep_checkpoints: Whether the new training goes on from one of them.
     """
+    if not run_dir.is_dir():
+        return
     for name in (METRICS, PREDICTIONS, PLANES, CONVERGENCE, PAGE):
         (run_dir / name).unlink(missing_ok=True)
     shutil.rmtree(run_dir / FIGURES, ignore_errors=True)

@@ -9,7 +9,13 @@ import torch
 from omegaconf import OmegaConf
 
 from pin_lightning.predictor import Predictor, choose_device
-from pin_lightning.run_folder import load_localizer, read_checkpoint, read_record, write_run
+from pin_lightning.run_folder import (
+    clear_results,
+    load_localizer,
+    read_checkpoint,
+    read_record,
+    write_run,
+)
 
 
 @pytest.fixture
@@ -117,3 +123,15 @@ def test_devices():
     for name in ("toaster", "cuda:99"):
         with pytest.raises(ValueError, match=name):
             choose_device(name)
+
+
+def test_results_of_an_earlier_training_do_not_outlive_it(tmp_path):
+    names = ("metrics.json", "predictions.csv", "planes.csv", "convergence.csv", "report.html")
+    for name in (*names, "figures/a.png", "checkpoints/best.ckpt", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    clear_results(tmp_path, keep_checkpoints=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "notes.txt"}
+    clear_results(tmp_path, keep_checkpoints=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt"}
+    clear_results(tmp_path / "absent", keep_checkpoints=False)
