@@ -120,7 +120,9 @@ def test_the_alpha_sweep_covers_both_ends():
     config = composed("run_name=x", "run_dir=x", "experiment=alpha", with_hydra=True)
     sweep = f"model.alpha={config.hydra.sweeper.params['model.alpha']}"
     values = OverridesParser.create().parse_override(sweep).sweep_iterator()
-    assert {0, 0.5, 1} <= {float(value) for value in values}
+    values = [float(value) for value in values]
+    assert {0, 0.5, 1} <= set(values)
+    assert config.summary.reference in [f"model.alpha={value:g}" for value in values]
 
 
 @pytest.mark.slow
