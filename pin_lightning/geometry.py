@@ -134,6 +134,23 @@ def grid_affine(
     return affine
 
 
+def times_as_long(
+    image_affine: Num[np.ndarray, "4 4"], image_shape: Sequence[int], grid: Grid
+) -> float:
+    """Longest side of an image, as a multiple of the longest side of the grid.
+
+    >>> times_as_long(np.diag([2.0, 1, 1, 1]), (100, 50, 50), Grid((50, 50, 50), 2.0))
+    2.0
+
+    Args:
+        image_affine: Voxel index of the image to world RAS+ mm.
+        image_shape: Voxels along the image's own axes.
+        grid: Working grid.
+    """
+    sides_mm = np.linalg.norm(image_affine[:3, :3], axis=0) * np.array(image_shape)
+    return float(sides_mm.max() / max(grid.extent_mm))
+
+
 def world_to_mm(
     points_world: Num[np.ndarray, "*rest 3"], affine: Num[np.ndarray, "4 4"], grid: Grid
 ) -> Float64[np.ndarray, "*rest 3"]:

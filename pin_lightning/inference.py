@@ -15,7 +15,8 @@ from pin_lightning.dicom import holds_dicom
 from pin_lightning.entry import refuse_missing
 from pin_lightning.error_bars import ErrorBars
 from pin_lightning.files import output_folder, whole_file
-from pin_lightning.images import stem
+from pin_lightning.geometry import Grid, times_as_long
+from pin_lightning.images import read_header, stem
 from pin_lightning.landmark_files import write_landmarks
 from pin_lightning.pages.review_page import Review
 from pin_lightning.planes.files import cut_slices, groups_of_run, refuse_overwriting, write_slices
@@ -29,6 +30,7 @@ CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm"
 # After those, where the run has a calibration.
 ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")
 FORMATS = ("mrk.json", "fcsv")
+OTHER_SIZE = 2.0  # times as long as the longest side of the working grid, or as short, is a warning
 
 
 def infer(config: DictConfig) -> int:
@@ -66,6 +68,7 @@ def infer(config: DictConfig) -> int:
                 log.error("%s: %s", name, found)
                 continue
             prediction, slices = found
+            _warn_of_size(name, path, predictor.localizer.grid)
             _warn_of_outside(name, prediction)
             texts = _descriptions(prediction, error_bars)
             write_landmarks(output / f"{name}{ending}", prediction.landmarks, texts)
@@ -80,6 +83,16 @@ def infer(config: DictConfig) -> int:
     if failed:
         log.error("%d not predicted: %s", len(failed), ", ".join(failed))
     return len(failed)
+
+
+def _warn_of_size(name: str, path: Path, grid: Grid) -> None:
+    """Say which volume is hardly of the kind that the run was trained on."""
+    shape, affine = read_header(path)
+    ratio = times_as_long(affine, shape, grid)
+    if not 1 / OTHER_SIZE <= ratio <= OTHER_SIZE:
+        log.warning(
+            "%s: %.2g times as long as volumes in training; is it of their kind?", name, ratio
+        )
 
 
 def _warn_of_outside(name: str, prediction: Prediction) -> None:

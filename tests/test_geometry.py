@@ -18,6 +18,7 @@ from pin_lightning.geometry import (
     grid_affine,
     itk_affine,
     mm_to_world,
+    times_as_long,
     world_to_mm,
 )
 from pin_lightning.images import read_header
@@ -278,3 +279,11 @@ def test_a_sheared_image_is_resampled_along_its_axes_as_they_are(tmp_path):
     volume = preprocess(saved_balls(tmp_path / "ct.nii", affine, shape), grid)
     for ijk in grid.mm_to_ijk(world_to_mm(BALLS_WORLD, volume.affine, grid)):
         assert np.linalg.norm(centroid_near(volume.intensity.numpy(), ijk) - ijk) < 0.15
+
+
+def test_times_as_long_whatever_the_axes():
+    grid = Grid((50, 40, 30), 2.0)  # 100 mm
+    turned = np.eye(4)
+    turned[:3, :3] = np.array([[0, 0.5, 0], [-0.5, 0, 0], [0, 0, 0.25]])
+    assert times_as_long(turned, (100, 40, 40), grid) == 0.5
+    assert times_as_long(np.diag([1, 1, 3, 1]), (10, 10, 100), grid) == 3

@@ -134,6 +134,15 @@ def volumes(tmp_path):
     return folder
 
 
+def test_a_volume_of_another_size_is_pointed_out(run_with_planes, volumes, tmp_path, caplog):
+    image = nib.load(volumes / "straight.nii.gz")
+    small = nib.Nifti1Image(image.get_fdata(), np.diag([1 / 3, 1 / 3, 1 / 3, 1]) @ image.affine)
+    nib.save(small, volumes / "small.nii.gz")
+    assert predict(run_with_planes, volumes, tmp_path / "out", "planes=false") == 0
+    (warning,) = [one for one in caplog.messages if "as long as volumes in training" in one]
+    assert warning.startswith("small: 0.33 times")
+
+
 def test_infer_puts_the_predicted_landmarks_on_their_slices(run_with_planes, volumes, tmp_path):
     output = tmp_path / "out"
     assert predict(run_with_planes, volumes, output) == 0
