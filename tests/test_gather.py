@@ -79,6 +79,7 @@ def test_jobs_of_an_earlier_sweep_in_the_folder_do_not_count(sweep):
     assert "model.alpha=0.5" not in (folder / "table.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_command_gathers_what_is_there(sweep):
     folder, _ = sweep
     result = run("-m", "pin_lightning.gather", f"sweep={folder}")
