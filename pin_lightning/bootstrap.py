@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 from scipy.special import ndtr, ndtri
 
+FEW_CASES = 10  # with fewer, intervals are too narrow
 Statistic: TypeAlias = Callable[[np.ndarray], float]
 
 

@@ -21,7 +21,7 @@ from pin_lightning.pages.run_facts import config_of
 from pin_lightning.planes.groups import check_groups
 from pin_lightning.predictor import Predictor
 from pin_lightning.report import report
-from pin_lightning.report_settings import ReportSettings
+from pin_lightning.report_settings import ReportSettings, report_again
 from pin_lightning.run_folder import (
     CHECKPOINTS,
     RunRecord,
@@ -79,12 +79,8 @@ def _refuse_trained(output: Path) -> None:
 def _settings(run: DictConfig, given: DictConfig) -> DictConfig:
     """Settings of the run with those of the evaluation: its data, how it is shown, where."""
     planes = given.data.planes or OmegaConf.select(run, "data.planes")
-    report = {**run.get("report", {}), "others": {}}  # other methods were on other cases
-    for key, value in given.report.items():
-        if value is not None and key != "bootstrap":
-            report[key] = value
-    bootstrap = {key: value for key, value in given.report.bootstrap.items() if value is not None}
-    report["bootstrap"] = {**(report.get("bootstrap") or {}), **bootstrap}
+    before = {**run.get("report", {}), "others": {}}  # other methods were on other cases
+    report = report_again(before, given.report)
     shown = run.copy()
     OmegaConf.set_struct(shown, False)
     shown.data, shown.data.planes = given.data, planes

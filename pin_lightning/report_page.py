@@ -17,9 +17,11 @@ def main(config: DictConfig) -> None:
     """Write the page from the files of the run; neither its data nor its weights are needed."""
     from pin_lightning.pages.run_facts import config_of
     from pin_lightning.pages.run_page import write_run_page
-    from pin_lightning.report_settings import settings_again  # heavy, after the config is composed
+
+    # Heavy, after the config is composed.
+    from pin_lightning.report_settings import ReportSettings, report_again
 
     refuse_missing(config)
     run_dir = Path(config.run)
-    settings = settings_again(config_of(run_dir).get("report", {}), config.report)
-    log.info("%s", write_run_page(run_dir, settings))
+    report = report_again(config_of(run_dir).get("report", {}), config.report)
+    log.info("%s", write_run_page(run_dir, ReportSettings.of(report)))

@@ -117,21 +117,17 @@ class ReportSettings:
         )
 
 
-def settings_again(before: Mapping[str, Any], given: Mapping[str, Any]) -> ReportSettings:
-    """Settings of a page that is made again: what is given, else what it was made with.
+def report_again(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Node ``report`` of what is made again: what is given, else what it was made with.
 
     Args:
         before: Node ``report`` of the run's config; what it lacks is the default.
         given: The same of `conf/report.yaml`, where null is what the run was made with; a method
             of ``others`` that is null is left out.
-
-    Raises:
-        ValueError: A setting is out of range.
     """
     others = {**(before.get("others") or {}), **(given.get("others") or {})}
     bootstrap = {**(before.get("bootstrap") or {}), **_set(given.get("bootstrap"))}
-    values = {**before, **_set(given), "others": _set(others), "bootstrap": bootstrap}
-    return ReportSettings.of(values)
+    return {**before, **_set(given), "others": _set(others), "bootstrap": bootstrap}
 
 
 def _set(node: Mapping[str, Any] | None) -> dict[str, Any]:

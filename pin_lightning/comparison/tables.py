@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from pin_lightning.bootstrap import FEW_CASES
 from pin_lightning.comparison.paired import Comparison, Difference, Ends
 from pin_lightning.text_tables import markdown
 
-FEW_CASES = 10  # a bootstrap of fewer makes intervals that are too narrow
 _LENGTHS = {"mean": "Mean radial error, mm", "median": "Median, mm", "p95": "95th percentile, mm"}
 _MARK = "*"
 

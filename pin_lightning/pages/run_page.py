@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pin_lightning import plots
+from pin_lightning.bootstrap import FEW_CASES
 from pin_lightning.conformal import leave_one_case_out
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.pages.case_views import case_views, picture_of
@@ -30,8 +31,6 @@ from pin_lightning.pages.run_tables import case_table, landmark_table, method_ta
 from pin_lightning.pages.tables import percent, range_text, three_digits
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import LOGS, PAGE
-
-FEW_CASES = 10  # with fewer, a bootstrap is too sure of itself
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Path]]:
     began = _began(sweep_dir)
     jobs, unfinished = [], []
     for folder in sorted(folders, key=lambda path: int(path.name)):
-        if _age(folder / CONFIG, folder) < began:
+        if _written(folder / CONFIG, folder) < began:
             continue  # of an earlier sweep in this folder
         if (folder / CONFIG).is_file() and (folder / PREDICTIONS).is_file():
             jobs.append(_read_job(folder))
@@ -84,7 +84,7 @@ def _began(sweep_dir: Path) -> float:
     return record.stat().st_mtime if record.is_file() else 0.0
 
 
-def _age(*paths: Path) -> float:
+def _written(*paths: Path) -> float:
     """When the first of the paths that is there was written."""
     return next(path.stat().st_mtime for path in paths if path.exists())
 
