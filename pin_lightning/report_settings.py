@@ -103,10 +103,7 @@ class ReportSettings:
         radii = config.get("radii_mm", RADII_MM)
         if isinstance(radii, str) or not isinstance(radii, Sequence):
             raise ValueError(f"report.radii_mm={radii}: give a list of mm, as [1,2,4]")
-        others, bootstrap = config.get("others") or {}, config.get("bootstrap") or {}
-        for name, node in (("others", others), ("bootstrap", bootstrap)):
-            if not isinstance(node, Mapping):
-                raise ValueError(f"report.{name}={node}: give settings by name, as in train.yaml")
+        others, bootstrap = _by_name(config, "others"), _by_name(config, "bootstrap")
         return cls(
             radii_mm=tuple(radii),
             failure_mm=config.get("failure_mm"),
@@ -124,14 +121,25 @@ def report_again(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[st
         before: Node ``report`` of the run's config; what it lacks is the default.
         given: The same of `conf/report.yaml`, where null is what the run was made with; a method
             of ``others`` that is null is left out.
+
+    Raises:
+        ValueError: ``others`` or ``bootstrap`` does not hold settings by name.
     """
-    others = {**(before.get("others") or {}), **(given.get("others") or {})}
-    bootstrap = {**(before.get("bootstrap") or {}), **_set(given.get("bootstrap"))}
+    others = {**_by_name(before, "others"), **_by_name(given, "others")}
+    bootstrap = {**_by_name(before, "bootstrap"), **_set(_by_name(given, "bootstrap"))}
     return {**before, **_set(given), "others": _set(others), "bootstrap": bootstrap}
 
 
-def _set(node: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {key: value for key, value in (node or {}).items() if value is not None}
+def _by_name(report: Any, name: str) -> Mapping[str, Any]:
+    """A node of ``report``, empty where there is none."""
+    node = report.get(name) or {}
+    if not isinstance(node, Mapping):
+        raise ValueError(f"report.{name}={node}: give settings by name, as in train.yaml")
+    return node
+
+
+def _set(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if value is not None}
 
 
 def _positive(value: object) -> bool:

@@ -28,3 +28,9 @@ def test_a_run_of_an_earlier_version_has_the_defaults():
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r"report\.radii_mm"):
         ReportSettings.of(report_again({}, {**GIVEN, "radii_mm": [2, 1]}))
+
+
+@pytest.mark.parametrize(("name", "value"), [("bootstrap", 0.9), ("others", ["ants.csv"])])
+def test_settings_that_are_not_by_name_are_refused(name, value):
+    with pytest.raises(ValueError, match=rf"report\.{name}=.*settings by name"):
+        report_again({}, {**GIVEN, name: value})
