@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from logging.handlers import QueueHandler, QueueListener
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import pytorch_lightning as pl
@@ -103,6 +104,23 @@ def _as_raised(error: ProcessRaisedException) -> Exception:
     if isinstance(kind, type) and issubclass(kind, ValueError | OSError):
         return ValueError(f"rank {error.error_index}: {said}" if error.error_index else said)
     return error
+
+
+def _pack_generator(generator: torch.Generator) -> tuple[Any, tuple[str, bytes]]:
+    """A generator as bytes, to go to a spawned process.
+
+    PyTorch sends a tensor that is gone, and its shared memory with it, before the process reads it.
+    """
+    return _unpack_generator, (str(generator.device), generator.get_state().numpy().tobytes())
+
+
+def _unpack_generator(device: str, state: bytes) -> torch.Generator:
+    generator = torch.Generator(device)
+    generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
+    return generator
+
+
+ForkingPickler.register(torch.Generator, _pack_generator)
 
 
 class SpawnedProcess(pl.Callback):

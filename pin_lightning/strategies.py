@@ -91,7 +91,7 @@ def _said(trainer: DictConfig) -> str:
     """The settings as they were given."""
     strategy = trainer.strategy
     if isinstance(strategy, DictConfig):
-        strategy = str(strategy.get("_target_", strategy)).rpartition(".")[2]
+        strategy = str(strategy._target_).rpartition(".")[2].removesuffix("Strategy").lower()
     return " ".join(
         [f"trainer.strategy={strategy}", *(f"trainer.{one}={trainer[one]}" for one in _SETTINGS)]
     )
