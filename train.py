@@ -19,6 +19,7 @@ def main(config: DictConfig) -> float | None:
     """
     # Heavy imports, after the config has composed.
     from pin_lightning.experiment_loggers import name_group
+    from pin_lightning.strategies import refuse_starting_again
     from pin_lightning.training import train
 
     hydra_config = HydraConfig.get()
@@ -26,6 +27,7 @@ def main(config: DictConfig) -> float | None:
     if hydra_config.mode is RunMode.MULTIRUN:
         config.run_name = f"{config.run_name}_{hydra_config.job.num}"
         name_group(config, Path(hydra_config.sweep.dir).name)
+        refuse_starting_again(config, "a sweep")
     metrics = train(config, Path(hydra_config.runtime.output_dir))
     measured = metrics.get("val", metrics.get("test"))
     return None if measured is None else measured["radial_error_mm"]["mean"]

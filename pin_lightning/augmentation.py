@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pin_lightning.geometry import Grid
-from pin_lightning.intensity import IntensitySettings
+from pin_lightning.intensity import Intensity, IntensitySettings
 from pin_lightning.types import Float, Shaped, Tensor
 from pin_lightning.warps import Warp, WarpSettings
 
@@ -71,6 +71,10 @@ class Augmentation:
     def draw_warp(self, count: int, grid: Grid, generator: torch.Generator) -> Warp | None:
         """Maps of N samples; nothing, and no draw, where all would be the identity."""
         return None if self.warp.is_identity else self.warp.draw(count, grid, generator)
+
+    def draw_intensity(self, count: int, generator: torch.Generator) -> Intensity | None:
+        """Changes of intensity of N samples; nothing, and no draw, where all would be none."""
+        return None if self.intensity.is_identity else self.intensity.draw(count, generator)
 
     def move_landmarks(
         self, warp: Warp, landmarks_mm: Float[Tensor, "N L 3"]

@@ -38,6 +38,7 @@ from pin_lightning.run_folder import (
     RunRecord,
     read_record,
 )
+from pin_lightning.strategies import refuse_starting_again
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data, train_surveyed
 
@@ -134,6 +135,7 @@ def _check_settings(config: DictConfig, run_dir: Path) -> None:
             f"ckpt_path={config.ckpt_path}: folds are not continued from a checkpoint; leave it "
             f"out, finished folds are kept"
         )
+    refuse_starting_again(config, "a cross-validation", also_by_others=True)
     if (run_dir / RECORD).exists():
         raise ValueError(f"run_dir={run_dir}: is the folder of a single run; give another folder")
 

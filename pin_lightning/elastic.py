@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -37,6 +37,10 @@ class Elastic:
     control_mm: Float[Tensor, "N G G G 3"]
     extent_mm: Float[Tensor, " 3"]
     spacing: float
+
+    def __getitem__(self, samples: slice) -> "Elastic":
+        """Those of some samples."""
+        return replace(self, control_mm=self.control_mm[samples])
 
     def weights(
         self, coordinates_mm: Float[Tensor, "*points 3 P"]

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pin_lightning.memory import keep_freed_memory
+from pin_lightning.ranks import arguments_of_others, rank_name
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # What users name themselves: Hydra takes a new key only with a sign for it.
@@ -59,7 +60,7 @@ def start(main: Callable[[], Any]) -> None:
     Args:
         main: A function under `hydra.main` and `one_line_errors`.
     """
-    sys.argv[1:] = quote_arguments(sys.argv[1:])
+    sys.argv[1:] = [*quote_arguments(sys.argv[1:]), *arguments_of_others()]
     keep_freed_memory()
     # Otherwise Hydra prints a traceback and ends the process itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -101,7 +102,8 @@ def _in_sweep() -> bool:
 
 
 def _end(mistake: str, error: BaseException) -> NoReturn:
-    print(f"error: {mistake}", file=sys.stderr)
+    name = rank_name()
+    print(f"error: {name}: {mistake}" if name else f"error: {mistake}", file=sys.stderr)
     raise SystemExit(2) from error
 
 

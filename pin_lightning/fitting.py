@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -11,9 +12,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.launched import SpawnedProcess, ends_together
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.planning import Plan
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
@@ -26,6 +29,8 @@ logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*LeafSpec.*")
 warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
+# The metrics of a validation are those of all processes before they are logged.
+warnings.filterwarnings("ignore", ".*when logging on epoch level in distributed setting.*")
 warnings.filterwarnings("ignore", ".*Total length of `list` across ranks is zero.*")
 
 
@@ -61,6 +66,7 @@ def fit(
         all_known=bool(torch.isfinite(plan.shapes_mm).all()),
         names=plan.record.names,
     )
+    datamodule.train_dataloader()  # refuses a wrong setting before other processes are started
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     log.info("trainer.precision=%s", precision)
     localizer.network_dtype = NETWORK_DTYPES[precision]
@@ -74,8 +80,32 @@ def fit(
         default_root_dir=run_dir,
         _convert_="all",
     )
-    trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
-    trainer.save_checkpoint(run_dir / CHECKPOINTS / "last.ckpt", weights_only=False)
+    with _together(trainer):
+        trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
+
+
+@contextmanager
+def _together(trainer: pl.Trainer) -> Iterator[None]:
+    """A block in which all processes train, if there are several."""
+    launcher = trainer.strategy.launcher
+    with ExitStack() as stack:
+        stack.enter_context(ends_together(launcher))
+        if isinstance(launcher, _MultiProcessingLauncher):
+            spawned = SpawnedProcess()
+            trainer.callbacks.insert(0, spawned)
+            stack.enter_context(spawned.heard())
+        yield
+
+
+class LastCheckpoint(Callback):
+    """Saves what is there when training ends, in the process that trained."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save."""
+        trainer.save_checkpoint(self.path, weights_only=False)
 
 
 def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Callback]:
@@ -87,6 +117,7 @@ def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Call
     )
     progress = TrainingProgress(trainer.log_every_n_steps)
     callbacks: list[Callback] = [progress, LearningRateMonitor("step"), last]
+    callbacks.append(LastCheckpoint(folder / "last.ckpt"))
     if validates:
         best = ModelCheckpoint(
             folder, filename="best", monitor=VALIDATION_ERROR, enable_version_counter=False

@@ -1,6 +1,7 @@
 """Progress of a training: one bar over all its steps, one log line per validation."""
 
 import logging
+from functools import cached_property
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,6 +24,10 @@ class TrainingProgress(pl.Callback):
 
     def __init__(self, every: int = 20) -> None:
         self.every = every
+
+    @cached_property
+    def bar(self) -> Progress:
+        """The bar; made where it is shown, as it cannot go from one process to another."""
         columns = (
             TextColumn("training"),
             BarColumn(),
@@ -31,13 +36,16 @@ class TrainingProgress(pl.Callback):
             TextColumn("{task.description}"),
         )
         console = Console(stderr=True)
-        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        self.task = self.bar.add_task("", total=None)
+        bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        bar.add_task("", total=None)
+        return bar
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the bar."""
-        self.bar.update(self.task, total=trainer.max_steps, completed=trainer.global_step)
-        self.bar.start()
+        task = self.bar.task_ids[0]
+        self.bar.update(task, total=trainer.max_steps, completed=trainer.global_step)
+        if trainer.is_global_zero:
+            self.bar.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any, **kwargs: Any
@@ -47,7 +55,8 @@ class TrainingProgress(pl.Callback):
             numbers = {"loss": trainer.callback_metrics.get("train/loss")}
             numbers["validation mm"] = trainer.callback_metrics.get(VALIDATION_ERROR)
             shown = [f"{name} {value:.3f}" for name, value in numbers.items() if value is not None]
-            self.bar.update(self.task, completed=trainer.global_step, description="  ".join(shown))
+            description, task = "  ".join(shown), self.bar.task_ids[0]
+            self.bar.update(task, completed=trainer.global_step, description=description)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log what counts."""

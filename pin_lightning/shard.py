@@ -22,9 +22,14 @@ class Shard:
     rank: int = 0
     count: int = 1
 
+    @property
+    def rows(self) -> slice:
+        """Where the items of this process are; no two processes share one, together they have all."""
+        return slice(self.rank, None, self.count)
+
     def of(self, items: Sequence[Item]) -> Sequence[Item]:
-        """The items of this process; no two processes share one, and together they have all."""
-        return items[self.rank :: self.count]
+        """The items of this process."""
+        return items[self.rows]
 
 
 WHOLE = Shard()

@@ -12,11 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 from pin_lightning.entry import refuse_missing
 from pin_lightning.experiment_loggers import experiment_loggers
 from pin_lightning.fitting import fit
+from pin_lightning.launched import speak_if_first
 from pin_lightning.pages.other_methods import read_others
 from pin_lightning.patches import default_patch_side
 from pin_lightning.planes.groups import check_groups, plane_groups
 from pin_lightning.planning import plan_run
 from pin_lightning.predictor import Predictor
+from pin_lightning.ranks import is_first
 from pin_lightning.report import report
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import (
@@ -26,6 +28,7 @@ from pin_lightning.run_folder import (
     read_checkpoint,
     write_run,
 )
+from pin_lightning.strategies import check_strategy
 from pin_lightning.survey import Survey, survey
 from pin_lightning.wandb_results import log_to_wandb
 
@@ -40,7 +43,7 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         run_dir: Where the run is written.
 
     Returns:
-        The contents of `metrics.json`.
+        The contents of `metrics.json`; nothing in a process that is not the first of several.
 
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
@@ -57,7 +60,9 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
     """
+    speak_if_first(logging.ERROR)
     refuse_missing(config)
+    check_strategy(config)
     if config.ckpt_path is not None:
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
     config = config.copy()
@@ -76,14 +81,17 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     read_others(dict(settings.others))  # refuses a wrong file now rather than after the training
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
-    clear_results(run_dir, keep_checkpoints=config.ckpt_path is not None)
-    write_run(run_dir, config, record, plan.first_stage)
+    if is_first():
+        clear_results(run_dir, keep_checkpoints=config.ckpt_path is not None)
+        write_run(run_dir, config, record, plan.first_stage)
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, parts.values())),
     )
     with experiment_loggers(config, run_dir) as loggers:
         fit(config, run_dir, plan, surveyed.volumes, loggers)
+        if not is_first():
+            return {}
         gc.collect()  # trainer and module hold one another, and with them the volumes
         load_weights(plan.localizer, best_checkpoint(run_dir))
         evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}

@@ -41,10 +41,14 @@ class FollowTrajectories(pl.Callback):
         """Follow the model where it is time to."""
         if trainer.global_step % self.every == 0 and trainer.global_step < trainer.max_steps:
             assert isinstance(pl_module, PINModule)
-            data = trainer.datamodule  # type: ignore[attr-defined]
-            pl_module.eval()
-            self.sampling.offsets_mm = self._offsets_mm(pl_module, data)
-            pl_module.train()
+            offsets_mm = None
+            if trainer.is_global_zero:  # the others get the same, to the last digit
+                data = trainer.datamodule  # type: ignore[attr-defined]
+                pl_module.eval()
+                offsets_mm = self._offsets_mm(pl_module, data).cpu()
+                pl_module.train()
+            offsets_mm = trainer.strategy.broadcast(offsets_mm)
+            self.sampling.offsets_mm = offsets_mm.to(pl_module.device)
 
     def _offsets_mm(self, module: PINModule, data: LandmarkDataModule) -> Float[Tensor, "R L 3"]:
         localizer, device = module.localizer, module.device

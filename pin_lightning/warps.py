@@ -31,6 +31,11 @@ class Warp:
     flipped: Bool[Tensor, " N"]
     elastic: Elastic | None = None
 
+    def __getitem__(self, samples: slice) -> "Warp":
+        """Those of some samples."""
+        elastic = None if self.elastic is None else self.elastic[samples]
+        return Warp(self.linear[samples], self.shift_mm[samples], self.flipped[samples], elastic)
+
     def to_original(self, points_mm: Float[Tensor, "N L 3"]) -> Float[Tensor, "N L 3"]:
         """Where points of the augmented volumes come from."""
         if self.elastic is not None:

@@ -1,6 +1,8 @@
 """LightningDataModule: working volumes and landmarks of a split, streamed for training."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.preprocessing import load_volume
+from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
 
 
@@ -30,6 +33,23 @@ class VolumeDataset(Dataset[dict[str, Any]]):
         return {"volume": volume.intensity, "landmarks_mm": annotated.landmarks_mm}
 
 
+def cases_of(shard: Shard, cases: Sequence[AnnotatedCase]) -> list[AnnotatedCase]:
+    """Cases of a process, as many as every other one has: none may wait for another in vain.
+
+    Args:
+        shard: The part of the process.
+        cases: Those of all processes.
+
+    Returns:
+        Its own; where others have one more, then the first without landmarks, which no metric
+        counts.
+    """
+    own = list(shard.of(cases))
+    if len(own) * shard.count < len(cases):
+        own.append(replace(cases[0], landmarks_mm=torch.full_like(cases[0].landmarks_mm, math.nan)))
+    return own
+
+
 class LandmarkDataModule(pl.LightningDataModule):
     """Training batches of random-point patches and validation cases.
 
@@ -39,7 +59,8 @@ class LandmarkDataModule(pl.LightningDataModule):
         val: Validation cases; metrics leave out what they lack.
         volumes: Working volume files by case name.
         sampler: Cuts the training samples.
-        loader: Makes the training loader from volumes, landmarks, sampler and device.
+        loader: Makes the training loader from volumes, landmarks, sampler and device, and the
+            ``shard`` of this process.
     """
 
     def __init__(
@@ -59,13 +80,18 @@ class LandmarkDataModule(pl.LightningDataModule):
         self.sampler = sampler
         self.loader = loader
 
+    @property
+    def shard(self) -> Shard:
+        """The part of this process."""
+        return Shard(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
+
     def train_dataloader(self) -> Any:
         """Random-point patches of the training cases, from `loader`."""
         volumes = [self.volumes[annotated.case.name] for annotated in self.train]
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        return self.loader(volumes, self.shapes_mm, self.sampler, device)
+        return self.loader(volumes, self.shapes_mm, self.sampler, device, shard=self.shard)
 
     def val_dataloader(self) -> Any:
         """Whole validation cases, one at a time; no loader when there are none."""
-        dataset = VolumeDataset(self.val, self.volumes)
+        dataset = VolumeDataset(cases_of(self.shard, self.val), self.volumes)
         return DataLoader(dataset, batch_size=1) if len(dataset) else []

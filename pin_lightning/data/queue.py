@@ -1,5 +1,6 @@
 """The paper-style streaming loader: random-point patches through a torchio queue."""
 
+import math
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 import torchio as tio
 
 from pin_lightning.data.sampler import ShapePatchSampler
+from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
 
 CPU = torch.device("cpu")
@@ -50,6 +52,7 @@ def queue_loader(
     queue_length: int = 512,
     samples_per_volume: int = 64,
     num_workers: int = 0,
+    shard: Shard = WHOLE,
 ) -> tio.SubjectsLoader:
     """Loader of training batches; one epoch takes `samples_per_volume` from every volume.
 
@@ -62,6 +65,7 @@ def queue_loader(
         queue_length: Samples that wait in memory to be shuffled.
         samples_per_volume: Samples cut from a volume each time it is read.
         num_workers: Processes that read volumes; 0 reads in the training process.
+        shard: Which volumes are those of this process.
 
     Raises:
         ValueError: The queue cannot hold the samples of one volume, or an epoch has no full batch.
@@ -77,10 +81,15 @@ def queue_loader(
             f"loader.samples_per_volume={samples_per_volume}: {len(volumes)} training volumes do "
             f"not fill a batch of {batch_size}; raise it or lower loader.batch_size"
         )
+    # As many as every other process has.
+    number = math.ceil(len(volumes) / shard.count)
+    own = [(shard.rank + shard.count * one) % len(volumes) for one in range(number)]
     subjects = [
-        tio.Subject(image=tio.ScalarImage(path), landmarks_mm=landmarks)
-        for path, landmarks in zip(volumes, landmarks_mm, strict=True)
+        tio.Subject(image=tio.ScalarImage(volumes[one]), landmarks_mm=landmarks_mm[one])
+        for one in own
     ]
+    if shard.rank > 0:
+        sampler.generator.manual_seed(sampler.seed + shard.rank)
     queue = tio.Queue(
         tio.SubjectsDataset(subjects),
         max_length=queue_length,

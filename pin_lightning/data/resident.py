@@ -10,9 +10,11 @@ import torch
 
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.files import whole_file
+from pin_lightning.launched import first_before_others
 from pin_lightning.patches import BorderedVolumes, bordered_size
 from pin_lightning.preprocessing import load_volume
 from pin_lightning.pyramid import Pyramid, coarser, coarser_grid, coarser_size
+from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
 
 GB = 1e9
@@ -35,6 +37,7 @@ class ResidentLoader:
         batch_size: Samples B of a step; none is `ShapePatchSampler.batch_size`.
         batches_per_epoch: Batches until validation and checkpoints may come between.
         memory_gb: Memory that the volumes may take; none is `memory_budget_gb`.
+        shard: Which samples of a step that all processes share this one cuts: B of them.
 
     Raises:
         ValueError: A number is not positive.
@@ -49,15 +52,16 @@ class ResidentLoader:
         batch_size: int | None = 64,
         batches_per_epoch: int = 100,
         memory_gb: float | int | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
         if batches_per_epoch < 1:
             raise ValueError(f"loader.batches_per_epoch={batches_per_epoch}: give 1 or more")
         self.volumes = volumes
-        budget_gb = memory_budget_gb(device) if memory_gb is None else memory_gb
+        budget_gb = memory_budget_gb(device, shard.count) if memory_gb is None else memory_gb
         sizes = [coarser_size(sampler.grid.size, factor) for factor in sampler.patch_spacings]
         voxels = sum(bordered_size(len(volumes), size)[0] for size in sizes)
         self.times_it_fits = int(budget_gb * GB) // voxels
-        self.sampler = sampler.on(device if self.times_it_fits else CPU)
+        self.sampler = sampler.on(device if self.times_it_fits else CPU, shard)
         self.shapes_mm = shapes_mm.to(self.sampler.generator.device)
         self.batch_size = sampler.batch_size(batch_size)
         self.batches_per_epoch = batches_per_epoch
@@ -80,12 +84,13 @@ class ResidentLoader:
     def _load_level(self, factor: int) -> BorderedVolumes:
         size = self.sampler.grid.size
         if self.times_it_fits == 0:
-            return map_volumes(self.volumes, size, factor)
+            with first_before_others(self.sampler.shard):
+                return map_volumes(self.volumes, size, factor)
         return stack_volumes(self.volumes, size, self.times_it_fits > 1, factor)
 
     def _batch(self, pyramid: Pyramid) -> dict[str, Tensor]:
         generator = self.sampler.generator
-        count, device = (self.batch_size,), generator.device
+        count, device = (self.batch_size * self.sampler.shard.count,), generator.device
         index = torch.randint(len(self.volumes), count, generator=generator, device=device)
         return self.sampler.samples(pyramid, index, self.shapes_mm[index])
 
@@ -135,13 +140,17 @@ def _filled(bordered: BorderedVolumes, volumes: Sequence[Path], factor: int) -> 
     return bordered
 
 
-def memory_budget_gb(device: torch.device) -> float:
+def memory_budget_gb(device: torch.device, processes: int = 1) -> float:
     """Memory that volumes may take on a device: a tenth of the machine's, half of what a GPU has.
 
     A tenth is little, but a mapped file is slower only where memory is short of it anyway.
+
+    Args:
+        device: The device.
+        processes: Those that share the machine's tenth; each has a GPU to itself.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / GB / 2
     if not hasattr(os, "sysconf"):  # Windows
-        return 1.0
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB / 10
+        return 1.0 / processes
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB / 10 / processes

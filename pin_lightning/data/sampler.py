@@ -1,6 +1,7 @@
 """Training samples: random points in shape space, and the 2.5D patches cut there."""
 
 import copy
+import hashlib
 import math
 from collections.abc import Sequence
 
@@ -9,9 +10,10 @@ import torch
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.data.sampling import Drawn, Sampling
 from pin_lightning.geometry import Grid
-from pin_lightning.intensity import change_intensity
+from pin_lightning.intensity import Intensity, change_intensity
 from pin_lightning.pyramid import Pyramid, build_pyramid, check_spacings, cut_levels, merge_levels
 from pin_lightning.shape_models import ShapeModel
+from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Bool, Float, Int, Num, Tensor
 from pin_lightning.warps import Warp
 
@@ -31,6 +33,7 @@ class ShapePatchSampler:
         seed: Seed of the draws.
         device: Where samples are drawn and cut.
         patch_spacings: Spacings at which patches are cut, in voxels.
+        shard: Which of the samples that all processes draw this one cuts.
 
     Raises:
         ValueError: A spacing is wrong.
@@ -47,6 +50,7 @@ class ShapePatchSampler:
         seed: int,
         device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
         patch_spacings: Sequence[int] = (1,),
+        shard: Shard = WHOLE,
     ) -> None:
         # A copy: the trained one moves to the device of the network.
         self.shape_model = copy.deepcopy(shape_model).to(device)
@@ -57,9 +61,10 @@ class ShapePatchSampler:
         self.augmentation = augmentation
         self.seed = seed
         self.patch_spacings = check_spacings(patch_spacings)
+        self.shard = shard
         self.generator = torch.Generator(device).manual_seed(seed)
 
-    def on(self, device: torch.device) -> "ShapePatchSampler":
+    def on(self, device: torch.device, shard: Shard = WHOLE) -> "ShapePatchSampler":
         """The same sampler on a device, from its first draw on; another device draws otherwise."""
         return ShapePatchSampler(
             self.shape_model,
@@ -71,6 +76,7 @@ class ShapePatchSampler:
             self.seed,
             device,
             self.patch_spacings,
+            shard,
         )
 
     def batch_size(self, asked: int | None) -> int:
@@ -123,9 +129,10 @@ class ShapePatchSampler:
         volume_index: Int[Tensor, " N"],
         landmarks_mm: Float[Tensor, "N L 3"],
     ) -> dict[str, Tensor]:
-        """N training samples, augmented.
+        """The samples of this process among N, augmented.
 
-        The truth of a sample is what the shape model makes of the landmarks in its augmented
+        All processes draw all N, so that their generators stay in step, and each cuts its own. The
+        truth of a sample is what the shape model makes of the landmarks in its augmented
         volume; a PCA knows only shapes like those it was fitted to, and takes the nearest. Of a
         missing landmark it is NaN.
 
@@ -136,8 +143,8 @@ class ShapePatchSampler:
                 itself is missing.
 
         Returns:
-            ``patches`` [N, C, P, P], ``parameters`` [N, K] and ``true_parameters`` [N, K] in mm
-            (paper, "Network Input" and "Multiple Landmarks"); ``scale_mm`` [N, G] where the
+            ``patches`` [n, C, P, P], ``parameters`` [n, K] and ``true_parameters`` [n, K] in mm
+            (paper, "Network Input" and "Multiple Landmarks"); ``scale_mm`` [n, G] where the
             sampling knows it.
         """
         augmentation, count = self.augmentation, len(volume_index)
@@ -149,13 +156,19 @@ class ShapePatchSampler:
             landmarks_mm = augmentation.move_landmarks(warp, landmarks_mm)
         true_parameters = self.shape_model.encode(landmarks_mm)
         drawn = self.draw(true_parameters)
-        levels = self.cut(pyramid, volume_index, drawn.parameters, warp)
+        intensity = augmentation.draw_intensity(count, self.generator)
+        own = self.shard.rows
+        parameters = drawn.parameters[own]
+        moved = None if warp is None else warp[own]
+        levels = self.cut(pyramid, volume_index[own], parameters, moved)
+        if intensity is not None:
+            levels = self._other_intensities(levels, parameters, intensity[own])
         samples = {
-            "patches": merge_levels(self._other_intensities(levels, drawn.parameters)),
-            "parameters": drawn.parameters,
-            "true_parameters": self._only(known, true_parameters),
+            "patches": merge_levels(levels),
+            "parameters": parameters,
+            "true_parameters": self._only(known, true_parameters)[own],
         }
-        return samples if drawn.scale_mm is None else samples | {"scale_mm": drawn.scale_mm}
+        return samples if drawn.scale_mm is None else samples | {"scale_mm": drawn.scale_mm[own]}
 
     def _only(
         self, known: Bool[Tensor, "N L 3"], parameters: Float[Tensor, "N K"]
@@ -167,13 +180,24 @@ class ShapePatchSampler:
         return torch.where(each, parameters, math.nan)
 
     def _other_intensities(
-        self, levels: list[Num[Tensor, "N _ P P"]], parameters: Float[Tensor, "N K"]
+        self,
+        levels: list[Num[Tensor, "N _ P P"]],
+        parameters: Float[Tensor, "N K"],
+        intensity: Intensity,
     ) -> list[Num[Tensor, "N _ P P"]]:
-        if self.augmentation.intensity.is_identity:
-            return levels
-        intensity = self.augmentation.intensity.draw(len(parameters), self.generator)
-        settings = (self.shape_model.decode(parameters), intensity, self.grid, self.generator)
+        settings = (self.shape_model.decode(parameters), intensity, self.grid, self._noise())
         return [
             change_intensity(patches, *settings, spacing)
             for patches, spacing in zip(levels, self.patch_spacings, strict=True)
         ]
+
+    def _noise(self) -> torch.Generator:
+        """Source of noise, which is drawn for each voxel and so by each process for its own.
+
+        That of one of several follows from the state of the common one, which it leaves as it is.
+        """
+        if self.shard.count == 1:
+            return self.generator
+        state = self.generator.get_state().numpy().tobytes()
+        own = hashlib.blake2b(state, digest_size=7, key=str(self.shard.rank).encode())
+        return torch.Generator(self.generator.device).manual_seed(int.from_bytes(own.digest(), "big"))
