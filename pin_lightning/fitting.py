@@ -9,16 +9,17 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 
+from pin_lightning.checkpoints import KeepBest, KeepLast, WholeCheckpoints
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.planning import Plan
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
 from pin_lightning.progress import TrainingProgress
-from pin_lightning.run_folder import CHECKPOINTS
+from pin_lightning.run_folder import CHECKPOINTS, LAST_CHECKPOINT
 
 log = logging.getLogger(__name__)
 # Lightning's own remarks: advertisements, and the length of an epoch, which plays no role here.
@@ -26,6 +27,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*LeafSpec.*")
 warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
+warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
 warnings.filterwarnings("ignore", ".*Total length of `list` across ranks is zero.*")
 
 
@@ -70,26 +72,19 @@ def fit(
         config.trainer,
         precision=precision,
         logger=list(loggers),
-        callbacks=[*plan.callbacks, *_callbacks(run_dir, config.trainer, bool(datamodule.val))],
+        callbacks=[*plan.callbacks, *_callbacks(run_dir, config, bool(datamodule.val))],
+        plugins=[WholeCheckpoints()],
         default_root_dir=run_dir,
         _convert_="all",
     )
     trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
-    trainer.save_checkpoint(run_dir / CHECKPOINTS / "last.ckpt", weights_only=False)
 
 
-def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Callback]:
-    """Progress bar, and the checkpoints: `last` always, `best` by the localisation error."""
-    folder = run_dir / CHECKPOINTS
-    every = trainer.val_check_interval
-    last = ModelCheckpoint(
-        folder, filename="last", every_n_train_steps=every, enable_version_counter=False
-    )
-    progress = TrainingProgress(trainer.log_every_n_steps)
-    callbacks: list[Callback] = [progress, LearningRateMonitor("step"), last]
+def _callbacks(run_dir: Path, config: DictConfig, validates: bool) -> list[Callback]:
+    """Progress bar, and the checkpoints: `best` by the localisation error, then `last` always."""
+    progress = TrainingProgress(config.trainer.log_every_n_steps)
+    callbacks: list[Callback] = [progress, LearningRateMonitor("step")]
     if validates:
-        best = ModelCheckpoint(
-            folder, filename="best", monitor=VALIDATION_ERROR, enable_version_counter=False
-        )
-        callbacks.append(best)
-    return callbacks
+        callbacks.append(KeepBest(run_dir / CHECKPOINTS, VALIDATION_ERROR))
+    every = config.checkpoint.every_steps or config.trainer.val_check_interval
+    return [*callbacks, KeepLast(run_dir / LAST_CHECKPOINT, every)]
