@@ -76,12 +76,9 @@ def full_disk_named(run_dir: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise ValueError(f"run_dir={run_dir}: {_reason(error)}; {_kept(run_dir)}") from error
-
-
-def _reason(error: OSError) -> str:
-    where = f" ({error.filename})" if error.filename else ""
-    return f"no space left, {error.strerror}{where}"
+        where = f" ({error.filename})" if error.filename else ""
+        reason = f"no space left to write to: {error.strerror}{where}"
+        raise ValueError(f"run_dir={run_dir}: {reason}; {_kept(run_dir)}") from error
 
 
 def _kept(run_dir: Path) -> str:

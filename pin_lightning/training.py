@@ -34,6 +34,7 @@ from pin_lightning.run_folder import (
     read_checkpoint,
     write_run,
 )
+from pin_lightning.skipped import count_skipped, write_skipped
 from pin_lightning.survey import Survey, survey
 from pin_lightning.wandb_results import log_to_wandb
 
@@ -96,6 +97,7 @@ def _train(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any
     clear_results(run_dir, keep_checkpoints=checkpoint is not None)
     write_run(run_dir, config, record, plan.first_stage)
     (run_dir / UNFINISHED).touch()
+    write_skipped(run_dir, surveyed.skipped)
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, parts.values())),
@@ -105,7 +107,8 @@ def _train(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any
         gc.collect()  # trainer and module hold one another, and with them the volumes
         load_weights(plan.localizer, best_checkpoint(run_dir))
         evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
-        metrics = report(run_dir, Predictor(plan.localizer, record.names), evaluated, settings)
+        predictor = Predictor(plan.localizer, record.names)
+        metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)
     (run_dir / UNFINISHED).unlink()
     return metrics
@@ -120,6 +123,7 @@ def _survey(config: DictConfig) -> Survey:
         None if model.landmarks is None else list(model.landmarks),
         data.spacing_mm,
         None if data.grid_size is None else list(data.grid_size),
+        data.on_error,
     )
     grid = surveyed.grid
     chosen = {
@@ -136,4 +140,5 @@ def _survey(config: DictConfig) -> Survey:
     for finding in surveyed.findings:
         if finding.level == "warning":
             log.warning("%s", finding)
+    count_skipped(surveyed.skipped, len(surveyed.found))
     return surveyed
