@@ -28,9 +28,18 @@ def main(config: DictConfig) -> float | None:
         config.run_name = f"{config.run_name}_{hydra_config.job.num}"
         name_group(config, Path(hydra_config.sweep.dir).name)
         refuse_starting_again(config, "a sweep")
-    metrics = train(config, Path(hydra_config.runtime.output_dir))
+    metrics = train(config, _run_dir(config))
     measured = metrics.get("val", metrics.get("test"))
     return None if measured is None else measured["radial_error_mm"]["mean"]
+
+
+def _run_dir(config: DictConfig) -> Path:
+    """The run folder; Hydra gives processes that are not the first one none (`ranks`)."""
+    from pin_lightning.ranks import is_first
+
+    hydra_config = HydraConfig.get()
+    own = is_first() or hydra_config.mode is RunMode.MULTIRUN
+    return Path(hydra_config.runtime.output_dir if own else config.run_dir)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,8 @@ def survey_of(fold: Path) -> tuple[Survey, RunRecord]:
     """The data that a fold was trained on."""
     record, config = read_record(fold), OmegaConf.load(fold / CONFIG)
     grid, data = record.grid, config.data
-    settings = (list(record.names), grid.spacing_mm, list(grid.size))
+    on_error = data.get("on_error", "refuse")  # runs of earlier versions lack it
+    settings = (list(record.names), grid.spacing_mm, list(grid.size), on_error)
     return survey(instantiate(data.source), Path(data.cache_dir), *settings), record
 
 

@@ -50,6 +50,7 @@ def check(config: DictConfig) -> int:
         None if config.model.landmarks is None else list(config.model.landmarks),
         data.spacing_mm,
         None if data.grid_size is None else list(data.grid_size),
+        data.on_error,
     )
     console = Console()
     console.print(heading(surveyed), soft_wrap=True, markup=False)
@@ -57,7 +58,8 @@ def check(config: DictConfig) -> int:
     plots.save(_sheet(surveyed), sheet)
     counts = Counter(finding.level for finding in surveyed.findings)
     console.print(
-        f"{counts['error']} errors, {counts['warning']} warnings; {len(surveyed.names)} landmarks; "
+        f"{counts['error']} errors, {counts['warning']} warnings; {_left_out(surveyed)}"
+        f"{len(surveyed.names)} landmarks; "
         f"working volumes of {'x'.join(map(str, surveyed.grid.size))} voxels of "
         f"{surveyed.grid.spacing_mm:g} mm; look at {sheet}",
         soft_wrap=True,
@@ -65,6 +67,10 @@ def check(config: DictConfig) -> int:
     )
     check_groups(plane_groups(data.planes), surveyed.known_names, surveyed.names)
     return counts["error"]
+
+
+def _left_out(surveyed: Survey) -> str:
+    return f"{len(surveyed.skipped)} cases left out; " if surveyed.skipped else ""
 
 
 def heading(surveyed: Survey) -> str:

@@ -1,7 +1,6 @@
 """Cross-validation: a run for each fold, then what all cases say that their fold did not see."""
 
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,15 +28,16 @@ from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor, check_count
 from pin_lightning.processes import run_at_once
 from pin_lightning.report_settings import ReportSettings
+from pin_lightning.resume import LAST
 from pin_lightning.run_folder import (
-    CHECKPOINTS,
     CONFIG,
     FIGURES,
+    LAST_CHECKPOINT,
     PREDICTIONS,
     RECORD,
     RunRecord,
-    read_record,
 )
+from pin_lightning.same_training import check_same_training
 from pin_lightning.strategies import refuse_starting_again
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data, train_surveyed
@@ -46,11 +46,6 @@ log = logging.getLogger(__name__)
 
 # What the folds are summed up by; the rest of the config is that of a training.
 OWN_SETTINGS = ("calibration", "folds_at_once")
-# What may differ between the start and the end of a cross-validation.
-FREE_SETTINGS = (
-    *("run_dir", "run_name", "method", "overrides", "ckpt_path", "logger", "report", "summary"),
-    *("data.cache_dir", "data.planes"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,39 +161,8 @@ def _plan_fold(config: DictConfig, surveyed: Survey, run_dir: Path, number: int)
     name_group(own, run_dir.name)
     fold = Fold(fold_folder(run_dir, number), own, plan_run(own, surveyed).record)
     if is_finished(fold.folder):
-        _check_finished(fold)
+        check_same_training(fold.folder, own, fold.record)
     return fold
-
-
-def _check_finished(fold: Fold) -> None:
-    """Refuse a fold of other settings or cases: the table would mix two models."""
-    before = _settings(OmegaConf.load(fold.folder / CONFIG))
-    now = _settings(fold.config)
-    for setting in sorted(before.keys() | now.keys()):
-        if before.get(setting) != now.get(setting):
-            raise ValueError(
-                f"{fold.folder}: was trained with {setting}={before.get(setting)}, now it is "
-                f"{now.get(setting)}; give the same setting, or another run_dir"
-            )
-    if read_record(fold.folder) != fold.record:
-        raise ValueError(
-            f"{fold.folder}: was trained on other cases, landmarks or another working grid than "
-            f"the data have now; give another run_dir"
-        )
-
-
-def _settings(config: Any) -> dict[str, Any]:
-    """All values that a training depends on, by their dotted names."""
-
-    def flat(node: Any, path: str) -> dict[str, Any]:
-        if path in FREE_SETTINGS:
-            return {}
-        if isinstance(node, dict):
-            parts = [flat(value, f"{path}.{key}".lstrip(".")) for key, value in node.items()]
-            return {key: value for part in parts for key, value in part.items()}
-        return {path: node}
-
-    return flat(OmegaConf.to_container(config, resolve=True), "")
 
 
 def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int) -> None:
@@ -209,8 +173,7 @@ def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int)
         if fold not in unfinished:
             log.info("%s: finished before", fold.folder.name)
     for fold in unfinished:
-        # A best checkpoint of an attempt that was broken off must not outlive it.
-        shutil.rmtree(fold.folder / CHECKPOINTS, ignore_errors=True)
+        fold.config.ckpt_path = LAST if _can_go_on(fold) else None
     if at_once == 1:
         for fold in unfinished:
             log.info("%s of %d", fold.folder.name, len(folds))
@@ -218,6 +181,18 @@ def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int)
     elif unfinished:
         settings = [(fold.config, surveyed, fold.folder) for fold in unfinished]
         run_at_once(train_surveyed, settings, [fold.folder for fold in unfinished], at_once)
+
+
+def _can_go_on(fold: Fold) -> bool:
+    """Whether a fold was broken off in a training of the same settings and cases."""
+    if not (fold.folder / LAST_CHECKPOINT).is_file():
+        return False
+    try:
+        check_same_training(fold.folder, fold.config, fold.record)
+    except ValueError as error:
+        log.info("%s: begins anew (%s)", fold.folder.name, error)
+        return False
+    return True
 
 
 def _draw(

@@ -1,6 +1,7 @@
 """How the command-line programs end: one clear line and exit code 2 on bad input."""
 
 import functools
+import logging
 import os
 import sys
 import traceback
@@ -17,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pin_lightning.memory import keep_freed_memory
 from pin_lightning.ranks import arguments_of_others, rank_name
+from pin_lightning.termination import end_on_sigterm
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # What users name themselves: Hydra takes a new key only with a sign for it.
@@ -62,6 +64,8 @@ def start(main: Callable[[], Any]) -> None:
     """
     sys.argv[1:] = [*quote_arguments(sys.argv[1:]), *arguments_of_others()]
     keep_freed_memory()
+    end_on_sigterm()
+    logging.raiseExceptions = False  # a log file on a full disk is not worth a traceback a line
     # Otherwise Hydra prints a traceback and ends the process itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

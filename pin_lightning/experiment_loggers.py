@@ -6,13 +6,15 @@ from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import Logger, WandbLogger
 
-from pin_lightning.run_folder import LOGS
+from pin_lightning.training_log import TrainingLog
 
 
 @contextmanager
-def experiment_loggers(config: DictConfig, run_dir: Path) -> Iterator[list[Logger]]:
+def experiment_loggers(
+    config: DictConfig, run_dir: Path, first_step: int = 0
+) -> Iterator[list[Logger]]:
     """Loggers of a training, open until the block ends.
 
     A W&B run then ends as finished, or as failed where the block raised, so that the next training
@@ -21,13 +23,14 @@ def experiment_loggers(config: DictConfig, run_dir: Path) -> Iterator[list[Logge
     Args:
         config: Resolved settings, which the loggers keep.
         run_dir: The run folder.
+        first_step: Steps that a checkpoint has done; the CSV file goes on from there.
 
     Raises:
         ValueError: W&B refuses to begin, as without an account.
     """
     loggers: list[Logger] = []
     try:
-        loggers.extend(_loggers(config, run_dir))
+        loggers.extend(_loggers(config, run_dir, first_step))
         yield loggers
     except BaseException:
         _finish(loggers, exit_code=1)
@@ -48,8 +51,8 @@ def name_group(config: DictConfig, group: str) -> None:
         config.logger.group = group
 
 
-def _loggers(config: DictConfig, run_dir: Path) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(run_dir, name="", version=LOGS)]
+def _loggers(config: DictConfig, run_dir: Path, first_step: int) -> list[Logger]:
+    loggers: list[Logger] = [TrainingLog(run_dir, first_step)]
     if config.logger is not None and config.logger.get("_target_"):
         extra = instantiate(config.logger, save_dir=str(run_dir), _convert_="all")
         loggers.append(extra)

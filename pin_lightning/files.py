@@ -1,36 +1,61 @@
 """Files that appear whole or not at all, and output folders that are checked before work starts."""
 
 import json
-import uuid
+import os
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_PART = ".part-"
+
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary path to write to, renamed to `path` when the block ends without an error.
 
-    A reader never sees half a file, and nothing is left of a failed attempt. Of several that write
-    it at the same time, on whatever machines, the last wins. The temporary name ends like `path`,
-    since many writers choose a format by it.
+    A reader never sees half a file, and nothing is left of a failed attempt; a killed process
+    leaves a hidden file for `remove_leftovers`. The temporary name ends like `path`, since many
+    writers choose a format by it, and no two writers have the same, on whatever machine they are.
 
     Args:
         path: The file to write; its folder is made if absent.
+        durable: Wait until the disk has it, so that it is there after a loss of power, too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{_unique()}.{path.name}")
+    temporary = path.with_name(f"{_PART}{secrets.token_hex(6)}.{path.name}")
     try:
         yield temporary
+        if durable:
+            _sync(temporary)
         temporary.replace(path)
+        if durable and os.name == "posix":  # elsewhere folders cannot be opened
+            _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _unique() -> str:
-    """Part of a file name; processes of two machines can have one and the same number."""
-    return uuid.uuid4().hex[:12]
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
+    """Remove what killed processes left of files that they were writing.
+
+    Args:
+        folder: Looked in, not below; it need not exist.
+        older_than_s: Age from which nobody can be writing to such a file any more.
+    """
+    newest = time.time() - older_than_s
+    for path in folder.glob(f"{_PART}*"):
+        if path.stat().st_mtime <= newest:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,7 +90,7 @@ def output_folder(setting: str, folder: str | Path) -> Path:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".{_unique()}.probe"
+        probe = path / f".{secrets.token_hex(6)}.probe"
         probe.touch()
         probe.unlink()
     except OSError as error:

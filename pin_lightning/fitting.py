@@ -10,10 +10,11 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
+from pin_lightning.checkpoints import KeepBest, KeepLast, WholeCheckpoints
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.launched import SpawnedProcess, ends_together
@@ -21,7 +22,7 @@ from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.planning import Plan
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
 from pin_lightning.progress import TrainingProgress
-from pin_lightning.run_folder import CHECKPOINTS
+from pin_lightning.run_folder import CHECKPOINTS, LAST_CHECKPOINT
 
 log = logging.getLogger(__name__)
 # Lightning's own remarks: advertisements, and the length of an epoch, which plays no role here.
@@ -31,6 +32,7 @@ warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
 # The metrics of a validation are those of all processes before they are logged.
 warnings.filterwarnings("ignore", ".*when logging on epoch level in distributed setting.*")
+warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
 warnings.filterwarnings("ignore", ".*Total length of `list` across ranks is zero.*")
 
 
@@ -76,7 +78,8 @@ def fit(
         config.trainer,
         precision=precision,
         logger=list(loggers),
-        callbacks=[*plan.callbacks, *_callbacks(run_dir, config.trainer, bool(datamodule.val))],
+        callbacks=[*plan.callbacks, *_callbacks(run_dir, config, bool(datamodule.val))],
+        plugins=[WholeCheckpoints()],
         default_root_dir=run_dir,
         _convert_="all",
     )
@@ -97,30 +100,11 @@ def _together(trainer: pl.Trainer) -> Iterator[None]:
         yield
 
 
-class LastCheckpoint(Callback):
-    """Saves what is there when training ends, in the process that trained."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save."""
-        trainer.save_checkpoint(self.path, weights_only=False)
-
-
-def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Callback]:
-    """Progress bar, and the checkpoints: `last` always, `best` by the localisation error."""
-    folder = run_dir / CHECKPOINTS
-    every = trainer.val_check_interval
-    last = ModelCheckpoint(
-        folder, filename="last", every_n_train_steps=every, enable_version_counter=False
-    )
-    progress = TrainingProgress(trainer.log_every_n_steps)
-    callbacks: list[Callback] = [progress, LearningRateMonitor("step"), last]
-    callbacks.append(LastCheckpoint(folder / "last.ckpt"))
+def _callbacks(run_dir: Path, config: DictConfig, validates: bool) -> list[Callback]:
+    """Progress bar, and the checkpoints: `best` by the localisation error, then `last` always."""
+    progress = TrainingProgress(config.trainer.log_every_n_steps)
+    callbacks: list[Callback] = [progress, LearningRateMonitor("step")]
     if validates:
-        best = ModelCheckpoint(
-            folder, filename="best", monitor=VALIDATION_ERROR, enable_version_counter=False
-        )
-        callbacks.append(best)
-    return callbacks
+        callbacks.append(KeepBest(run_dir / CHECKPOINTS, VALIDATION_ERROR))
+    every = config.checkpoint.every_steps or config.trainer.val_check_interval
+    return [*callbacks, KeepLast(run_dir / LAST_CHECKPOINT, every)]

@@ -15,7 +15,14 @@ import numpy as np
 from pin_lightning.conformal import Calibration, ConformalSettings
 from pin_lightning.files import write_json
 from pin_lightning.localizer import Localizer
-from pin_lightning.run_folder import PREDICTIONS, RECORD, RunRecord, difference, load_localizer
+from pin_lightning.run_folder import (
+    PREDICTIONS,
+    RECORD,
+    UNFINISHED,
+    RunRecord,
+    difference,
+    load_localizer,
+)
 
 FORMAT_VERSION = 1
 FOLDS, CALIBRATION = "folds.json", "calibration.json"
@@ -31,7 +38,8 @@ def fold_folder(run_dir: Path, fold: int) -> Path:
 
 def is_finished(fold_dir: Path) -> bool:
     """Whether the run of a fold was trained and evaluated."""
-    return (fold_dir / RECORD).is_file() and (fold_dir / PREDICTIONS).is_file()
+    written = all((fold_dir / name).is_file() for name in (RECORD, PREDICTIONS))
+    return written and not (fold_dir / UNFINISHED).exists()
 
 
 def is_folds_folder(run_dir: Path) -> bool:

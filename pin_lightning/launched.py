@@ -70,7 +70,9 @@ def ends_together(launcher: Any) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        started = [one for one in getattr(launcher, "procs", ()) if isinstance(one, subprocess.Popen)]
+        started = [
+            one for one in getattr(launcher, "procs", ()) if isinstance(one, subprocess.Popen)
+        ]
         lost = isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST)
         failed = _failed(started) if lost else ()
         for process in started:

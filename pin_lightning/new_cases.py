@@ -29,6 +29,13 @@ from pin_lightning.run_folder import (
     read_record,
     write_run,
 )
+from pin_lightning.skipped import (
+    count_skipped,
+    errors_by_case,
+    left_out_findings,
+    skips_errors,
+    write_skipped,
+)
 from pin_lightning.splits import Split
 from pin_lightning.survey import refuse_errors
 
@@ -55,7 +62,7 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     shown = _settings(config_of(run_dir), config)
     settings = ReportSettings.of(shown.report, shown.data.planes)
     read_others(dict(settings.others))
-    cases = _read_cases(config, predictor, settings)
+    cases, skipped = _read_cases(config, predictor, settings)
     records = [read_record(folder) for folder in _run_folders(run_dir)]
     _warn_of_training_cases(cases, records)
     output_folder("output", output)
@@ -63,8 +70,9 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     tested = tuple(one.case.name for one in cases)
     split = Split(train=records[0].split.train, val=records[0].split.val, test=tested)
     write_run(output, shown, replace(records[0], split=split))
+    write_skipped(output, skipped)
     log.info("%d cases, %d landmarks", len(cases), len(predictor.names))
-    metrics = report(output, predictor, {"test": cases}, settings)
+    metrics = report(output, predictor, {"test": cases}, settings, config.data.on_error)
     if (bars := metrics["test"].get("error_bars")) is not None:
         shares = (100 * bars["coverage"], 100 * bars["coverage_asked"])
         log.info("%.1f %% of the landmarks lie within their radius, %g %% are asked", *shares)
@@ -92,11 +100,19 @@ def _settings(run: DictConfig, given: DictConfig) -> DictConfig:
 
 def _read_cases(
     config: DictConfig, predictor: Predictor, settings: ReportSettings
-) -> list[AnnotatedCase]:
-    """All cases of the data set, with the landmarks of the run."""
-    inspected, failures = inspect_cases(instantiate(config.data.source))
+) -> tuple[list[AnnotatedCase], dict[str, str]]:
+    """All cases of the data set, with the landmarks of the run, and what is wrong with others."""
+    found_cases = instantiate(config.data.source)
+    inspected, failures = inspect_cases(found_cases)
     unread = [Finding("error", case, "", message) for case, message in failures.items()]
-    refuse_errors([*unread, *checks.outside(inspected)])
+    errors = [*unread, *checks.outside(inspected)]
+    skipped = errors_by_case(errors) if skips_errors(config.data.on_error) else {}
+    inspected = [one for one in inspected if one.case.name not in skipped]
+    if not skipped or not inspected:
+        refuse_errors(errors)
+    for finding in left_out_findings(skipped):
+        log.warning("%s", finding)
+    count_skipped(skipped, len(found_cases))
     found = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
     check_groups(settings.planes, [*found, *predictor.names], predictor.names)
     cases = [annotate(one, predictor.names, predictor.localizer.grid) for one in inspected]
@@ -110,7 +126,7 @@ def _read_cases(
     if len(known) < len(cases):
         bare = [one.case.name for one in cases if not one.landmarks.defined.any()]
         log.warning("none of the landmarks in %s: left out", ", ".join(bare))
-    return known
+    return known, skipped
 
 
 def _run_folders(run_dir: Path) -> list[Path]:

@@ -146,7 +146,7 @@ def _split(config: DictConfig, surveyed: Survey) -> dict[str, list[AnnotatedCase
     cases = {one.case.name: one for one in surveyed.cases}
     settings: Any = OmegaConf.to_container(config.data.split, resolve=True)
     subjects = {name: one.case.subject for name, one in cases.items()}
-    split = split_cases(subjects, **settings)
+    split = split_cases(subjects, **settings, skipped=surveyed.skipped)
     bare = sorted(name for name, one in cases.items() if not one.landmarks.defined.any())
     if bare:
         log.warning("none of the landmarks in %s: left out", ", ".join(bare))

@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Num, UInt8
+from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from rich.console import Console
 from rich.progress import track
@@ -182,13 +183,23 @@ def cached_volume(path: Path, grid: Grid, cache_dir: Path) -> Path:
 
 
 def load_volume(path: Path) -> WorkingVolume:
-    """A working volume that `cached_volume` wrote, memory-mapped (changes never reach the file)."""
-    image: Any = nib.load(path, mmap="c")
-    affine = np.asarray(image.affine, dtype=np.float64)
-    x, y, z = image.shape
-    grid = Grid((x, y, z), float(f"{np.linalg.norm(affine[:3, 0]):.6g}"))
-    intensity = torch.from_numpy(np.asarray(image.dataobj))
-    return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=read_facts(path))
+    """A working volume that `cached_volume` wrote, memory-mapped (changes never reach the file).
+
+    Raises:
+        ValueError: The file was removed or damaged since.
+    """
+    try:
+        image: Any = nib.load(path, mmap="c")
+        affine = np.asarray(image.affine, dtype=np.float64)
+        x, y, z = image.shape
+        grid = Grid((x, y, z), float(f"{np.linalg.norm(affine[:3, 0]):.6g}"))
+        intensity = torch.from_numpy(np.asarray(image.dataobj))
+        return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=read_facts(path))
+    except (OSError, ValueError, ImageFileError, HeaderDataError) as error:
+        raise ValueError(
+            f"{path}: this working volume was removed or damaged while it was needed "
+            f"({' '.join(str(error).split())}); start again, it is made anew"
+        ) from error
 
 
 def cache_volumes(

@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pin_lightning.memory import keep_freed_memory
+from pin_lightning.termination import end_on_sigterm
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ def run_at_once(
 
     Raises:
         Exception: The first that a call raises, after those that have begun are finished.
+        ValueError: The process of a call was killed.
+        SystemExit: A process was asked to end; the others are asked as well, and save themselves.
     """
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads that do not run
     threads = max(1, torch.get_num_threads() // at_once)
@@ -50,20 +54,29 @@ def run_at_once(
             for call in as_completed(calls):
                 call.result()
                 log.info("%s: finished", calls[call].name)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
+        except BrokenProcessPool as error:
+            raise ValueError(
+                f"{calls[call]}: its process was killed, maybe for want of memory; "
+                f"start again with the same run_dir"
+            ) from error
+        except SystemExit:  # this process is asked to end, or one of the others was
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _call(
     function: Callable[..., object], arguments: tuple[Any, ...], messages: Path, threads: int
 ) -> None:
     messages.parent.mkdir(parents=True, exist_ok=True)
-    with messages.open("w", encoding="utf-8") as file:
+    with messages.open("a", encoding="utf-8") as file:
         sys.stdout.flush(), sys.stderr.flush()
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     keep_freed_memory()
+    end_on_sigterm()
     torch.set_num_threads(threads)
     function(*arguments)

@@ -28,6 +28,7 @@ from pin_lightning.prediction_files import write_predictions
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import FIGURES, LOGS, METRICS, PLANES, PREDICTIONS
+from pin_lightning.skipped import count_skipped, read_skipped, skips_errors, write_skipped
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def report(
     predictor: Predictor,
     parts: Mapping[str, Sequence[AnnotatedCase]],
     settings: ReportSettings,
+    on_error: str = "refuse",
 ) -> dict[str, Any]:
     """Evaluate the cases of each split, write and print the results.
 
@@ -46,11 +48,19 @@ def report(
         predictor: The trained predictor.
         parts: Annotated cases of each split to evaluate; pictures are of the last.
         settings: What is shown, and how.
+        on_error: With ``skip``, cases whose image has become damaged are left out.
 
     Returns:
         The contents of `metrics.json`.
+
+    Raises:
+        ValueError: An image cannot be read, or none of a split.
     """
-    found = {part: evaluate(predictor, cases, part) for part, cases in parts.items()}
+    skipped: dict[str, str] | None = {} if skips_errors(on_error) else None
+    found = {part: evaluate(predictor, cases, part, skipped) for part, cases in parts.items()}
+    if skipped:
+        count_skipped(skipped, sum(map(len, parts.values())))
+        write_skipped(run_dir, read_skipped(run_dir) | skipped)
     evaluations = {part: evaluation for part, (evaluation, _) in found.items()}
     convergence = {part: cases for part, (_, cases) in found.items()}
     metrics = {
@@ -103,7 +113,10 @@ def _draw(
 
 
 def evaluate(
-    predictor: Predictor, cases: Sequence[AnnotatedCase], part: str
+    predictor: Predictor,
+    cases: Sequence[AnnotatedCase],
+    part: str,
+    skipped: dict[str, str] | None = None,
 ) -> tuple[Evaluation, dict[str, Convergence]]:
     """Predict annotated cases from their image files and put the truth beside them.
 
@@ -111,28 +124,41 @@ def evaluate(
         predictor: The predictor.
         cases: Annotated cases.
         part: What they are, for the progress bar.
+        skipped: Where it is noted what is wrong with images that cannot be read, by case; none
+            refuses them.
 
     Returns:
         The predictions, and how the starts converge by the name of the case.
+
+    Raises:
+        ValueError: An image cannot be read, or none can.
     """
     paths = [annotated.case.image for annotated in cases]
     arrays, convergence = [], {}  # not the predictions: volumes and trajectories are large
+    known = []
     with closing(predictor.predict_many(paths)) as results:
         tracked = track(results, f"evaluating {part}", len(paths), transient=True)
         for annotated, (_, found) in zip(cases, tracked, strict=True):
             if isinstance(found, ValueError):
-                raise found
+                if skipped is None:
+                    raise found
+                log.warning("%s: left out: %s", annotated.case.name, found)
+                skipped[annotated.case.name] = str(found)
+                continue
+            known.append(annotated)
             convergence[annotated.case.name] = convergence_of(annotated, found)
             shapes = (found.positions_world, found.mean_shape_world, found.spread_mm)
             arrays.append((*shapes, *map(np.float64, (found.seconds, found.localise_seconds))))
+    if not known:
+        raise ValueError(f"{part}: no image can be read, such as that of {cases[0].case.name}")
     predicted_world, mean_shape_world, spread_mm, seconds, localise_seconds = map(
         np.stack, zip(*arrays, strict=True)
     )
     evaluation = Evaluation(
-        cases=tuple(annotated.case.name for annotated in cases),
+        cases=tuple(annotated.case.name for annotated in known),
         names=predictor.names,
-        truth_world=np.stack([annotated.landmarks.positions_world for annotated in cases]),
-        defined=np.stack([annotated.landmarks.defined for annotated in cases]),
+        truth_world=np.stack([annotated.landmarks.positions_world for annotated in known]),
+        defined=np.stack([annotated.landmarks.defined for annotated in known]),
         predicted_world=predicted_world,
         mean_shape_world=mean_shape_world,
         spread_mm=spread_mm,

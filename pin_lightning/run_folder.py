@@ -24,8 +24,10 @@ from pin_lightning.splits import Split
 
 FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
+LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
 PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
+UNFINISHED = "unfinished"  # an empty file that is there until a training has been evaluated
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."

@@ -27,7 +27,9 @@ class NameList:
     names: tuple[str, ...]
 
 
-def read_lists(settings: Mapping[str, Any], subjects: Mapping[str, str]) -> dict[str, NameList]:
+def read_lists(
+    settings: Mapping[str, Any], subjects: Mapping[str, str], skipped: Collection[str] = ()
+) -> dict[str, NameList]:
     """Lists of case names by the setting below ``data.split`` that gave them, checked.
 
     A list holds names, or is the path of a text file with one name per line, in which blank lines
@@ -37,6 +39,7 @@ def read_lists(settings: Mapping[str, Any], subjects: Mapping[str, str]) -> dict
     Args:
         settings: Values of ``train_names``, ``val_names`` and ``test_names``; null is left out.
         subjects: Subject of every case, by the case's name.
+        skipped: Names of cases that were left out, which lists may hold as well.
 
     Raises:
         ValueError: A file cannot be read; a name is not text, not known or given twice; a case or
@@ -44,7 +47,7 @@ def read_lists(settings: Mapping[str, Any], subjects: Mapping[str, str]) -> dict
             are named, as the others would train.
     """
     lists = {
-        setting: _read_list(setting, given, subjects)
+        setting: _read_list(setting, given, {*subjects, *skipped}, skipped)
         for setting, given in settings.items()
         if given is not None
     }
@@ -63,7 +66,9 @@ def setting_text(setting: str, value: Any) -> str:
     return f"data.split.{setting}={'null' if shown is None else shown}"
 
 
-def _read_list(setting: str, given: Any, known: Collection[str]) -> NameList:
+def _read_list(
+    setting: str, given: Any, known: Collection[str], skipped: Collection[str]
+) -> NameList:
     said = setting_text(setting, given)
     listed = _lines(said, Path(given)) if isinstance(given, str | Path) else given
     if not isinstance(listed, Sequence):
@@ -73,7 +78,7 @@ def _read_list(setting: str, given: Any, known: Collection[str]) -> NameList:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"{said}: {_some(twice)} given twice; name each case once")
-    return NameList(said, names)
+    return NameList(said, tuple(name for name in names if name not in skipped))
 
 
 def _lines(said: str, path: Path) -> list[str]:

@@ -37,6 +37,7 @@ def split_cases(
     test_names: Any = None,
     folds: Any = None,
     fold: Any = None,
+    skipped: Collection[str] = (),
 ) -> Split:
     """Split cases at random, by fixed lists, or for cross-validation.
 
@@ -55,6 +56,7 @@ def split_cases(
         test_names: Likewise, instead of `test_fraction`.
         folds: Number of parts of about equal size that take turns to test.
         fold: Which of them tests, from 0.
+        skipped: Names of cases that were left out, which lists of names may hold as well.
 
     Returns:
         The three parts, each sorted; no case is in two.
@@ -74,7 +76,7 @@ def split_cases(
         split = _split_by_fold(subjects, seed, names, **settings)
     else:
         settings = {"val_fraction": val_fraction, "test_fraction": test_fraction}
-        split = _split_by_lists(subjects, seed, names, **settings)
+        split = _split_by_lists(subjects, seed, names, skipped, **settings)
     _check_training_cases(split, subjects, {**names, **settings})
     return split
 
@@ -83,11 +85,12 @@ def _split_by_lists(
     subjects: Mapping[str, str],
     seed: int,
     names: Mapping[str, Any],
+    skipped: Collection[str],
     val_fraction: Any,
     test_fraction: Any,
 ) -> Split:
     """What lists do not name is taken by fractions: test first, then val; the rest trains."""
-    lists = read_lists(names, subjects)
+    lists = read_lists(names, subjects, skipped)
     if "train_names" in lists:
         free, test_count = _shuffled_groups(lists["train_names"].names, subjects, seed), 0
         val_count = _part_size("val_fraction", val_fraction, len(free))

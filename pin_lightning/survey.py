@@ -1,7 +1,7 @@
 """Survey: read a data set, check all of it, and make its working volumes, before training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from pin_lightning.inspection import (
 )
 from pin_lightning.preprocessing import cache_volumes, read_facts, suggest_grid
 from pin_lightning.shape_checks import shape_findings
+from pin_lightning.skipped import errors_by_case, left_out_findings, skips_errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class Survey:
         cases: The same cases on the working grid.
         volumes: Working volume files by case name.
         findings: What is wrong, errors first.
+        skipped: What is wrong with the cases that were left out, by case; nothing else has them but
+            `found`, and a warning for each.
     """
 
     found: list[Case]
@@ -43,6 +46,7 @@ class Survey:
     cases: list[AnnotatedCase]
     volumes: dict[str, Path]
     findings: list[Finding]
+    skipped: dict[str, str]
 
     @property
     def known_names(self) -> tuple[str, ...]:
@@ -64,8 +68,12 @@ def survey(
     landmarks: Sequence[str] | None = None,
     spacing_mm: float | int | None = None,
     grid_size: Sequence[int] | None = None,
+    on_error: str = "refuse",
 ) -> Survey:
     """Read and check all cases; the images are read only where no working volume is cached.
+
+    With ``on_error="skip"`` cases with errors are left out, and the others are checked again, as if
+    those were not there.
 
     Args:
         cases: Cases with landmarks.
@@ -73,27 +81,52 @@ def survey(
         landmarks: Names to localise; none takes all.
         spacing_mm: Voxel side of the working grid; none takes it from the images.
         grid_size: Voxels of the working grid; none takes them from the images.
+        on_error: ``refuse`` or ``skip``.
 
     Raises:
         ValueError: No case can be read, or a setting is wrong.
     """
     inspected, failures = inspect_cases(cases)
-    unread = [Finding("error", case, "", message) for case, message in failures.items()]
-    if not inspected:
-        refuse_errors(unread)
-        raise ValueError("data.root: has no cases")
+    skips = skips_errors(on_error)
+    skipped = failures if skips else {}
+    while True:
+        remaining = [one for one in inspected if one.case.name not in skipped]
+        if not remaining:
+            refuse_errors(_errors(failures | skipped))
+            raise ValueError("data.root: has no cases")
+        surveyed = _survey(cases, remaining, cache_dir, landmarks, spacing_mm, grid_size, skips)
+        errors = errors_by_case(surveyed.findings) if skips else {}
+        if not errors:
+            break
+        skipped = skipped | errors
+    first = left_out_findings(skipped) if skips else _errors(failures)
+    findings = sorted([*first, *surveyed.findings], key=lambda one: one.level != "error")
+    return replace(surveyed, findings=findings, skipped=skipped)
+
+
+def _survey(
+    cases: Sequence[Case],
+    inspected: list[Inspected],
+    cache_dir: Path,
+    landmarks: Sequence[str] | None,
+    spacing_mm: float | int | None,
+    grid_size: Sequence[int] | None,
+    skips: bool,
+) -> Survey:
+    """One look at the cases that could be read; none at images if cases will be left out."""
     names = choose_landmarks(inspected, landmarks)
     grid = suggest_grid([one.header for one in inspected], spacing_mm, grid_size)
     annotated = [annotate(one, names, grid) for one in inspected]
-    volumes, bad_images = cache_volumes([one.case for one in inspected], grid, cache_dir)
-    findings = [
-        *unread,
-        *(Finding("error", case, "", message) for case, message in bad_images.items()),
-        *_landmark_findings(inspected, annotated, names, grid),
-        *_image_findings(inspected, volumes),
-    ]
-    findings.sort(key=lambda finding: finding.level != "error")
-    return Survey(list(cases), names, grid, inspected, annotated, volumes, findings)
+    findings = _landmark_findings(inspected, annotated, names, grid)
+    volumes: dict[str, Path] = {}
+    if not skips or not errors_by_case(findings):  # else the grid may be another one
+        volumes, bad = cache_volumes([one.case for one in inspected], grid, cache_dir)
+        findings = [*_errors(bad), *findings, *_image_findings(inspected, volumes)]
+    return Survey(list(cases), names, grid, inspected, annotated, volumes, findings, {})
+
+
+def _errors(messages: Mapping[str, str]) -> list[Finding]:
+    return [Finding("error", case, "", message) for case, message in messages.items()]
 
 
 def _landmark_findings(

@@ -21,13 +21,22 @@ from pin_lightning.predictor import Predictor
 from pin_lightning.ranks import is_first
 from pin_lightning.report import report
 from pin_lightning.report_settings import ReportSettings
+from pin_lightning.resume import (
+    LAST,
+    clear_leftovers,
+    find_checkpoint,
+    full_disk_named,
+    steps_done,
+)
 from pin_lightning.run_folder import (
+    UNFINISHED,
     best_checkpoint,
     clear_results,
     load_weights,
     read_checkpoint,
     write_run,
 )
+from pin_lightning.skipped import count_skipped, write_skipped
 from pin_lightning.strategies import check_strategy
 from pin_lightning.survey import Survey, survey
 from pin_lightning.wandb_results import log_to_wandb
@@ -63,7 +72,7 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     speak_if_first(logging.ERROR)
     refuse_missing(config)
     check_strategy(config)
-    if config.ckpt_path is not None:
+    if config.ckpt_path not in (None, LAST):
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
     config = config.copy()
     surveyed = _survey(config)
@@ -74,6 +83,11 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
 
 def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any]:
     """`train` on data that were read already, with the config that came with them."""
+    with full_disk_named(run_dir):
+        return _train(config, surveyed, run_dir)
+
+
+def _train(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any]:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     config = config.copy()
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
@@ -81,22 +95,30 @@ def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[
     read_others(dict(settings.others))  # refuses a wrong file now rather than after the training
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
+    checkpoint = find_checkpoint(config, run_dir, record)
+    first_step = steps_done(checkpoint)
+    config.ckpt_path = None if checkpoint is None else str(checkpoint)
     if is_first():
-        clear_results(run_dir, keep_checkpoints=config.ckpt_path is not None)
+        clear_leftovers(run_dir)
+        clear_results(run_dir, keep_checkpoints=checkpoint is not None)
         write_run(run_dir, config, record, plan.first_stage)
+        (run_dir / UNFINISHED).touch()
+        write_skipped(run_dir, surveyed.skipped)
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, parts.values())),
     )
-    with experiment_loggers(config, run_dir) as loggers:
+    with experiment_loggers(config, run_dir, first_step) as loggers:
         fit(config, run_dir, plan, surveyed.volumes, loggers)
         if not is_first():
             return {}
         gc.collect()  # trainer and module hold one another, and with them the volumes
         load_weights(plan.localizer, best_checkpoint(run_dir))
         evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
-        metrics = report(run_dir, Predictor(plan.localizer, record.names), evaluated, settings)
+        predictor = Predictor(plan.localizer, record.names)
+        metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)
+    (run_dir / UNFINISHED).unlink()
     return metrics
 
 
@@ -109,6 +131,7 @@ def _survey(config: DictConfig) -> Survey:
         None if model.landmarks is None else list(model.landmarks),
         data.spacing_mm,
         None if data.grid_size is None else list(data.grid_size),
+        data.on_error,
     )
     grid = surveyed.grid
     chosen = {
@@ -125,4 +148,5 @@ def _survey(config: DictConfig) -> Survey:
     for finding in surveyed.findings:
         if finding.level == "warning":
             log.warning("%s", finding)
+    count_skipped(surveyed.skipped, len(surveyed.found))
     return surveyed

@@ -1,16 +1,16 @@
 import pytest
-from pytorch_lightning.loggers import CSVLogger
 from wandb_files import read_run
 
 from conftest import composed
 from pin_lightning.experiment_loggers import experiment_loggers, name_group
+from pin_lightning.training_log import TrainingLog
 
 DATA = ["data=folder", "data.root=unused", "run_name=short", "run_dir=unused"]
 
 
 def test_a_csv_logger_is_always_there(tmp_path):
     with experiment_loggers(composed(*DATA), tmp_path) as loggers:
-        assert [type(one) for one in loggers] == [CSVLogger]
+        assert [type(one) for one in loggers] == [TrainingLog]
         assert loggers[0].log_dir == str(tmp_path / "logs")
 
 

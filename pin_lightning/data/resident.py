@@ -4,16 +4,19 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from pin_lightning.data.resumable import ResumableLoader
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.files import whole_file
 from pin_lightning.launched import first_before_others
 from pin_lightning.patches import BorderedVolumes, bordered_size
 from pin_lightning.preprocessing import load_volume
 from pin_lightning.pyramid import Pyramid, coarser, coarser_grid, coarser_size
+from pin_lightning.random_states import of_all_processes, of_this_process
 from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
 
@@ -21,7 +24,7 @@ GB = 1e9
 CPU = torch.device("cpu")
 
 
-class ResidentLoader:
+class ResidentLoader(ResumableLoader):
     """Batches of random-point patches, every sample from a volume at random (FACTS).
 
     Volumes are 8-bit and stay on the device that trains, where a batch is cut at once. Where there
@@ -70,11 +73,22 @@ class ResidentLoader:
     def __len__(self) -> int:
         return self.batches_per_epoch
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+    def _rest(self) -> Iterator[dict[str, Tensor]]:
         if self._pyramid is None:
             self._pyramid = self._load().to(self.sampler.generator.device)
-        for _ in range(len(self)):
+        for _ in range(self.given, len(self)):
             yield self._batch(self._pyramid)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the epoch is, and what is drawn next, by every process."""
+        generators = of_all_processes(self.sampler.generator.get_state())
+        return {**super().state_dict(), "generators": generators}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        super().load_state_dict(state_dict)
+        if (own := of_this_process(state_dict["generators"])) is not None:
+            self.sampler.generator.set_state(own)
 
     def _load(self) -> Pyramid:
         grid, spacings = self.sampler.grid, self.sampler.patch_spacings

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from pin_lightning.checks import listed
 from pin_lightning.conformal import Calibration
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.fold_folder import is_folds_folder, read_calibration, read_folds
@@ -23,6 +24,7 @@ from pin_lightning.run_folder import (
     read_config,
     read_record,
 )
+from pin_lightning.skipped import read_skipped
 
 _PACKAGES = ("pin-lightning", "torch", "pytorch-lightning", "torchio")
 
@@ -39,6 +41,7 @@ class RunFacts:
         evaluations: Predictions of each evaluated split.
         metrics: Contents of `metrics.json`.
         calibration: Error bars, where there are some.
+        skipped: What was wrong with cases that were left out, by case.
     """
 
     folder: Path
@@ -48,6 +51,7 @@ class RunFacts:
     evaluations: Mapping[str, Evaluation]
     metrics: Mapping[str, Any]
     calibration: Calibration | None
+    skipped: Mapping[str, str]
 
     @property
     def part(self) -> str | None:
@@ -97,6 +101,7 @@ def read_run_facts(run_dir: Path) -> RunFacts:
         evaluations=read_predictions(run_dir / PREDICTIONS),
         metrics=_read_metrics(metrics) if metrics.is_file() else {},
         calibration=read_calibration(run_dir, records[0].names),
+        skipped={case: why for one in (run_dir, *folds) for case, why in read_skipped(one).items()},
     )
 
 
@@ -142,6 +147,8 @@ def training_facts(run: RunFacts) -> list[tuple[str, str]]:
         ("Training", f"{setting('trainer.max_steps')} steps of {setting('loader.batch_size')}"),
         ("Seed", str(setting("seed"))),
     ]
+    if run.skipped:
+        facts.insert(2, ("Left out", f"{len(run.skipped)} with errors: {listed([*run.skipped])}"))
     if setting("first_stage") is not None:
         facts.append(("First stage", _last_part(str(setting("first_stage")))))
     return facts + _checkpoint(run)

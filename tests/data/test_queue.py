@@ -1,15 +1,19 @@
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 import torchio as tio
 
 from pin_lightning.augmentation import Augmentation
-from pin_lightning.data.queue import CPU, QueueSampler, queue_loader
+from pin_lightning.data.queue import CPU, PassSampler, QueueSampler, queue_loader
 from pin_lightning.data.sampler import ShapePatchSampler
-from pin_lightning.data.sampling import Approach, Drawn
+from pin_lightning.data.sampling import Approach, Drawn, OnTrajectories
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import add_border, cut_patches
+from pin_lightning.preprocessing import load_volume
 from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel
+from pin_lightning.shard import WHOLE, Shard
+from pin_lightning.volume_facts import VolumeFacts, write_facts
 
 GRID = Grid((20, 18, 16), 2.0)
 
@@ -34,9 +38,10 @@ def samples_of(subject, *args):
 def volumes(tmp_path):
     paths = []
     for index in range(4):  # each volume is marked by its own grey level
-        voxels = np.full(GRID.size, 50 * (index + 1), np.uint8)
+        image = nib.Nifti1Image(np.full(GRID.size, 50 * (index + 1), np.uint8), np.eye(4))
+        write_facts(image.header, VolumeFacts(low=0.0, high=1.0, digest="0" * 16))
         paths.append(tmp_path / f"{index}.nii")
-        tio.ScalarImage(tensor=torch.from_numpy(voxels)[None]).save(paths[-1])
+        nib.save(image, paths[-1])
     return paths
 
 
@@ -44,7 +49,7 @@ def test_a_sample_holds_the_patches_of_its_parameters(shape_model):
     volume = torch.randint(0, 255, (1, *GRID.size), dtype=torch.uint8)
     truth = torch.tensor([1.0, 2.0])
     landmarks = shape_model.decode(truth)
-    subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks)
+    subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks, place=0)
     endless = samples_of(subject, shape_model)
     samples = [next(endless) for _ in range(10)]  # more than one chunk
     assert len({tuple(sample["parameters"].tolist()) for sample in samples}) == 10
@@ -73,7 +78,8 @@ def test_samples_on_the_way_to_the_truth(shape_model):
 
 def test_sampler_is_reproducible(shape_model):
     volume = torch.zeros(1, *GRID.size, dtype=torch.uint8)
-    subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=torch.zeros(3, 3))
+    image, landmarks = tio.ScalarImage(tensor=volume), torch.zeros(3, 3)
+    subject = tio.Subject(image=image, landmarks_mm=landmarks, place=0)
     first, again, other = (next(samples_of(subject, shape_model, seed)) for seed in (1, 1, 2))
     assert torch.equal(first["parameters"], again["parameters"])
     assert not torch.equal(first["parameters"], other["parameters"])
@@ -121,10 +127,121 @@ def test_augmentation_moves_patches_and_truth_together(shape_model):
     exact = IdentityShapeModel().fit(landmarks[:1][None], GRID.extent_mm)
     shifting = sampler(exact, 3, Augmentation.of(shift_sd=0.05, scale_sd=0.05))
     shifting.draw = Drawn
-    subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks[:1])
+    image = tio.ScalarImage(tensor=volume)
+    subject = tio.Subject(image=image, landmarks_mm=landmarks[:1], place=0)
     endless = QueueSampler(shifting, chunk=3)(subject)
     samples = [next(endless) for _ in range(10)]
     assert all((sample["patches"][:, 2, 2] == 100).all() for sample in samples)
     moved = torch.stack([sample["true_parameters"] for sample in samples])
     assert len(moved.unique(dim=0)) == 10
     assert (moved - landmarks[0]).norm(dim=1).max() > 2 * GRID.spacing_mm
+
+
+def make_loader(shape_model, volumes, workers=0, shard=WHOLE, sampling=None):
+    """Twelve samples wait in memory, those of two volumes; a pass has three batches of eight."""
+    landmarks = shape_model.decode(torch.arange(8.0).view(4, 2))
+    drawing = sampler(shape_model)
+    drawing.sampling = sampling or drawing.sampling
+    return queue_loader(volumes, landmarks, drawing, CPU, 8, 13, 6, workers, shard)
+
+
+def same(batch, other):
+    return batch.keys() == other.keys() and all(
+        torch.equal(batch[key], other[key]) for key in batch
+    )
+
+
+@pytest.mark.parametrize("given", range(8))
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_goes_on_anywhere_as_if_it_had_not_been_cut(shape_model, volumes, given, workers):
+    whole, cut = (make_loader(shape_model, volumes) for _ in range(2))
+    expected = [batch for _ in range(4) for batch in whole]
+    batches = (batch for _ in range(4) for batch in cut)
+    for _ in range(given):
+        next(batches)
+    again = make_loader(shape_model, volumes, workers)
+    again.load_state_dict(cut.state_dict())
+    rest = [batch for _ in range(4) for batch in again][: 12 - given]
+    assert len(rest) == 12 - given
+    assert all(same(*pair) for pair in zip(expected[given:], rest, strict=True))
+
+
+def test_no_two_passes_are_alike_and_no_batch_comes_twice(shape_model, volumes):
+    loader = make_loader(shape_model, volumes)
+    batches = [batch["parameters"] for _ in range(3) for batch in loader]
+    rows = torch.cat(batches)
+    assert len(rows.unique(dim=0)) == len(rows) == 9 * 8
+
+
+def test_volumes_of_samples_that_were_given_are_not_read_again(shape_model, volumes, monkeypatch):
+    read = []
+
+    def noted(path):
+        read.append(path)
+        return load_volume(path)
+
+    monkeypatch.setattr("pin_lightning.data.queue.load_volume", noted)
+    loader = make_loader(shape_model, volumes)
+    loader.load_state_dict({"epoch": 5, "given": 2, "offsets_mm": None})
+    assert len(list(loader)) == 1
+    assert len(read) == 2  # of four: 12 of the 16 samples were those of the first two
+    loader.load_state_dict({"epoch": 5, "given": 3, "offsets_mm": None})
+    assert list(loader) == []
+    assert len(read) == 2
+
+
+def test_torchs_own_generator_is_left_alone(shape_model, volumes):
+    before = torch.get_rng_state()
+    list(make_loader(shape_model, volumes))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_samples_in_memory_keep_the_trajectories_that_they_were_drawn_with(shape_model, volumes):
+    def trajectories(offset_mm):
+        sampling = OnTrajectories(Approach(0.5), 1.0)
+        sampling.offsets_mm = torch.full((5, 3, 3), offset_mm)
+        return sampling
+
+    whole = make_loader(shape_model, volumes, sampling=trajectories(1.0))
+    batches = iter(whole)
+    next(batches)
+    whole.queue.draws.sampler.sampling.offsets_mm = torch.full((5, 3, 3), 3.0)
+    cut = make_loader(shape_model, volumes, sampling=trajectories(3.0))
+    cut.load_state_dict(whole.state_dict())
+    # Four of the samples were drawn before the model was followed again.
+    assert all(same(*pair) for pair in zip(batches, cut, strict=True))
+    assert torch.equal(cut.queue.draws.sampler.sampling.offsets_mm, torch.full((5, 3, 3), 3.0))
+
+
+def test_each_process_has_its_part_of_a_pass_and_all_as_many_batches(shape_model, volumes):
+    places = [list(PassSampler(7, 3, Shard(rank, 3))) for rank in range(3)]
+    assert [len(own) for own in places] == [3, 3, 3]
+    (whole,) = [list(PassSampler(7, 3))]
+    together = sorted(place for own in places for place in own)
+    assert together[:7] == whole
+    assert [index for _, index in together[7:]] == [index for _, index in whole[:2]]  # once more
+    loaders = [make_loader(shape_model, volumes[:3], shard=Shard(rank, 2)) for rank in range(2)]
+    drawn = [torch.cat([batch["parameters"] for batch in one]) for one in loaders]
+    assert [len(one) for one in loaders] == [1, 1]
+    assert len(torch.cat(drawn).unique(dim=0)) == 16
+
+
+def test_the_order_of_a_pass_is_random_and_its_own():
+    order = PassSampler(50, 0)
+    first = [index for _, index in order]
+    assert sorted(first) == list(range(50))
+    order.begin(1, 0)
+    second = [index for _, index in order]
+    assert sorted(second) == list(range(50))
+    assert len({tuple(first), tuple(second), tuple(range(50))}) == 3
+    order.begin(0, 40)
+    assert list(order) == list(zip(range(40, 50), first[40:], strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_volume_that_was_damaged_since_is_named_in_one_line(shape_model, volumes, workers):
+    loader = make_loader(shape_model, volumes, workers)
+    volumes[2].write_bytes(volumes[2].read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"2\.nii: this working volume was removed or") as refused:
+        list(loader)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,55 @@
+"""States of random generators, as checkpoints keep them: those of all processes of a training."""
+
+import logging
+
+import torch
+import torch.distributed as dist
+
+from pin_lightning.types import Int, Tensor
+
+log = logging.getLogger(__name__)
+
+
+def of_all_processes(state: Int[Tensor, " N"]) -> Int[Tensor, "W N"]:
+    """The states of all processes, in their order; each of them has to ask at the same time.
+
+    Args:
+        state: That of this process.
+    """
+    if not dist.is_available() or not dist.is_initialized():
+        return state[None]
+    states: list[Tensor] = [state] * dist.get_world_size()
+    dist.all_gather_object(states, state)
+    return torch.stack(states)
+
+
+def of_this_process(states: Int[Tensor, "W N"]) -> Int[Tensor, " N"] | None:
+    """The state of this process among those that `of_all_processes` gave.
+
+    Returns:
+        None where there are now more or fewer processes: what they draw cannot go on.
+    """
+    together = dist.is_available() and dist.is_initialized()
+    rank, count = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+    if len(states) == count:
+        return states[rank].cpu()
+    log.warning("saved by %d processes, now there are %d: other draws", len(states), count)
+    return None
+
+
+def global_states() -> dict[str, Tensor]:
+    """States of torch's global generators, which dropout takes its numbers from."""
+    states = {"cpu": of_all_processes(torch.get_rng_state())}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        states["cuda"] = of_all_processes(torch.cuda.get_rng_state())
+    return states
+
+
+def set_global_states(states: dict[str, Tensor]) -> None:
+    """Take up where `global_states` left, on the devices that there are."""
+    devices = {"cpu": torch.set_rng_state}
+    if torch.cuda.is_available():
+        devices["cuda"] = torch.cuda.set_rng_state
+    for name, set_state in devices.items():
+        if name in states and (own := of_this_process(states[name])) is not None:
+            set_state(own)
