@@ -100,7 +100,7 @@ def _failed(processes: Sequence[subprocess.Popen[bytes]]) -> list[str]:
 
 
 def _as_raised(error: ProcessRaisedException) -> Exception:
-    """What a spawned process raised, where it is a user's mistake; all that comes is its traceback."""
+    """What a spawned process raised, where it is a user's mistake; only its traceback comes."""
     name, _, said = str(error).strip().splitlines()[-1].partition(": ")
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, ValueError | OSError):
