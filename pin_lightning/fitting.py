@@ -95,7 +95,7 @@ def _together(trainer: pl.Trainer) -> Iterator[None]:
         stack.enter_context(ends_together(launcher))
         if isinstance(launcher, _MultiProcessingLauncher):
             spawned = SpawnedProcess()
-            trainer.callbacks.insert(0, spawned)
+            trainer.callbacks.insert(0, spawned)  # type: ignore[attr-defined]
             stack.enter_context(spawned.heard())
         yield
 

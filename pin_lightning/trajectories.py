@@ -41,7 +41,7 @@ class FollowTrajectories(pl.Callback):
         """Follow the model where it is time to."""
         if trainer.global_step % self.every == 0 and trainer.global_step < trainer.max_steps:
             assert isinstance(pl_module, PINModule)
-            offsets_mm = None
+            offsets_mm: Any = None
             if trainer.is_global_zero:  # the others get the same, to the last digit
                 data = trainer.datamodule  # type: ignore[attr-defined]
                 pl_module.eval()
