@@ -26,6 +26,7 @@ FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
 PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
+EXPORTED = "onnx"  # as of `pin_lightning.export`
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."
@@ -77,7 +78,8 @@ def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
         (run_dir / name).unlink(missing_ok=True)
     shutil.rmtree(run_dir / FIGURES, ignore_errors=True)
     if not keep_checkpoints:
-        shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
+        for name in (CHECKPOINTS, EXPORTED):
+            shutil.rmtree(run_dir / name, ignore_errors=True)
 
 
 def write_run(
