@@ -12,7 +12,7 @@ STARTS, LANDMARKS = 2, 1
 
 
 class Stepwise(nn.Module):
-    """Starts that end at whole centimetres: ``10 floor(weight * intensity / 10)`` along each axis."""
+    """Starts that end at whole centimetres: ``10 floor(weight * intensity / 10)`` on each axis."""
 
     def __init__(self):
         super().__init__()

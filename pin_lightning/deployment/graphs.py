@@ -119,18 +119,14 @@ def _model(
                 opset_version=opset,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ValueError(
-            f"{_kinds(graph)}: cannot be written as ONNX ({_reason(error)})"
-        ) from error
+        raise ValueError(f"{_parts(graph)}: cannot be said in ONNX ({_reason(error)})") from error
     assert program is not None
     with _quiet():
         passes.ClearMetadataAndDocStringPass()(program.model)  # they name files of this machine
         passes.RemoveUnusedNodesPass()(program.model)
     model = program.model_proto
     if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        raise ValueError(
-            f"{_kinds(graph)}: cannot be written as ONNX for any number of {inputs[0]}"
-        )
+        raise ValueError(f"{_parts(graph)}: the number of {inputs[0]} cannot vary in ONNX")
     return model
 
 
