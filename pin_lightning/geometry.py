@@ -53,7 +53,9 @@ class Grid:
     def _centre_ijk(self, like: Points) -> Points:
         if isinstance(like, torch.Tensor):
             dtype = like.dtype if like.is_floating_point() else torch.get_default_dtype()
-            return _centre_tensor(self.size, dtype, like.device)
+            exporting = torch.compiler.is_exporting()  # what it makes then is of use only there
+            make = _centre_tensor.__wrapped__ if exporting else _centre_tensor
+            return make(self.size, dtype, like.device)
         return (np.array(self.size) - 1) / 2
 
 
@@ -61,7 +63,9 @@ class Grid:
 def _centre_tensor(
     size: tuple[int, int, int], dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor:
-    return torch.tensor([(side - 1) / 2 for side in size], dtype=dtype, device=device)
+    # Not of a list: a loop of an exported graph cannot make a tensor of one.
+    centre = [torch.full((1,), (side - 1) / 2, dtype=dtype, device=device) for side in size]
+    return torch.cat(centre)
 
 
 def apply_affine(

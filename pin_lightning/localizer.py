@@ -58,6 +58,8 @@ class Localizer(nn.Module):
         ValueError: A setting is wrong.
     """
 
+    _kept_starts: Tensor | None
+
     def __init__(
         self,
         network: nn.Module,
@@ -90,6 +92,7 @@ class Localizer(nn.Module):
         self.prior = prior
         self.prior_iterations = _prior_iterations(prior, prior_share, update_rule.max_iterations)
         self.first_stage = first_stage
+        self.register_buffer("_kept_starts", None, persistent=False)
         self.network_dtype = torch.float32  # positions are in float32 whatever the network's
 
     @property
@@ -109,8 +112,12 @@ class Localizer(nn.Module):
         Raises:
             ValueError: The shape model cannot give so many.
         """
-        self.num_starts = number
+        self.num_starts, self._kept_starts = number, None
         self.starts()
+
+    def keep_starts(self) -> None:
+        """Draw the starts once and for all: a graph holds them, and can draw none."""
+        self._kept_starts = self.starts()
 
     def unit_mm(self) -> Float[Tensor, " K"]:
         """Millimetres per unit of the displacement head, for each shape parameter."""
@@ -118,6 +125,8 @@ class Localizer(nn.Module):
 
     def starts(self) -> Float[Tensor, "S K"]:
         """Initial shape parameters, the same for every volume."""
+        if self._kept_starts is not None:
+            return self._kept_starts
         generator = torch.Generator().manual_seed(self.seed)
         return self.shape_model.starts(self.num_starts, generator)
 
@@ -143,7 +152,7 @@ class Localizer(nn.Module):
 
     def _starts_of(self, volumes: Num[Tensor, "V X Y Z"]) -> Float[Tensor, "V S K"]:
         if self.first_stage is None:
-            return self.starts().to(volumes.device).expand(len(volumes), -1, -1)
+            return self.starts().to(volumes.device).expand(volumes.shape[0], -1, -1)
         ends_mm = self.first_stage(volumes).landmarks_mm[:, -1, : self.num_starts]
         return self.shape_model.encode(ends_mm)
 
@@ -151,15 +160,15 @@ class Localizer(nn.Module):
         self, volumes: Num[Tensor, "V X Y Z"], starts: Float[Tensor, "V S K"]
     ) -> Trajectory:
         pyramid = build_pyramid(volumes, self.grid, self.patch_spacings)
-        volume_index = torch.arange(len(volumes), device=volumes.device)
+        volume_index = torch.arange(volumes.shape[0], device=volumes.device)
         volume_index = volume_index.repeat_interleave(starts.shape[1])
         path, iterations = self._iterate(pyramid, volume_index, starts.flatten(0, 1))
         landmarks_mm = torch.stack([self.shape_model.decode(b) for b in path])
-        landmarks_mm = landmarks_mm.unflatten(1, (len(volumes), -1)).transpose(0, 1)
+        landmarks_mm = landmarks_mm.unflatten(1, (volumes.shape[0], -1)).transpose(0, 1)
         final = landmarks_mm[:, -1]
         mean = final.mean(dim=1)
         spread = (final - mean[:, None]).square().sum(-1).mean(dim=1).sqrt()
-        return Trajectory(landmarks_mm, iterations.view(len(volumes), -1), mean, spread)
+        return Trajectory(landmarks_mm, iterations.view(volumes.shape[0], -1), mean, spread)
 
     def _iterate(
         self,
@@ -167,7 +176,15 @@ class Localizer(nn.Module):
         volume_index: Int[Tensor, " N"],
         parameters: Float[Tensor, "N K"],
     ) -> tuple[list[Tensor], Int[Tensor, " N"]]:
-        """Path of shape parameters, T + 1 tensors [N, K], and the iterations each start made."""
+        """Path of shape parameters, T + 1 tensors [N, K], and the iterations each start made.
+
+        In a graph that is exported it is the end of the path only.
+        """
+        if torch.compiler.is_exporting():
+            from pin_lightning.graph_loop import iterate_in_graph  # which imports this file
+
+            end, iterations = iterate_in_graph(self, pyramid, volume_index, parameters)
+            return [end], iterations
         path = [parameters]
         iterations = torch.zeros_like(volume_index)
         active = torch.arange(len(parameters), device=parameters.device)
@@ -175,14 +192,24 @@ class Localizer(nn.Module):
             if len(active) == 0:
                 break
             current = path[-1][active]
-            moved = current + self.step(pyramid, volume_index[active], current)
             held = iteration < self.prior_iterations
-            moved = self._project(moved) if held else moved
+            moved = self.moved(pyramid, volume_index[active], current, held)
             path.append(path[-1].index_copy(0, active, moved))
             iterations[active] += 1
             if self.tolerance_mm > 0 and not held:
-                active = active[self._distance_mm(current, moved) >= self.tolerance_mm]
+                active = active[self.distance_mm(current, moved) >= self.tolerance_mm]
         return path, iterations
+
+    def moved(
+        self,
+        pyramid: Pyramid,
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+        held: bool,
+    ) -> Float[Tensor, "N K"]:
+        """Where one iteration takes N points, projected into the prior where it holds them."""
+        moved = parameters + self.step(pyramid, volume_index, parameters)
+        return self._project(moved) if held else moved
 
     def step(
         self,
@@ -191,9 +218,7 @@ class Localizer(nn.Module):
         parameters: Float[Tensor, "N K"],
     ) -> Float[Tensor, "N K"]:
         """Step of the update rule at each of N points in shape space, mm."""
-        centres_mm = self.shape_model.decode(parameters)
-        settings = (self.patch_side, self.interpolation)
-        patches = merge_levels(cut_levels(pyramid, volume_index, centres_mm, *settings))
+        patches = self.patches(pyramid, volume_index, parameters)
         lower = self.network_dtype != torch.float32
         with torch.autocast(patches.device.type, self.network_dtype, enabled=lower):
             displacement, logits = self.network(patches_to_input(patches))
@@ -202,13 +227,24 @@ class Localizer(nn.Module):
         step = self.update_rule.step(displacement_mm, by_group(logits), spacing_mm)
         return step.view_as(parameters)
 
+    def patches(
+        self,
+        pyramid: Pyramid,
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+    ) -> Num[Tensor, "N C P P"]:
+        """What the network sees at each of N points in shape space."""
+        centres_mm = self.shape_model.decode(parameters)
+        settings = (self.patch_side, self.interpolation)
+        return merge_levels(cut_levels(pyramid, volume_index, centres_mm, *settings))
+
     def _project(self, parameters: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
         """The closest shapes that the prior knows."""
         assert self.prior is not None
         landmarks_mm = self.shape_model.decode(parameters)
         return self.shape_model.encode(self.prior.decode(self.prior.encode(landmarks_mm)))
 
-    def _distance_mm(
+    def distance_mm(
         self, before: Float[Tensor, "N K"], after: Float[Tensor, "N K"]
     ) -> Float[Tensor, " N"]:
         """Largest movement of a landmark between two shapes."""

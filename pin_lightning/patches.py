@@ -95,7 +95,9 @@ def add_border(volumes: Num[Tensor, "V X Y Z"], turned: bool = False) -> Bordere
         volumes: Any dtype.
         turned: Lay them out a second time: twice the memory, faster to cut many times.
     """
-    length, shape = bordered_size(len(volumes), volumes.shape[1:], turned)
+    length, shape = bordered_size(volumes.shape[0], volumes.shape[1:], turned)
+    if torch.compiler.is_exporting():
+        return BorderedVolumes(functional.pad(volumes, 6 * [1]).flatten(), shape)
     bordered = BorderedVolumes(volumes.new_zeros(length), shape)
     for index, volume in enumerate(volumes):
         bordered.set(index, volume)
@@ -182,6 +184,8 @@ def _gather(
         first: Where the squares begin along each axis.
         side: Their side.
     """
+    if torch.compiler.is_exporting():
+        return gather_voxels(bordered, volume_index, planes, first, side)
     bordered = _at_least(bordered, side)
     _, size_x, size_y, size_z = bordered.shape
     # Positions beyond the border are clamped onto it, where the volume is zero. Numbers and not
@@ -208,6 +212,31 @@ def _gather(
     outside = torch.cat([outside_z, outside_z, outside_y], dim=2)
     _shift(squares.flatten(0, 2), outside.flatten())
     return squares
+
+
+def gather_voxels(
+    bordered: BorderedVolumes,
+    volume_index: Int[Tensor, " N"],
+    planes: Int[Tensor, "N L 3"],
+    first: Int[Tensor, "N L 3"],
+    side: int,
+) -> Num[Tensor, "N L 3 P P"]:
+    """Squares as `_gather` cuts them, by one index per voxel: slower, but ONNX can say it."""
+    _, size_x, size_y, size_z = bordered.shape
+    rows = first[..., None] + torch.arange(side, device=first.device)
+    (x, y, z), (cx, cy, cz) = (
+        [
+            index.clamp(0, size - 1)
+            for index, size in zip(ijk.unbind(2), bordered.shape[1:], strict=True)
+        ]
+        for ijk in (rows, planes[..., None])
+    )
+    first_x = volume_index[:, None, None] * size_x
+    yz = ((first_x + cx)[..., None] * size_y + y[..., None]) * size_z + z[..., None, :]
+    xz = ((first_x + x) * size_y + cy)[..., None] * size_z + z[..., None, :]
+    xy = ((first_x + x)[..., None] * size_y + y[..., None, :]) * size_z + cz[..., None]
+    squares = [bordered.buffer.index_select(0, at.flatten()).view(at.shape) for at in (yz, xz, xy)]
+    return torch.stack(squares, dim=2)
 
 
 def _at_least(bordered: BorderedVolumes, side: int) -> BorderedVolumes:

@@ -80,15 +80,12 @@ def coarser(volumes: Num[Tensor, "V X Y Z"], factor: int) -> Num[Tensor, "V X2 Y
     """
     if factor == 1:
         return volumes
-    smooth = torch.stack([_shrink(volume.float(), factor) for volume in volumes])
+    smooth = volumes.float()
+    for _ in range(3):  # the first axis of a volume, which then becomes its last
+        weights = _weights(smooth.shape[1], factor).to(volumes.device)
+        lines = torch.matmul(weights, smooth.flatten(2))
+        smooth = lines.unflatten(2, smooth.shape[2:]).movedim(1, -1)
     return smooth if volumes.is_floating_point() else smooth.round().to(volumes.dtype)
-
-
-def _shrink(volume: Float[Tensor, "X Y Z"], factor: int) -> Float[Tensor, "X2 Y2 Z2"]:
-    for _ in range(3):  # the first axis, which then becomes the last
-        weights = _weights(len(volume), factor).to(volume.device)
-        volume = torch.tensordot(weights, volume, dims=1).movedim(0, -1)
-    return volume
 
 
 def _weights(size: int, factor: int) -> Float[Tensor, "X2 X"]:

@@ -28,6 +28,7 @@ LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
 PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
 UNFINISHED = "unfinished"  # an empty file that is there until a training has been evaluated
+EXPORTED = "onnx"  # as of `pin_lightning.export`
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _LOCALIZER_PREFIX = "localizer."
@@ -79,7 +80,8 @@ def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
         (run_dir / name).unlink(missing_ok=True)
     shutil.rmtree(run_dir / FIGURES, ignore_errors=True)
     if not keep_checkpoints:
-        shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
+        for name in (CHECKPOINTS, EXPORTED):
+            shutil.rmtree(run_dir / name, ignore_errors=True)
 
 
 def write_run(

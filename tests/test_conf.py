@@ -7,6 +7,8 @@ from conftest import REPOSITORY, composed
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.data.sampling import Approach, Sampling, Scatter
+from pin_lightning.deployment.graphs import OPSETS
+from pin_lightning.deployment.parity import Tolerance
 from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.shape_models import PCAShapeModel, ShapeModel
@@ -222,6 +224,14 @@ def test_planes_are_named_with_the_data():
 def test_infer_config_says_what_is_missing():
     config = composed(config_name="infer")
     assert OmegaConf.missing_keys(config) == {"run", "input", "output"}
+
+
+def test_export_config():
+    config = composed("run=some/run", config_name="export")
+    assert config.output == "some/run/onnx"
+    assert Tolerance(**config.tolerance) == Tolerance()
+    assert config.opset in OPSETS
+    assert OmegaConf.missing_keys(composed(config_name="export")) == {"run"}
 
 
 @pytest.mark.parametrize("option", options("experiment"))

@@ -47,12 +47,13 @@ POSITIONS = np.array(
 ORIGIN = torch.tensor([0]), torch.zeros(1, 1, 3)
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("layout", ["once", "turned", "exported"])
 @pytest.mark.parametrize(("interpolation", "sample"), [("nearest", voxel), ("linear", trilinear)])
 @pytest.mark.parametrize("side", [1, 5, 15])
-def test_matches_a_plain_loop(volume, interpolation, sample, side, turned):
+def test_matches_a_plain_loop(volume, interpolation, sample, side, layout, monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: layout == "exported")
     cut = cut_patches(
-        add_border(torch.from_numpy(volume)[None], turned),
+        add_border(torch.from_numpy(volume)[None], layout == "turned"),
         torch.zeros(len(POSITIONS), dtype=torch.long),
         torch.from_numpy(POSITIONS).float()[:, None],
         side,
@@ -71,6 +72,19 @@ def test_planes_by_hand(turned):
     assert cut[0, 0].tolist() == [[211, 212, 213], [221, 222, 223], [231, 232, 233]]  # yz
     assert cut[0, 1].tolist() == [[121, 122, 123], [221, 222, 223], [321, 322, 323]]  # xz
     assert cut[0, 2].tolist() == [[112, 122, 132], [212, 222, 232], [312, 322, 332]]  # xy
+
+
+def test_what_is_exported_cuts_the_same_voxels(volume, monkeypatch):
+    volumes = torch.from_numpy((volume * 255).astype(np.uint8)).repeat(3, 1, 1, 1)
+    volumes = volumes + torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1)
+    index = torch.arange(len(POSITIONS)) % 3
+    shift = torch.rand(6, 2, 3, generator=torch.Generator().manual_seed(0))
+    positions = torch.from_numpy(POSITIONS).float()[:, None] + shift
+    ways = [(side, way) for side in (3, 15) for way in ("nearest", "linear")]
+    expected = [cut_patches(add_border(volumes), index, positions, *way) for way in ways]
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    for cut, way in zip(expected, ways, strict=True):
+        assert torch.equal(cut_patches(add_border(volumes), index, positions, *way), cut)
 
 
 @pytest.mark.parametrize("turned", [False, True])

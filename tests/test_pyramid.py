@@ -46,6 +46,12 @@ def test_a_level_is_scipys_gaussian_at_the_centres_of_its_voxels(volumes, factor
     assert (whole[0].float() - level).abs().max() <= 0.5 + 1e-4
 
 
+def test_a_volume_is_the_same_alone_and_among_others(volumes):
+    for factor in (2, 3):
+        alone = torch.cat([coarser(volume[None], factor) for volume in volumes])
+        assert torch.equal(coarser(volumes, factor), alone)
+
+
 @pytest.mark.parametrize("side", [24, 25, 26, 27])
 def test_a_level_shows_anatomy_where_it_is(side):
     """The centre of gravity of a blob, in mm, is the same whatever the parity of the sides."""

@@ -127,11 +127,12 @@ def test_devices():
 
 def test_results_of_an_earlier_training_do_not_outlive_it(tmp_path):
     names = ("metrics.json", "predictions.csv", "planes.csv", "convergence.csv", "report.html")
-    for name in (*names, "figures/a.png", "checkpoints/best.ckpt", "notes.txt"):
+    kept = ("onnx/network.onnx", "checkpoints/best.ckpt", "notes.txt")
+    for name in (*names, "figures/a.png", *kept):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("old")
     clear_results(tmp_path, keep_checkpoints=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "notes.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "notes.txt", "onnx"}
     clear_results(tmp_path, keep_checkpoints=False)
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt"}
     clear_results(tmp_path / "absent", keep_checkpoints=False)

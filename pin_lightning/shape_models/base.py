@@ -50,7 +50,7 @@ class ShapeModel(nn.Module, ABC):
 
     def by_group(self, values: Num[Tensor, "N Q"]) -> Num[Tensor, "M q"]:
         """Values of N points, G rows for each, so that what follows sees each group alone."""
-        return values.reshape(len(values) * self.num_groups, -1)
+        return values.reshape(values.shape[0] * self.num_groups, -1)
 
     @abstractmethod
     def fit(self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]) -> "ShapeModel":

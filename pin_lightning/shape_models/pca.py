@@ -42,7 +42,7 @@ class PCAShapeModel(ShapeModel):
 
     def encode(self, landmarks_mm: Float[Tensor, "*batch L 3"]) -> Float[Tensor, "*batch K"]:
         """``b = W^T (X - mean)``, Eq. 4."""
-        return (landmarks_mm - self.mean_mm_).flatten(-2) @ self.modes_.T
+        return (landmarks_mm - self.mean_mm_).flatten(-2) @ self.modes_.transpose(0, 1)
 
     def decode(self, parameters: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch L 3"]:
         """``X = mean + W b``, Eq. 3."""

@@ -1,0 +1,217 @@
+"""Landmarks of an image by `localizer.onnx`: without PyTorch, and without this package.
+
+    pip install nibabel numpy onnxruntime scipy
+    python onnx_landmarks.py localizer.onnx scan.nii.gz --markups scan.mrk.json
+
+prints a CSV (world RAS+ mm) and, where asked, writes a point list for 3D Slicer. All it needs to
+know is in the file's metadata. `docs/deployment.md` says what a program in another language has to
+do.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import onnxruntime
+from nibabel import orientations
+from nibabel.filebasedimages import ImageFileError
+from scipy import ndimage
+
+FORMAT_VERSION = "1"
+SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
+    "Resources/Schema/markups-schema-v1.0.3.json#"
+)
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Landmarks of one image.
+
+    Attributes:
+        names: Their names.
+        positions_world: World RAS+ mm [L, 3].
+        spread_mm: Root-mean-square distance of the starts from them [L].
+        radius_mm: Radius that holds the true landmark with the coverage of the file's error bars
+            [L]; none where it has none.
+    """
+
+    names: list[str]
+    positions_world: np.ndarray
+    spread_mm: np.ndarray
+    radius_mm: np.ndarray | None
+
+
+class Localizer:
+    """`localizer.onnx`, ready for any number of images.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: It is not one that this script reads.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has many kinds
+            raise ValueError(f"{path}: cannot be read as an ONNX file") from error
+        entries = self.session.get_modelmeta().custom_metadata_map
+        version = entries.get("format_version")
+        if version != FORMAT_VERSION or self.session.get_inputs()[0].name != "volume":
+            raise ValueError(f"{path}: is no localizer.onnx of format_version {FORMAT_VERSION}")
+        self.about = {key: json.loads(value) for key, value in entries.items()}
+
+    def find(self, path: str) -> Landmarks:
+        """Landmarks of a NIfTI or MGH image.
+
+        Raises:
+            ValueError: It is not a 3D image with contrast.
+        """
+        voxels, affine = read_image(path)
+        size, spacing_mm = self.about["grid"]["size"], self.about["grid"]["spacing_mm"]
+        to_world = grid_affine(affine, voxels.shape, size, spacing_mm)
+        settings = self.about["preprocessing"]
+        volume = working_volume(voxels, affine, to_world, size, spacing_mm, settings)
+        found = self.session.run(["landmarks_mm", "spread_mm"], {"volume": volume[None]})
+        landmarks_mm, spread_mm = (one[0].astype(float) for one in found)
+        ijk = landmarks_mm / spacing_mm + (np.array(size) - 1) / 2
+        world = ijk @ to_world[:3, :3].T + to_world[:3, 3]
+        radius_mm = radii(spread_mm, self.about.get("error_bars"))
+        return Landmarks(self.about["landmarks"], world, spread_mm, radius_mm)
+
+
+def read_image(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels along the image's own axes, and voxel index to world RAS+ mm.
+
+    Raises:
+        ValueError: It is not a 3D image with contrast.
+    """
+    image: Any = nib.load(path)
+    voxels = np.asarray(image.dataobj)
+    voxels = voxels.reshape(voxels.shape[:3]) if voxels.shape[3:] == (1,) else voxels
+    if voxels.ndim != 3 or not np.isfinite(voxels).all() or voxels.min() == voxels.max():
+        raise ValueError(f"{path}: is no 3D image of finite numbers with contrast")
+    return voxels, image.affine
+
+
+def grid_affine(
+    affine: np.ndarray, shape: Sequence[int], size: Sequence[int], spacing_mm: float
+) -> np.ndarray:
+    """Voxel index of the working volume to world RAS+ mm.
+
+    It has the directions of the image, reordered and flipped to the closest RAS, and its centre.
+    """
+    left, _, right = np.linalg.svd(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0))
+    rotation = np.eye(4)
+    rotation[:3, :3] = left @ right  # the closest one, where the image is sheared
+    directions = np.empty((3, 3))
+    for axis, (target, sign) in enumerate(orientations.io_orientation(rotation)):
+        directions[:, int(target)] = sign * rotation[:3, axis]
+    centre = affine[:3, :3] @ ((np.array(shape) - 1) / 2) + affine[:3, 3]
+    found = np.eye(4)
+    found[:3, :3] = directions * spacing_mm
+    found[:3, 3] = centre - found[:3, :3] @ ((np.array(size) - 1) / 2)
+    return found
+
+
+def working_volume(
+    voxels: np.ndarray,
+    affine: np.ndarray,
+    to_world: np.ndarray,
+    size: Sequence[int],
+    spacing_mm: float,
+    settings: Mapping[str, Any],
+) -> np.ndarray:
+    """8-bit volume on the working grid, as the network was trained on.
+
+    Args:
+        voxels: Of the image.
+        affine: Its voxel index to world.
+        to_world: Voxel index of the working volume to world, from `grid_affine`.
+        size: Voxels of the working volume.
+        spacing_mm: Their side.
+        settings: Entry `preprocessing` of the file.
+    """
+    low, high = window(voxels, settings)
+    shifted = (voxels.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    scaled = np.clip(shifted, 0, 255)
+    ratio = np.maximum(spacing_mm / np.linalg.norm(affine[:3, :3], axis=0), 1)
+    for axis, sigma in enumerate(np.sqrt((ratio**2 - 1) / (8 * np.log(2)))):
+        if sigma > 0.1:
+            scaled = ndimage.gaussian_filter1d(scaled, sigma, axis, mode="nearest")
+    i, j, k = np.ogrid[tuple(slice(side) for side in size)]
+    to_image = np.linalg.inv(affine) @ to_world
+    at = np.stack([row[0] * i + row[1] * j + row[2] * k + row[3] for row in to_image[:3]])
+    resampled = ndimage.map_coordinates(scaled, at, order=1, mode="nearest")
+    outside = (at < -0.5) | (at > np.reshape(scaled.shape, (3, 1, 1, 1)) - 0.5)
+    resampled[outside.any(axis=0)] = 0
+    return np.clip(np.round(resampled), 0, 255).astype(np.uint8)
+
+
+def window(voxels: np.ndarray, settings: Mapping[str, Any]) -> tuple[float, float]:
+    """Intensities that become 0 and 255."""
+    minimum = voxels.min()
+    above = voxels[voxels > minimum]
+    mostly_background = above.size < (1 - settings["background_fraction"]) * voxels.size
+    low, high = np.percentile(above if mostly_background else voxels, settings["percentiles"])
+    return (low, high) if low < high else (minimum, above.max())
+
+
+def radii(spread_mm: np.ndarray, bars: Mapping[str, Any] | None) -> np.ndarray | None:
+    """Radii that hold the true landmarks, where the file has error bars."""
+    if bars is None:
+        return None
+    scale_mm = np.maximum(bars["usual_error_mm"], bars["spread_weight"] * spread_mm)
+    return np.array(bars["factor"]) * scale_mm
+
+
+def print_table(found: Landmarks) -> None:
+    """Print a CSV, world RAS+ mm."""
+    bars = [] if found.radius_mm is None else [found.radius_mm]
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["landmark", "x", "y", "z", "spread_mm", *["radius_mm" for _ in bars]])
+    columns = np.column_stack([found.positions_world, found.spread_mm, *bars])
+    for name, row in zip(found.names, columns, strict=True):
+        writer.writerow([name, *(f"{value:.4f}" for value in row)])
+
+
+def write_markups(path: str, found: Landmarks) -> None:
+    """Write a point list that 3D Slicer opens: LPS, so x and y change their sign."""
+    points = [
+        {"id": str(index + 1), "label": name, "position": position, "positionStatus": "defined"}
+        for index, (name, position) in enumerate(
+            zip(found.names, (found.positions_world * [-1, -1, 1]).tolist(), strict=True)
+        )
+    ]
+    markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm"}
+    content = {"@schema": SCHEMA, "markups": [{**markup, "controlPoints": points}]}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1, ensure_ascii=False)
+
+
+def main() -> None:
+    """Print the landmarks of one image."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("model", help="localizer.onnx")
+    parser.add_argument("image", help=".nii, .nii.gz, .mgh or .mgz")
+    parser.add_argument("--markups", metavar="FILE", help=".mrk.json for 3D Slicer")
+    asked = parser.parse_args()
+    try:
+        found = Localizer(asked.model).find(asked.image)
+    except (ValueError, OSError, ImageFileError) as error:
+        parser.error(" ".join(str(error).split()))
+    print_table(found)
+    if asked.markups:
+        write_markups(asked.markups, found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Networks and whole localizers as ONNX files, for programs without PyTorch."""

@@ -1,0 +1,173 @@
+"""What of a localizer becomes an ONNX graph, and how."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from pin_lightning.ensemble import Ensemble
+from pin_lightning.localizer import Localizer
+from pin_lightning.network import patches_to_input
+from pin_lightning.types import Float, Int, Num, Tensor, UInt8
+
+_TALKATIVE = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+# What the exporter has operators for, up to what it converts them to.
+OPSETS = (18, 19, 20, 21, 22, 23)
+NETWORK_INPUTS, NETWORK_OUTPUTS = ("patches",), ("displacement", "logits")
+LOCALIZER_INPUTS = ("volume",)
+LOCALIZER_OUTPUTS = ("landmarks_mm", "spread_mm", "starts_mm", "iterations")
+
+
+class NetworkGraph(nn.Module):
+    """The network of a localizer, from patches as they are cut from working volumes."""
+
+    def __init__(self, localizer: Localizer) -> None:
+        super().__init__()
+        self.network = localizer.network
+
+    def forward(
+        self, patches: UInt8[Tensor, "N C P P"]
+    ) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N K2"]]:
+        """Displacement in its training unit, and direction logits."""
+        return self.network(patches_to_input(patches))
+
+
+class LocalizerGraph(nn.Module):
+    """The whole procedure, from working volumes to landmarks: what `Localizer` does, in float32.
+
+    Args:
+        localizer: Localizer, or several whose predictions are averaged; its starts are fixed.
+    """
+
+    def __init__(self, localizer: Localizer | Ensemble) -> None:
+        super().__init__()
+        self.localizer = localizer
+        for one in localizer.modules():
+            if isinstance(one, Localizer):
+                one.keep_starts()
+
+    def forward(
+        self, volume: UInt8[Tensor, "V X Y Z"]
+    ) -> tuple[
+        Float[Tensor, "V L 3"],
+        Float[Tensor, "V L"],
+        Float[Tensor, "V S L 3"],
+        Int[Tensor, "V S"],
+    ]:
+        """Landmarks and their spread, where each start ended, and the iterations it made."""
+        found = self.localizer(volume)
+        return found.prediction_mm, found.spread_mm, found.landmarks_mm[:, -1], found.iterations
+
+
+def network_model(localizer: Localizer, opset: int) -> Any:
+    """The network of a localizer as an ONNX model (`onnx.ModelProto`).
+
+    Args:
+        localizer: Trained localizer, on the CPU.
+        opset: Version of the ONNX operators.
+
+    Raises:
+        ValueError: It holds what ONNX cannot express.
+    """
+    channels = 3 * localizer.shape_model.num_landmarks * len(localizer.patch_spacings)
+    side = localizer.patch_side
+    patches = torch.zeros(2, channels, side, side, dtype=torch.uint8)
+    graph = NetworkGraph(localizer).eval()
+    return _model(graph, patches, NETWORK_INPUTS, NETWORK_OUTPUTS, "N", opset)
+
+
+def localizer_model(graph: LocalizerGraph, size: Sequence[int], opset: int) -> Any:
+    """A whole localizer as an ONNX model (`onnx.ModelProto`).
+
+    Args:
+        graph: The localizer, on the CPU.
+        size: Voxels of its working volumes.
+        opset: Version of the ONNX operators.
+
+    Raises:
+        ValueError: It holds what ONNX cannot express.
+    """
+    volumes = torch.zeros(2, *size, dtype=torch.uint8)
+    return _model(graph.eval(), volumes, LOCALIZER_INPUTS, LOCALIZER_OUTPUTS, "V", opset)
+
+
+def _model(
+    graph: nn.Module,
+    example: Num[Tensor, "..."],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    many: str,
+    opset: int,
+) -> Any:
+    """An ONNX model that takes any number of what the example holds two of."""
+    from onnx_ir.passes import common as passes
+
+    try:
+        with torch.no_grad(), _quiet():
+            program = torch.onnx.export(
+                graph,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=({0: torch.export.Dim(many)},),
+                opset_version=opset,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ValueError(f"{_parts(graph)}: cannot be said in ONNX ({_reason(error)})") from error
+    assert program is not None
+    with _quiet():
+        passes.ClearMetadataAndDocStringPass()(program.model)  # they name files of this machine
+        passes.RemoveUnusedNodesPass()(program.model)
+    model = program.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise ValueError(f"{_parts(graph)}: the number of {inputs[0]} cannot vary in ONNX")
+    return model
+
+
+def _parts(graph: nn.Module) -> str:
+    """Names of the parts of a graph, for a message."""
+    if isinstance(graph, NetworkGraph):
+        return f"network {type(graph.network).__name__}"
+    parts = ("network", "shape_model", "prior", "update_rule")
+    localizers = [one for one in graph.modules() if isinstance(one, Localizer)]
+    names = [type(getattr(one, part)).__name__ for one in localizers for part in parts]
+    return "localizer of " + ", ".join(name for name in dict.fromkeys(names) if name != "NoneType")
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what the exporter was told, without its advice on reporting defects."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    return " ".join(lines[0].split())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter without its notes on packages that are not needed."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)
+
+
+def with_metadata(model: Any, metadata: Mapping[str, str]) -> bytes:
+    """An ONNX model with these entries in its metadata, as the bytes of a file."""
+    import onnx
+
+    onnx.helper.set_model_props(model, dict(metadata))
+    return model.SerializeToString()

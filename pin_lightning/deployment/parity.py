@@ -1,0 +1,229 @@
+"""Whether an ONNX file computes what PyTorch does: checked on volumes, and timed."""
+
+import copy
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pin_lightning.deployment.graphs import NetworkGraph
+from pin_lightning.geometry import Grid
+from pin_lightning.localizer import Localizer
+from pin_lightning.pyramid import build_pyramid
+from pin_lightning.types import Bool, Float, Tensor, UInt8
+
+SHAKE = 1e-6  # relative change of every weight: ten times as far as the order of sums takes a start
+SHAKEN_COPIES = 8
+MOST_DIVERGED = 0.5  # of all starts; more are no accident
+BATCH = 2
+REPETITIONS = 3
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Largest differences that count as none.
+
+    Attributes:
+        network: Of an output of the network, relative to the largest, or to 1 if that is less.
+        voxels: Of where a start ends, in voxels of the working volume.
+
+    Raises:
+        ValueError: One is not a positive number.
+    """
+
+    network: float = 1e-4
+    voxels: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name, value in (("network", self.network), ("voxels", self.voxels)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"tolerance.{name}={value}: give a positive number")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a localizer's file is from PyTorch.
+
+    Attributes:
+        landmarks_mm: Largest distance between predictions of a landmark.
+        starts: Starts that were compared.
+        diverged: Starts that ended elsewhere, because rounding alone decides where.
+    """
+
+    landmarks_mm: float
+    starts: int
+    diverged: int
+
+
+def session(model: bytes) -> Any:
+    """An ONNX Runtime session on the CPU, with as many threads as PyTorch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def synthetic_volumes(grid: Grid, count: int, seed: int) -> UInt8[Tensor, "V X Y Z"]:
+    """Soft blobs under fine noise: something to look at in every patch, of no anatomy.
+
+    Args:
+        grid: Working grid.
+        count: Volumes V.
+        seed: Of the draw.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    few = [max(2, side // 8) for side in grid.size]
+    blobs = torch.rand(count, 1, *few, generator=generator)
+    smooth = functional.interpolate(blobs, size=grid.size, mode="trilinear")[:, 0]
+    noise = torch.rand(smooth.shape, generator=generator)
+    return (255 * (0.9 * smooth + 0.1 * noise)).round().to(torch.uint8)
+
+
+@torch.no_grad()
+def check_network(
+    localizer: Localizer,
+    model: bytes,
+    volumes: UInt8[Tensor, "V X Y Z"],
+    tolerance: Tolerance,
+) -> float:
+    """Compare a network's file with PyTorch on the patches at all starts.
+
+    Returns:
+        The largest difference, relative to the largest output or to 1.
+
+    Raises:
+        ValueError: It is too large.
+    """
+    graph, running = NetworkGraph(localizer), session(model)
+    starts = localizer.shape_model.starts(localizer.num_starts, torch.Generator().manual_seed(0))
+    differences = []
+    for volume in volumes:
+        pyramid = build_pyramid(volume[None], localizer.grid, localizer.patch_spacings)
+        index = torch.zeros(len(starts), dtype=torch.long)
+        patches = localizer.patches(pyramid, index, starts)
+        found = running.run(None, {"patches": patches.numpy()})
+        for one, expected in zip(found, graph(patches), strict=True):
+            largest = max(1.0, float(expected.abs().max()))
+            differences.append(float((torch.from_numpy(one) - expected).abs().max()) / largest)
+    worst = float(np.max(differences))  # NaN if one is
+    if not worst <= tolerance.network:
+        raise ValueError(
+            f"{type(localizer.network).__name__}: ONNX Runtime and PyTorch differ by {worst:.2g} "
+            f"of the largest output (tolerance.network={tolerance.network:g}); nothing is written"
+        )
+    return worst
+
+
+@torch.no_grad()
+def check_localizer(
+    graph: nn.Module,
+    model: bytes,
+    volumes: UInt8[Tensor, "V X Y Z"],
+    limit_mm: float,
+) -> Agreement:
+    """Compare a localizer's file with PyTorch, start by start.
+
+    Two programs add in another order, and where a start lies within such a rounding of a decision
+    (which voxel is nearest, which direction likeliest, whether it has arrived) it may go on another
+    way. So a start may end elsewhere if it does so in PyTorch, too, once every weight is changed by
+    a hundred-thousandth; and most must not.
+
+    Raises:
+        ValueError: They differ by more than that.
+    """
+    running, agreements = session(model), []
+    for batch in volumes.split(BATCH):
+        expected = graph(batch)
+        found = [torch.from_numpy(one) for one in running.run(None, {"volume": batch.numpy()})]
+        apart_mm = (found[2] - expected[2]).norm(dim=-1).amax(dim=-1)
+        diverged = ~(apart_mm <= limit_mm)
+        if diverged.any():
+            _refuse_unexplained(graph, batch, expected[2], diverged, limit_mm)
+        # No mean lies further away than the start that moved most, no spread by thrice that.
+        moved_mm = apart_mm.amax(dim=1).clamp(min=limit_mm)[:, None]
+        means_mm = (found[0] - expected[0]).norm(dim=-1)
+        spreads_mm = (found[1] - expected[1]).abs()
+        if (means_mm > moved_mm).any() or (spreads_mm > 3 * moved_mm).any():
+            raise _differs("their mean or spread", limit_mm)
+        agreements.append(Agreement(float(means_mm.max()), diverged.numel(), int(diverged.sum())))
+    return _all_of(agreements, limit_mm)
+
+
+def _all_of(agreements: Sequence[Agreement], limit_mm: float) -> Agreement:
+    total = Agreement(
+        max(one.landmarks_mm for one in agreements),
+        sum(one.starts for one in agreements),
+        sum(one.diverged for one in agreements),
+    )
+    if total.diverged > MOST_DIVERGED * total.starts:
+        raise _differs(f"{total.diverged} of {total.starts} starts", limit_mm)
+    return total
+
+
+def _differs(what: str, limit_mm: float) -> ValueError:
+    return ValueError(
+        f"localizer: ONNX Runtime and PyTorch differ in {what} by more than {limit_mm:.3g} mm "
+        f"(tolerance.voxels); nothing is written"
+    )
+
+
+def _refuse_unexplained(
+    graph: nn.Module,
+    volumes: UInt8[Tensor, "V X Y Z"],
+    ends_mm: Float[Tensor, "V S L 3"],
+    diverged: Bool[Tensor, "V S"],
+    limit_mm: float,
+) -> None:
+    """Refuse starts that ended elsewhere and would not do so by rounding alone."""
+    generator = torch.Generator().manual_seed(0)
+    unexplained = diverged
+    for _ in range(SHAKEN_COPIES):
+        apart_mm = (shaken(graph, generator)(volumes)[2] - ends_mm).norm(dim=-1).amax(dim=-1)
+        unexplained = unexplained & (apart_mm <= limit_mm)
+        if not unexplained.any():
+            return
+    starts = f"{int(unexplained.sum())} of {unexplained.numel()} starts"
+    raise _differs(f"{starts} (which rounding does not explain)", limit_mm)
+
+
+@torch.no_grad()
+def shaken(graph: nn.Module, generator: torch.Generator) -> nn.Module:
+    """A copy in which every number that it was trained to is changed by a millionth."""
+    copied = copy.deepcopy(graph)
+    for value in (*copied.parameters(), *copied.buffers()):
+        if value.is_floating_point():
+            noise = torch.randn(value.shape, generator=generator)
+            value.mul_(1 + SHAKE * noise)
+    return copied
+
+
+@torch.no_grad()
+def seconds_per_volume(
+    graph: nn.Module, model: bytes, volume: UInt8[Tensor, "X Y Z"]
+) -> tuple[float, float]:
+    """Time of one volume by PyTorch and by ONNX Runtime, with the same number of threads.
+
+    PyTorch in float32, whatever `infer.py` would take.
+    """
+    running, one = session(model), volume[None]
+    return (
+        _median_seconds(lambda: graph(one)),
+        _median_seconds(lambda: running.run(None, {"volume": one.numpy()})),
+    )
+
+
+def _median_seconds(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(1 + REPETITIONS):  # the first one warms up
+        began = perf_counter()
+        work()
+        times.append(perf_counter() - began)
+    return statistics.median(times[1:])

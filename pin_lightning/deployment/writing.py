@@ -1,0 +1,157 @@
+"""A run as ONNX files: written only once ONNX Runtime was seen to compute what PyTorch does."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from pin_lightning.deployment.graphs import (
+    OPSETS,
+    LocalizerGraph,
+    localizer_model,
+    network_model,
+    with_metadata,
+)
+from pin_lightning.deployment.metadata import metadata
+from pin_lightning.deployment.parity import (
+    Tolerance,
+    check_localizer,
+    check_network,
+    seconds_per_volume,
+    synthetic_volumes,
+)
+from pin_lightning.ensemble import Ensemble
+from pin_lightning.entry import refuse_missing
+from pin_lightning.files import output_folder, whole_file
+from pin_lightning.geometry import Grid
+from pin_lightning.inference import find_inputs
+from pin_lightning.localizer import Localizer
+from pin_lightning.predictor import Predictor
+from pin_lightning.preprocessing import preprocess
+from pin_lightning.types import Tensor, UInt8
+
+log = logging.getLogger(__name__)
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+SYNTHETIC_VOLUMES = 3
+
+
+def export(config: DictConfig) -> list[Path]:
+    """Write the ONNX files of a run, or of the folds of a cross-validation.
+
+    Args:
+        config: Composed from `conf/export.yaml`.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: A package is missing, a setting or the run is wrong, something cannot be said in
+            ONNX, or the files do not compute what PyTorch does. Then none is written or replaced.
+    """
+    refuse_missing(config)
+    refuse_without_packages()
+    tolerance, opset = Tolerance(**config.tolerance), _check_opset(config.opset)
+    if not isinstance(config.localizer, bool):
+        raise ValueError(f"localizer={config.localizer}: give true or false")
+    predictor = Predictor.load(config.run, "cpu")
+    predictor.localizer.set_dtype(torch.float32)  # as other programs compute
+    if config.num_starts is not None:
+        predictor.localizer.set_starts(config.num_starts)
+    volumes = _volumes(config.input, predictor.localizer.grid)
+    output = output_folder("output", config.output)
+    files = {}
+    for name, one in networks(predictor.localizer):
+        model = with_metadata(network_model(one, opset), metadata(predictor.names, [one]))
+        worst = check_network(one, model, volumes, tolerance)
+        log.info("%s.onnx: %.1e of the largest output from PyTorch", name, worst)
+        files[f"{name}.onnx"] = model
+    if config.localizer:
+        files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
+    return _write(output, files)
+
+
+def refuse_without_packages() -> None:
+    """Refuse to begin where a package of the extra `export` is missing.
+
+    Raises:
+        ValueError: It says how to install them.
+    """
+    absent = [name for name in PACKAGES if find_spec(name) is None]
+    if absent:
+        raise ValueError(f"export: needs {', '.join(absent)}; pip install 'pin-lightning[export]'")
+
+
+def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tuple[str, Localizer]]:
+    """Localizers of a run, each with the name of its network's file.
+
+    Args:
+        localizer: One, or the folds of a cross-validation; first stages come after what they serve.
+        prefix: Begin of all names.
+    """
+    if isinstance(localizer, Ensemble):
+        for fold, one in enumerate(localizer.members):
+            yield from networks(one, f"{prefix}fold{fold}_")
+        return
+    yield f"{prefix}network", localizer
+    if isinstance(localizer.first_stage, Localizer | Ensemble):
+        yield from networks(localizer.first_stage, f"{prefix}first_stage_")
+
+
+def _check_opset(opset: object) -> int:
+    if opset not in OPSETS or not isinstance(opset, int):
+        raise ValueError(f"opset={opset}: give a number from {OPSETS[0]} to {OPSETS[-1]}")
+    return opset
+
+
+def _volumes(pattern: Any, grid: Grid) -> UInt8[Tensor, "V X Y Z"]:
+    """Volumes to compare on: those of the user, or synthetic ones."""
+    if pattern is None:
+        return synthetic_volumes(grid, SYNTHETIC_VOLUMES, seed=0)
+    paths = find_inputs(pattern).values()
+    return torch.stack([preprocess(path, grid).intensity for path in paths])
+
+
+def _whole(
+    predictor: Predictor, volumes: UInt8[Tensor, "V X Y Z"], tolerance: Tolerance, opset: int
+) -> bytes:
+    """The file of the whole procedure."""
+    localizer = predictor.localizer
+    members = localizer.members if isinstance(localizer, Ensemble) else [localizer]
+    entries = metadata(predictor.names, members, predictor.calibration)
+    graph = LocalizerGraph(localizer)
+    model = with_metadata(localizer_model(graph, localizer.grid.size, opset), entries)
+    limit_mm = tolerance.voxels * localizer.grid.spacing_mm
+    found = check_localizer(graph, model, volumes, limit_mm)
+    log.info(
+        "localizer.onnx: landmarks at most %.1e mm from those of PyTorch, in %d volumes",
+        *(found.landmarks_mm, len(volumes)),
+    )
+    if found.diverged:
+        log.info(
+            "localizer.onnx: %d of %d starts ended elsewhere, as rounding alone lets them do in "
+            "PyTorch, too",
+            *(found.diverged, found.starts),
+        )
+    torch_seconds, onnx_seconds = seconds_per_volume(graph, model, volumes[0])
+    log.info(
+        "seconds per volume, %d threads: PyTorch %.2f, ONNX Runtime %.2f, %.1f times as long",
+        *(torch.get_num_threads(), torch_seconds, onnx_seconds, onnx_seconds / torch_seconds),
+    )
+    return model
+
+
+def _write(output: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write all files; none appears, or replaces another, before all are complete."""
+    paths = [output / name for name in files]
+    with ExitStack() as stack:
+        temporaries = [stack.enter_context(whole_file(path)) for path in paths]
+        for temporary, content in zip(temporaries, files.values(), strict=True):
+            temporary.write_bytes(content)
+    for path in paths:
+        log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+    return paths

@@ -1,0 +1,81 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from small_localizers import NAMES, build, cascade, folds
+
+from pin_lightning.conformal import ConformalSettings, calibrate
+from pin_lightning.deployment.metadata import metadata, numbers
+
+
+def about(kind):
+    return {key: json.loads(value) for key, value in metadata(NAMES, [build(kind)]).items()}
+
+
+def test_names_grid_and_preprocessing():
+    found = about("pca")
+    assert found["format_version"] == 1
+    assert found["landmarks"] == list(NAMES)
+    assert found["grid"] == {"size": [20, 17, 14], "spacing_mm": 1.5}
+    assert found["preprocessing"]["percentiles"] == [0.5, 99.5]
+    assert "b ü" in metadata(NAMES, [build("pca")])["landmarks"]  # readable, not escaped
+
+
+@pytest.mark.parametrize("kind", ["pca", "identity", "points"])
+def test_a_shape_model_is_there_to_the_bit(kind):
+    localizer, (found,) = build(kind), about(kind)["localizers"]
+    assert found["shape_model"]["kind"] == type(localizer.shape_model).__name__
+    for name, value in localizer.shape_model.state_dict().items():
+        read = torch.tensor(found["shape_model"]["tensors"][name], dtype=torch.float32)
+        assert torch.equal(read, value)
+    assert torch.equal(torch.tensor(found["starts"]), localizer.starts())
+    assert torch.equal(torch.tensor(found["displacement_unit_mm"]), localizer.unit_mm())
+    assert (found["prior"] is not None) == (kind == "points")
+
+
+def test_decoding_by_hand_what_the_file_says():
+    """As a program without this package would: X = mean + W b (paper, Eq. 3)."""
+    localizer, (found,) = build("pca"), about("pca")["localizers"]
+    tensors = {name: np.array(one) for name, one in found["shape_model"]["tensors"].items()}
+    b = np.array(found["starts"])[1]
+    shape = tensors["mean_mm_"] + (b @ tensors["modes_"]).reshape(-1, 3)
+    expected = localizer.shape_model.decode(localizer.starts()[1])
+    np.testing.assert_allclose(shape, expected, atol=1e-5)
+
+
+def test_settings_of_the_iteration():
+    (found,) = about("points")["localizers"]
+    assert found["update_rule"] == {"kind": "RuleB", "max_iterations": 5}
+    assert found["patch_spacings"] == [1, 3]
+    assert found["interpolation"] == "linear"
+    assert found["prior_iterations"] == 3
+    assert found["tolerance_mm"] == 3.0
+    assert found["shape_model"]["groups"] == 3
+
+
+def test_stages_and_folds():
+    (second,) = json.loads(metadata(NAMES, [cascade()])["localizers"])
+    assert [one["update_rule"]["kind"] for one in second["first_stage"]] == ["RuleA"]
+    assert second["starts"] is None  # they are where the first stage ends
+    assert second["num_starts"] == 2
+    both = json.loads(metadata(NAMES, folds().members)["localizers"])
+    assert [one["network"] for one in both] == ["CompactNetwork", "SharedNetwork"]
+
+
+def test_error_bars():
+    generator = np.random.default_rng(0)
+    errors, spread = generator.random((12, 3)), generator.random((12, 3))
+    bars = calibrate(errors, spread, NAMES, ConformalSettings(coverage=0.8))
+    found = json.loads(metadata(NAMES, [build("pca")], bars)["error_bars"])
+    scale = np.maximum(found["usual_error_mm"], found["spread_weight"] * spread[0])
+    np.testing.assert_allclose(np.array(found["factor"]) * scale, bars.radius_mm(spread[0]))
+    assert found["coverage"] == 0.8
+    assert "error_bars" not in about("pca")
+
+
+def test_numbers_are_short_and_exact():
+    values = torch.tensor([[0.1, 1 / 3], [1e-30, -3.0]])
+    assert numbers(values) == [[0.100000001, 0.333333343], [1e-30, -3.0]]
+    assert torch.equal(torch.tensor(numbers(values)), values)
+    assert numbers(torch.tensor(7)) == 7

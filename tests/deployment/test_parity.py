@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+from hand_made_onnx import GRID, Stepwise, stepwise
+
+from pin_lightning.deployment.parity import (
+    Agreement,
+    Tolerance,
+    check_localizer,
+    seconds_per_volume,
+    session,
+    shaken,
+    synthetic_volumes,
+)
+
+LIMIT_MM = 0.2
+ALMOST = 1 - 2**-23  # one bit of float32
+
+
+def volumes(*intensities):
+    return torch.stack([torch.full(GRID.size, value, dtype=torch.uint8) for value in intensities])
+
+
+def test_the_hand_made_reference_computes_what_it_says():
+    found = session(stepwise()).run(None, {"volume": volumes(47, 9, 255).numpy()})
+    expected = Stepwise()(volumes(47, 9, 255))
+    assert expected[0].flatten().tolist() == [40.0] * 3 + [0.0] * 3 + [250.0] * 3
+    for one, other in zip(found[:3], expected[:3], strict=True):
+        np.testing.assert_array_equal(one, other.detach())
+
+
+def test_what_agrees():
+    found = check_localizer(Stepwise(), stepwise(), volumes(47, 9, 255), LIMIT_MM)
+    assert found == Agreement(landmarks_mm=0.0, starts=6, diverged=0)
+
+
+def test_a_start_that_rounding_decides_may_end_elsewhere():
+    # 200 is a whole number of tens, or with a bit less just below one.
+    found = check_localizer(Stepwise(), stepwise((1.0, ALMOST)), volumes(47, 200, 33), LIMIT_MM)
+    assert found.diverged == 1
+    assert found.starts == 6
+    assert found.landmarks_mm == pytest.approx(5 * 3**0.5)  # half of 10 mm along each axis
+
+
+def test_most_starts_may_not():
+    with pytest.raises(ValueError, match=r"differ in 4 of 6 starts .*tolerance\.voxels"):
+        check_localizer(Stepwise(), stepwise(2 * [ALMOST]), volumes(200, 100, 33), LIMIT_MM)
+
+
+@pytest.mark.parametrize("weight", [(1.0, 0.5), (1.0, float("nan")), (1.0, 0.9)])
+def test_a_file_that_was_tampered_with_is_refused(weight):
+    with pytest.raises(
+        ValueError, match=r"differ in [12] of 4 starts \(which rounding does not explain\)"
+    ):
+        check_localizer(Stepwise(), stepwise(weight), volumes(47, 99, 36), LIMIT_MM)
+
+
+def test_means_that_are_not_those_of_the_starts_are_refused():
+    assert check_localizer(Stepwise(), stepwise(shift=0.1), volumes(47), LIMIT_MM)
+    with pytest.raises(ValueError, match="their mean or spread"):
+        check_localizer(Stepwise(), stepwise(shift=0.3), volumes(47), LIMIT_MM)
+    assert check_localizer(Stepwise(), stepwise(shift=0.3), volumes(47), 1.0)
+
+
+def test_a_shaken_copy_is_close_and_leaves_the_original_alone():
+    graph = Stepwise()
+    copied = shaken(graph, torch.Generator().manual_seed(0))
+    change = (copied.weight / graph.weight - 1).abs()
+    assert 0 < change.max() < 1e-5
+    assert torch.equal(graph.weight, torch.ones_like(graph.weight))
+
+
+@pytest.mark.parametrize("settings", [{"network": 0}, {"voxels": -1.0}, {"voxels": True}])
+def test_refuses_a_tolerance(settings):
+    with pytest.raises(ValueError, match=r"tolerance\.(network|voxels)="):
+        Tolerance(**settings)
+
+
+def test_synthetic_volumes_use_the_range_and_are_drawn_once():
+    found = synthetic_volumes(GRID, 3, seed=1)
+    assert found.shape == (3, *GRID.size)
+    assert found.dtype == torch.uint8
+    assert found.float().std() > 20
+    assert torch.equal(found, synthetic_volumes(GRID, 3, seed=1))
+    assert not torch.equal(found, synthetic_volumes(GRID, 3, seed=2))
+
+
+def test_times():
+    times = seconds_per_volume(Stepwise(), stepwise(), volumes(47)[0])
+    assert all(one > 0 for one in times)

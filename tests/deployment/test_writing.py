@@ -1,0 +1,125 @@
+import onnx
+import pytest
+import torch
+from hand_made_onnx import stepwise
+from small_localizers import NAMES, build
+
+from conftest import composed
+from pin_lightning.deployment import writing
+from pin_lightning.deployment.parity import Agreement
+from pin_lightning.deployment.writing import export, networks
+from pin_lightning.predictor import Predictor
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """The settings of an export of a small localizer."""
+    predictor = Predictor(build("pca"), NAMES, "cpu")
+    monkeypatch.setattr(Predictor, "load", lambda run, device: predictor)
+    return composed(f"run={tmp_path}/run", f"output={tmp_path}/onnx", config_name="export")
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """Instead of minutes: other models in place of the exporter's."""
+    model = onnx.load_from_string(stepwise())
+    monkeypatch.setattr(writing, "network_model", lambda *_: model)
+    monkeypatch.setattr(writing, "localizer_model", lambda *_: model)
+
+
+@pytest.fixture
+def agreeing(exported, monkeypatch):
+    monkeypatch.setattr(writing, "check_network", lambda *_: 0.0)
+    monkeypatch.setattr(writing, "check_localizer", lambda *_: Agreement(0.0, 9, 1))
+    monkeypatch.setattr(writing, "seconds_per_volume", lambda *_: (1.0, 2.0))
+
+
+def test_networks_are_named_by_what_they_serve():
+    assert [name for name, _ in networks(build("pca"))] == ["network"]
+    assert [name for name, _ in networks(build("cascade"))] == ["network", "first_stage_network"]
+    folds = build("folds")
+    folds.members[1].first_stage = build("pca")
+    names = ["fold0_network", "fold1_network", "fold1_first_stage_network"]
+    assert [name for name, _ in networks(folds)] == names
+
+
+def test_what_is_written_and_said(config, agreeing, tmp_path, caplog):
+    caplog.set_level("INFO")
+    paths = export(config)
+    assert paths == [tmp_path / "onnx/network.onnx", tmp_path / "onnx/localizer.onnx"]
+    for path in paths:
+        entries = {one.key: one.value for one in onnx.load(path).metadata_props}
+        assert '"b ü"' in entries["landmarks"]
+    assert sorted((tmp_path / "onnx").iterdir()) == sorted(paths)
+    assert "1 of 9 starts ended elsewhere" in caplog.text
+    assert "2.0 times as long" in caplog.text
+
+
+def test_the_network_alone(config, agreeing, tmp_path):
+    config.localizer = False
+    assert export(config) == [tmp_path / "onnx/network.onnx"]
+
+
+def test_float32_and_fewer_starts(config, agreeing):
+    predictor = Predictor.load(None, None)
+    predictor.localizer.set_dtype(torch.bfloat16)
+    config.num_starts = 2
+    export(config)
+    assert predictor.localizer.network_dtype == torch.float32
+    assert len(predictor.localizer.starts()) == 2
+
+
+def test_files_that_compute_something_else_replace_nothing(config, exported, tmp_path, monkeypatch):
+    (tmp_path / "onnx").mkdir()
+    for name in ("network.onnx", "localizer.onnx"):
+        (tmp_path / "onnx" / name).write_text("of before")
+    monkeypatch.setattr(writing, "check_network", lambda *_: 0.0)
+    monkeypatch.setattr(
+        writing, "synthetic_volumes", lambda *_, **__: torch.zeros(1, 4, 3, 2).byte()
+    )
+    monkeypatch.setattr(writing, "LocalizerGraph", lambda _: Elsewhere())
+    with pytest.raises(ValueError, match="ONNX Runtime and PyTorch differ in 2 of 2 starts"):
+        export(config)
+    assert {path.read_text() for path in (tmp_path / "onnx").iterdir()} == {"of before"}
+
+
+class Elsewhere(torch.nn.Module):
+    def forward(self, volumes):
+        return torch.full((1, 1, 3), 50.0), torch.zeros(1, 1), torch.full((1, 2, 1, 3), 50.0)
+
+
+def test_a_file_that_cannot_be_written_leaves_the_others(config, agreeing, tmp_path):
+    (tmp_path / "onnx/localizer.onnx").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"localizer\.onnx"):
+        export(config)
+    assert [path.name for path in (tmp_path / "onnx").iterdir()] == ["localizer.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("opset", 17, r"opset=17: give a number from 18 to 23"),
+        ("opset", "new", r"opset=new: give a number from 18 to 23"),
+        ("localizer", "no", r"localizer=no: give true or false"),
+        ("num_starts", 0, r"model\.num_starts=0"),
+        ("input", "/no/such.nii", r"input=/no/such\.nii: no file matches"),
+        ("output", "/dev/null/x", r"output=/dev/null/x: cannot be written to"),
+        ("tolerance.voxels", -1, r"tolerance\.voxels=-1: give a positive number"),
+    ],
+)
+def test_refuses_settings(key, value, words, config):
+    node = config
+    *parents, last = key.split(".")
+    for parent in parents:
+        node = node[parent]
+    node[last] = value
+    with pytest.raises(ValueError, match=words):
+        export(config)
+
+
+def test_says_what_to_install(config, monkeypatch):
+    monkeypatch.setattr(writing, "PACKAGES", ("onnx", "no_such_onnx"))
+    with pytest.raises(
+        ValueError, match=r"needs no_such_onnx; pip install 'pin-lightning\[export\]"
+    ):
+        export(config)

@@ -1,0 +1,69 @@
+"""Small localizers of every kind, untrained but on the move, to be exported."""
+
+import torch
+
+from pin_lightning.ensemble import Ensemble
+from pin_lightning.geometry import Grid
+from pin_lightning.localizer import Localizer
+from pin_lightning.network import CompactNetwork
+from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel, PointsShapeModel
+from pin_lightning.shared_network import SharedNetwork
+from pin_lightning.update_rules import RuleA, RuleB, RuleC
+
+GRID = Grid((20, 17, 14), 1.5)
+NAMES = ("a", "b ü", "c")
+
+
+def shapes(landmarks=3):
+    generator = torch.Generator().manual_seed(0)
+    return 4 * torch.randn(8, landmarks, 3, generator=generator)
+
+
+def pca(**settings):
+    """Starts that stop at different times."""
+    model = PCAShapeModel(3).fit(shapes(), GRID.extent_mm)
+    network = CompactNetwork(9, 3, 5, widths=(4, 4), hidden=(8,), dropout=0.1)
+    network.displacement_head[-1].weight.data.mul_(4)
+    defaults = {"update_rule": RuleB(6), "num_starts": 3, "tolerance_mm": 3.0}
+    return made(network, model, **defaults | settings)
+
+
+def identity():
+    model = IdentityShapeModel().fit(shapes(1), GRID.extent_mm)
+    network = CompactNetwork(3, 3, 5, widths=(4, 4), hidden=(8,), dropout=0.1)
+    return made(network, model, update_rule=RuleC(3), num_starts=19, displacement_unit="sd")
+
+
+def points(**settings):
+    """Each landmark by itself, at two spacings, held by a prior at first."""
+    model = PointsShapeModel().fit(shapes(), GRID.extent_mm)
+    network = SharedNetwork(18, 9, 5, widths=(4, 4), hidden=(8,))
+    torch.nn.init.normal_(network.heads, std=0.5)
+    prior = PCAShapeModel(2).fit(shapes(), GRID.extent_mm)
+    defaults = {"update_rule": RuleB(5), "prior": prior, "prior_share": 0.6, "num_starts": 2}
+    cut = {"interpolation": "linear", "patch_spacings": (1, 3), "tolerance_mm": 3.0}
+    return made(network, model, **defaults | cut | settings)
+
+
+def made(network, model, update_rule, **settings):
+    for parameter in network.parameters():
+        parameter.data.mul_(2)
+    return Localizer(network, model, update_rule, GRID, 5, **settings).eval()
+
+
+def cascade():
+    second = points(prior=None, update_rule=RuleC(3))
+    second.first_stage = pca(update_rule=RuleA(40), tolerance_mm=0.0)
+    return second
+
+
+def folds():
+    return Ensemble([pca(num_starts=2), points()])
+
+
+KINDS = {f.__name__: f for f in (pca, identity, points, cascade, folds)}
+
+
+def build(kind):
+    torch.manual_seed(0)
+    return KINDS[kind]()
