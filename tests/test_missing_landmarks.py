@@ -11,8 +11,10 @@ import torch
 from conftest import composed
 from pin_lightning.landmark_files import read_landmarks, write_landmarks
 from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.planning import plan_run
 from pin_lightning.run_folder import load_localizer
-from pin_lightning.training import train
+from pin_lightning.shape_models import AutoencoderShapeModel
+from pin_lightning.training import survey_data, train
 
 # Which landmarks each head lacks: 0 to 5 train, 6 and 7 validate, 8 and 9 test.
 LACKS = {0: ["CSP"], 1: ["frontHead", "backHead"], 6: ["leftHead"], 8: ["CSP", "centerHead"]}
@@ -117,3 +119,29 @@ def test_a_shared_network_trains_without_the_missing_landmarks(
     assert np.isfinite(metrics["test"]["radial_error_mm"]["mean"])
     localizer, _ = load_localizer(tmp_path / "run")
     assert all(torch.isfinite(one).all() for one in localizer.state_dict().values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["shape_model", "prior"])
+def test_an_autoencoder_is_of_all_landmarks(phantom_root, short_settings, tmp_path, part):
+    root = data_set(phantom_root, tmp_path / "data", LACKS)
+    settings = [*short_settings, f"data.root={root}", *PARTS, "trainer.max_steps=4"]
+    settings += ["trainer.val_check_interval=4"]
+    if part == "prior":
+        name = "pin_lightning.shape_models.AutoencoderShapeModel"
+        settings += ["model=shared", "model.patch_side=9", "loader.batch_size=2"]
+        settings += [f"model.prior._target_={name}", "model.prior.components=3"]
+    else:
+        settings += ["shape=autoencoder", "shape.components=3"]
+    metrics = train(composed(*settings), tmp_path / "run")
+    assert np.isfinite(metrics["test"]["radial_error_mm"]["mean"])
+    localizer, _ = load_localizer(tmp_path / "run")
+    model = getattr(localizer, part)
+    assert isinstance(model, AutoencoderShapeModel)
+    assert model.num_parameters == 3
+    assert all(torch.isfinite(one).all() for one in model.state_dict().values())
+    # Loaded, not fitted again: it is the model that the training was planned with.
+    config = composed(*settings)
+    planned = getattr(plan_run(*survey_data(config)).localizer, part)
+    for name, value in planned.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name])

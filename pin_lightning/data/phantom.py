@@ -1,9 +1,10 @@
 """Phantom data: fetal heads in 3D ultrasound, the paper's ten landmarks exact by construction."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -17,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from pin_lightning.cases import Case, find_cases
 from pin_lightning.data.phantom_anatomy import (
     LANDMARK_NAMES,
+    MOST_DEGREES,
     draw_head,
     echo,
     landmarks_in_head,
@@ -62,6 +64,7 @@ def make_phantom(
     size: Sequence[int] = (108, 69, 93),
     spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
     oblique_degrees: float = 0.0,
+    bend_degrees: float = 0.0,
 ) -> Phantom:
     """Synthesise one fetal head; a seed gives the same volume bit for bit.
 
@@ -73,12 +76,13 @@ def make_phantom(
         size: Voxels along x, y, z.
         spacing_mm: Voxel sides in mm.
         oblique_degrees: Angle of a random rotation of the scanner axes against the volume's.
+        bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
 
     Raises:
-        ValueError: Size or spacing is not positive, or the seed is negative.
+        ValueError: Size or spacing is not positive, the seed is negative, or the bend is too large.
     """
-    _check(seed, size, spacing_mm)
-    head = draw_head(np.random.default_rng([seed, HEAD]))
+    _check(seed, size, spacing_mm, bend_degrees)
+    head = draw_head(np.random.default_rng([seed, HEAD]), bend_degrees)
     affine = _affine(np.random.default_rng([seed, PLACEMENT]), size, spacing_mm, oblique_degrees)
     x, y, z = _axes_mm(size, spacing_mm)
     u, v, w = to_head(head, x, y, z)
@@ -98,6 +102,7 @@ def write_phantoms(
     size: Sequence[int] = (108, 69, 93),
     spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
     seed: int = 0,
+    bend_degrees: float = 0.0,
 ) -> list[str]:
     """Write a phantom data set of images and Slicer markups; keep it if it is already there.
 
@@ -107,6 +112,7 @@ def write_phantoms(
         size: Voxels along x, y, z.
         spacing_mm: Voxel sides in mm.
         seed: Seed of the first head.
+        bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
 
     Returns:
         Case names.
@@ -114,7 +120,7 @@ def write_phantoms(
     Raises:
         ValueError: A setting is impossible, or the folder holds phantoms of other settings.
     """
-    _check(seed, size, spacing_mm)
+    _check(seed, size, spacing_mm, bend_degrees)
     if num_cases < 1:
         raise ValueError(f"phantom num_cases={num_cases}: give at least 1")
     root = Path(root)
@@ -124,6 +130,7 @@ def write_phantoms(
         "size": list(size),
         "spacing_mm": list(spacing_mm),
         "seed": seed,
+        "bend_degrees": bend_degrees,
     }
     _claim(root, settings)
     names = [f"head_{index:03d}" for index in range(num_cases)]
@@ -131,7 +138,8 @@ def write_phantoms(
     hidden = not console.is_terminal
 
     def write(index: int) -> None:
-        _write_case(root, names[index], seed + index, size, spacing_mm)
+        make = partial(make_phantom, seed + index, size, spacing_mm, bend_degrees=bend_degrees)
+        _write_case(root, names[index], make)
 
     with ThreadPoolExecutor(WRITERS) as pool:
         written = pool.map(write, range(num_cases))
@@ -154,14 +162,17 @@ def phantom_cases(
     size: Sequence[int] = (108, 69, 93),
     spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
     seed: int = 0,
+    bend_degrees: float = 0.0,
 ) -> list[Case]:
     """Cases of a phantom data set, made on first use; arguments as for `write_phantoms`."""
-    write_phantoms(root, num_cases, size, spacing_mm, seed)
+    write_phantoms(root, num_cases, size, spacing_mm, seed, bend_degrees)
     return find_cases(Path(root))
 
 
-def _check(seed: int, size: Sequence[int], spacing_mm: Sequence[float]) -> None:
-    """Refuse a grid or a seed that no phantom can have."""
+def _check(
+    seed: int, size: Sequence[int], spacing_mm: Sequence[float], bend_degrees: float
+) -> None:
+    """Refuse a grid, a seed or a bend that no phantom can have."""
     if seed < 0:
         raise ValueError(f"phantom seed={seed}: give 0 or more")
     fits = len(size) == len(spacing_mm) == 3 and np.isfinite([*size, *spacing_mm]).all()
@@ -170,6 +181,8 @@ def _check(seed: int, size: Sequence[int], spacing_mm: Sequence[float]) -> None:
             f"phantom size={list(size)} spacing_mm={list(spacing_mm)}: "
             "give three positive numbers each, whole ones for the size"
         )
+    if not 0 <= bend_degrees <= MOST_DEGREES:
+        raise ValueError(f"phantom bend_degrees={bend_degrees}: give 0 to {MOST_DEGREES:g}")
 
 
 def _claim(root: Path, settings: dict[str, object]) -> None:
@@ -190,18 +203,17 @@ def _claim(root: Path, settings: dict[str, object]) -> None:
 
 def _recorded(record: Path) -> object:
     try:
-        return json.loads(record.read_text("utf-8"))
-    except ValueError:  # cut short: nothing says which settings the images have
+        not_bent = {"bend_degrees": 0}  # as all were before there was a choice
+        return not_bent | json.loads(record.read_text("utf-8"))
+    except (ValueError, TypeError):  # cut short: nothing says which settings the images have
         return None
 
 
-def _write_case(
-    root: Path, name: str, seed: int, size: Sequence[int], spacing_mm: Sequence[float]
-) -> None:
+def _write_case(root: Path, name: str, make: Callable[[], Phantom]) -> None:
     image, markups = root / "images" / f"{name}.nii.gz", root / "landmarks" / f"{name}.mrk.json"
     if image.is_file() and markups.is_file():
         return
-    phantom = make_phantom(seed, size, spacing_mm)
+    phantom = make()
     with whole_file(image) as temporary:
         nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), temporary)
     write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))

@@ -1,8 +1,9 @@
 """The anatomy of the phantom: a head drawn at random, its landmarks, its echo at any point.
 
 Head coordinates are mm from the middle of the skull: x from front to back, y from left to right,
-z upwards. One smooth, exactly invertible map (bend, then linear map, then shift) takes them to mm
-from the volume's centre; it moves structures and landmarks alike, so landmarks are exact.
+z upwards. One smooth, exactly invertible map (bend, then arc, then linear map, then shift) takes
+them to mm from the volume's centre; it moves structures and landmarks alike, so landmarks are
+exact. A bend moves landmarks in proportion to its size, which PCA holds; an arc does not.
 """
 
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ ROTATION_SD = np.array([0.21, 0.165, 0.16])  # radians about x, y, z
 SHIFT_SD = np.array([5.2, 4.6, 4.6])
 SIZE_SD, ASPECT_SD = 0.06, 0.03
 BEND_SD = 2.0  # mm at the front and back of the skull
+# Largest SD of the angle of an arc; above 70, some skulls bend about a point within, and fold.
+MOST_DEGREES = 60.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Head:
         linear: Linear part of the map from bent head coordinates to mm from the volume's centre.
         shift: Shift of that map, mm.
         bend: Sideways and upward bend of the long axis, mm at the ends of the skull.
+        curvature: Of the circle along which the long axis is bent upwards, 1/mm; 0 is straight.
         csp: Middle of the cavum septum pellucidum, head coordinates.
         ventricle: Middle of the right lateral ventricle where it is widest.
         ventricle_half_width: Half of the distance between its inner and outer wall there.
@@ -52,6 +56,7 @@ class Head:
     linear: Float64[np.ndarray, "3 3"]
     shift: Float64[np.ndarray, " 3"]
     bend: Float64[np.ndarray, " 2"]
+    curvature: float
     csp: Float64[np.ndarray, " 3"]
     ventricle: Float64[np.ndarray, " 3"]
     ventricle_half_width: float
@@ -59,8 +64,14 @@ class Head:
     lobe_mm: Float64[np.ndarray, " 3"]
 
 
-def draw_head(rng: np.random.Generator) -> Head:
-    """A head whose pose, size, bend and structures vary like those of real fetal heads."""
+def draw_head(rng: np.random.Generator, bend_degrees: float = 0.0) -> Head:
+    """A head whose pose, size, bend and structures vary like those of real fetal heads.
+
+    Args:
+        rng: Source of the draws; one in the same state draws the same head but for its arc.
+        bend_degrees: SD of the angle by which the long axis is bent along a circle, from the back
+            to the front of the skull; real heads have none. Drawn within 2 SD.
+    """
     rotation = Rotation.from_rotvec(ROTATION_SD * rng.normal(size=3) + [0.0, PITCH, 0.0])
     size = np.exp(SIZE_SD * rng.normal() + ASPECT_SD * rng.normal(size=3))
     return Head(
@@ -72,6 +83,8 @@ def draw_head(rng: np.random.Generator) -> Head:
         ventricle_half_width=float(np.clip(4.0 + 0.9 * rng.normal(), 2.0, 6.0)),
         cerebellum=np.array([19.0, 0.0, -13.0]) + np.array([3.1, 1.3, 2.7]) * rng.normal(size=3),
         lobe_mm=np.array([6.5, 4.2, 5.5]) * np.exp(0.1 * rng.normal(size=3)),
+        # Last, so that what was drawn before does not depend on it.
+        curvature=np.deg2rad(bend_degrees * np.clip(rng.normal(), -2, 2)) / (2 * SKULL_MM[0]),
     )
 
 
@@ -93,6 +106,7 @@ def to_volume(head: Head, points: Float64[np.ndarray, "*n 3"]) -> Float64[np.nda
     """Head coordinates to mm from the volume's centre."""
     bent = points.copy()
     bent[..., 1:] += head.bend * (points[..., :1] / SKULL_MM[0]) ** 2
+    bent[..., 0], bent[..., 2] = _to_arc(head.curvature, bent[..., 0], bent[..., 2])
     return bent @ head.linear.T + head.shift
 
 
@@ -106,8 +120,36 @@ def to_head(
     inverse = np.linalg.inv(head.linear).astype(x.dtype)
     x, y, z = (axis - x.dtype.type(by) for axis, by in zip((x, y, z), head.shift, strict=True))
     u, v, w = (row[0] * x + row[1] * y + row[2] * z for row in inverse)
+    u, w = _from_arc(head.curvature, u, w)
     squared = (u / u.dtype.type(SKULL_MM[0])) ** 2
     return u, v - squared * u.dtype.type(head.bend[0]), w - squared * u.dtype.type(head.bend[1])
+
+
+def _to_arc(
+    curvature: float, u: Float[np.ndarray, "*n"], w: Float[np.ndarray, "*n"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The long axis rolled up on a circle from the back of the skull, where they touch.
+
+    Lengths on the axis stay; planes across it stay planes, through the middle of the circle.
+    """
+    if curvature == 0:
+        return u, w
+    back, radius = SKULL_MM[0], 1 / curvature - w
+    angle = curvature * (u - back)
+    return back + radius * np.sin(angle), w + 2 * radius * np.sin(angle / 2) ** 2
+
+
+def _from_arc(
+    curvature: float, x: Float[np.ndarray, "*n"], z: Float[np.ndarray, "*n"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The exact inverse of `_to_arc`, for all but the middle of the circle."""
+    if curvature == 0:
+        return x, z
+    curvature, back = x.dtype.type(curvature), x.dtype.type(SKULL_MM[0])
+    across, up = curvature * (x - back), 1 - curvature * z
+    # (1 - hypot) / curvature, without the difference of two numbers that are almost the same.
+    w = (2 * z - curvature * ((x - back) ** 2 + z**2)) / (1 + np.hypot(across, up))
+    return back + np.arctan2(across, up) / curvature, w
 
 
 def skull_distance(u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:

@@ -64,9 +64,16 @@ class ShapeModel(nn.Module, ABC):
     def decode(self, parameters: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch L 3"]:
         """Landmarks of shape parameters (paper, Eq. 3)."""
 
-    @abstractmethod
     def starts(self, count: int, generator: torch.Generator) -> Float[Tensor, "S K"]:
-        """Initial shape parameters of the iteration; the first is always 0."""
+        """Initial shape parameters of the iteration: 0, then random ones within +-3 SD (FACTS).
+
+        Raises:
+            ValueError: The count is below one.
+        """
+        if count < 1:
+            raise ValueError(f"model.num_starts={count}: give at least 1")
+        middle = torch.zeros(1, self.num_parameters, device=self.sd_.device)
+        return torch.cat([middle, self.sample(count - 1, generator)])
 
     def sample(self, count: int, generator: torch.Generator) -> Float[Tensor, "B K"]:
         """Draw shape parameters uniformly within +-3 SD of 0 (FACTS, "Training samples")."""

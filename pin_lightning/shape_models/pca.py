@@ -48,17 +48,6 @@ class PCAShapeModel(ShapeModel):
         """``X = mean + W b``, Eq. 3."""
         return self.mean_mm_ + (parameters @ self.modes_).unflatten(-1, (-1, 3))
 
-    def starts(self, count: int, generator: torch.Generator) -> Float[Tensor, "S K"]:
-        """The mean shape, then random shapes within +-3 SD (FACTS, "Starts").
-
-        Raises:
-            ValueError: The count is below one.
-        """
-        if count < 1:
-            raise ValueError(f"model.num_starts={count}: give at least 1")
-        mean = torch.zeros(1, self.num_parameters, device=self.sd_.device)
-        return torch.cat([mean, self.sample(count - 1, generator)])
-
     def _check_components(self, num_shapes: int, num_coordinates: int) -> int | float:
         most = min(num_shapes - 1, num_coordinates)
         if most < 1:

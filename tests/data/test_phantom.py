@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -34,8 +35,8 @@ REAL_MEAN += [(189, 127, 145), (191, 142, 145), (198, 120, 120), (196, 93, 121),
 REAL_SD = [32.9, 30.1, 26.2, 21.9, 19.9, 14.9, 8.7, 8.1]
 
 
-def head(seed):
-    return draw_head(np.random.default_rng([seed, 0]))
+def head(seed, bend_degrees=0.0):
+    return draw_head(np.random.default_rng([seed, 0]), bend_degrees)
 
 
 def at(drawn, points_mm):
@@ -47,9 +48,10 @@ def named(values):
     return dict(zip(LANDMARK_NAMES, values, strict=True))
 
 
+@pytest.mark.parametrize("bend_degrees", [0.0, 60.0])
 @pytest.mark.parametrize("seed", range(20))
-def test_landmarks_lie_on_their_structures(seed):
-    drawn = head(seed)
+def test_landmarks_lie_on_their_structures(seed, bend_degrees):
+    drawn = head(seed, bend_degrees)
     landmarks_mm = to_volume(drawn, landmarks_in_head(drawn))
     # Back through the map that draws the volume, independent of the one that moved the landmarks.
     coordinates = at(drawn, landmarks_mm)
@@ -76,10 +78,63 @@ def test_the_falx_is_a_bright_sheet_in_the_midline(seed):
     assert np.median(midline) > 2 * np.median(beside)
 
 
-def test_the_maps_are_inverse():
-    drawn = head(3)
+@pytest.mark.parametrize("bend_degrees", [0.0, 1e-6, 30.0, 60.0])
+def test_the_maps_are_inverse(bend_degrees):
+    drawn = head(3, bend_degrees)
     points = np.random.default_rng(0).uniform(-60, 60, (100, 3))
-    np.testing.assert_allclose(to_volume(drawn, np.stack(at(drawn, points), -1)), points, atol=1e-9)
+    back = to_volume(drawn, np.stack(at(drawn, points), -1))
+    np.testing.assert_allclose(back, points, atol=1e-9)
+    # The volume is drawn in single precision: a thousandth of a voxel.
+    there = at(drawn, to_volume(drawn, points).astype(np.float32))
+    np.testing.assert_allclose(
+        np.stack(there, -1)[abs(points[:, 2]) < 29], points[abs(points[:, 2]) < 29], atol=1e-3
+    )
+
+
+def test_an_arc_by_hand():
+    """A head bent to a quarter of a circle, about a point above the back of its skull."""
+    drawn = replace(head(0), bend=np.zeros(2), linear=np.eye(3), shift=np.zeros(3))
+    bent = replace(drawn, curvature=np.pi / 2 / 82)
+    radius = 82 / (np.pi / 2)
+    front, back = to_volume(bent, np.array([[-41.0, 0, 0], [41, 0, 0]]))
+    np.testing.assert_allclose(back, [41, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(front, [41 - radius, 0, radius], atol=1e-9)
+    # What lies above the middle of the axis moves towards the middle of the circle.
+    (above,) = to_volume(bent, np.array([[0.0, 7.0, 10.0]]))
+    expected = [41 - (radius - 10) / 2**0.5, 7, radius - (radius - 10) / 2**0.5]
+    np.testing.assert_allclose(above, expected, atol=1e-9)
+
+
+def test_a_head_is_the_same_but_for_its_arc():
+    straight, bent = head(5), head(5, 45.0)
+    assert straight.curvature == 0 != bent.curvature
+    assert repr(replace(bent, curvature=0.0)) == repr(replace(straight, curvature=0.0))
+    # As it was made before there were arcs.
+    landmarks = make_phantom(3, **SMALL).landmarks_world
+    np.testing.assert_allclose(landmarks[1], [-6.3683763, 17.11800591, -10.87800854], atol=1e-7)
+
+
+def test_arcs_have_the_spread_asked_for_and_never_fold():
+    degrees = np.rad2deg([head(seed, 60.0).curvature * 82 for seed in range(500)])
+    assert np.std(degrees) == pytest.approx(60, rel=0.1)
+    assert np.mean(degrees) == pytest.approx(0, abs=8)
+    assert np.abs(degrees).max() == pytest.approx(120)
+    assert 82 / np.deg2rad(120) > 29 + 5  # the middle of the circle lies outside of the skull
+
+
+def test_an_arc_moves_landmarks_along_no_line():
+    """PCA holds bends by their two modes, but no arc by its one."""
+    drawn = [head(seed, 60.0) for seed in range(50)]
+    bends = [replace(drawn[0], curvature=0.0, bend=one.bend) for one in drawn]
+    arcs = [replace(drawn[0], curvature=one.curvature) for one in drawn]
+    left_over = {}
+    for modes, heads in ((2, bends), (1, arcs)):
+        points = landmarks_in_head(drawn[0])
+        shapes = np.array([to_volume(one, points).ravel() for one in heads])
+        sd = np.linalg.svd(shapes - shapes.mean(axis=0), compute_uv=False)
+        left_over[modes] = np.sqrt((sd[modes:] ** 2).mean() / 50 / 10)
+    assert left_over[2] < 1e-9
+    assert left_over[1] > 0.3  # mm
 
 
 def test_skull_of_the_volume_lies_at_the_skull_landmarks():
@@ -225,6 +280,13 @@ def test_refuses_impossible_data_sets_before_making_a_folder(tmp_path, settings,
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("bend_degrees", [-1.0, 60.5, float("nan")])
+def test_refuses_heads_that_would_fold(tmp_path, bend_degrees):
+    with pytest.raises(ValueError, match=f"bend_degrees={bend_degrees}: give 0 to 60"):
+        phantom_cases(tmp_path / "new", 1, **SMALL, bend_degrees=bend_degrees)
+    assert not (tmp_path / "new").exists()
+
+
 def test_writes_images_and_markups_that_agree(tmp_path):
     cases = phantom_cases(tmp_path, 2, **SMALL, seed=7)
     assert [case.name for case in cases] == ["head_000", "head_001"]
@@ -251,6 +313,25 @@ def test_keeps_what_is_there_and_completes_what_is_not(tmp_path):
     write_phantoms(tmp_path, 3, **SMALL)
     assert images[0].stat().st_mtime_ns == before[images[0]][0]
     assert np.array_equal(np.asarray(nib.load(images[1]).dataobj), make_phantom(1, **SMALL).volume)
+
+
+def test_keeps_a_folder_from_before_there_were_arcs(tmp_path):
+    write_phantoms(tmp_path, 1, **SMALL)
+    record = json.loads((tmp_path / "phantom.json").read_text())
+    assert record.pop("bend_degrees") == 0
+    (tmp_path / "phantom.json").write_text(json.dumps(record))
+    assert write_phantoms(tmp_path, 1, **SMALL) == ["head_000"]
+    with pytest.raises(ValueError, match="other settings"):
+        write_phantoms(tmp_path, 1, **SMALL, bend_degrees=30.0)
+
+
+def test_writes_bent_heads(tmp_path):
+    case = phantom_cases(tmp_path, 1, **SMALL, seed=1, bend_degrees=45.0)[0]
+    bent, straight = make_phantom(1, **SMALL, bend_degrees=45.0), make_phantom(1, **SMALL)
+    assert np.array_equal(np.asarray(nib.load(case.image).dataobj), bent.volume)
+    moved = np.linalg.norm(bent.landmarks_world - straight.landmarks_world, axis=1)
+    assert dict(zip(LANDMARK_NAMES, moved > 20, strict=True))["frontHead"]
+    assert moved[2] < 1e-9  # the back of the skull
 
 
 def test_refuses_a_folder_of_other_settings_or_of_something_else(tmp_path):
