@@ -16,16 +16,17 @@ from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
-from pin_lightning.launched import SpawnedProcess, ends_together
+from pin_lightning.launched import ends_together, hush_lightning
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.planning import Plan
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
 from pin_lightning.progress import TrainingProgress
 from pin_lightning.run_folder import CHECKPOINTS
+from pin_lightning.spawned import SpawnedProcess
 
 log = logging.getLogger(__name__)
-# Lightning's own remarks: advertisements, and the length of an epoch, which plays no role here.
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+# Lightning's own remarks: the length of an epoch, which plays no role here, and the like.
+hush_lightning()
 warnings.filterwarnings("ignore", ".*LeafSpec.*")
 warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -92,7 +93,7 @@ def _together(trainer: pl.Trainer) -> Iterator[None]:
         stack.enter_context(ends_together(launcher))
         if isinstance(launcher, _MultiProcessingLauncher):
             spawned = SpawnedProcess()
-            trainer.callbacks.insert(0, spawned)
+            trainer.callbacks.insert(0, spawned)  # type: ignore[attr-defined]
             stack.enter_context(spawned.heard())
         yield
 

@@ -200,4 +200,6 @@ class ShapePatchSampler:
             return self.generator
         state = self.generator.get_state().numpy().tobytes()
         own = hashlib.blake2b(state, digest_size=7, key=str(self.shard.rank).encode())
-        return torch.Generator(self.generator.device).manual_seed(int.from_bytes(own.digest(), "big"))
+        return torch.Generator(self.generator.device).manual_seed(
+            int.from_bytes(own.digest(), "big")
+        )
