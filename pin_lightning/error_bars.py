@@ -1,9 +1,26 @@
 """How the radii of predictions are written, and which landmarks a person should look at."""
 
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
 
 from pin_lightning.conformal import Calibration
-from pin_lightning.predictor import Prediction
+from pin_lightning.types import Bool, Float
+
+
+class Spreads(Protocol):
+    """A prediction, or what is kept of it."""
+
+    @property
+    def spread_mm(self) -> Float[np.ndarray, " L"]:
+        """Spread of the starts of each landmark."""
+        ...
+
+    @property
+    def outside(self) -> Bool[np.ndarray, " L"]:
+        """Which landmarks lie outside the volume."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +43,7 @@ class ErrorBars:
         """Refuse a wrong limit now rather than with the first volume."""
         self.calibration.for_review(self.calibration.median_radius_mm, self.review_above_mm)
 
-    def texts(self, prediction: Prediction) -> list[str]:
+    def texts(self, prediction: Spreads) -> list[str]:
         """One line for each landmark, such as ``90 % within 0.31 mm``."""
         share = f"{100 * self.calibration.settings.coverage:g} %"
         return [
@@ -34,7 +51,7 @@ class ErrorBars:
             for radius, marked in self._marked(prediction)
         ]
 
-    def cells(self, prediction: Prediction) -> list[list[str]]:
+    def cells(self, prediction: Spreads) -> list[list[str]]:
         """Coverage, radius in mm, and whether to look at it, for each landmark."""
         coverage = f"{self.calibration.settings.coverage:g}"
         return [
@@ -42,7 +59,7 @@ class ErrorBars:
             for radius, marked in self._marked(prediction)
         ]
 
-    def _marked(self, prediction: Prediction) -> list[tuple[float, bool]]:
+    def _marked(self, prediction: Spreads) -> list[tuple[float, bool]]:
         radius_mm = self.calibration.radius_mm(prediction.spread_mm)
         marks = self.calibration.for_review(radius_mm, self.review_above_mm) | prediction.outside
         return list(zip(radius_mm.tolist(), marks.tolist(), strict=True))

@@ -17,16 +17,17 @@ from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 from pin_lightning.checkpoints import KeepBest, KeepLast, WholeCheckpoints
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
-from pin_lightning.launched import SpawnedProcess, ends_together
+from pin_lightning.launched import ends_together, hush_lightning
 from pin_lightning.module import VALIDATION_ERROR, PINModule
 from pin_lightning.planning import Plan
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
 from pin_lightning.progress import TrainingProgress
 from pin_lightning.run_folder import CHECKPOINTS, LAST_CHECKPOINT
+from pin_lightning.spawned import SpawnedProcess
 
 log = logging.getLogger(__name__)
-# Lightning's own remarks: advertisements, and the length of an epoch, which plays no role here.
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+# Lightning's own remarks: the length of an epoch, which plays no role here, and the like.
+hush_lightning()
 warnings.filterwarnings("ignore", ".*LeafSpec.*")
 warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
 warnings.filterwarnings("ignore", ".*does not have many workers.*")

@@ -1,23 +1,17 @@
-"""Processes that work together: who goes first, what they say, and how they end."""
+"""Processes that work together: what is refused, who goes first, what is said, how they end."""
 
 import builtins
 import logging
-import multiprocessing
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from logging.handlers import QueueHandler, QueueListener
-from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-import pytorch_lightning as pl
-import torch
 from torch import distributed
 from torch.multiprocessing import ProcessRaisedException
 
-from pin_lightning.memory import keep_freed_memory
 from pin_lightning.ranks import is_first
 from pin_lightning.shard import Shard
 
@@ -25,9 +19,58 @@ FOR_EVER = timedelta(days=365)  # processes wait for one another as long as they
 SECONDS_TO_END = 10.0  # of a process whose connection is gone
 # Words of what gloo and NCCL raise where another process is gone.
 _LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited")
-# Lightning's remarks: which backend is used, how many processes there are. Not that one has died.
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)
+
+
+def strategy_name(strategy: Any) -> str:
+    """Name of a strategy, that of its class where its settings are given.
+
+    >>> strategy_name({"_target_": "pytorch_lightning.strategies.FSDPStrategy"})
+    'fsdp'
+    """
+    if isinstance(strategy, str):
+        return strategy
+    return str(strategy["_target_"]).rpartition(".")[2].removesuffix("Strategy").lower()
+
+
+def is_one_of_several() -> bool:
+    """Whether other processes were started with this one."""
+    by_torchrun = distributed.is_available() and distributed.is_torchelastic_launched()
+    return not is_first() or (by_torchrun and os.environ.get("WORLD_SIZE", "1") != "1")
+
+
+def check_environment(said: str, strategy: Any, num_nodes: int) -> None:
+    """Refuse numbers that are not those of the processes that were started, or are to be.
+
+    Args:
+        said: The settings as they were given.
+        strategy: Lightning's, for several processes.
+        num_nodes: Machines.
+
+    Raises:
+        ValueError: The numbers differ, or this process knows of no other machine.
+    """
+    environment = strategy.cluster_environment
+    try:
+        environment.validate_settings(strategy.num_processes, num_nodes)
+    except ValueError as error:
+        raise ValueError(f"{said}: {' '.join(str(error).split())}") from error
+    started_by_others = environment.creates_processes_externally
+    if num_nodes > 1 and not started_by_others and "NODE_RANK" not in os.environ:
+        raise ValueError(
+            f"{said}: this process knows of no other node; start it by torchrun or srun, or on "
+            "each node with NODE_RANK, MASTER_ADDR and MASTER_PORT set"
+        )
+
+
+def hush_lightning() -> None:
+    """Keep Lightning's own remarks back: advertisements, and how many processes there are.
+
+    To be called after its import, which asks for them.
+    """
+    for name in ("lightning_fabric", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # That a process has died, and so all are ended.
+    logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)
 
 
 def speak_if_first(level: int) -> None:
@@ -100,63 +143,9 @@ def _failed(processes: Sequence[subprocess.Popen[bytes]]) -> list[str]:
 
 
 def _as_raised(error: ProcessRaisedException) -> Exception:
-    """What a spawned process raised, where it is a user's mistake; only its traceback comes."""
+    """What a spawned process raised, by its traceback, where it is a user's mistake."""
     name, _, said = str(error).strip().splitlines()[-1].partition(": ")
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, ValueError | OSError):
         return ValueError(f"rank {error.error_index}: {said}" if error.error_index else said)
     return error
-
-
-def _pack_generator(generator: torch.Generator) -> tuple[Any, tuple[str, bytes]]:
-    """A generator as bytes, to go to a spawned process.
-
-    PyTorch sends a tensor that is gone, and its shared memory with it, before the process reads it.
-    """
-    return _unpack_generator, (str(generator.device), generator.get_state().numpy().tobytes())
-
-
-def _unpack_generator(device: str, state: bytes) -> torch.Generator:
-    generator = torch.Generator(device)
-    generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
-    return generator
-
-
-ForkingPickler.register(torch.Generator, _pack_generator)
-
-
-class SpawnedProcess(pl.Callback):
-    """What a process that Lightning spawns takes over from the one that spawned it.
-
-    Messages go where those of that process go. Lightning itself sees to random numbers and to which
-    algorithms are used.
-    """
-
-    def __init__(self) -> None:
-        self.parent = os.getpid()
-        self.messages = multiprocessing.get_context("spawn").Queue()
-        self.level = logging.getLogger().level
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Take over, in a process of its own."""
-        if os.getpid() == self.parent:
-            return
-        keep_freed_memory()
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        root = logging.getLogger()
-        root.handlers = [QueueHandler(self.messages)]
-        root.setLevel(self.level if trainer.is_global_zero else logging.ERROR)
-
-    @contextmanager
-    def heard(self) -> Iterator[None]:
-        """A block during which messages of spawned processes come out here."""
-        handlers = logging.getLogger().handlers
-        listener = QueueListener(self.messages, *handlers, respect_handler_level=True)
-        port = os.environ.get("MASTER_PORT")
-        listener.start()
-        try:
-            yield
-        finally:
-            listener.stop()
-            if port is None:  # of these processes; the next ones choose their own
-                os.environ.pop("MASTER_PORT", None)

@@ -24,7 +24,7 @@ class Shard:
 
     @property
     def rows(self) -> slice:
-        """Where its items are; no two processes share one, and together they have all."""
+        """Where the items of this process are; no two processes share one, all have all."""
         return slice(self.rank, None, self.count)
 
     def of(self, items: Sequence[Item]) -> Sequence[Item]:

@@ -1,6 +1,5 @@
 """How many processes train, and what cannot work; refused before anything is written."""
 
-import os
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,10 +12,9 @@ from pytorch_lightning.strategies.launchers import (
     _SubprocessScriptLauncher,
 )
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from torch import distributed
 
+from pin_lightning.launched import check_environment, is_one_of_several, strategy_name
 from pin_lightning.precision import choose_precision
-from pin_lightning.ranks import is_first
 
 _SETTINGS = ("accelerator", "devices", "num_nodes")
 
@@ -34,18 +32,18 @@ def check_strategy(config: DictConfig) -> None:
     if isinstance(strategy, FSDPStrategy):
         _check_sharding(config.model)
     if not isinstance(strategy, ParallelStrategy):
-        if _one_of_several():
+        if is_one_of_several():
             raise ValueError(
                 f"{_said(config.trainer)}: one process trains, and several were started; give "
                 "strategy=ddp, with trainer.devices and trainer.num_nodes"
             )
         return
-    if isinstance(strategy.launcher, _MultiProcessingLauncher) and _one_of_several():
+    if isinstance(strategy.launcher, _MultiProcessingLauncher) and is_one_of_several():
         raise ValueError(
             f"{_said(config.trainer)}: starts processes itself, and several were started; give "
             "strategy=ddp"
         )
-    _check_environment(config.trainer, strategy)
+    check_environment(_said(config.trainer), strategy, config.trainer.num_nodes)
 
 
 def refuse_starting_again(config: DictConfig, what: str, also_by_others: bool = False) -> None:
@@ -89,12 +87,8 @@ def _strategy(trainer: DictConfig) -> Any:
 
 def _said(trainer: DictConfig) -> str:
     """The settings as they were given."""
-    strategy = trainer.strategy
-    if isinstance(strategy, DictConfig):
-        strategy = str(strategy._target_).rpartition(".")[2].removesuffix("Strategy").lower()
-    return " ".join(
-        [f"trainer.strategy={strategy}", *(f"trainer.{one}={trainer[one]}" for one in _SETTINGS)]
-    )
+    numbers = (f"trainer.{one}={trainer[one]}" for one in _SETTINGS)
+    return " ".join([f"trainer.strategy={strategy_name(trainer.strategy)}", *numbers])
 
 
 def _check_sharding(model: DictConfig) -> None:
@@ -108,25 +102,4 @@ def _check_sharding(model: DictConfig) -> None:
         raise ValueError(
             f"model.trajectory_share={model.trajectory_share}: strategy=fsdp cannot follow a model "
             "that is spread over processes; give model.trajectory_share=0, or strategy=ddp"
-        )
-
-
-def _one_of_several() -> bool:
-    """Whether other processes were started with this one."""
-    by_torchrun = distributed.is_available() and distributed.is_torchelastic_launched()
-    return not is_first() or (by_torchrun and os.environ.get("WORLD_SIZE", "1") != "1")
-
-
-def _check_environment(trainer: DictConfig, strategy: Any) -> None:
-    """Refuse numbers that are not those of the processes that were started, or are to be."""
-    environment = strategy.cluster_environment
-    try:
-        environment.validate_settings(strategy.num_processes, trainer.num_nodes)
-    except ValueError as error:
-        raise ValueError(f"{_said(trainer)}: {' '.join(str(error).split())}") from error
-    started_by_others = environment.creates_processes_externally
-    if trainer.num_nodes > 1 and not started_by_others and "NODE_RANK" not in os.environ:
-        raise ValueError(
-            f"{_said(trainer)}: this process knows of no other node; start it by torchrun or srun, "
-            "or on each node with NODE_RANK, MASTER_ADDR and MASTER_PORT set"
         )

@@ -48,6 +48,7 @@ class FollowTrajectories(pl.Callback):
                 offsets_mm = self._offsets_mm(pl_module, data).cpu()
                 pl_module.train()
             offsets_mm = trainer.strategy.broadcast(offsets_mm)
+            assert offsets_mm is not None
             self.sampling.offsets_mm = offsets_mm.to(pl_module.device)
 
     def _offsets_mm(self, module: PINModule, data: LandmarkDataModule) -> Float[Tensor, "R L 3"]:

@@ -14,7 +14,8 @@ from pin_lightning.fold_folder import (
     write_calibration,
     write_folds,
 )
-from pin_lightning.inference import CSV_COLUMNS, infer
+from pin_lightning.inference import infer
+from pin_lightning.landmark_table import CSV_COLUMNS
 from pin_lightning.predictor import Predictor
 from pin_lightning.run_folder import read_record
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from pin_lightning.error_bars import ErrorBars
+from pin_lightning.predictor import Prediction
 
 UNUSUAL = 2.0  # times what is usual for the landmark; as `Calibration.for_review`
 
@@ -22,6 +23,7 @@ class Reviewed:
         spread_mm: Of the starts, or of starts and folds.
         radius_mm: Of the error bars, none without them.
         outside: Which landmarks lie outside the volume.
+        seconds: That it took.
     """
 
     name: str
@@ -30,6 +32,19 @@ class Reviewed:
     spread_mm: Float64[np.ndarray, " L"]
     radius_mm: Float64[np.ndarray, " L"] | None
     outside: Bool[np.ndarray, " L"]
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, name: str, path: Path, prediction: Prediction) -> "Reviewed":
+        """What is kept of a prediction.
+
+        Args:
+            name: Of its outputs.
+            path: The image.
+            prediction: The prediction.
+        """
+        arrays = (prediction.positions_world, prediction.spread_mm, prediction.radius_mm)
+        return cls(name, path, *arrays, prediction.outside, prediction.seconds)
 
     @property
     def doubt_mm(self) -> Float64[np.ndarray, " L"]:

@@ -13,7 +13,6 @@ from pin_lightning.pages.doubts import Doubts, Reviewed, doubts_of
 from pin_lightning.pages.page import write_page
 from pin_lightning.pages.tables import Cell, Column, Table, number, three_digits
 from pin_lightning.pages.thumbnails import Thumbnail, thumbnails
-from pin_lightning.predictor import Prediction
 from pin_lightning.preprocessing import preprocess
 
 PAGE = "review.html"
@@ -55,11 +54,6 @@ class Review:
     error_bars: ErrorBars | None
     volumes: list[Reviewed] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, name: str, path: Path, prediction: Prediction) -> None:
-        """Keep the numbers of a prediction."""
-        arrays = (prediction.positions_world, prediction.spread_mm, prediction.radius_mm)
-        self.volumes.append(Reviewed(name, path, *arrays, prediction.outside))
 
     def add_failed(self, name: str, path: Path, reason: str) -> None:
         """Keep why a volume could not be predicted."""

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pin_lightning.inference import find_inputs
+from pin_lightning.input_files import find_inputs
 
 
 def touch(folder: Path, *names: str) -> None:

@@ -1,0 +1,43 @@
+"""Which images a pattern names, and what each is called in the output."""
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pin_lightning.dicom import holds_dicom
+from pin_lightning.images import stem
+
+
+def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
+    """Images of a glob pattern (or several), or of a folder, by a unique name for their outputs.
+
+    A folder of DICOM files is one image. Files of the same name in several folders are told apart
+    by their folders' names.
+
+    Raises:
+        ValueError: No file matches.
+    """
+    patterns = [pattern] if isinstance(pattern, str) else list(pattern)
+    matches = [Path(path) for one in patterns for path in glob.glob(one, recursive=True)]
+    if len(matches) == 1 and matches[0].is_dir() and not holds_dicom(matches[0]):
+        matches = list(matches[0].iterdir())  # a folder of images
+        matches = [path for path in matches if stem(path) and not path.name.startswith(".")]
+    paths = {path for path in matches if path.is_file() or (path.is_dir() and holds_dicom(path))}
+    # Slices of a series that is there as a whole are not volumes of their own.
+    found = sorted(path for path in paths if path.parent not in paths)
+    if not found:
+        raise ValueError(f"input={pattern}: no file matches; quote the pattern, check the folder")
+    return dict(zip(_unique_names(found), found, strict=True))
+
+
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    for depth in range(max(len(path.parts) for path in paths)):
+        names = [
+            "_".join([*path.parts[-1 - depth : -1], stem(path) or path.name]).replace(os.sep, "")
+            for path in paths
+        ]
+        if len(set(names)) == len(names):
+            return names
+    # Only the endings differ, as in a.nii and a.nii.gz: then the whole file names are unique.
+    return [path.name for path in paths]
