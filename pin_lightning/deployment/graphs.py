@@ -3,7 +3,8 @@
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from pin_lightning.localizer import Localizer
 from pin_lightning.network import patches_to_input
 from pin_lightning.types import Float, Int, Num, Tensor, UInt8
 
-_TALKATIVE = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+_ANY_SIZE = 2**30
 # What the exporter has operators for, up to what it converts them to.
 OPSETS = (18, 19, 20, 21, 22, 23)
 NETWORK_INPUTS, NETWORK_OUTPUTS = ("patches",), ("displacement", "logits")
@@ -105,6 +106,7 @@ def _model(
 ) -> Any:
     """An ONNX model that takes any number of what the example holds two of."""
     from onnx_ir.passes import common as passes
+    from onnxscript import optimizer
 
     try:
         with torch.no_grad(), _quiet():
@@ -122,6 +124,8 @@ def _model(
         raise ValueError(f"{_parts(graph)}: cannot be said in ONNX ({_reason(error)})") from error
     assert program is not None
     with _quiet():
+        # Constants whatever their size: weights of the pyramid, which other runtimes need not make.
+        optimizer.optimize(program.model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
         passes.ClearMetadataAndDocStringPass()(program.model)  # they name files of this machine
         passes.RemoveUnusedNodesPass()(program.model)
     model = program.model_proto
@@ -141,28 +145,26 @@ def _parts(graph: nn.Module) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what the exporter was told, without its advice on reporting defects."""
+    """What the exporter stumbled over, in one line, without its advice on reporting defects."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    lines = str(cause).strip().splitlines() or [type(cause).__name__]
-    return " ".join(lines[0].split())
+    lines = [" ".join(line.split()) for line in str(cause).splitlines() if line.strip()]
+    lines = lines or [type(cause).__name__]
+    return lines[1] if lines[0].endswith(":") and len(lines) > 1 else lines[0]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter without its notes on packages that are not needed."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    levels = [one.level for one in loggers]
-    for one in loggers:
-        one.setLevel(logging.ERROR)
+    """The exporter without its notes and print-outs: what matters comes as an error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)
+        logging.disable(before)
 
 
 def with_metadata(model: Any, metadata: Mapping[str, str]) -> bytes:
