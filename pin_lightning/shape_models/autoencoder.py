@@ -29,8 +29,9 @@ class AutoencoderShapeModel(ShapeModel):
     how many steps it is trained, for none unless that is clearly closer to them, and whether poses
     are recombined, as they are unless that is clearly farther.
 
-    Parameters are uncorrelated over the training shapes, largest SD first, and one unit of b is on
-    average one mm of landmark motion there (root mean square), as in PCA.
+    As in PCA, parameters are uncorrelated over the shapes that it is learnt from, largest SD first,
+    and one unit of b is on average one mm of landmark motion (root mean square over the training
+    shapes). An SD is that of the training shapes or of the recombined ones, whichever is larger.
 
     Args:
         components: Number of parameters, or below 1 the share of variance: as many as PCA takes.
@@ -128,26 +129,26 @@ class AutoencoderShapeModel(ShapeModel):
         errors_mm = torch.stack([_errors_mm(spaces, state) for state in states])
         best = _best(errors_mm)
         steps = min(best * CHECK_EVERY, self.max_steps)
+        # Few shapes may lie close together where their poses do not, or the other way round.
+        all_shapes = (flat - flat.mean(dim=0)).float()
+        sd_mm = torch.maximum(*((one @ modes[-1].T).std(dim=0) for one in (all_shapes, pools[-1])))
         linear_mm = float(errors_mm[0].mean())
-        return _Learnt(modes[-1], states[best][-1], steps, errors_mm[best], linear_mm)
+        return _Learnt(modes[-1], sd_mm, states[best][-1], steps, errors_mm[best], linear_mm)
 
     def _keep(self, flat: Float[Tensor, "M D"], learnt: "_Learnt") -> None:
-        """Turn and scale the parameters, and take over what was learnt."""
+        """Order and scale the parameters, and take over what was learnt."""
         modes, residual = learnt.modes, learnt.residual
         mean = flat.mean(dim=0)
-        raw = (flat - mean).float() @ modes.T
-        # Along the right singular vectors they are uncorrelated.
-        _, extents, turn = torch.linalg.svd(raw, full_matrices=False)
-        bent = turn @ residual.slopes(raw)
+        bent = residual.slopes((flat - mean).float() @ modes.T)
         unit = (1 + bent.square().sum(dim=2).mean(dim=0)).sqrt()  # bent is orthogonal to the modes
-        sd, order = (extents * unit / (len(flat) - 1) ** 0.5).sort(descending=True)
-        turn, unit = turn[order], unit[order, None]
+        sd, order = (unit * learnt.sd_mm).sort(descending=True)
+        modes, inner, unit = modes[order], residual.inner[order], unit[order, None]
         buffers = {
             "mean_mm_": mean.unflatten(0, (-1, 3)),
             "sd_": sd,
-            "projection_": unit * (turn @ modes),
-            "modes_": turn @ modes / unit,
-            "inner_": turn @ residual.inner / unit,
+            "projection_": unit * modes,
+            "modes_": modes / unit,
+            "inner_": inner / unit,
             "bias_": residual.bias[0],
             "outer_": residual.outer,
             "offset_": residual.offset[0],
@@ -191,6 +192,7 @@ class _Learnt:
 
     Attributes:
         modes: Orthonormal modes.
+        sd_mm: SD along each.
         residual: The network.
         steps: For which it was trained.
         errors_mm: Mean distance of the landmarks of each shape, left out, from what is decoded.
@@ -198,6 +200,7 @@ class _Learnt:
     """
 
     modes: Float[Tensor, "K D"]
+    sd_mm: Float[Tensor, " K"]
     residual: Residual
     steps: int
     errors_mm: Float[Tensor, " M"]

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 
 from pin_lightning.shape_models import AutoencoderShapeModel, PCAShapeModel
 from pin_lightning.shape_models.autoencoder import _best
+from pin_lightning.shape_models.recombination import recombine
 
 EXTENT = (60.0, 40.0, 80.0)
 
@@ -78,18 +79,37 @@ def test_shapes_that_do_not_bend_are_left_to_pca(caplog):
     assert error_mm(model, unseen) == pytest.approx(error_mm(pca, unseen), rel=1e-4)
 
 
-def test_poses_of_chance_are_recombined(caplog):
-    """Shapes of little variation lying anyhow: with few, PCA has not seen the poses."""
-    generator = torch.Generator().manual_seed(0)
-    base = 30 * torch.randn(1, 8, 3, generator=generator)
-    turns = torch.linalg.matrix_exp(_skew(0.2 * torch.randn(40, 3, generator=generator)))
-    shapes = (base + torch.randn(40, 8, 3, generator=generator)) @ turns
-    shapes = shapes + 10 * torch.randn(40, 1, 3, generator=generator)
-    with caplog.at_level(logging.INFO):
-        model = AutoencoderShapeModel(7, max_steps=0).fit(shapes[:12], EXTENT)
-    assert "poses recombined" in caplog.text
-    pca = PCAShapeModel(7).fit(shapes[:12], EXTENT)
-    assert error_mm(model, shapes[12:]) < 0.9 * error_mm(pca, shapes[12:])
+def lying_anyhow(count, seed):
+    """Shapes of little variation, turned and moved by chance."""
+    draws = torch.Generator().manual_seed(seed)
+    base = 30 * torch.randn(1, 8, 3, generator=torch.Generator().manual_seed(9))
+    turns = torch.linalg.matrix_exp(_skew(0.2 * torch.randn(count, 3, generator=draws)))
+    shapes = (base + torch.randn(count, 8, 3, generator=draws)) @ turns
+    return shapes + 10 * torch.randn(count, 1, 3, generator=draws)
+
+
+@pytest.fixture(scope="module")
+def anyhow():
+    """Fitted to twelve shapes in poses of chance, without a network."""
+    return AutoencoderShapeModel(7, max_steps=0).fit(lying_anyhow(12, 0), EXTENT)
+
+
+def test_poses_of_chance_are_recombined(anyhow):
+    """With few shapes, PCA has not seen all poses."""
+    unseen = lying_anyhow(40, 1)
+    pca = PCAShapeModel(7).fit(lying_anyhow(12, 0), EXTENT)
+    assert error_mm(anyhow, unseen) < 0.9 * error_mm(pca, unseen)
+
+
+def test_parameters_are_white_over_recombined_shapes(anyhow):
+    shapes = lying_anyhow(12, 0)
+    many = torch.from_numpy(recombine(shapes.double().numpy(), 1000)).float()
+    parameters = anyhow.encode(many)
+    correlation = torch.corrcoef(parameters.T) - torch.eye(7)
+    assert correlation.abs().max() < 1e-3
+    larger = torch.maximum(parameters.std(dim=0), anyhow.encode(shapes).std(dim=0))
+    torch.testing.assert_close(anyhow.sd_, larger, rtol=1e-3, atol=0)
+    assert (anyhow.sd_.diff() <= 0).all()
 
 
 def _skew(vectors):
