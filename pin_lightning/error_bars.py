@@ -1,7 +1,7 @@
 """How the radii of predictions are written, and which landmarks a person should look at."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from pin_lightning.conformal import Calibration
 from pin_lightning.types import Bool, Float
 
 
+@runtime_checkable
 class Spreads(Protocol):
     """A prediction, or what is kept of it."""
 

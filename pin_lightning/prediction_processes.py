@@ -1,6 +1,6 @@
 """The processes that predict many volumes together, each its part."""
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -12,6 +12,7 @@ STRATEGIES = ("auto", "ddp")
 Thing = TypeVar("Thing")
 
 
+@runtime_checkable
 class Processes(Protocol):
     """One process, or several."""
 

@@ -9,6 +9,7 @@ from pin_lightning.conformal import ConformalSettings
 from pin_lightning.data.sampling import Approach, Sampling, Scatter
 from pin_lightning.deployment.graphs import OPSETS
 from pin_lightning.deployment.parity import Tolerance
+from pin_lightning.launched import strategy_name
 from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.shape_models import PCAShapeModel, ShapeModel
@@ -28,7 +29,7 @@ def test_every_group_is_tested_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     tested = (
         "augmentation data displacement_loss experiment hydra loader logger model network preset "
-        "sampling shape trainer update_rule"
+        "sampling shape strategy trainer update_rule"
     )
     assert groups == set(tested.split())
 
@@ -98,6 +99,16 @@ def test_trainers(option, tmp_path):
     settings = {"default_root_dir": tmp_path, "logger": False, "precision": "32-true"}
     trainer = instantiate(config, **settings, _convert_="all")
     assert trainer.max_steps > 0
+
+
+@pytest.mark.parametrize("option", options("strategy"))
+def test_strategies(option):
+    for program in ("train", "infer"):
+        given = DATA if program == "train" else []
+        chosen = composed(*given, f"strategy={option}", config_name=program).trainer.strategy
+        assert strategy_name(chosen) == option
+    if option == "fsdp":  # files that other strategies, and predictions, can read
+        assert instantiate(chosen)._state_dict_type == "full"
 
 
 def test_every_data_source_has_a_layout_test():

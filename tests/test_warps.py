@@ -41,6 +41,14 @@ def test_both_directions_are_inverse_to_a_hundredth_of_a_voxel(settings):
     assert (forth - points).norm(dim=-1).max() < 0.01 * GRID.spacing_mm
 
 
+@pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
+def test_some_of_the_samples_move_as_they_do_among_all(settings):
+    warp, points, some = draw(**settings), inside(10), slice(1, None, 3)
+    moved = warp.to_original(points)[some]
+    torch.testing.assert_close(warp[some].to_original(points[some]), moved)
+    assert torch.equal(warp[some].flipped, warp.flipped[some])
+
+
 def test_the_inverse_at_the_largest_elastic_amplitude():
     warp = draw(elastic_sd=largest_sd(0.25), scale_sd=0.2, rotation_sd_degrees=60.0)
     points = inside(100)

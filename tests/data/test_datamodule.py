@@ -1,3 +1,4 @@
+import math
 from functools import partial
 
 import nibabel as nib
@@ -7,7 +8,7 @@ import torch
 
 from pin_lightning.augmentation import Augmentation
 from pin_lightning.cases import Case, find_cases
-from pin_lightning.data.datamodule import LandmarkDataModule
+from pin_lightning.data.datamodule import LandmarkDataModule, cases_of
 from pin_lightning.data.phantom import make_phantom
 from pin_lightning.data.phantom_anatomy import LANDMARK_NAMES, draw_head, landmarks_in_head
 from pin_lightning.data.phantom_anatomy import to_volume as head_to_volume
@@ -20,6 +21,7 @@ from pin_lightning.landmark_files import read_landmarks, write_landmarks
 from pin_lightning.landmarks import LandmarkSet
 from pin_lightning.preprocessing import cache_volumes, preprocess
 from pin_lightning.shape_models import PCAShapeModel
+from pin_lightning.shard import Shard
 
 GRID = Grid((54, 35, 47), 3.0)
 
@@ -41,8 +43,8 @@ def datamodule(annotated, tmp_path):
     sampler = ShapePatchSampler(model, GRID, 7, "nearest", Approach(0.0), Augmentation(), seed=0)
     volumes, _ = cache_volumes([one.case for one in annotated[:8]], GRID, tmp_path)
 
-    def loader(*args):
-        return queue_loader(*args, batch_size=8)
+    def loader(*args, **settings):
+        return queue_loader(*args, **settings, batch_size=8)
 
     return LandmarkDataModule(annotated[:6], shapes, annotated[6:8], volumes, sampler, loader)
 
@@ -80,6 +82,21 @@ def test_validation_gives_whole_volumes_with_their_landmarks(datamodule, annotat
         shown = item["volume"][0].flatten().float()
         # Only intensity is rescaled, as the grid is the phantom's own.
         assert torch.corrcoef(torch.stack([shown, phantom.flatten().float()]))[0, 1] > 0.97
+
+
+@pytest.mark.parametrize(("number", "count"), [(1, 1), (4, 2), (5, 2), (1, 3), (5, 4), (0, 2)])
+def test_processes_validate_equally_many_cases_and_each_case_once(annotated, number, count):
+    cases = annotated[:number]
+    parts = [cases_of(Shard(rank, count), cases) for rank in range(count)]
+    assert {len(part) for part in parts} == {math.ceil(number / count)}
+    known = [one for part in parts for one in part if torch.isfinite(one.landmarks_mm).all()]
+    assert sorted(one.case.name for one in known) == [one.case.name for one in cases]
+    others = [one for part in parts for one in part if not torch.isfinite(one.landmarks_mm).any()]
+    assert len(known) + len(others) == count * math.ceil(number / count)
+
+
+def test_a_process_alone_has_the_cases_as_they_are(annotated):
+    assert cases_of(Shard(), annotated) == annotated
 
 
 @pytest.mark.parametrize("spacing_mm", [1.5, 2.2])

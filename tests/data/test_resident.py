@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from pin_lightning.geometry import Grid
 from pin_lightning.preprocessing import cached_volume, load_volume
 from pin_lightning.pyramid import merge_levels
 from pin_lightning.shape_models import PCAShapeModel
+from pin_lightning.shard import WHOLE, Shard
 
 GRID = Grid((20, 18, 16), 2.0)
 
@@ -128,6 +131,53 @@ def test_a_seed_gives_the_same_batches(volumes, shapes):
     assert not torch.equal(next(both)["parameters"], next(both)["parameters"])
 
 
+WITHOUT_NOISE = replace(AUGMENTED, intensity=replace(AUGMENTED.intensity, noise_sd=0.0))
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(), WITHOUT_NOISE], ids=["none", "augmented"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_share_the_samples_that_one_would_draw(volumes, shapes, augmentation, count):
+    def batches(shard, size):
+        drawing = make_sampler(shapes, augmentation=augmentation)
+        made = ResidentLoader(
+            volumes, shapes[:4], drawing, batch_size=size, batches_per_epoch=3, shard=shard
+        )
+        return made.sampler, list(made)
+
+    (alone, whole), *parts = (
+        batches(shard, size)
+        for shard, size in [(WHOLE, 4 * count), *((Shard(rank, count), 4) for rank in range(count))]
+    )
+    for index, batch in enumerate(whole):
+        for rank, (_, own) in enumerate(parts):
+            rows = Shard(rank, count).rows
+            for key in ("parameters", "true_parameters"):
+                assert torch.equal(own[index][key], batch[key][rows])
+            # In a part of a batch matrix products are rounded otherwise: a voxel may be the next.
+            same = own[index]["patches"] == batch["patches"][rows]
+            assert same.shape == (4, 9, 5, 5)
+            assert same.float().mean() > 0.99
+    for sampler, _ in parts:  # in step, for the batches that follow
+        assert torch.equal(sampler.generator.get_state(), alone.generator.get_state())
+
+
+def test_processes_have_noise_of_their_own_and_stay_in_step(volumes, shapes):
+    noisy = Augmentation.of(noise_sd=0.2)
+    drawn = {}
+    for name, rank in {"first": 0, "again": 0, "second": 1}.items():
+        drawing = make_sampler(shapes, augmentation=noisy).on(torch.device("cpu"), Shard(rank, 2))
+        pyramid = drawing.pyramid(load_volume(volumes[0]).intensity[None])
+        noise = [torch.rand(5, generator=drawing._noise()) for _ in range(2)]
+        assert torch.equal(*noise)  # it follows from the common generator, which has not moved
+        index = torch.zeros(8, dtype=torch.long)
+        patches = drawing.samples(pyramid, index, shapes[:1].expand(8, -1, -1))["patches"]
+        drawn[name] = (noise[0], patches, drawing.generator.get_state())
+    assert all(torch.equal(*pair) for pair in zip(drawn["first"], drawn["again"], strict=True))
+    assert not torch.equal(drawn["first"][0], drawn["second"][0])
+    assert not torch.equal(drawn["first"][1], drawn["second"][1])
+    assert torch.equal(drawn["first"][2], drawn["second"][2])
+
+
 def test_volumes_that_do_not_fit_are_mapped_from_a_file(volumes, shapes):
     held = stack_volumes(volumes, GRID.size, turned=False)
     assert not list(volumes[0].parent.glob("stack_*"))
@@ -152,6 +202,7 @@ def test_memory_decides_the_layout_and_not_the_batches(volumes, shapes, times, l
 def test_a_tenth_of_the_machine_or_half_of_the_graphics_card(monkeypatch):
     monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10**7}.get)
     assert memory_budget_gb(torch.device("cpu")) == pytest.approx(4.096)
+    assert memory_budget_gb(torch.device("cpu"), processes=4) == pytest.approx(1.024)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (6e9, 8e9))
     assert memory_budget_gb(torch.device("cuda")) == 3.0
 

@@ -197,7 +197,7 @@ def test_a_volume_without_its_slices_is_named_and_the_others_finished(
         is_bad = path.name == "oblique.nii.gz"
         return ValueError("went away") if is_bad else cut_slices(path, *rest)
 
-    monkeypatch.setattr("pin_lightning.inference.cut_slices", fails)
+    monkeypatch.setattr("pin_lightning.volume_outputs.cut_slices", fails)
     assert predict(run_with_planes, volumes, tmp_path / "out") == 1
     assert "oblique: went away" in caplog.messages
     names = {path.name for path in (tmp_path / "out").iterdir()}
