@@ -9,8 +9,9 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from pin_lightning.combinations import check_combination, without_effect
 from pin_lightning.entry import refuse_missing
-from pin_lightning.experiment_loggers import experiment_loggers
+from pin_lightning.experiment_loggers import experiment_loggers, name_group
 from pin_lightning.fitting import fit
 from pin_lightning.pages.other_methods import read_others
 from pin_lightning.patches import default_patch_side
@@ -48,6 +49,13 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     return train_surveyed(*survey_data(config), run_dir)
 
 
+def train_job(config: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """`train`, as a job of a sweep, which loggers then show together."""
+    config.run_name = f"{config.run_name}_{run_dir.name}"
+    name_group(config, run_dir.parent.name)
+    return train(config, run_dir)
+
+
 def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     """Read and check the data of a training, or of several that share them.
 
@@ -58,8 +66,11 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
         ValueError: A setting or a data file is wrong; the message names it.
     """
     refuse_missing(config)
+    check_combination(config)
     if config.ckpt_path is not None:
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
+    for line in without_effect(config):
+        log.warning("%s", line)
     config = config.copy()
     surveyed = _survey(config)
     surveyed.refuse_errors()
