@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,7 +10,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 
 class ListedJobs(Sweeper):
@@ -67,9 +66,6 @@ class ListedJobs(Sweeper):
         ]
         given = [list(combination) for combination in itertools.product(*choices)]
         batch = [[*combination, *job] for combination in given for job in self.jobs]
-        folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
         self.validate_batch_is_legal(batch)
         results = self.launcher.launch(batch, initial_job_idx=0)
         return [result.return_value for result in results]

@@ -7,16 +7,23 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pin_lightning.entry import CONF, one_line_errors, start
+from pin_lightning.sweeps.job import in_sweep, run_alone
 
 
 @hydra.main(config_path=str(CONF), config_name="cross_validate", version_base="1.3")
 @one_line_errors
 def main(config: DictConfig) -> float:
     """Run one cross-validation; returns the error so that a sweeper can optimise it."""
-    # Heavy imports, after the config has composed.
-    from pin_lightning.cross_validation import cross_validate
+    hydra_config = HydraConfig.get()
+    config.overrides = list(hydra_config.overrides.task)
+    run_dir = Path(hydra_config.runtime.output_dir)
+    if in_sweep():
+        metrics = run_alone("pin_lightning.cross_validation.cross_validate", config, run_dir)
+    else:
+        # Heavy imports, after the config has composed.
+        from pin_lightning.cross_validation import cross_validate
 
-    metrics = cross_validate(config, Path(HydraConfig.get().runtime.output_dir))
+        metrics = cross_validate(config, run_dir)
     return metrics["test"]["radial_error_mm"]["mean"]
 
 

@@ -6,36 +6,41 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, InstantiationException
-from hydra.types import RunMode
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pin_lightning.memory import keep_freed_memory
 from pin_lightning.ranks import arguments_of_others, rank_name
+from pin_lightning.refusals import hydra_refusal, user_mistake
+from pin_lightning.sweeps.job import FAILED, in_sweep, write_failure
 from pin_lightning.termination import end_on_sigterm
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # What users name themselves: Hydra takes a new key only with a sign for it.
 OPEN_SETTINGS = ("report.others.",)
+HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
 
 
 def quote_arguments(arguments: Sequence[str]) -> list[str]:
     """Command-line arguments with a value in quotes where Hydra's grammar would not take it bare.
 
     Paths may then hold letters of any language, brackets and equals signs. A key that users name
-    themselves (`OPEN_SETTINGS`) gets the sign that Hydra asks for.
+    themselves (`OPEN_SETTINGS`) gets the sign that Hydra asks for. The sign of a sweep may stand
+    anywhere.
 
     >>> quote_arguments(["data.root=skulls (new)", "trainer.max_steps=5"])
     ["data.root='skulls (new)'", 'trainer.max_steps=5']
     """
     signed = [f"++{one}" if one.startswith(OPEN_SETTINGS) else one for one in arguments]
-    return [_quoted(one) if "=" in one and not _parses(one) else one for one in signed]
+    quoted = [_quoted(one) if "=" in one and not _parses(one) else one for one in signed]
+    return sorted(quoted, key=lambda one: one not in MULTIRUN)
 
 
 def _quoted(argument: str) -> str:
@@ -60,8 +65,15 @@ def start(main: Callable[[], Any]) -> None:
     that is in no config, or a run folder that cannot be made.
 
     Args:
-        main: A function under `hydra.main` and `one_line_errors`.
+        main: A function under `hydra.main` and `one_line_errors`, of a script that is called like
+            its config.
     """
+    program = Path(sys.argv[0]).stem
+    if any(argument in HELP for argument in sys.argv[1:]):
+        from pin_lightning.program_help import command_of, print_help
+
+        print_help(program, command_of(sys.argv[0]))
+        return
     sys.argv[1:] = [*quote_arguments(sys.argv[1:]), *arguments_of_others()]
     keep_freed_memory()
     end_on_sigterm()
@@ -69,30 +81,19 @@ def start(main: Callable[[], Any]) -> None:
     # Otherwise Hydra prints a traceback and ends the process itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        main()
+        with at_end:
+            main()
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        refusal = _hydra_refusal(error)
+        refusal = hydra_refusal(error, program, sys.argv[1:])
         if refusal is None:
             raise
-        _end(refusal, error)
+        end(refusal, error)
     if _failed_jobs:
         raise SystemExit(2)
 
 
-def _hydra_refusal(error: BaseException) -> str | None:
-    """The one line for what Hydra refused, none for a defect that the program let through."""
-    if isinstance(error, InstantiationException):  # of a sweeper or a launcher
-        return user_mistake(error) if isinstance(error.__cause__, ValueError) else None
-    if isinstance(error, HydraException):
-        said = " ".join(str(part) for part in (error, error.__cause__) if part is not None)
-        return f"config: {' '.join(said.split('Config search path')[0].split())}"
-    cause = error.__cause__ or error  # the log file's handler wraps the OSError
-    if isinstance(cause, OSError):
-        return f"run_dir: {cause.filename}: {cause.strerror}; give a folder that can be written to"
-    return user_mistake(error) if isinstance(error, OmegaConfBaseException) else None
-
-
-_failed_jobs: list[str] = []  # of the sweep that this process runs
+at_end = ExitStack()  # closes the sweep that this process runs, if it runs one
+_failed_jobs: list[str] = []  # of that sweep
 
 
 def note_failure(mistake: str) -> None:
@@ -101,11 +102,8 @@ def note_failure(mistake: str) -> None:
     _failed_jobs.append(mistake)
 
 
-def _in_sweep() -> bool:
-    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def _end(mistake: str, error: BaseException) -> NoReturn:
+def end(mistake: str, error: BaseException) -> NoReturn:
+    """End this process with the one line for an error, and exit code 2."""
     name = rank_name()
     print(f"error: {name}: {mistake}" if name else f"error: {mistake}", file=sys.stderr)
     raise SystemExit(2) from error
@@ -116,40 +114,41 @@ def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
 
     Only errors that name a user's mistake are caught: `ValueError`, `OSError` and config errors.
     Anything else is a defect of this program and keeps its traceback. In a sweep, a job that fails
-    for whatever reason ends with None, so that the others go on; the sweep ends with exit code 2.
+    for whatever reason ends with None, so that the others go on, and leaves a file that says why:
+    another process may close the sweep (`sweeps.closing`).
     """
 
     @functools.wraps(program)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if in_sweep():
+            return _job(program, *args, **kwargs)
         try:
             return program(*args, **kwargs)
         except Exception as error:
             mistake = user_mistake(error)
-            if mistake is None and not _in_sweep():
+            if mistake is None:
                 raise
-            if mistake is None:  # a defect, or no memory left
-                traceback.print_exc()
-                mistake = f"{type(error).__name__}: {error}"
-            if not _in_sweep():
-                _end(mistake, error)
-            note_failure(mistake)
-            return None
+            end(mistake, error)
 
     return wrapper
 
 
-def user_mistake(error: BaseException) -> str | None:
-    """The one line to print for an error, none when it is not the user's.
-
-    Hydra wraps what a constructor raises; the cause says what is wrong.
-    """
-    if isinstance(error, InstantiationException):
-        cause = error.__cause__
-        return user_mistake(cause) if cause is not None else str(error).splitlines()[0]
-    if isinstance(error, OmegaConfBaseException):
-        return f"config: {str(error).splitlines()[0]}"
-    if isinstance(error, ValueError | OSError):
-        return " ".join(str(error).split())
+def _job(program: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A job of a sweep."""
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    (folder / FAILED).unlink(missing_ok=True)  # of an earlier sweep
+    try:
+        return program(*args, **kwargs)
+    except SystemExit as error:
+        if error.code != 2:  # the whole process is asked to end
+            raise
+        mistake = "ended with exit code 2"
+    except Exception as error:
+        mistake = user_mistake(error) or f"{type(error).__name__}: {error}"
+        if user_mistake(error) is None:
+            traceback.print_exc()
+    write_failure(folder, list(hydra_config.overrides.task), mistake)
     return None
 
 

@@ -4,51 +4,77 @@ A sweep of `train.py` does this by itself, through a Hydra callback.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pin_lightning.entry import CONF, note_failure, one_line_errors, refuse_missing, start
+from pin_lightning.entry import CONF, end, note_failure, one_line_errors, refuse_missing, start
+from pin_lightning.sweeps.closing import RECORD, CloseSweep, shared_overrides
 
 log = logging.getLogger(__name__)
 # In the files only: a terminal has 80 columns.
-HIDDEN = ("n", "Median", "95th percentile", "Difference from the reference")
+OPTUNA = "hydra_plugins.hydra_optuna_sweeper."
+HIDDEN = (
+    "n",
+    "Median",
+    "95th percentile",
+    "Jobs, SD of their means",
+    "Difference from the reference",
+)
 
 
-class GatherJobs(Callback):
-    """Hydra callback that gathers the jobs when a multirun has ended."""
+class GatherJobs(CloseSweep):
+    """Hydra callback that closes a sweep of trainings with their table."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Say what is wrong with the table's settings before the jobs run, not after."""
+        """Refuse a sweep that cannot be closed before the jobs run, not after."""
         from pin_lightning.sweeps.table import published_of
 
         try:
             published: Any = OmegaConf.to_container(config.summary.published, resolve=True)
             published_of(published)
+            check_choice(config)
+        except ValueError as error:
+            end(str(error), error)  # Hydra would make a warning of it
+        super().on_multirun_start(config)
+
+    def close(self, config: DictConfig) -> None:
+        """Name the failed jobs, write and print the table; without finished jobs there is none."""
+        try:
+            gather(Path(config.hydra.sweep.dir), config, note_failure)
         except ValueError as error:
             note_failure(str(error))
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write and print the table; a sweep without finished jobs has none."""
-        try:
-            gather(Path(config.hydra.sweep.dir), config)
-        except ValueError as error:  # Hydra would make a warning of it
-            note_failure(str(error))
+
+def check_choice(config: DictConfig) -> None:
+    """Refuse a sweeper that would choose settings by the test cases.
+
+    Raises:
+        ValueError: It looks for the smallest error, and no case validates.
+    """
+    if not str(config.hydra.sweeper._target_).startswith(OPTUNA) or "calibration" in config:
+        return  # all cases of a cross-validation have an error by a model that did not see them
+    split = config.data.split
+    if not split.val_fraction and split.val_names is None:
+        raise ValueError(
+            f"data.split.val_fraction={split.val_fraction}: hydra/sweeper=optuna chooses by the "
+            f"validation error, and no case validates; give data.split.val_fraction=0.2"
+        )
 
 
-def gather(sweep_dir: Path, config: Any) -> None:
+def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
     """Write ``table.md``, ``table.csv`` and ``figure.png`` of a sweep's finished jobs.
 
     Args:
         sweep_dir: Folder with a run folder for each job.
-        config: With the nodes ``summary`` and ``report`` of `conf/train.yaml`.
+        config: That of the sweep, with Hydra's part.
+        note: What is done with the line for a job that is not finished.
 
     Raises:
         ValueError: No job has finished, or a setting is wrong.
@@ -68,11 +94,17 @@ def gather(sweep_dir: Path, config: Any) -> None:
     )
     from pin_lightning.text_tables import markdown
 
-    jobs, unfinished = read_jobs(sweep_dir)
+    jobs, failures = read_jobs(sweep_dir)
+    shared = shared_overrides(config)
+    unfinished = [failure.line(shared) for failure in failures]
+    for line in unfinished:
+        note(line)
+    if not jobs:
+        raise ValueError(f"sweep={sweep_dir}: no job has finished, so there is no table")
     summary = config.summary
     published: Any = OmegaConf.to_container(summary.published, resolve=True)
     bootstrap = BootstrapSettings(**config.report.bootstrap)
-    cells = cells_of(rows_of(jobs), summary.reference, published_of(published), bootstrap)
+    cells = cells_of(rows_of(jobs, failures), summary.reference, published_of(published), bootstrap)
     title = summary.title or ""
     lines = [f"{title}\n\n" if title else "", markdown(*table_rows(cells, bootstrap.level))]
     by_landmark = landmark_rows(cells)
@@ -80,9 +112,7 @@ def gather(sweep_dir: Path, config: Any) -> None:
         lines.append("\n" + markdown(*by_landmark))
     lines.append(_reference_note(cells, summary.reference))
     if unfinished:
-        names = ", ".join(folder.name for folder in unfinished)
-        lines.append(f"\nNot finished: job {names}.\n")
-        log.error("not finished: job %s", names)
+        lines.append("\nNot finished:\n\n" + "".join(f"- {line}\n" for line in unfinished))
     write_text(sweep_dir / "table.md", "".join(lines))
     write_text(sweep_dir / "table.csv", csv_text(cells))
     plots.save(sweep_figure(cells, bootstrap.level, title), sweep_dir / "figure.png")
@@ -120,14 +150,14 @@ def main(config: DictConfig) -> None:
     """
     refuse_missing(config)
     sweep_dir = Path(config.sweep)
-    record = sweep_dir / "multirun.yaml"
+    record = sweep_dir / RECORD
     if not record.is_file():
-        raise ValueError(f"sweep={sweep_dir}: has no multirun.yaml; give the folder of a sweep")
+        raise ValueError(f"sweep={sweep_dir}: has no {RECORD}; give the folder of a sweep")
     before: Any = OmegaConf.load(record)
     for key, value in config.summary.items():
         if value is not None:
             before.summary[key] = value
-    gather(sweep_dir, before)
+    gather(sweep_dir, before, log.error)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from pin_lightning.predictor import check_count
 from pin_lightning.run_folder import RunRecord, build_localizer
 from pin_lightning.shape_completion import complete_shapes
 from pin_lightning.shape_models import ShapeModel
-from pin_lightning.shared_network import check_network
 from pin_lightning.splits import Split, split_cases
 from pin_lightning.survey import Survey
 from pin_lightning.trajectories import FollowTrajectories
@@ -83,11 +82,9 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     first_stage = None if folder is None else load_first_stage(folder, record)
     sizes = (len(names), shape_model.num_parameters)
     localizer = build_localizer(config, shape_model, grid, *sizes, prior, first_stage)
-    check_network(localizer.network, shape_model)
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
     sampling, loss = _sampling(config), instantiate(config.displacement_loss)
-    _check_loss(loss, sampling)
     callbacks = _callbacks(config, sampling, bool(parts["val"]))
     return Plan(
         record, parts, samples_mm, localizer, augmentation, sampling, loss, folder, callbacks
@@ -130,15 +127,6 @@ def _early_stopping(patience: Any, validates: bool) -> EarlyStopping:
             f"raise data.split.val_fraction, or give model.patience=null"
         )
     return EarlyStopping(VALIDATION_ERROR, patience=patience)
-
-
-def _check_loss(loss: DisplacementLoss, sampling: Sampling) -> None:
-    """Refuse a loss that needs what the sampling does not know."""
-    if loss.needs_scale and not sampling.knows_scale:
-        raise ValueError(
-            "displacement_loss=relative: needs sampling=scatter, which knows how far from the "
-            "truth samples are; give that, or displacement_loss=mse"
-        )
 
 
 def _split(config: DictConfig, surveyed: Survey) -> dict[str, list[AnnotatedCase]]:

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from pin_lightning.patches import check_patch_side
-from pin_lightning.shape_models import ShapeModel
 from pin_lightning.types import Float, Tensor
 
 
@@ -67,21 +66,3 @@ class SharedNetwork(nn.Module):
         hidden = self.hidden(features * self.embedding)
         outputs = torch.einsum("blh,loh->blo", hidden, self.heads) + self.biases
         return outputs[..., :3].flatten(1).float(), outputs[..., 3:].flatten(1).float()
-
-
-def check_network(network: nn.Module, shape_model: ShapeModel) -> None:
-    """Refuse a network that moves each landmark by itself in a shape space that does not.
-
-    Args:
-        network: Any network.
-        shape_model: Fitted shape model of its outputs.
-
-    Raises:
-        ValueError: They do not fit together.
-    """
-    alone = shape_model.num_parameters == 3 * shape_model.num_groups
-    if isinstance(network, SharedNetwork) and not alone:
-        raise ValueError(
-            "network=shared: moves each landmark by itself; give shape=points, or model=multi "
-            "for a shape model that moves them together"
-        )

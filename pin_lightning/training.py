@@ -9,8 +9,9 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from pin_lightning.combinations import check_combination, without_effect
 from pin_lightning.entry import refuse_missing
-from pin_lightning.experiment_loggers import experiment_loggers
+from pin_lightning.experiment_loggers import experiment_loggers, name_group
 from pin_lightning.fitting import fit
 from pin_lightning.launched import speak_if_first
 from pin_lightning.pages.other_methods import read_others
@@ -37,7 +38,7 @@ from pin_lightning.run_folder import (
     write_run,
 )
 from pin_lightning.skipped import count_skipped, write_skipped
-from pin_lightning.strategies import check_strategy
+from pin_lightning.strategies import check_strategy, refuse_starting_again
 from pin_lightning.survey import Survey, survey
 from pin_lightning.wandb_results import log_to_wandb
 
@@ -60,6 +61,14 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     return train_surveyed(*survey_data(config), run_dir)
 
 
+def train_job(config: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """`train`, as a job of a sweep, which loggers then show together."""
+    config.run_name = f"{config.run_name}_{run_dir.name}"
+    name_group(config, run_dir.parent.name)
+    refuse_starting_again(config, "a sweep")
+    return train(config, run_dir)
+
+
 def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     """Read and check the data of a training, or of several that share them.
 
@@ -71,9 +80,12 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     """
     speak_if_first(logging.ERROR)
     refuse_missing(config)
+    check_combination(config)
     check_strategy(config)
     if config.ckpt_path not in (None, LAST):
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
+    for line in without_effect(config):
+        log.warning("%s", line)
     config = config.copy()
     surveyed = _survey(config)
     surveyed.refuse_errors()

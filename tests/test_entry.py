@@ -4,7 +4,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError
 
-from pin_lightning.entry import one_line_errors, quote_arguments, refuse_missing, user_mistake
+from pin_lightning.entry import one_line_errors, quote_arguments, refuse_missing
 
 
 def program(error):
@@ -30,12 +30,6 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(capsys, error, line):
     printed = capsys.readouterr().err
     assert printed.startswith(line)
     assert printed.count("\n") == 1
-
-
-def test_what_a_constructor_refused_inside_hydra_is_what_is_printed():
-    wrapped = InstantiationException("Error in call to target 'x':\nValueError('side 4')")
-    wrapped.__cause__ = ValueError("side 4")
-    assert user_mistake(wrapped) == "side 4"
 
 
 @pytest.mark.parametrize("error", [TypeError("a defect"), AssertionError("a defect")])
@@ -79,3 +73,7 @@ def test_what_hydra_understands_stays_as_it_is():
         "f='x y'",
     ]
     assert quote_arguments(arguments) == arguments
+
+
+def test_the_sign_of_a_sweep_may_stand_anywhere():
+    assert quote_arguments(["data=phantom", "-m", "seed=0,1"]) == ["-m", "data=phantom", "seed=0,1"]

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel, PointsShapeModel
-from pin_lightning.shared_network import SharedNetwork, check_network
+from pin_lightning.shared_network import SharedNetwork
 
 SHAPES = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(0))
 EXTENT = (10.0, 10.0, 10.0)
@@ -82,12 +81,6 @@ def test_takes_any_odd_patch(side):
     assert network(side=side)(patches(side=side))[0].shape == (3, 12)
 
 
-def test_refuses_an_even_patch_and_a_shape_space_that_holds_landmarks_together():
+def test_refuses_an_even_patch():
     with pytest.raises(ValueError, match=r"model\.patch_side=24"):
         network(side=24)
-    pca = PCAShapeModel(5).fit(SHAPES, EXTENT)
-    with pytest.raises(ValueError, match="network=shared: moves each landmark by itself"):
-        check_network(network(), pca)
-    check_network(network(), PointsShapeModel().fit(SHAPES, EXTENT))
-    check_network(network(landmarks=1), IdentityShapeModel().fit(SHAPES[:, :1], EXTENT))
-    check_network(torch.nn.Identity(), pca)

@@ -186,7 +186,10 @@ def _check(
 
 
 def _claim(root: Path, settings: dict[str, object]) -> None:
-    """Record the settings of a new folder, refuse a folder of other settings."""
+    """Record the settings of a new folder, refuse a folder of other settings.
+
+    Another job of a sweep may be doing so, too: its files appear whole, from hidden ones.
+    """
     record = root / "phantom.json"
     if record.is_file():
         if _recorded(record) != settings:
@@ -194,7 +197,7 @@ def _claim(root: Path, settings: dict[str, object]) -> None:
                 f"data.root={root}: holds phantoms of other settings; "
                 "give another folder or delete it"
             )
-    elif root.is_dir() and any(root.iterdir()):
+    elif root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir()):
         raise ValueError(f"data.root={root}: is not empty and holds no phantoms; give a new folder")
     else:
         root.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -21,10 +21,12 @@ class ShapeModel(nn.Module, ABC):
     weights. Parameters are in mm of total landmark motion, centred so that 0 is the middle start.
 
     Attributes:
+        each_by_itself: Whether each landmark has parameters of its own, and moves by itself.
         mean_mm_: Mean training shape [L, 3], the guess that uses no image.
         sd_: Standard deviation of each shape parameter [K]; sampling covers +-3 of them.
     """
 
+    each_by_itself: ClassVar[bool] = False
     mean_mm_: Tensor
     sd_: Tensor
 

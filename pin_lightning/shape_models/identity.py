@@ -15,6 +15,8 @@ class IdentityShapeModel(ShapeModel):
     positions are then uniform over the volume, as in the paper.
     """
 
+    each_by_itself = True
+
     def fit(
         self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]
     ) -> "IdentityShapeModel":

@@ -15,6 +15,8 @@ class PointsShapeModel(ShapeModel):
     scatter of each landmark over the training shapes, the same along the three axes.
     """
 
+    each_by_itself = True
+
     @property
     def num_groups(self) -> int:
         """One for each landmark."""

@@ -12,6 +12,10 @@ from omegaconf import OmegaConf
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.run_folder import CONFIG, PREDICTIONS
+from pin_lightning.sweeps.closing import began, job_folders
+from pin_lightning.sweeps.job import Failure, read_failure
+
+SEED = "seed="
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,7 @@ class Row:
         names: Landmarks that any of them predicts.
         errors_mm: Radial errors, the mean over the jobs that predict the same; NaN where none does.
         seconds: To localise all landmarks in one volume, files read; NaN where unknown.
+        job_means_mm: Mean error of each job, where all predict the same, as those of several seeds.
     """
 
     method: str
@@ -48,45 +53,33 @@ class Row:
     names: tuple[str, ...]
     errors_mm: Float64[np.ndarray, "N L"]
     seconds: float
+    job_means_mm: tuple[float, ...] = ()
 
 
-def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Path]]:
-    """Finished jobs of a sweep in the order of their numbers, and folders of those that are not.
-
-    What an earlier sweep left in the folder does not count.
+def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Failure]]:
+    """Finished jobs of a sweep in the order of their numbers, and those that are not finished.
 
     Args:
         sweep_dir: Folder with a run folder for each job.
 
     Raises:
-        ValueError: There is no finished job, or a file of one is damaged.
+        ValueError: There is no such folder, or a file of a job is damaged.
     """
-    if not sweep_dir.is_dir():
-        raise ValueError(f"sweep={sweep_dir}: there is no such folder; give that of a sweep")
-    folders = [path for path in sweep_dir.iterdir() if path.is_dir() and path.name.isdigit()]
-    began = _began(sweep_dir)
-    jobs, unfinished = [], []
-    for folder in sorted(folders, key=lambda path: int(path.name)):
-        if _written(folder / CONFIG, folder) < began:
-            continue  # of an earlier sweep in this folder
-        if (folder / CONFIG).is_file() and (folder / PREDICTIONS).is_file():
+    jobs, failures = [], []
+    for folder in job_folders(sweep_dir):
+        if (failure := read_failure(folder)) is not None:
+            failures.append(failure)
+        elif _is_finished(folder, sweep_dir):
             jobs.append(_read_job(folder))
         else:
-            unfinished.append(folder)
-    if not jobs:
-        raise ValueError(f"sweep={sweep_dir}: no job has finished; give the folder of a sweep")
-    return jobs, unfinished
+            failures.append(Failure(int(folder.name), (), f"is not finished; look at {folder}"))
+    return jobs, failures
 
 
-def _began(sweep_dir: Path) -> float:
-    """When a sweep began: its sweeper writes this file before the jobs."""
-    record = sweep_dir / "multirun.yaml"
-    return record.stat().st_mtime if record.is_file() else 0.0
-
-
-def _written(*paths: Path) -> float:
-    """When the first of the paths that is there was written."""
-    return next(path.stat().st_mtime for path in paths if path.exists())
+def _is_finished(folder: Path, sweep_dir: Path) -> bool:
+    """Whether a job has left its results, and no job of an earlier sweep in the same folder."""
+    files = (folder / CONFIG, folder / PREDICTIONS)
+    return all(file.is_file() and file.stat().st_mtime >= began(sweep_dir) for file in files)
 
 
 def _read_job(folder: Path) -> Job:
@@ -99,23 +92,35 @@ def _read_job(folder: Path) -> Job:
     return Job(folder, config.get("method"), overrides, evaluation)
 
 
-def rows_of(jobs: Sequence[Job]) -> list[Row]:
+def rows_of(jobs: Sequence[Job], failures: Sequence[Failure] = ()) -> list[Row]:
     """Jobs of the same method as one row, in the order in which methods first come.
 
     They may hold other landmarks of the same cases, as networks for one landmark do, other cases,
     as folds do, or the same with another seed: then errors are averaged.
+
+    Args:
+        jobs: Finished jobs.
+        failures: Other jobs of the sweep: what jobs share, they share with these, too.
     """
     groups: dict[str, list[Job]] = {}
-    for label, job in zip(labels_of(jobs), jobs, strict=True):
+    for label, job in zip(labels_of(jobs, failures), jobs, strict=True):
         groups.setdefault(label, []).append(job)
     return [_row(label, group) for label, group in groups.items()]
 
 
-def labels_of(jobs: Sequence[Job]) -> list[str]:
-    """Name of the row of each job: its method, else those overrides that not all jobs have."""
-    shared = set.intersection(*(set(job.overrides) for job in jobs))
-    own = [", ".join(one for one in job.overrides if one not in shared) for job in jobs]
-    return [job.method or label or job.folder.name for job, label in zip(jobs, own, strict=True)]
+def labels_of(jobs: Sequence[Job], failures: Sequence[Failure] = ()) -> list[str]:
+    """Name of the row of each job: its method, else those overrides that not all jobs have.
+
+    Jobs that differ in nothing but their seed share a row, unless no jobs differ in anything else.
+    """
+    known = [set(job.overrides) for job in jobs]
+    known += [set(failure.overrides) for failure in failures if failure.overrides]
+    shared = set.intersection(*known)
+    own = [[one for one in job.overrides if one not in shared] for job in jobs]
+    names = [", ".join(one for one in each if not one.startswith(SEED)) for each in own]
+    if not any(names):
+        names = [", ".join(each) for each in own]
+    return [job.method or name or job.folder.name for job, name in zip(jobs, names, strict=True)]
 
 
 def _row(method: str, jobs: Sequence[Job]) -> Row:
@@ -127,7 +132,10 @@ def _row(method: str, jobs: Sequence[Job]) -> Row:
     cases = tuple(dict.fromkeys(case for case, _ in errors))
     names = tuple(dict.fromkeys(name for _, name in errors))
     matrix = [[np.mean(errors.get((case, name), [np.nan])) for name in names] for case in cases]
-    return Row(method, cases, names, np.array(matrix), _seconds(jobs, names))
+    predicted = {(job.evaluation.cases, job.evaluation.names) for job in jobs}
+    means = [float(np.nanmean(job.evaluation.errors_mm)) for job in jobs]
+    same = tuple(means) if len(predicted) == 1 else ()
+    return Row(method, cases, names, np.array(matrix), _seconds(jobs, names), same)
 
 
 def _seconds(jobs: Sequence[Job], names: Sequence[str]) -> float:

@@ -18,6 +18,7 @@ CSV_COLUMNS = (
     *("method", "landmark", "n", "mean_mm", "sd_mm", "median_mm", "p95_mm"),
     *("mean_low_mm", "mean_high_mm", "difference_mm", "difference_low_mm", "difference_high_mm"),
     *("seconds_per_volume", "published_mean_mm", "published_sd_mm", "published_seconds"),
+    *("jobs", "jobs_sd_mm"),
 )
 
 
@@ -51,6 +52,8 @@ class Cell:
         seconds: Of a volume; none for a single landmark of several.
         published: Mean and SD of the paper.
         published_seconds: Seconds of the paper.
+        jobs_sd: Number of jobs that predict the same, and the SD of their mean errors; none for a
+            single landmark of several, or a single job.
     """
 
     method: str
@@ -65,6 +68,7 @@ class Cell:
     seconds: float | None
     published: tuple[float, float] | None
     published_seconds: float | None
+    jobs_sd: tuple[int, float] | None = None
 
 
 def published_of(config: Mapping[str, Any]) -> dict[str, Published]:
@@ -141,7 +145,13 @@ def _cell(
         seconds=row.seconds if whole and np.isfinite(row.seconds) else None,
         published=None if published is None else published.errors.get(landmark),
         published_seconds=published.seconds if whole and published is not None else None,
+        jobs_sd=_jobs_sd(row) if whole else None,
     )
+
+
+def _jobs_sd(row: Row) -> tuple[int, float] | None:
+    means = row.job_means_mm
+    return (len(means), float(np.std(means, ddof=1))) if len(means) > 1 else None
 
 
 def _difference(
@@ -172,6 +182,7 @@ def table_rows(
         f"{100 * level:g} % interval": [_ends(cell.interval) for cell in whole],
         "Median": [_number(cell.median) for cell in whole],
         "95th percentile": [_number(cell.p95) for cell in whole],
+        "Jobs, SD of their means": [_jobs(cell.jobs_sd) for cell in whole],
         "Difference from the reference": [_signed(cell.difference) for cell in whole],
         "Seconds": [_seconds(cell.seconds) for cell in whole],
         "Published, mm": [_plus_minus(cell.published) for cell in whole],
@@ -209,13 +220,18 @@ def csv_text(cells: Sequence[Cell]) -> str:
         numbers = (one.mean, one.sd, one.median, one.p95)
         pairs = (*(one.interval or (None, None)), *(one.difference or (None, None, None)))
         beside = (*(one.published or (None, None)), one.published_seconds)
-        values = map(csv_number, (*numbers, *pairs, one.seconds, *beside))
+        jobs = one.jobs_sd or (None, None)
+        values = map(csv_number, (*numbers, *pairs, one.seconds, *beside, *jobs))
         writer.writerow([one.method, one.landmark, one.n, *values])
     return text.getvalue()
 
 
 def _ends(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+
+
+def _jobs(jobs_sd: tuple[int, float] | None) -> str:
+    return "" if jobs_sd is None else f"{jobs_sd[0]}, {jobs_sd[1]:.2f}"
 
 
 def _signed(difference: tuple[float, float, float] | None) -> str:

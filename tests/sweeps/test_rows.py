@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from test_evaluation import random_evaluation
 
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.prediction_files import write_predictions
+from pin_lightning.sweeps.job import Failure, write_failure
 from pin_lightning.sweeps.rows import Job, labels_of, paired, read_jobs, rows_of
 
 
@@ -66,10 +68,27 @@ def test_folds_hold_other_cases_and_seeds_are_averaged():
 
 def test_without_a_method_the_row_is_named_by_what_only_the_job_has():
     one = evaluation_of([[1.0]], ["a"])
-    own = (["model.alpha=0"], ["model.alpha=1", "seed=2"], [])
+    own = (["model.alpha=0"], ["model.alpha=1", "shape=pca"], [])
     jobs = [job(one, None, ["data=phantom", *settings]) for settings in own]
-    assert labels_of(jobs) == ["model.alpha=0", "model.alpha=1, seed=2", "0"]
+    assert labels_of(jobs) == ["model.alpha=0", "model.alpha=1, shape=pca", "0"]
     assert labels_of([job(one, "PIN1", ["data=phantom"])]) == ["PIN1"]
+    # The only one that finished: what it has of its own shows beside the others.
+    failed = [Failure(1, ("data=phantom", "model.alpha=7"), "alpha"), Failure(2, (), "unknown")]
+    assert labels_of(jobs[:1], failed) == ["model.alpha=0"]
+
+
+def test_seeds_of_one_setting_share_a_row():
+    one = evaluation_of([[1.0], [2.0]], ["a"])
+    other = evaluation_of([[3.0], [6.0]], ["a"])
+    sweep = [(0, 0, one), (0, 1, other), (1, 0, one), (1, 1, one)]
+    jobs = [job(errors, None, [f"model.alpha={a}", f"seed={s}"]) for a, s, errors in sweep]
+    rows = rows_of(jobs)
+    assert [row.method for row in rows] == ["model.alpha=0", "model.alpha=1"]
+    np.testing.assert_array_equal(rows[0].errors_mm, [[2.0], [4.0]])
+    assert rows[0].job_means_mm == (1.5, 4.5)
+    # Seeds alone are what the sweep is about.
+    alone = [job(one, None, ["data=phantom", f"seed={seed}"]) for seed in (0, 1)]
+    assert labels_of(alone) == ["seed=0", "seed=1"]
 
 
 def test_jobs_are_read_in_the_order_of_their_numbers(tmp_path):
@@ -79,14 +98,29 @@ def test_jobs_are_read_in_the_order_of_their_numbers(tmp_path):
         OmegaConf.save({"method": f"m{number}", "overrides": ["seed=1"]}, folder / "config.yaml")
     (tmp_path / "11").mkdir()
     (tmp_path / "logs").mkdir()
-    jobs, unfinished = read_jobs(tmp_path)
+    write_failure(tmp_path / "3", ["seed=2"], "no\nmemory")
+    jobs, failures = read_jobs(tmp_path)
     assert [one.method for one in jobs] == ["m2", "m9", "m10"]
     assert jobs[0].overrides == ("seed=1",)
-    assert [path.name for path in unfinished] == ["11"]
+    assert failures[0] == Failure(3, ("seed=2",), "no memory")
+    assert [failure.number for failure in failures] == [3, 11]
+    assert "is not finished; look at" in failures[1].mistake
+
+
+def test_a_job_that_left_nothing_does_not_take_the_results_of_an_earlier_sweep(tmp_path):
+    folder = tmp_path / "0"
+    write_predictions(folder / "predictions.csv", {"test": random_evaluation(0)})
+    OmegaConf.save({"method": None, "overrides": []}, folder / "config.yaml")
+    for file in folder.iterdir():
+        os.utime(file, (0, 0))
+    (tmp_path / "multirun.yaml").touch()
+    assert read_jobs(tmp_path) == ([], [])  # of the earlier sweep
+    (folder / "train.log").touch()  # this one began, and was killed
+    jobs, failures = read_jobs(tmp_path)
+    assert jobs == []
+    assert [failure.number for failure in failures] == [0]
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no job has finished"):
-        read_jobs(tmp_path)
     with pytest.raises(ValueError, match="there is no such folder"):
         read_jobs(tmp_path / "absent")

@@ -1,0 +1,28 @@
+"""Hydra plugin that lets ``conf/hydra`` set what other plugins offer, by their names."""
+
+from pathlib import Path
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+PLUGIN = "_plugin"
+
+
+class OwnSettings(SearchPathPlugin):
+    """Names ``joblib_plugin`` what a plugin calls ``joblib``, where ``conf`` has a ``joblib.yaml``.
+
+    That file then begins with the plugin's settings (``defaults: [joblib_plugin]``) and is called
+    as users of Hydra expect. Two configs of one name would be merged, with a warning for each job.
+    """
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Rename the plugins' settings; called once all plugins are there."""
+        if not any(one.path.removeprefix("file://") == str(CONF) for one in search_path.get_path()):
+            return  # another program that uses Hydra
+        groups = ConfigStore.instance().repo["hydra"]
+        for path in CONF.glob("hydra/*/*.yaml"):
+            group = groups.get(path.parent.name, {})
+            if path.name in group:
+                group[f"{path.stem}{PLUGIN}.yaml"] = group.pop(path.name)

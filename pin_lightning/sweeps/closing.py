@@ -1,0 +1,73 @@
+"""What ends a sweep: its failed jobs are named, however it ended."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.entry import at_end, note_failure
+from pin_lightning.sweeps.job import Failure, read_failure
+
+RECORD = "multirun.yaml"
+
+
+class CloseSweep(Callback):
+    """Hydra callback that names the failed jobs of a sweep.
+
+    Hydra leaves out its own end of a sweep where a sweeper or a launcher fails.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Leave a record, which tells the jobs of this sweep from those of earlier ones."""
+        folder = Path(config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, folder / RECORD)
+        at_end.callback(self.close, config)
+
+    def close(self, config: DictConfig) -> None:
+        """Print a line for each failed job."""
+        shared = shared_overrides(config)
+        for failure in failures_of(Path(config.hydra.sweep.dir)):
+            note_failure(failure.line(shared))
+
+
+def shared_overrides(config: Any) -> set[str]:
+    """Overrides of a sweep's command line that each of its jobs has, as the jobs name them."""
+    given = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    plain = [one for one in given if not one.is_sweep_override()]
+    values = {f"{one.get_key_element()}={one.get_value_element_as_str()}" for one in plain}
+    return values | {str(one.input_line) for one in plain}
+
+
+def failures_of(sweep_dir: Path) -> list[Failure]:
+    """Failures of the jobs of a sweep, in the order of their numbers."""
+    found = map(read_failure, job_folders(sweep_dir))
+    return [failure for failure in found if failure is not None]
+
+
+def job_folders(sweep_dir: Path) -> list[Path]:
+    """Folders of the jobs of a sweep, in the order of their numbers.
+
+    What an earlier sweep left in the folder does not count.
+
+    Raises:
+        ValueError: There is no such folder.
+    """
+    if not sweep_dir.is_dir():
+        raise ValueError(f"sweep={sweep_dir}: there is no such folder; give that of a sweep")
+    folders = [path for path in sweep_dir.iterdir() if path.is_dir() and path.name.isdigit()]
+    own = [path for path in folders if _last_written(path) >= began(sweep_dir)]
+    return sorted(own, key=lambda path: int(path.name))
+
+
+def began(sweep_dir: Path) -> float:
+    """When a sweep began: its record is written before the jobs."""
+    record = sweep_dir / RECORD
+    return record.stat().st_mtime if record.is_file() else 0.0
+
+
+def _last_written(folder: Path) -> float:
+    times = [path.stat().st_mtime for path in folder.iterdir()]
+    return max(times, default=folder.stat().st_mtime)
