@@ -60,7 +60,8 @@ def start(main: Callable[[], Any]) -> None:
     Args:
         main: A function under `hydra.main` and `one_line_errors`.
     """
-    sys.argv[1:] = [*quote_arguments(sys.argv[1:]), *arguments_of_others()]
+    sys.argv[1:] = quote_arguments(sys.argv[1:])
+    sys.argv += arguments_of_others(sys.argv[1:])
     keep_freed_memory()
     # Otherwise Hydra prints a traceback and ends the process itself.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -1,7 +1,7 @@
 """Files that appear whole or not at all, and output folders that are checked before work starts."""
 
 import json
-import uuid
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,25 +12,19 @@ from typing import Any
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path to write to, renamed to `path` when the block ends without an error.
 
-    A reader never sees half a file, and nothing is left of a failed attempt. Of several that write
-    it at the same time, on whatever machines, the last wins. The temporary name ends like `path`,
-    since many writers choose a format by it.
+    A reader never sees half a file, and nothing is left of a failed attempt. The temporary name
+    ends like `path`, since many writers choose a format by it.
 
     Args:
         path: The file to write; its folder is made if absent.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{_unique()}.{path.name}")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _unique() -> str:
-    """Part of a file name; processes of two machines can have one and the same number."""
-    return uuid.uuid4().hex[:12]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,7 +59,7 @@ def output_folder(setting: str, folder: str | Path) -> Path:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".{_unique()}.probe"
+        probe = path / f".{os.getpid()}.probe"
         probe.touch()
         probe.unlink()
     except OSError as error:
