@@ -74,7 +74,8 @@ def start(main: Callable[[], Any]) -> None:
 
         print_help(program, command_of(sys.argv[0]))
         return
-    sys.argv[1:] = [*quote_arguments(sys.argv[1:]), *arguments_of_others()]
+    sys.argv[1:] = quote_arguments(sys.argv[1:])
+    sys.argv += arguments_of_others(sys.argv[1:])
     keep_freed_memory()
     end_on_sigterm()
     logging.raiseExceptions = False  # a log file on a full disk is not worth a traceback a line

@@ -28,7 +28,14 @@ def test_a_process_is_known_by_what_started_it(started, variables, name):
     started(variables)
     assert rank_name() == name
     assert is_first() == (name == "")
-    assert bool(arguments_of_others()) == (name != "")
+    assert bool(arguments_of_others([])) == (name != "")
+
+
+def test_the_others_have_the_run_folder_of_all_or_none(started):
+    started({"LOCAL_RANK": "1"})
+    assert "hydra.run.dir=." in arguments_of_others(["seed=0"])
+    for known in ("run_dir=x", 'hydra.run.dir="outputs/x"'):
+        assert not any("run.dir" in one for one in arguments_of_others(["seed=0", known]))
 
 
 def test_the_others_say_who_they_are(started, capsys):
