@@ -7,7 +7,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pin_lightning.entry import one_line_errors, start
-from pin_lightning.ranks import is_first
 from pin_lightning.sweeps.job import in_sweep, run_alone
 
 
@@ -20,14 +19,12 @@ def main(config: DictConfig) -> float | None:
     """
     hydra_config = HydraConfig.get()
     config.overrides = list(hydra_config.overrides.task)
+    run_dir = Path(hydra_config.runtime.output_dir)
     if in_sweep():
-        run_dir = Path(hydra_config.runtime.output_dir)
         metrics = run_alone("pin_lightning.training.train_job", config, run_dir)
     else:
         from pin_lightning.training import train  # heavy imports, after the config has composed
 
-        # Hydra gives processes that are not the first one no folder (`ranks`).
-        run_dir = Path(hydra_config.runtime.output_dir if is_first() else config.run_dir)
         metrics = train(config, run_dir)
     return metrics["val"]["radial_error_mm"]["mean"] if "val" in metrics else None
 

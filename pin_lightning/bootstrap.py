@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float64, Int
 from scipy.special import ndtr, ndtri
 
 FEW_CASES = 10  # with fewer, intervals are too narrow
+MOST_LEFT_OUT = 500  # times that cases are left out, for the skew
+MOST_DRAWN = 1_000_000  # cases drawn at a time
 Statistic: TypeAlias = Callable[[np.ndarray], float]
 
 
@@ -45,11 +47,15 @@ def cluster_interval(
     if len(rows) < 2:
         return float("nan"), float("nan")
     values, finite = values[rows], finite[rows]
-    draws = generator.integers(len(rows), size=(resamples, len(rows)))
-    drawn = _statistics(values, finite, statistic, draws)
-    without = np.array([np.delete(np.arange(len(rows)), row) for row in range(len(rows))])
-    left_out = _statistics(values, finite, statistic, without)
-    estimate = _statistics(values, finite, statistic, np.arange(len(rows))[None])[0]
+    every = np.arange(len(rows))
+    sizes = _chunks(resamples, len(rows))
+    draws = (generator.integers(len(rows), size=(size, len(rows))) for size in sizes)
+    drawn = np.concatenate([_statistics(values, finite, statistic, one) for one in draws])
+    # Of many cases, several at a time: the skew comes out the same.
+    groups = np.array_split(every, min(len(rows), MOST_LEFT_OUT))
+    without = (np.delete(every, group)[None] for group in groups)
+    left_out = np.concatenate([_statistics(values, finite, statistic, one) for one in without])
+    estimate = _statistics(values, finite, statistic, every[None])[0]
     low, high = _bca_shares(estimate, drawn, left_out, level)
     return float(np.quantile(drawn, low)), float(np.quantile(drawn, high))
 
@@ -66,6 +72,12 @@ def check_settings(level: object, resamples: object) -> None:
         raise ValueError(
             f"report.bootstrap.resamples={resamples}: give a whole number of at least 100"
         )
+
+
+def _chunks(resamples: int, cases: int) -> list[int]:
+    """Draws at a time, so that memory does not grow with the number of cases."""
+    most = max(1, MOST_DRAWN // cases)
+    return [min(most, resamples - begun) for begun in range(0, resamples, most)]
 
 
 def _statistics(

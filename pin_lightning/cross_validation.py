@@ -125,7 +125,7 @@ def _check_settings(config: DictConfig, run_dir: Path) -> None:
             f"data.split.fold={split.fold}: all folds are trained here; leave it out, or take "
             f"train.py for one"
         )
-    if config.ckpt_path is not None:
+    if config.ckpt_path not in (None, LAST):
         raise ValueError(
             f"ckpt_path={config.ckpt_path}: folds are not continued from a checkpoint; leave it "
             f"out, finished folds are kept"

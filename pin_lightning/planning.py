@@ -85,6 +85,8 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
     sampling, loss = _sampling(config), instantiate(config.displacement_loss)
+    if config.checkpoint.every_steps is not None:
+        check_count("checkpoint.every_steps", config.checkpoint.every_steps)
     callbacks = _callbacks(config, sampling, bool(parts["val"]))
     return Plan(
         record, parts, samples_mm, localizer, augmentation, sampling, loss, folder, callbacks

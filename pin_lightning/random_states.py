@@ -5,12 +5,12 @@ import logging
 import torch
 import torch.distributed as dist
 
-from pin_lightning.types import Int, Tensor
+from pin_lightning.types import Num, Tensor
 
 log = logging.getLogger(__name__)
 
 
-def of_all_processes(state: Int[Tensor, " N"]) -> Int[Tensor, "W N"]:
+def of_all_processes(state: Num[Tensor, " N"]) -> Num[Tensor, "W N"]:
     """The states of all processes, in their order; each of them has to ask at the same time.
 
     Args:
@@ -23,7 +23,7 @@ def of_all_processes(state: Int[Tensor, " N"]) -> Int[Tensor, "W N"]:
     return torch.stack(states)
 
 
-def of_this_process(states: Int[Tensor, "W N"]) -> Int[Tensor, " N"] | None:
+def of_this_process(states: Num[Tensor, "W N"]) -> Num[Tensor, " N"] | None:
     """The state of this process among those that `of_all_processes` gave.
 
     Returns:

@@ -84,3 +84,19 @@ def test_a_seed_gives_the_same_interval():
 def test_settings_out_of_range_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         interval(skewed(5), **settings)
+
+
+def test_draws_do_not_depend_on_how_many_are_made_at_a_time(monkeypatch):
+    values = skewed(7)
+    at_once = interval(values, np.median)
+    monkeypatch.setattr("pin_lightning.bootstrap.MOST_DRAWN", 30)  # one draw of 20 cases
+    assert interval(values, np.median) == at_once
+
+
+def test_of_many_cases_several_are_left_out_at_a_time(monkeypatch):
+    values = skewed(8, cases=300)
+    one_by_one = interval(values)
+    monkeypatch.setattr("pin_lightning.bootstrap.MOST_LEFT_OUT", 50)
+    width = one_by_one[1] - one_by_one[0]
+    np.testing.assert_allclose(interval(values), one_by_one, atol=0.05 * width)
+    assert interval(values) != one_by_one

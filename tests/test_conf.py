@@ -13,6 +13,7 @@ from pin_lightning.launched import strategy_name
 from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.shape_models import PCAShapeModel, ShapeModel
+from pin_lightning.skipped import skips_errors
 from pin_lightning.update_rules import RuleB, UpdateRule
 
 CONF = REPOSITORY / "conf"
@@ -218,6 +219,16 @@ def test_experiments_compose_with_every_value(option):
     config = composed(*DATA, f"experiment={option}")
     OmegaConf.resolve(config)
     assert config.trainer.max_steps > 0
+
+
+def test_what_becomes_of_a_training_that_is_cut_off_or_of_damaged_data():
+    for option in options("data"):
+        assert not skips_errors(composed(*DATA, f"data={option}").data.on_error)
+    for program in ("check", "evaluate"):
+        assert composed("data=folder", config_name=program).data.on_error == "refuse"
+    config = composed(*DATA)
+    assert config.ckpt_path is None
+    assert config.checkpoint.every_steps is None  # each validation
 
 
 def test_report_settings():

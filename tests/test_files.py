@@ -1,8 +1,15 @@
 import json
+import os
 
 import pytest
 
-from pin_lightning.files import output_folder, whole_file, write_json, write_text
+from pin_lightning.files import (
+    output_folder,
+    remove_leftovers,
+    whole_file,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_appears_complete_in_a_new_folder(tmp_path):
@@ -52,3 +59,27 @@ def test_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         write_json(path, "\ud800")
     assert path.read_text() == "1\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_two_writers_of_a_file_do_not_meet(tmp_path, durable):
+    path = tmp_path / "a.txt"
+    with whole_file(path, durable) as first, whole_file(path, durable) as second:
+        first.write_text("first")
+        second.write_text("second")
+        assert not path.exists()
+    assert path.read_text() == "first"  # which was renamed last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed_once_nobody_writes_it(tmp_path):
+    killed = whole_file(tmp_path / "a.txt")
+    left = killed.__enter__()
+    left.write_text("half")
+    (tmp_path / ".hidden").touch()
+    os.utime(left, (0, left.stat().st_mtime - 100))
+    remove_leftovers(tmp_path, older_than_s=1000)
+    assert left.exists()
+    remove_leftovers(tmp_path, older_than_s=50)
+    assert [one.name for one in tmp_path.iterdir()] == [".hidden"]
+    remove_leftovers(tmp_path / "absent")

@@ -103,7 +103,10 @@ def test_validation_is_taken_from_the_training_list_by_subject():
 
 def test_every_setting_of_the_config_is_one_of_the_function():
     config = OmegaConf.load(Path(__file__).parents[1] / "conf/data/base.yaml").split
-    assert config.keys() == inspect.signature(split_cases).parameters.keys() - {"subjects"}
+    assert config.keys() == inspect.signature(split_cases).parameters.keys() - {
+        "subjects",
+        "skipped",
+    }
     assert sizes(split_cases(OWN, **config)) == (13, 2, 5)
     config.val_names = ["case03"]  # a list of OmegaConf's own kind
     assert split_cases(OWN, **config).val == ("case03",)
@@ -295,3 +298,12 @@ def test_folds_test_every_case_once(subjects, seed, folds):
     assert tested == dict.fromkeys(subjects, 1)
     counts = [len({subjects[name] for name in split.test}) for split in splits]
     assert max(counts) - min(counts) <= 1
+
+
+def test_lists_may_name_cases_that_were_left_out():
+    subjects = dict.fromkeys("abcd") | {name: name for name in "abcd"}
+    lists = {"val_names": ["a", "x.nii.gz"], "test_names": ["b", "y"]}
+    split = split_cases(subjects, 0, 0, 0, **lists, skipped=["x", "y", "z"])
+    assert split == Split(("c", "d"), ("a",), ("b",))
+    with pytest.raises(ValueError, match="no case named y"):
+        split_cases(subjects, 0, 0, 0, **lists, skipped=["x"])

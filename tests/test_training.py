@@ -169,6 +169,8 @@ def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp
         (["shape=identity"], "shape=identity"),
         (["data.root=???"], "data.root: is not set"),
         (["ckpt_path=no/such.ckpt"], "no/such.ckpt"),
+        (["checkpoint.every_steps=0"], "checkpoint.every_steps=0: give a whole number"),
+        (["data.on_error=ignore"], "data.on_error=ignore: give one of refuse, skip"),
         (["loader.batches_per_epoch=0"], "loader.batches_per_epoch=0"),
         (["augmentation.scale_sd=-1"], "augmentation.scale_sd=-1: give"),
         (["augmentation.elastic_sd=0.1"], "augmentation.elastic_sd=0.1: the volume would fold"),

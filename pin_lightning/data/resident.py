@@ -140,12 +140,24 @@ def map_volumes(
     digest = hashlib.sha256(names.encode()).hexdigest()[:12]
     level = f"_{factor}" if factor > 1 else ""
     file = volumes[0].parent / f"stack_{digest}{level}.u8"
-    if not file.is_file():
+    if not file.is_file() or file.stat().st_size != length:
         with whole_file(file) as temporary:
-            mapped = np.memmap(temporary, np.uint8, "w+", shape=length)
+            _reserve(temporary, length)
+            mapped = np.memmap(temporary, np.uint8, "r+", shape=length)
             _filled(BorderedVolumes(torch.from_numpy(mapped), shape), volumes, factor)
             mapped.flush()
     return BorderedVolumes(torch.from_numpy(np.memmap(file, np.uint8, "c", shape=length)), shape)
+
+
+def _reserve(path: Path, length: int) -> None:
+    """Make a file of zeros; a full disk is an error now, and would end the process if mapped."""
+    with path.open("wb") as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, length)
+            file.truncate(length)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path.parent)) from error
 
 
 def _filled(bordered: BorderedVolumes, volumes: Sequence[Path], factor: int) -> BorderedVolumes:

@@ -251,3 +251,33 @@ def test_both_loaders_cut_the_same_patches_of_every_spacing(volumes, shapes):
             one = torch.zeros(1, dtype=torch.long)
             levels = samplers[0].cut(pyramid, one, parameters[None])
             assert torch.equal(merge_levels(levels)[0], patches)
+
+
+@pytest.mark.parametrize("given", range(6))
+def test_goes_on_anywhere_as_if_it_had_not_been_cut(volumes, shapes, given):
+    def made():
+        return loader(volumes, shapes, batch_size=2, batches_per_epoch=3)
+
+    expected = [batch["patches"] for one in 2 * [made()] for batch in one]
+    cut, again = made(), made()
+    batches = (batch for one in 2 * [cut] for batch in one)
+    for _ in range(given):
+        next(batches)
+    again.load_state_dict(cut.state_dict())
+    rest = [batch["patches"] for one in 3 * [again] for batch in one][: 6 - given]
+    assert torch.equal(torch.stack(expected[given:]), torch.stack(rest))
+
+
+def test_a_stack_that_was_cut_off_is_made_anew(volumes):
+    map_volumes(volumes, GRID.size)
+    (file,) = volumes[0].parent.glob("stack_*.u8")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    map_volumes(volumes, GRID.size)
+    assert file.read_bytes() == whole
+
+
+def test_a_volume_that_was_removed_since_is_named(volumes, shapes):
+    volumes[1].unlink()
+    with pytest.raises(ValueError, match=r"1_.*\.nii: this working volume was removed or damaged"):
+        next(iter(loader(volumes, shapes)))
