@@ -208,9 +208,9 @@ def main() -> None:
         found = Localizer(asked.model).find(asked.image)
     except (ValueError, OSError, ImageFileError) as error:
         parser.error(" ".join(str(error).split()))
-    print_table(found)
     if asked.markups:
         write_markups(asked.markups, found)
+    print_table(found)
 
 
 if __name__ == "__main__":

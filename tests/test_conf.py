@@ -9,6 +9,7 @@ from pin_lightning.conformal import ConformalSettings
 from pin_lightning.data.sampling import Approach, Sampling, Scatter
 from pin_lightning.deployment.graphs import OPSETS
 from pin_lightning.deployment.parity import Tolerance
+from pin_lightning.entry import refuse_missing
 from pin_lightning.launched import strategy_name
 from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
 from pin_lightning.report_settings import ReportSettings
@@ -253,7 +254,8 @@ def test_export_config():
     assert config.output == "some/run/onnx"
     assert Tolerance(**config.tolerance) == Tolerance()
     assert config.opset in OPSETS
-    assert OmegaConf.missing_keys(composed(config_name="export")) == {"run"}
+    with pytest.raises(ValueError, match=r"^run: is not set"):
+        refuse_missing(composed(config_name="export"))
 
 
 @pytest.mark.parametrize("option", options("experiment"))

@@ -102,8 +102,7 @@ def check_network(
         ValueError: It is too large.
     """
     graph, running = NetworkGraph(localizer), session(model)
-    starts = localizer.shape_model.starts(localizer.num_starts, torch.Generator().manual_seed(0))
-    differences = []
+    starts, differences = localizer.starts(), []
     for volume in volumes:
         pyramid = build_pyramid(volume[None], localizer.grid, localizer.patch_spacings)
         index = torch.zeros(len(starts), dtype=torch.long)
@@ -133,7 +132,13 @@ def check_localizer(
     Two programs add in another order, and where a start lies within such a rounding of a decision
     (which voxel is nearest, which direction likeliest, whether it has arrived) it may go on another
     way. So a start may end elsewhere if it does so in PyTorch, too, once every weight is changed by
-    a hundred-thousandth; and most must not.
+    about a millionth; and most must not.
+
+    Args:
+        graph: The `LocalizerGraph`, or what stands for one.
+        model: Its file.
+        volumes: Working volumes.
+        limit_mm: How far from one another the two ends of a start may lie.
 
     Raises:
         ValueError: They differ by more than that.
