@@ -18,7 +18,7 @@ from rich.progress import track
 from scipy import ndimage
 
 from pin_lightning.cases import Case
-from pin_lightning.files import output_folder, whole_file
+from pin_lightning.files import output_folder, remove_leftovers, whole_file
 from pin_lightning.geometry import Grid, canonical_affine, grid_affine
 from pin_lightning.image_parts import parts
 from pin_lightning.images import Header, read_header, read_voxels, stem
@@ -34,6 +34,7 @@ BACKGROUND_FRACTION = 0.5
 # voxels should span a good part of the anatomy.
 LONGEST_SIDE = 160
 NIFTI_HEADER = 352  # bytes before the voxels
+ONE_DAY = 24 * 60 * 60.0  # s
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,7 @@ def cache_volumes(
     Raises:
         ValueError: The folder cannot be written to.
     """
+    remove_leftovers(cache_dir, ONE_DAY)  # other programs may be writing to it
     console = Console(stderr=True)
     quiet = not console.is_terminal
     files, messages = {}, {}

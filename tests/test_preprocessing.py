@@ -1,4 +1,5 @@
 import os
+import time
 
 import nibabel as nib
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.cases import Case
+from pin_lightning.cases import Case, find_cases
 from pin_lightning.geometry import Grid, apply_affine, grid_affine
 from pin_lightning.preprocessing import (
     antialias,
@@ -306,3 +307,13 @@ def test_cache_volumes_is_silent_and_gives_files_by_name(tmp_path, capfd):
     assert str(bad) in failures["bad"]
     assert not torch.equal(*(load_volume(file).intensity for file in files.values()))
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_was_half_written_a_day_ago_is_removed_from_the_cache(phantom_root, tmp_path):
+    old, new = (tmp_path / f".part-{name}.head.nii" for name in ("old", "new"))
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, time.time() - 25 * 3600))
+    cache_volumes(find_cases(phantom_root)[:1], Grid((8, 8, 8), 20.0), tmp_path)
+    assert not old.exists()
+    assert new.exists()
