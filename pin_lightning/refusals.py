@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 # What Hydra says of an option and of a setting that there is not.
 NO_OPTION = re.compile(r"Could not find '(?P<group>[^']+)/(?P<option>[^'/]+)'")
 NO_SETTING = re.compile(r"Could not override '(?P<key>[^']+)'")
-NO_PLUGIN = re.compile(r"In '(?P<option>[^']+)': Could not find '(?P=option)_plugin'")
+NO_PLUGIN = re.compile(r"In '(?P<option>[^']+)': Could not load '(?P=option)_plugin'")
 
 
 def user_mistake(error: BaseException) -> str | None:

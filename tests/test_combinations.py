@@ -6,10 +6,12 @@ from functools import cache
 
 import pytest
 from hydra.errors import InstantiationException
+from omegaconf import OmegaConf
 
 from conftest import composed
-from pin_lightning.config_tree import option_names
-from pin_lightning.entry import user_mistake
+from pin_lightning.combinations import check_combination, without_effect
+from pin_lightning.config_tree import CONF, option_names
+from pin_lightning.refusals import user_mistake
 from pin_lightning.training import train
 
 # Refused combinations: what they have in common, and what the reason says.
@@ -23,6 +25,8 @@ NO_SENSE = (
     ),
     ({"shape": ("identity",), "model": SEVERAL}, "shape=identity: holds one landmark, not 10"),
 )
+SCATTER = {"_target_": "pin_lightning.data.sampling.Scatter"}
+RULE_A = {"_target_": "pin_lightning.update_rules.RuleA"}
 TINY = (
     *("data=folder", "run_name=test", "run_dir=unused", "augmentation=none"),
     *("data.spacing_mm=9", "data.grid_size=[18,12,16]"),
@@ -91,6 +95,55 @@ def cache_dir(tmp_path_factory):
     gc.freeze()
     yield tmp_path_factory.mktemp("cache")
     gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def multi():
+    return composed("data=folder", "data.root=x", "model=multi", "augmentation=full")
+
+
+@pytest.mark.parametrize(("common", "reason"), NO_SENSE[:2])
+def test_what_makes_no_sense_is_refused_before_the_data_are_read(common, reason):
+    parts = {"shape": "pca", "network": "compact", "sampling": "scatter"}
+    parts |= {group: options[0] for group, options in common.items()}
+    config = OmegaConf.create({"update_rule": OmegaConf.load(CONF / "update_rule" / "B.yaml")})
+    for group in ("shape", "network", "sampling", "displacement_loss"):
+        option = parts.get(group, "mse")
+        config[group] = OmegaConf.load(CONF / group / f"{option}.yaml")
+    config.model = {"approach_fraction": 0.9}
+    with pytest.raises(ValueError, match=f"^{reason}"):
+        check_combination(config)
+
+
+@pytest.mark.parametrize(
+    ("asked", "others", "line"),
+    [
+        ("model.prior_share", {}, "model.prior_share: has no effect here, there is no model.prior"),
+        ("model.trajectory_every", {}, "model.trajectory_share=0"),
+        ("model.trajectory_every", {"model.trajectory_share": 0.2}, None),
+        ("model.approach_fraction", {}, None),
+        ("model.approach_fraction", {"sampling": SCATTER}, "it is of sampling=approach"),
+        ("augmentation.elastic_spacing", {}, None),
+        ("augmentation.elastic_spacing", {"augmentation.elastic_sd": 0}, "elastic_sd=0"),
+        ("data.mirror_pairs", {}, "augmentation.flip_probability=0"),
+        ("data.split.test_fraction", {}, None),
+        ("data.split.test_fraction", {"data.split.folds": 5}, "names or folds"),
+        ("data.split.val_fraction", {"data.split.val_names": ["a"]}, "data.split.val_names says"),
+        ("seed", {"model.alpha": 1}, "model.alpha=1: does not train the displacement that RuleB"),
+        ("seed", {"model.alpha": 0}, None),
+        ("seed", {"model.alpha": 0, "update_rule": RULE_A}, "the direction that RuleA uses"),
+    ],
+)
+def test_a_setting_without_effect_is_pointed_out(multi, asked, others, line):
+    config = multi.copy()
+    config.overrides = [f"{asked}=1", "model.landmarks=null"]
+    for key, value in others.items():
+        OmegaConf.update(config, key, value, merge=False)
+    found = list(without_effect(config))
+    assert len(found) == (line is not None)
+    assert line is None or line in found[0]
+    config.overrides = []  # of a default nothing is said
+    assert [one for one in without_effect(config) if "has no effect" in one] == []
 
 
 @pytest.mark.slow

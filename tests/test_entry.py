@@ -1,10 +1,16 @@
+import sys
+
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError
 
+from pin_lightning import entry
 from pin_lightning.entry import one_line_errors, quote_arguments, refuse_missing
+from pin_lightning.sweeps.job import Failure, read_failure, write_failure
 
 
 def program(error):
@@ -40,6 +46,51 @@ def test_a_defect_keeps_its_traceback(error):
     wrapped.__cause__ = error
     with pytest.raises(InstantiationException):
         program(wrapped)()
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """The folder of a job of a sweep that this process seems to run."""
+    hydra = {"mode": RunMode.MULTIRUN, "runtime": {"output_dir": str(tmp_path / "3")}}
+    known = OmegaConf.create({**hydra, "overrides": {"task": ["seed=1"]}})
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: known)
+    return tmp_path / "3"
+
+
+@pytest.mark.parametrize(
+    ("error", "mistake"),
+    [
+        (ValueError("model.alpha=2"), "model.alpha=2"),
+        (TypeError("a defect"), "TypeError: a defect"),
+        (SystemExit(2), "ended with exit code 2"),
+    ],
+)
+def test_a_job_of_a_sweep_fails_without_ending_the_sweep(job, error, mistake):
+    assert program(error)() is None
+    assert read_failure(job) == Failure(3, ("seed=1",), mistake)
+
+
+def test_a_job_that_is_asked_to_end_ends_the_sweep_and_leaves_no_earlier_failure(job):
+    write_failure(job, [], "of an earlier sweep")
+    with pytest.raises(SystemExit) as stop:
+        program(SystemExit(143))()
+    assert stop.value.code == 143
+    assert read_failure(job) is None
+
+
+def test_what_a_sweeper_raises_is_one_line_after_the_sweep_is_closed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+    def main():
+        entry.at_end.callback(print, "closed")
+        raise ValueError("No trials are completed yet.")
+
+    with pytest.raises(SystemExit) as stop:
+        entry.start(main)
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("closed\n", "error: No trials are completed yet.\n")
 
 
 def test_missing_values_are_named_even_behind_an_interpolation():

@@ -220,7 +220,7 @@ PROCESSES = {
     "run-dir": (lambda good: ("train", ["run_dir=/dev/null/x"]), "run_dir: /dev/null/x: Not a dir"),
     "no-such-group": (
         lambda _: ("train", ["data=nope"]),
-        "data=nope: there is no such option; There are bids, ",
+        "data=nope: there is no such option",
     ),
     "no-such-setting": (
         lambda _: ("infer", ["imput=x"]),

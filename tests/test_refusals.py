@@ -19,11 +19,11 @@ def test_what_a_constructor_refused_inside_hydra_is_what_is_printed():
             "model=mutli: there is no such option; did you mean model=multi? There are multi, ",
         ),
         (
-            "In 'hydra/launcher/joblib': Could not find 'hydra/launcher/joblib_plugin'",
+            "In 'hydra/launcher/joblib': Could not load 'hydra/launcher/joblib_plugin'.",
             "hydra/launcher=joblib: is not installed; pip install 'pin-lightning[sweep]'",
         ),
         (
-            "In 'hydra/sweeper/optuna': Could not find 'hydra/sweeper/optuna_plugin'",
+            "In 'hydra/sweeper/optuna': Could not load 'hydra/sweeper/optuna_plugin'.",
             "hydra/sweeper=optuna: is not installed; pip install 'pin-lightning[optuna]'",
         ),
         ("Something\n  else\nConfig search path:\n\tx", "config: Something else"),

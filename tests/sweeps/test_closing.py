@@ -1,0 +1,56 @@
+import os
+from contextlib import ExitStack
+
+import pytest
+from omegaconf import OmegaConf
+
+from pin_lightning import entry
+from pin_lightning.sweeps import closing
+from pin_lightning.sweeps.closing import CloseSweep, failures_of, job_folders, shared_overrides
+from pin_lightning.sweeps.job import Failure, write_failure
+
+
+def sweep_config(folder, *overrides):
+    return OmegaConf.create(
+        {"hydra": {"sweep": {"dir": str(folder)}, "overrides": {"task": list(overrides)}}}
+    )
+
+
+def test_what_all_jobs_have_is_what_is_not_swept_over():
+    config = sweep_config("x", "report.pictures=false", "seed=0,1", "a='b c'")
+    assert shared_overrides(config) == {
+        "report.pictures=false",
+        "report.pictures=False",  # as a sweeper passes it on
+        "a='b c'",
+    }
+
+
+def test_folders_of_jobs_by_number_without_those_of_an_earlier_sweep(tmp_path):
+    for name in ("10", "9", "logs", "2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.log").touch()
+    os.utime(tmp_path / "2" / "train.log", (0, 0))
+    assert [folder.name for folder in job_folders(tmp_path)] == ["2", "9", "10"]
+    (tmp_path / "multirun.yaml").touch()
+    os.utime(tmp_path / "multirun.yaml", (1, 1))
+    assert [folder.name for folder in job_folders(tmp_path)] == ["9", "10"]
+    write_failure(tmp_path / "10", ["seed=1"], "no memory")
+    assert failures_of(tmp_path) == [Failure(10, ("seed=1",), "no memory")]
+
+
+@pytest.mark.parametrize("ends", [lambda: None, lambda: 1 / 0])
+def test_a_sweep_is_closed_however_it_ends(tmp_path, ends, monkeypatch, capsys):
+    monkeypatch.setattr(entry, "_failed_jobs", [])
+    at_end = ExitStack()
+    monkeypatch.setattr(closing, "at_end", at_end)
+    config = sweep_config(tmp_path / "sweep", "data=phantom", "seed=0,1")
+    try:
+        with at_end:
+            CloseSweep().on_multirun_start(config)
+            assert (tmp_path / "sweep" / "multirun.yaml").is_file()
+            write_failure(tmp_path / "sweep" / "1", ["data=phantom", "seed=1"], "no memory")
+            ends()
+    except ZeroDivisionError:
+        pass
+    assert capsys.readouterr().err == "error: job 1 (seed=1): no memory\n"
+    assert entry._failed_jobs == ["job 1 (seed=1): no memory"]
