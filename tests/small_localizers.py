@@ -53,7 +53,7 @@ def made(network, model, update_rule, **settings):
 
 def cascade():
     second = points(prior=None, update_rule=RuleC(3))
-    second.first_stage = pca(update_rule=RuleA(40), tolerance_mm=0.0)
+    second.first_stage = pca(update_rule=RuleA(20), tolerance_mm=0.0)
     return second
 
 
