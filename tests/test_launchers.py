@@ -8,10 +8,12 @@ import sys
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from conftest import REPOSITORY, composed
+from pin_lightning.gather import check_choice
 
 TESTS = REPOSITORY / "tests"
 ADAM, KILLED, COUNTED = "torch.optim.AdamW", "deadly.killed", "deadly.counted"
@@ -178,6 +180,17 @@ def test_settings_of_plugins_keep_their_types(setting, value):
 def test_joblib_does_not_take_the_whole_machine():
     launcher = composed("hydra/launcher=joblib", with_hydra=True).hydra.launcher
     assert (launcher.n_jobs, launcher.batch_size, launcher.pre_dispatch) == (2, "1", "all")
+
+
+def test_the_search_has_validation_cases_and_one_seed():
+    config = composed("run_name=x", "run_dir=x", "experiment=tune", with_hydra=True)
+    check_choice(config)
+    assert config.hydra.mode.name == "MULTIRUN"
+    assert config.hydra.sweeper.sampler.seed == 0
+    searched = [f"{key}={value}" for key, value in config.hydra.sweeper.params.items()]
+    values = [one.value() for one in OverridesParser.create().parse_overrides(searched)]
+    assert [(one.start, one.end) for one in values] == [(0, 1), (1e-4, 1e-2)]
+    assert "log" in values[1].tags
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_a_setting_of_another_option():
 
 
 def test_a_group_that_is_meant_and_one_that_is_not():
-    assert "did you mean shape? There are identity, pca, " in no_such_setting(
+    assert "did you mean shape? There are autoencoder, " in no_such_setting(
         "shpae", "train", ["shpae=pca"]
     )
     assert no_such_setting("data", "infer", []).startswith(

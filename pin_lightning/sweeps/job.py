@@ -62,7 +62,7 @@ def run_alone(function: str, *arguments: object) -> Any:
 
     Nothing is left of the job before, whichever launcher runs the jobs, and a job that the system
     kills takes no other with it. Messages are shown where jobs follow one another; otherwise, with
-    what is printed, they go to ``train.log`` in the folder of the job.
+    what is printed, they go to the log in the folder of the job.
 
     Args:
         function: Dotted name.

@@ -23,7 +23,6 @@ from pin_lightning.termination import end_on_sigterm
 
 log = logging.getLogger(__name__)
 
-MESSAGES = "train.log"
 STDIN = 0
 
 
@@ -64,7 +63,8 @@ def _speak(hydra: DictConfig) -> None:
     if one_after_the_other(hydra):
         configure_log(hydra.job_logging, hydra.verbose)
         return
-    with (Path(hydra.runtime.output_dir) / MESSAGES).open("a", encoding="utf-8") as file:
+    messages = Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log"  # where Hydra logs, too
+    with messages.open("a", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

@@ -345,3 +345,6 @@ def test_refuses_a_folder_of_other_settings_or_of_something_else(tmp_path):
     (tmp_path / "b" / "thesis.tex").touch()
     with pytest.raises(ValueError, match="holds no phantoms"):
         write_phantoms(tmp_path / "b", 1, **SMALL)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / ".7.phantom.json").touch()  # another job of a sweep is about to claim it
+    assert write_phantoms(tmp_path / "c", 1, **SMALL) == ["head_000"]

@@ -36,6 +36,7 @@ def begin_job(folder, *overrides):
     with open_dict(config.hydra):
         config.hydra.runtime.output_dir = str(folder)
         config.hydra.job.num = 5
+        config.hydra.job.name = "train"
     HydraConfig.instance().set_config(config)
     return config
 

@@ -50,6 +50,19 @@ def test_cells_by_hand(rows):
     assert found["multi", "b"].published is None
 
 
+def test_seeds_of_a_setting_and_how_they_differ():
+    errors = [(0, [[1.0], [3.0]]), (1, [[2.0], [6.0]])]
+    jobs = [job(evaluation_of(e, ["a"]), None, ["model.alpha=0", f"seed={s}"]) for s, e in errors]
+    jobs.append(job(evaluation_of([[1.0], [1.0]], ["a"]), None, ["model.alpha=1", "seed=0"]))
+    cells = cells_of(rows_of(jobs), None, {}, BOOTSTRAP)
+    seeds = {cell.method: cell.jobs_sd for cell in cells if cell.landmark == ALL}
+    assert seeds == {"model.alpha=0": (2, pytest.approx(2**0.5)), "model.alpha=1": None}
+    header, body = table_rows(cells, 0.95)
+    assert body[0][header.index("Jobs, SD of their means")] == "2, 1.41"
+    written = list(csv.DictReader(io.StringIO(csv_text(cells))))
+    assert [row["jobs"] for row in written if row["landmark"] == ALL] == ["2", ""]
+
+
 def test_tables_by_hand(rows):
     cells = cells_of(rows, "single", published_of(PAPER), BOOTSTRAP)
     header, body = table_rows(
