@@ -13,8 +13,12 @@ from pin_lightning.entry import refuse_missing
 from pin_lightning.launched import strategy_name
 from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
 from pin_lightning.report_settings import ReportSettings
+<<<<<<< HEAD
 from pin_lightning.shape_models import PCAShapeModel, ShapeModel
 from pin_lightning.skipped import skips_errors
+=======
+from pin_lightning.shape_models import AutoencoderShapeModel, PCAShapeModel, ShapeModel
+>>>>>>> h-shapes
 from pin_lightning.update_rules import RuleB, UpdateRule
 
 CONF = REPOSITORY / "conf"
@@ -39,6 +43,18 @@ def test_every_group_is_tested_here():
 @pytest.mark.parametrize("option", options("shape"))
 def test_shapes(option):
     assert isinstance(instantiate(composed(*DATA, f"shape={option}").shape), ShapeModel)
+
+
+def test_the_autoencoder_needs_no_settings():
+    config = composed(*DATA, "shape=autoencoder").shape
+    defaults, model = AutoencoderShapeModel(), instantiate(config)
+    for name in ("components", "hidden", "max_steps", "recombine_poses", "seed"):
+        assert getattr(model, name) == getattr(defaults, name) == config[name]
+
+
+def test_heads_are_bent_only_where_that_is_asked_for():
+    assert composed("data=phantom", *DATA[2:]).data.source.bend_degrees == 0
+    assert composed("experiment=bending", *DATA[2:]).data.source.bend_degrees == 45
 
 
 @pytest.mark.parametrize(("option", "iterations"), [("A", 350), ("B", 10), ("C", 10)])
