@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelChec
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
+from pin_lightning.asked_to_end import AskedToEnd
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.launched import ends_together, hush_lightning
@@ -117,7 +118,7 @@ def _callbacks(run_dir: Path, trainer: DictConfig, validates: bool) -> list[Call
         folder, filename="last", every_n_train_steps=every, enable_version_counter=False
     )
     progress = TrainingProgress(trainer.log_every_n_steps)
-    callbacks: list[Callback] = [progress, LearningRateMonitor("step"), last]
+    callbacks: list[Callback] = [AskedToEnd(), progress, LearningRateMonitor("step"), last]
     callbacks.append(LastCheckpoint(folder / "last.ckpt"))
     if validates:
         best = ModelCheckpoint(
