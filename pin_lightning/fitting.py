@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
+from pin_lightning.asked_to_end import AskedToEnd
 from pin_lightning.checkpoints import KeepBest, KeepLast, WholeCheckpoints
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampler import ShapePatchSampler
@@ -104,7 +105,7 @@ def _together(trainer: pl.Trainer) -> Iterator[None]:
 def _callbacks(run_dir: Path, config: DictConfig, validates: bool) -> list[Callback]:
     """Progress bar, and the checkpoints: `best` by the localisation error, then `last` always."""
     progress = TrainingProgress(config.trainer.log_every_n_steps)
-    callbacks: list[Callback] = [progress, LearningRateMonitor("step")]
+    callbacks: list[Callback] = [AskedToEnd(), progress, LearningRateMonitor("step")]
     if validates:
         callbacks.append(KeepBest(run_dir / CHECKPOINTS, VALIDATION_ERROR))
     every = config.checkpoint.every_steps or config.trainer.val_check_interval

@@ -113,13 +113,14 @@ def ends_together(launcher: Any) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        started = [
-            one for one in getattr(launcher, "procs", ()) if isinstance(one, subprocess.Popen)
-        ]
         lost = isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST)
+        started = list(getattr(launcher, "procs", ()))
         failed = _failed(started) if lost else ()
         for process in started:
             process.kill()
+        if isinstance(error, SystemExit) and not is_first():
+            # Asked to end: for a failure the first would be killed while it still writes.
+            raise SystemExit(0) from error
         if failed:
             raise ValueError(f"{' and '.join(failed)}: all processes are ended") from error
         if lost:

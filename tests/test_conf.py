@@ -13,12 +13,8 @@ from pin_lightning.entry import refuse_missing
 from pin_lightning.launched import strategy_name
 from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
 from pin_lightning.report_settings import ReportSettings
-<<<<<<< HEAD
-from pin_lightning.shape_models import PCAShapeModel, ShapeModel
-from pin_lightning.skipped import skips_errors
-=======
 from pin_lightning.shape_models import AutoencoderShapeModel, PCAShapeModel, ShapeModel
->>>>>>> h-shapes
+from pin_lightning.skipped import skips_errors
 from pin_lightning.update_rules import RuleB, UpdateRule
 
 CONF = REPOSITORY / "conf"

@@ -48,7 +48,13 @@ def test_the_default_is_what_is_taken_where_nothing_is_named(of_train):
 
 @pytest.mark.parametrize(
     ("program", "groups"),
-    [("infer", ["strategy"]), ("gather", []), ("report", []), ("check", ["data"]), ("evaluate", ["data"])],
+    [
+        ("infer", ["strategy"]),
+        ("gather", []),
+        ("report", []),
+        ("check", ["data"]),
+        ("evaluate", ["data"]),
+    ],
 )
 def test_a_program_has_only_the_groups_that_it_uses(program, groups):
     assert list(groups_of(program)) == groups

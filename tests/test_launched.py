@@ -39,6 +39,14 @@ def test_a_failure_of_its_own_ends_the_others_and_stays_what_it_is():
     assert waiting.wait(10) == -9
 
 
+@pytest.mark.parametrize(("rank", "code"), [("0", 143), ("1", 0)])
+def test_processes_that_were_asked_to_end_do_not_count_as_failed(monkeypatch, rank, code):
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    with pytest.raises(SystemExit) as stop, ends_together(None):
+        raise SystemExit(143)
+    assert stop.value.code == code
+
+
 def test_a_process_that_started_no_other_says_that_one_has_ended():
     with pytest.raises(ValueError, match="another process has ended"), ends_together(None):
         raise LOST
