@@ -220,9 +220,9 @@ def csv_text(cells: Sequence[Cell]) -> str:
         numbers = (one.mean, one.sd, one.median, one.p95)
         pairs = (*(one.interval or (None, None)), *(one.difference or (None, None, None)))
         beside = (*(one.published or (None, None)), one.published_seconds)
-        jobs = one.jobs_sd or (None, None)
-        values = map(csv_number, (*numbers, *pairs, one.seconds, *beside, *jobs))
-        writer.writerow([one.method, one.landmark, one.n, *values])
+        jobs, jobs_sd_mm = one.jobs_sd or ("", None)
+        values = map(csv_number, (*numbers, *pairs, one.seconds, *beside))
+        writer.writerow([one.method, one.landmark, one.n, *values, jobs, csv_number(jobs_sd_mm)])
     return text.getvalue()
 
 
