@@ -35,7 +35,7 @@ test: $(INSTALLED)  ## fast tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "not slow" -n auto --dist worksteal
 
 test-all: $(INSTALLED) lint demo test  ## lint, types, demo and every test
-	$(RUN) -m pytest -q -m slow
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m slow -n auto --dist worksteal
 
 lint: $(INSTALLED)  ## ruff, ruff format, mypy
 	$(RUN) -m ruff check .
