@@ -24,6 +24,7 @@ NO_SENSE = (
         "displacement_loss=relative: needs sampling=scatter",
     ),
     ({"shape": ("identity",), "model": SEVERAL}, "shape=identity: holds one landmark, not 10"),
+    ({"shape": ("autoencoder",), "model": ("single",)}, "shape=autoencoder: needs at least 3 land"),
 )
 SCATTER = {"_target_": "pin_lightning.data.sampling.Scatter"}
 RULE_A = {"_target_": "pin_lightning.update_rules.RuleA"}
