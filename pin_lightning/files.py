@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,9 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
     """
     newest = time.time() - older_than_s
     for path in folder.glob(f"{_PART}*"):
-        if path.stat().st_mtime <= newest:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process removes it, too
+            if path.stat().st_mtime <= newest:
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

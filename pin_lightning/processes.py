@@ -56,7 +56,7 @@ def run_at_once(
                 log.info("%s: finished", calls[call].name)
         except BrokenProcessPool as error:
             raise ValueError(
-                f"{calls[call]}: its process was killed, maybe for want of memory; "
+                f"{calls[call].parent}: a process was killed, maybe for want of memory; "
                 f"start again with the same run_dir"
             ) from error
         except SystemExit:  # this process is asked to end, or one of the others was

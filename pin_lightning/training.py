@@ -130,7 +130,7 @@ def _train(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any
         predictor = Predictor(plan.localizer, record.names)
         metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)
-    (run_dir / UNFINISHED).unlink()
+    (run_dir / UNFINISHED).unlink(missing_ok=True)
     return metrics
 
 

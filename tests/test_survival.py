@@ -58,7 +58,7 @@ def wait_until(happened, process):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("loader", "steps"), [("resident", [1, 30, 60]), ("queue", [20])])
+@pytest.mark.parametrize(("loader", "steps"), [("resident", [10, 60]), ("queue", [20])])
 def test_killed_at_any_moment_it_comes_to_the_same_weights(tiny, tmp_path, loader, steps):
     config = composed(*tiny[loader], "run_name=x", "run_dir=unused")
     whole, run_dir = tmp_path / "whole", tmp_path / "cut"

@@ -5,7 +5,7 @@ import torch
 import torchio as tio
 
 from pin_lightning.augmentation import Augmentation
-from pin_lightning.data.queue import CPU, PassSampler, QueueSampler, queue_loader
+from pin_lightning.data.queue import CPU, QueueSampler, queue_loader
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.data.sampling import Approach, Drawn, OnTrajectories
 from pin_lightning.geometry import Grid
@@ -151,8 +151,10 @@ def same(batch, other):
     )
 
 
-@pytest.mark.parametrize("given", range(8))
-@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("given", "workers"),
+    [*((given, 0) for given in range(8)), pytest.param(4, 1, marks=pytest.mark.slow)],
+)
 def test_goes_on_anywhere_as_if_it_had_not_been_cut(shape_model, volumes, given, workers):
     whole, cut = (make_loader(shape_model, volumes) for _ in range(2))
     expected = [batch for _ in range(4) for batch in whole]
@@ -180,7 +182,7 @@ def test_volumes_of_samples_that_were_given_are_not_read_again(shape_model, volu
         read.append(path)
         return load_volume(path)
 
-    monkeypatch.setattr("pin_lightning.data.queue.load_volume", noted)
+    monkeypatch.setattr("pin_lightning.data.passes.load_volume", noted)
     loader = make_loader(shape_model, volumes)
     loader.load_state_dict({"epoch": 5, "given": 2, "offsets_mm": None})
     assert len(list(loader)) == 1
@@ -213,29 +215,11 @@ def test_samples_in_memory_keep_the_trajectories_that_they_were_drawn_with(shape
     assert torch.equal(cut.queue.draws.sampler.sampling.offsets_mm, torch.full((5, 3, 3), 3.0))
 
 
-def test_each_process_has_its_part_of_a_pass_and_all_as_many_batches(shape_model, volumes):
-    places = [list(PassSampler(7, 3, Shard(rank, 3))) for rank in range(3)]
-    assert [len(own) for own in places] == [3, 3, 3]
-    (whole,) = [list(PassSampler(7, 3))]
-    together = sorted(place for own in places for place in own)
-    assert together[:7] == whole
-    assert [index for _, index in together[7:]] == [index for _, index in whole[:2]]  # once more
+def test_all_processes_have_as_many_batches_and_draw_their_own(shape_model, volumes):
     loaders = [make_loader(shape_model, volumes[:3], shard=Shard(rank, 2)) for rank in range(2)]
     drawn = [torch.cat([batch["parameters"] for batch in one]) for one in loaders]
     assert [len(one) for one in loaders] == [1, 1]
     assert len(torch.cat(drawn).unique(dim=0)) == 16
-
-
-def test_the_order_of_a_pass_is_random_and_its_own():
-    order = PassSampler(50, 0)
-    first = [index for _, index in order]
-    assert sorted(first) == list(range(50))
-    order.begin(1, 0)
-    second = [index for _, index in order]
-    assert sorted(second) == list(range(50))
-    assert len({tuple(first), tuple(second), tuple(range(50))}) == 3
-    order.begin(0, 40)
-    assert list(order) == list(zip(range(40, 50), first[40:], strict=True))
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
