@@ -27,8 +27,8 @@ from pin_lightning.fold_folder import read_folds
 from pin_lightning.localizer import Localizer
 from pin_lightning.memory import keep_freed_memory
 from pin_lightning.predictor import Predictor
-from pin_lightning.report import evaluate
 from pin_lightning.run_folder import load_localizer, read_record
+from pin_lightning.run_report import evaluate
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data
 from pin_lightning.update_rules import RuleA, RuleC, UpdateRule

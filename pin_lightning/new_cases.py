@@ -20,7 +20,6 @@ from pin_lightning.pages.other_methods import read_others
 from pin_lightning.pages.run_facts import config_of
 from pin_lightning.planes.groups import check_groups
 from pin_lightning.predictor import Predictor
-from pin_lightning.report import report
 from pin_lightning.report_settings import ReportSettings, report_again
 from pin_lightning.run_folder import (
     CHECKPOINTS,
@@ -29,6 +28,7 @@ from pin_lightning.run_folder import (
     read_record,
     write_run,
 )
+from pin_lightning.run_report import report
 from pin_lightning.skipped import (
     count_skipped,
     errors_by_case,

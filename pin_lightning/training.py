@@ -20,7 +20,6 @@ from pin_lightning.planes.groups import check_groups, plane_groups
 from pin_lightning.planning import plan_run
 from pin_lightning.predictor import Predictor
 from pin_lightning.ranks import is_first
-from pin_lightning.report import report
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.resume import (
     LAST,
@@ -37,6 +36,7 @@ from pin_lightning.run_folder import (
     read_checkpoint,
     write_run,
 )
+from pin_lightning.run_report import report
 from pin_lightning.skipped import count_skipped, write_skipped
 from pin_lightning.strategies import check_strategy, refuse_starting_again
 from pin_lightning.survey import Survey, survey

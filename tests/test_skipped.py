@@ -17,8 +17,8 @@ from pin_lightning.new_cases import evaluate_new
 from pin_lightning.pages.run_facts import read_run_facts, training_facts
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
-from pin_lightning.report import evaluate
 from pin_lightning.run_folder import read_record
+from pin_lightning.run_report import evaluate
 from pin_lightning.skipped import (
     count_skipped,
     errors_by_case,

@@ -1,5 +1,7 @@
 """What ends a sweep: its failed jobs are named, however it ended."""
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,17 @@ class CloseSweep(Callback):
         folder = Path(config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, folder / RECORD)
-        at_end.callback(self.close, config)
+        at_end.push(partial(self._end, config))
+
+    def _end(self, config: DictConfig, kind: type | None, *error: Any) -> None:
+        """Close a sweep; of one that was refused before its first job nothing is left."""
+        folder = Path(config.hydra.sweep.dir)
+        if kind is None or job_folders(folder):
+            self.close(config)
+            return
+        (folder / RECORD).unlink()
+        with suppress(OSError):  # what was there before stays
+            folder.rmdir()
 
     def close(self, config: DictConfig) -> None:
         """Print a line for each failed job."""

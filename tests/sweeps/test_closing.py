@@ -54,3 +54,23 @@ def test_a_sweep_is_closed_however_it_ends(tmp_path, ends, monkeypatch, capsys):
         pass
     assert capsys.readouterr().err == "error: job 1 (seed=1): no memory\n"
     assert entry._failed_jobs == ["job 1 (seed=1): no memory"]
+
+
+@pytest.mark.parametrize("kept", [[], ["notes.txt"]])
+def test_a_sweep_refused_before_its_first_job_leaves_nothing(tmp_path, kept, monkeypatch, capsys):
+    at_end = ExitStack()
+    monkeypatch.setattr(closing, "at_end", at_end)
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    for name in kept:
+        (folder / name).touch()
+
+    def refused():
+        with at_end:
+            CloseSweep().on_multirun_start(sweep_config(folder, "model=mutli"))
+            raise ValueError("model=mutli: there is no such option")
+
+    with pytest.raises(ValueError, match="no such option"):
+        refused()
+    assert capsys.readouterr().err == ""
+    assert [path.name for path in tmp_path.rglob("*")] == (["sweep", *kept] if kept else [])

@@ -7,7 +7,7 @@ from page_runs import write_page_run
 from conftest import composed
 from pin_lightning.entry import start
 from pin_lightning.pages.page import Picture
-from pin_lightning.report_page import main
+from pin_lightning.report import main
 
 
 def report(monkeypatch, *arguments):
