@@ -6,7 +6,12 @@ from pin_lightning.ensemble import Ensemble
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
 from pin_lightning.network import CompactNetwork
-from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel, PointsShapeModel
+from pin_lightning.shape_models import (
+    AutoencoderShapeModel,
+    IdentityShapeModel,
+    PCAShapeModel,
+    PointsShapeModel,
+)
 from pin_lightning.shared_network import SharedNetwork
 from pin_lightning.update_rules import RuleA, RuleB, RuleC
 
@@ -19,13 +24,19 @@ def shapes(landmarks=3):
     return 4 * torch.randn(8, landmarks, 3, generator=generator)
 
 
-def pca(**settings):
+def pca(model=None, **settings):
     """Starts that stop at different times."""
-    model = PCAShapeModel(3).fit(shapes(), GRID.extent_mm)
+    model = (model or PCAShapeModel(3)).fit(shapes(), GRID.extent_mm)
     network = CompactNetwork(9, 3, 5, widths=(4, 4), hidden=(8,), dropout=0.1)
     network.displacement_head[-1].weight.data.mul_(4)
     defaults = {"update_rule": RuleB(6), "num_starts": 3, "tolerance_mm": 3.0}
     return made(network, model, **defaults | settings)
+
+
+def autoencoder():
+    made = pca(AutoencoderShapeModel(3, max_steps=0))
+    made.shape_model.outer_.normal_(std=2.0)  # bends, whatever it has learnt
+    return made
 
 
 def identity():
@@ -61,7 +72,7 @@ def folds():
     return Ensemble([pca(num_starts=2), points()])
 
 
-KINDS = {f.__name__: f for f in (pca, identity, points, cascade, folds)}
+KINDS = {f.__name__: f for f in (pca, autoencoder, identity, points, cascade, folds)}
 
 
 def build(kind):
