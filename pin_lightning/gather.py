@@ -16,6 +16,7 @@ from rich.text import Text
 
 from pin_lightning.entry import CONF, end, note_failure, one_line_errors, refuse_missing, start
 from pin_lightning.sweeps.closing import RECORD, CloseSweep, shared_overrides
+from pin_lightning.sweeps.published import published_of
 
 log = logging.getLogger(__name__)
 # In the files only: a terminal has 80 columns.
@@ -34,8 +35,6 @@ class GatherJobs(CloseSweep):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse a sweep that cannot be closed before the jobs run, not after."""
-        from pin_lightning.sweeps.table import published_of
-
         try:
             published: Any = OmegaConf.to_container(config.summary.published, resolve=True)
             published_of(published)
@@ -85,13 +84,7 @@ def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
     from pin_lightning.report_settings import BootstrapSettings
     from pin_lightning.sweeps.figure import sweep_figure
     from pin_lightning.sweeps.rows import read_jobs, rows_of
-    from pin_lightning.sweeps.table import (
-        cells_of,
-        csv_text,
-        landmark_rows,
-        published_of,
-        table_rows,
-    )
+    from pin_lightning.sweeps.table import cells_of, csv_text, landmark_rows, table_rows
     from pin_lightning.text_tables import markdown
 
     jobs, failures = read_jobs(sweep_dir)

@@ -23,6 +23,7 @@ print(kept, after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxr
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these options")
 def test_memory_that_was_freed_is_used_again_and_does_not_grow():
     printed = [

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pin_lightning.plots import BLUE, ORANGE, PALE_BLUE, Figure, new_figure, tidy
-from pin_lightning.sweeps.table import ALL, Cell
+from pin_lightning.sweeps.published import ALL
+from pin_lightning.sweeps.table import Cell
 
 MOST_LETTERS = 40
 

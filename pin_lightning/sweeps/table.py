@@ -4,35 +4,21 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pin_lightning.metrics import error_quantile, error_sd, mean_error
 from pin_lightning.report_settings import BootstrapSettings
+from pin_lightning.sweeps.published import ALL, Published
 from pin_lightning.sweeps.rows import Row, paired
 from pin_lightning.text_tables import csv_number
 
-ALL = "All landmarks"
 CSV_COLUMNS = (
     *("method", "landmark", "n", "mean_mm", "sd_mm", "median_mm", "p95_mm"),
     *("mean_low_mm", "mean_high_mm", "difference_mm", "difference_low_mm", "difference_high_mm"),
     *("seconds_per_volume", "published_mean_mm", "published_sd_mm", "published_seconds"),
     *("jobs", "jobs_sd_mm"),
 )
-
-
-@dataclass(frozen=True)
-class Published:
-    """Numbers of a paper for a method.
-
-    Attributes:
-        errors: Mean and SD in mm by landmark, or `ALL`.
-        seconds: To localise in one volume.
-    """
-
-    errors: Mapping[str, tuple[float, float]]
-    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,27 +55,6 @@ class Cell:
     published: tuple[float, float] | None
     published_seconds: float | None
     jobs_sd: tuple[int, float] | None = None
-
-
-def published_of(config: Mapping[str, Any]) -> dict[str, Published]:
-    """Published numbers from the node ``summary.published`` of a config.
-
-    Raises:
-        ValueError: A method's numbers are not of that form.
-    """
-    try:
-        return {
-            str(method): Published(
-                {str(key): (float(mean), float(sd)) for key, (mean, sd) in own["errors"].items()},
-                None if own.get("seconds") is None else float(own["seconds"]),
-            )
-            for method, own in config.items()
-        }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"summary.published={config}: give METHOD: "
-            f"{{errors: {{LANDMARK: [mean, SD]}}, seconds: of a volume}}"
-        ) from error
 
 
 def cells_of(

@@ -99,15 +99,14 @@ def test_a_process_alone_has_the_cases_as_they_are(annotated):
     assert cases_of(Shard(), annotated) == annotated
 
 
-@pytest.mark.parametrize("spacing_mm", [1.5, 2.2])
-@pytest.mark.parametrize("oblique_degrees", [0.0, 25.0])
+@pytest.mark.parametrize(("spacing_mm", "oblique_degrees"), [(1.5, 25.0), (2.2, 0.0)])
 def test_landmarks_stay_on_the_skull_through_file_resampling_and_cropping(
     tmp_path, spacing_mm, oblique_degrees
 ):
     """Bone is where the landmarks say, in the working volume of a phantom that went to disk."""
     grid = Grid((90, 60, 80), spacing_mm)
     contrast = []
-    for seed in range(4):
+    for seed in range(3):
         phantom = make_phantom(seed, oblique_degrees=oblique_degrees)
         image = tmp_path / f"{seed}.nii.gz"
         nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), image)

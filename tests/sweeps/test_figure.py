@@ -4,8 +4,9 @@ from sweeps.test_rows import evaluation_of, job
 
 from pin_lightning.report_settings import BootstrapSettings
 from pin_lightning.sweeps.figure import sweep_figure, swept_values
+from pin_lightning.sweeps.published import ALL, published_of
 from pin_lightning.sweeps.rows import rows_of
-from pin_lightning.sweeps.table import ALL, cells_of, published_of
+from pin_lightning.sweeps.table import cells_of
 
 
 def cells(errors, published=None):

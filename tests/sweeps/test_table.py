@@ -6,15 +6,9 @@ import pytest
 from sweeps.test_rows import evaluation_of, job
 
 from pin_lightning.report_settings import BootstrapSettings
+from pin_lightning.sweeps.published import ALL, published_of
 from pin_lightning.sweeps.rows import rows_of
-from pin_lightning.sweeps.table import (
-    ALL,
-    cells_of,
-    csv_text,
-    landmark_rows,
-    published_of,
-    table_rows,
-)
+from pin_lightning.sweeps.table import cells_of, csv_text, landmark_rows, table_rows
 
 HIDDEN = ("Median", "95th percentile", "Difference from the reference")
 BOOTSTRAP = BootstrapSettings(resamples=200)
