@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 from scipy.special import ndtr, ndtri
 
+from pin_lightning.setting_checks import check_count, is_number
+
 FEW_CASES = 10  # with fewer, intervals are too narrow
 MOST_LEFT_OUT = 500  # times that cases are left out, for the skew
 MOST_DRAWN = 1_000_000  # cases drawn at a time
@@ -66,12 +68,9 @@ def check_settings(level: object, resamples: object) -> None:
     Raises:
         ValueError: The message names the setting.
     """
-    if not isinstance(level, int | float) or isinstance(level, bool) or not 0 < level < 1:
+    if not is_number(level) or not 0 < level < 1:
         raise ValueError(f"report.bootstrap.level={level}: give a number between 0 and 1, as 0.95")
-    if not isinstance(resamples, int) or isinstance(resamples, bool) or resamples < 100:
-        raise ValueError(
-            f"report.bootstrap.resamples={resamples}: give a whole number of at least 100"
-        )
+    check_count("report.bootstrap.resamples", resamples, least=100)
 
 
 def _chunks(resamples: int, cases: int) -> list[int]:

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from pin_lightning.setting_checks import check_flag, is_number
+
 # So many cases' worth of all landmarks is added to the errors of each landmark.
 _SHARED_CASES = 3
 _LEAST_SCALE_MM = 1e-6
@@ -50,17 +52,16 @@ class ConformalSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
-        if not (_is_number(self.coverage) and 0 < self.coverage < 1):
+        if not (is_number(self.coverage) and 0 < self.coverage < 1):
             raise ValueError(
                 f"calibration.coverage={self.coverage}: give a number between 0 and 1, as 0.9; "
                 f"null makes no error bars"
             )
-        if not (_is_number(self.spread_weight) and 0 <= self.spread_weight < math.inf):
+        if not (is_number(self.spread_weight) and self.spread_weight >= 0):
             raise ValueError(
                 f"calibration.spread_weight={self.spread_weight}: give a number of at least 0"
             )
-        if not isinstance(self.pooled, bool):
-            raise ValueError(f"calibration.pooled={self.pooled}: give true or false")
+        check_flag("calibration.pooled", self.pooled)
 
     @property
     def fewest_cases(self) -> int:
@@ -134,7 +135,7 @@ class Calibration:
         """
         if above_mm is None:
             return np.asarray(radius_mm > 2 * self.median_radius_mm)
-        if not (_is_number(above_mm) and above_mm > 0):
+        if not (is_number(above_mm) and above_mm > 0):
             raise ValueError(f"review_above_mm={above_mm}: give a positive number of mm, or null")
         return np.asarray(radius_mm > above_mm)
 
@@ -281,7 +282,3 @@ def _scale_mm(
 ) -> Float64[np.ndarray, "*rest3 L"]:
     floor = np.maximum(usual_error_mm, _LEAST_SCALE_MM)
     return np.maximum(floor, settings.spread_weight * spread_mm)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

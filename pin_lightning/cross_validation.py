@@ -25,7 +25,7 @@ from pin_lightning.pages.run_page import write_run_page
 from pin_lightning.planes.groups import PlaneGroup
 from pin_lightning.planning import plan_run
 from pin_lightning.prediction_files import read_predictions
-from pin_lightning.predictor import Predictor, check_count
+from pin_lightning.predictor import Predictor
 from pin_lightning.processes import run_at_once
 from pin_lightning.report_settings import ReportSettings
 from pin_lightning.resume import LAST
@@ -38,6 +38,7 @@ from pin_lightning.run_folder import (
     RunRecord,
 )
 from pin_lightning.same_training import check_same_training
+from pin_lightning.setting_checks import check_count
 from pin_lightning.strategies import refuse_starting_again
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data, train_surveyed

@@ -19,8 +19,9 @@ from pin_lightning.planes.files import groups_of_run, refuse_overwriting
 from pin_lightning.planes.groups import PlaneGroup
 from pin_lightning.prediction_parts import Failed, read_parts, without_parts, writing_part
 from pin_lightning.prediction_processes import Processes, prediction_processes
-from pin_lightning.predictor import Predictor, check_count
+from pin_lightning.predictor import Predictor
 from pin_lightning.ranks import is_first
+from pin_lightning.setting_checks import check_count, check_flag
 from pin_lightning.shard import Shard
 from pin_lightning.volume_outputs import VolumeOutputs, check_format
 
@@ -110,17 +111,16 @@ def _check_settings(config: DictConfig) -> None:
     check_format(config.format)
     for setting in ("batch_size", "readers"):
         check_count(setting, config[setting])
-    most = config.review_page
-    if not isinstance(most, int) or isinstance(most, bool) or most < 0:
-        raise ValueError(f"review_page={most}: give a whole number of volumes, 0 for no page")
+    check_count("review_page", config.review_page, least=0)
+    check_flag("planes", config.planes)
+    if config.num_starts is not None:
+        check_count("num_starts", config.num_starts)
 
 
 def _planes(
     config: DictConfig, predictor: Predictor, inputs: Mapping[str, Path]
 ) -> tuple[PlaneGroup, ...]:
     """Standard planes along which slices are written."""
-    if not isinstance(config.planes, bool):
-        raise ValueError(f"planes={config.planes}: give true or false")
     groups = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
     refuse_overwriting(Path(config.output), inputs, groups)
     return groups

@@ -20,8 +20,8 @@ from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.localizer import Localizer
 from pin_lightning.losses import DisplacementLoss
 from pin_lightning.module import VALIDATION_ERROR
-from pin_lightning.predictor import check_count
 from pin_lightning.run_folder import RunRecord, build_localizer
+from pin_lightning.setting_checks import check_count
 from pin_lightning.shape_completion import complete_shapes
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.splits import Split, split_cases

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 
 from pin_lightning.launched import FOR_EVER, check_environment, hush_lightning, is_one_of_several
-from pin_lightning.predictor import check_count
+from pin_lightning.setting_checks import check_count
 from pin_lightning.shard import WHOLE, Shard
 
 STRATEGIES = ("auto", "ddp")

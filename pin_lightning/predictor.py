@@ -20,6 +20,7 @@ from pin_lightning.precision import network_dtype
 from pin_lightning.preprocessing import WorkingVolume, preprocess
 from pin_lightning.read_ahead import read_ahead
 from pin_lightning.run_folder import load_localizer
+from pin_lightning.setting_checks import check_count
 from pin_lightning.types import Bool, Float
 
 
@@ -239,16 +240,6 @@ def _one_by_one(batch: Trajectory) -> list[Trajectory]:
         )
         for index, made in enumerate(steps)
     ]
-
-
-def check_count(setting: str, value: object) -> None:
-    """Refuse what is not a whole number of at least one.
-
-    Raises:
-        ValueError: The message names the setting.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{setting}={value}: give a whole number of at least 1")
 
 
 def choose_device(device: str) -> torch.device:

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from pin_lightning.bootstrap import check_settings, cluster_interval
 from pin_lightning.evaluation import RADII_MM
 from pin_lightning.planes.groups import PlaneGroup, plane_groups
+from pin_lightning.setting_checks import check_count, check_flag, is_number
 
 OWN, MEAN_SHAPE = "this run", "mean shape"  # methods of every table
 
@@ -34,10 +35,7 @@ class BootstrapSettings:
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
         check_settings(self.level, self.resamples)
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
-            raise ValueError(
-                f"report.bootstrap.seed={self.seed}: give a whole number of at least 0"
-            )
+        check_count("report.bootstrap.seed", self.seed, least=0)
 
     def interval(
         self, values: Float64[np.ndarray, "N L"], statistic: Callable[[np.ndarray], float]
@@ -90,8 +88,7 @@ class ReportSettings:
         taken = [name for name, _ in self.others if name in (OWN, MEAN_SHAPE)]
         if taken:
             raise ValueError(f"report.others.{taken[0]}: is in the table anyway; give another name")
-        if not isinstance(self.pictures, bool):
-            raise ValueError(f"report.pictures={self.pictures}: give true or false")
+        check_flag("report.pictures", self.pictures)
 
     @classmethod
     def of(cls, config: Any, planes: Any = None) -> "ReportSettings":
@@ -143,4 +140,4 @@ def _set(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < np.inf
+    return is_number(value) and value > 0

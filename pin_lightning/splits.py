@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pin_lightning.setting_checks import is_number
 from pin_lightning.split_names import NameList, read_lists, setting_text
 
 Group = list[str]  # cases of one subject
@@ -152,8 +153,7 @@ def _split(train: Iterable[Group], val: Iterable[str], test: Iterable[str]) -> S
 
 
 def _part_size(setting: str, fraction: Any, count: int) -> int:
-    is_number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
-    if not is_number or not 0 <= fraction < 1:
+    if not is_number(fraction) or not 0 <= fraction < 1:
         raise ValueError(f"{setting_text(setting, fraction)}: give a number from 0 to below 1")
     return max(1, int(count * fraction + 0.5)) if fraction > 0 else 0
 

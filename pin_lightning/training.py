@@ -37,6 +37,7 @@ from pin_lightning.run_folder import (
     write_run,
 )
 from pin_lightning.run_report import report
+from pin_lightning.setting_checks import check_count
 from pin_lightning.skipped import count_skipped, write_skipped
 from pin_lightning.strategies import check_strategy, refuse_starting_again
 from pin_lightning.survey import Survey, survey
@@ -80,6 +81,7 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     """
     speak_if_first(logging.ERROR)
     refuse_missing(config)
+    check_count("seed", config.seed, least=0)
     check_combination(config)
     check_strategy(config)
     if config.ckpt_path not in (None, LAST):

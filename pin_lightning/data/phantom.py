@@ -30,6 +30,7 @@ from pin_lightning.files import whole_file, write_text
 from pin_lightning.geometry import apply_affine
 from pin_lightning.landmark_files import write_landmarks
 from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.setting_checks import is_number
 
 PHANTOM_VERSION = 1
 # The probe: its virtual apex lies this far from the volume's centre, against the y axis.
@@ -181,7 +182,7 @@ def _check(
             f"phantom size={list(size)} spacing_mm={list(spacing_mm)}: "
             "give three positive numbers each, whole ones for the size"
         )
-    if not 0 <= bend_degrees <= MOST_DEGREES:
+    if not is_number(bend_degrees) or not 0 <= bend_degrees <= MOST_DEGREES:
         raise ValueError(f"phantom bend_degrees={bend_degrees}: give 0 to {MOST_DEGREES:g}")
 
 

@@ -1,7 +1,7 @@
 """Whether an ONNX file computes what PyTorch does: checked on volumes, and timed."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -15,6 +15,7 @@ from pin_lightning.deployment.graphs import NetworkGraph
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
 from pin_lightning.pyramid import build_pyramid
+from pin_lightning.setting_checks import is_number
 from pin_lightning.types import Bool, Float, Tensor, UInt8
 
 SHAKE = 1e-6  # relative change of every weight: ten times as far as the order of sums takes a start
@@ -41,8 +42,19 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         for name, value in (("network", self.network), ("voxels", self.voxels)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            if not is_number(value) or value <= 0:
                 raise ValueError(f"tolerance.{name}={value}: give a positive number")
+
+    @classmethod
+    def of(cls, config: Any) -> "Tolerance":
+        """Tolerances from the node ``tolerance`` of a config.
+
+        Raises:
+            ValueError: It is none.
+        """
+        if not isinstance(config, Mapping):
+            raise ValueError(f"tolerance={config}: give tolerance.network or tolerance.voxels")
+        return cls(**config)
 
 
 @dataclass(frozen=True)

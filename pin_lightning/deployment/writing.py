@@ -33,6 +33,7 @@ from pin_lightning.inference import find_inputs
 from pin_lightning.localizer import Localizer
 from pin_lightning.predictor import Predictor
 from pin_lightning.preprocessing import preprocess
+from pin_lightning.setting_checks import check_count, check_flag
 from pin_lightning.types import Tensor, UInt8
 
 log = logging.getLogger(__name__)
@@ -55,9 +56,10 @@ def export(config: DictConfig) -> list[Path]:
     """
     refuse_missing(config)
     refuse_without_packages()
-    tolerance, opset = Tolerance(**config.tolerance), _check_opset(config.opset)
-    if not isinstance(config.localizer, bool):
-        raise ValueError(f"localizer={config.localizer}: give true or false")
+    tolerance, opset = Tolerance.of(config.tolerance), _check_opset(config.opset)
+    check_flag("localizer", config.localizer)
+    if config.num_starts is not None:
+        check_count("num_starts", config.num_starts)
     predictor = Predictor.load(config.run, "cpu")
     predictor.localizer.set_dtype(torch.float32)  # as other programs compute
     if config.num_starts is not None:

@@ -11,6 +11,7 @@ from pin_lightning.geometry import flip_lps_ras
 from pin_lightning.landmark_formats.framed import FramedLandmarks, checked_descriptions
 from pin_lightning.landmark_formats.text import read_text
 from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.setting_checks import is_number
 
 MARKUPS_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
@@ -138,15 +139,8 @@ def _position(path: Path, name: str, point: dict[str, Any]) -> list[float]:
     position = point.get("position")
     if not isinstance(position, list) or len(position) != 3:
         raise ValueError(f"{path}: landmark {name!r} has position {position!r}; give x, y, z")
-    if not all(_is_finite_number(value) for value in position):
+    if not all(is_number(value) for value in position):
         raise ValueError(
             f"{path}: landmark {name!r} has position {position!r}; give finite numbers"
         )
     return [float(value) for value in position]
-
-
-def _is_finite_number(value: Any) -> bool:
-    try:
-        return type(value) in (int, float) and math.isfinite(value)
-    except OverflowError:  # an integer beyond what a float holds
-        return False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pin_lightning.setting_checks import check_count, check_flag
 from pin_lightning.shape_models.base import ShapeModel, check_shapes
 from pin_lightning.shape_models.pca import PCAShapeModel
 from pin_lightning.shape_models.recombination import recombine
@@ -37,7 +38,8 @@ class AutoencoderShapeModel(ShapeModel):
         components: Number of parameters, or below 1 the share of variance: as many as PCA takes.
         hidden: Hidden units of the network.
         max_steps: Most training steps; 0 leaves the linear part.
-        recombine_poses: Whether each training shape also trains in the poses of the others.
+        recombine_poses: Whether each training shape also trains in the poses of the others; with
+            more than half of `POOL` shapes there is no need to.
         seed: Seed of the weights, the samples and the shapes that are left out.
 
     Attributes:
@@ -90,7 +92,9 @@ class AutoencoderShapeModel(ShapeModel):
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(len(flat), generator=generator)
         parts = [*order.tensor_split(min(FOLDS, len(flat))), order[:0]]  # the last sees all
-        pools = (True, False) if self.recombine_poses else (False,)
+        # Where the shapes themselves fill the pool, there is no room for other poses.
+        recombine_poses = self.recombine_poses and 2 * len(flat) <= POOL
+        pools = (True, False) if recombine_poses else (False,)
         found = [self._learn(flat, parts, count, one, generator) for one in pools]
         best = _best(torch.stack([one.errors_mm for one in found]))
         log.info(
@@ -166,9 +170,8 @@ class AutoencoderShapeModel(ShapeModel):
                     f"shape=autoencoder: needs at least {least} {what}, not {there}; use shape=pca"
                 )
         for name, least in (("hidden", 1), ("max_steps", 0), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"shape.{name}={value}: give a whole number, at least {least}")
+            check_count(f"shape.{name}", getattr(self, name), least)
+        check_flag("shape.recombine_poses", self.recombine_poses)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from sklearn.decomposition import PCA
 
+from pin_lightning.setting_checks import is_number
 from pin_lightning.shape_models.base import ShapeModel, check_shapes
 from pin_lightning.types import Float, Tensor
 
@@ -52,9 +53,10 @@ class PCAShapeModel(ShapeModel):
         most = min(num_shapes - 1, num_coordinates)
         if most < 1:
             raise ValueError(f"shape=pca: needs at least 2 training cases, there is {num_shapes}")
-        if 0 < self.components < 1:
+        if is_number(self.components) and 0 < self.components < 1:
             return float(self.components)
-        if self.components != int(self.components) or not 1 <= self.components <= most:
+        whole = is_number(self.components) and self.components == int(self.components)
+        if not whole or not 1 <= self.components <= most:
             raise ValueError(
                 f"shape.components={self.components}: give a share of variance below 1, "
                 f"or a number from 1 to {most} (training cases - 1, at most 3 per landmark)"
