@@ -24,7 +24,7 @@ from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.memory import keep_freed_memory
 from pin_lightning.precision import network_dtype
 
-# Half and a quarter of what the authors' code needs (FACTS), on a CPU; on a graphics card 100,000
+# Half and a quarter of what the authors' code needs, on a CPU; on a graphics card 100,000
 # steps in 3 minutes.
 PAPER_MINUTES = "<= 3 on an H100"
 AT_MOST = {

@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
@@ -97,7 +98,8 @@ def read_image(path: str) -> tuple[np.ndarray, np.ndarray]:
     image: Any = nib.load(path)
     voxels = np.asarray(image.dataobj)
     voxels = voxels.reshape(voxels.shape[:3]) if voxels.shape[3:] == (1,) else voxels
-    if voxels.ndim != 3 or not np.isfinite(voxels).all() or voxels.min() == voxels.max():
+    usable = voxels.dtype.kind in "iuf" and voxels.ndim == 3  # no colours
+    if not usable or not np.isfinite(voxels).all() or voxels.min() == voxels.max():
         raise ValueError(f"{path}: is no 3D image of finite numbers with contrast")
     return voxels, image.affine
 
@@ -183,8 +185,8 @@ def print_table(found: Landmarks) -> None:
         writer.writerow([name, *(f"{value:.4f}" for value in row)])
 
 
-def write_markups(path: str, found: Landmarks) -> None:
-    """Write a point list that 3D Slicer opens: LPS, so x and y change their sign."""
+def write_markups(path: Path, found: Landmarks) -> None:
+    """Write a point list that 3D Slicer opens, whole or not at all: LPS, so x and y change sign."""
     points = [
         {"id": str(index + 1), "label": name, "position": position, "positionStatus": "defined"}
         for index, (name, position) in enumerate(
@@ -193,8 +195,12 @@ def write_markups(path: str, found: Landmarks) -> None:
     ]
     markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm"}
     content = {"@schema": SCHEMA, "markups": [{**markup, "controlPoints": points}]}
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, ensure_ascii=False)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def main() -> None:
@@ -206,11 +212,11 @@ def main() -> None:
     asked = parser.parse_args()
     try:
         found = Localizer(asked.model).find(asked.image)
+        print_table(found)
+        if asked.markups:
+            write_markups(Path(asked.markups), found)
     except (ValueError, OSError, ImageFileError) as error:
         parser.error(" ".join(str(error).split()))
-    if asked.markups:
-        write_markups(asked.markups, found)
-    print_table(found)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,11 @@ WITHOUT_EFFECT: tuple[tuple[str, Callable[[Any, Parts], bool], str], ...] = (
         for setting in ("augmentation.flip_axis", "data.mirror_axis", "data.mirror_pairs")
     ),
     (
+        "shape.hidden",
+        lambda config, parts: config.shape.get("max_steps") == 0,
+        "shape.max_steps=0 trains no network",
+    ),
+    (
         "data.split.test_fraction",
         lambda config, parts: any(
             config.data.split[other] is not None for other in ("test_names", "train_names", "folds")

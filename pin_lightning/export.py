@@ -11,14 +11,20 @@ from pin_lightning.entry import CONF, one_line_errors, start
 
 
 def with_run(arguments: Sequence[str]) -> list[str]:
-    """Arguments of a command line, the first one as ``run=FOLDER`` where it is a folder alone.
+    """Arguments of a command line, with ``run=FOLDER`` for a folder alone.
+
+    The first argument need not be one, so that a wrong folder is named as such.
 
     >>> with_run(["outputs/run", "opset=20"])
     ['run=outputs/run', 'opset=20']
     """
-    first, *rest = arguments or [""]
-    alone = first and first[0] not in "-+~" and ("=" not in first or Path(first).is_dir())
-    return [f"run={first}", *rest] if alone else list(arguments)
+
+    def alone(index: int, one: str) -> bool:
+        named = one[:1] not in ("", *"-+~") and "=" not in one
+        return Path(one).is_dir() or (index == 0 and named)
+
+    found = next((i for i, one in enumerate(arguments) if alone(i, one)), None)
+    return [f"run={one}" if i == found else one for i, one in enumerate(arguments)]
 
 
 @hydra.main(config_path=str(CONF), config_name="export", version_base="1.3")

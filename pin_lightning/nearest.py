@@ -17,7 +17,8 @@ def no_such_option(group: str, option: str) -> str:
     """The line that refuses an option, with the nearest one."""
     if not (names := option_names(group)):
         return f"{group}={option}: there is no such group of options"
-    near = get_close_matches(option, names, n=1, cutoff=SIMILAR)
+    near = get_close_matches(option.lower(), [one.lower() for one in names], n=1, cutoff=SIMILAR)
+    near = [one for one in names if one.lower() in near]
     meant = f"did you mean {group}={near[0]}? " if near else ""
     return f"{group}={option}: there is no such option; {meant}There are {', '.join(names)}"
 

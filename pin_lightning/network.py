@@ -44,7 +44,7 @@ class TwoHeadCNN(nn.Module):
 
 
 class PaperNetwork(TwoHeadCNN):
-    """The network of the paper, weight for weight (Fig. 2c; FACTS, "Network").
+    """The network of the paper, weight for weight (Fig. 2c, and the authors' code).
 
     Five unpadded 3x3 convolutions of 32 to 512 maps, each with ReLU and 2x2 max-pooling; two heads
     of FC 1024 - FC 1024 - FC out with drop-out 0.5. Weights start truncated normal, biases at 0.1.

@@ -37,7 +37,6 @@ def print_help(program: str, command: str) -> None:
                 table.add_row(*map(Text, ("" if index else group, name, one.purpose)))
         console.print("\nGROUP=OPTION takes an option; * are those taken otherwise.\n")
         console.print(table)
-        console.print(f"\n{command} --cfg job --package GROUP prints the settings of an option.")
     for name in (program, *parents_of(program)):
         settings = own if name == program else read_config(name)[1]
         if settings:
@@ -45,7 +44,8 @@ def print_help(program: str, command: str) -> None:
             console.print(f"\n{heading} (null: from the data, or none; ???: to be given):\n")
             console.print(wrapped(settings, console.width), soft_wrap=True)
     console.print(
-        f"\n{command} --cfg job ... prints every value; --hydra-help what Hydra itself can do.",
+        f"\n{command} GROUP=OPTION --cfg job prints every value; "
+        f"--hydra-help what Hydra itself can do.",
         soft_wrap=True,
     )
 

@@ -1,12 +1,14 @@
 import shutil
 
 import pytest
+from hydra.utils import get_class
 
 from pin_lightning import config_tree
 from pin_lightning.config_tree import (
     CONF,
     README,
     Option,
+    composed,
     groups_of,
     markdown_table,
     option_names,
@@ -14,6 +16,7 @@ from pin_lightning.config_tree import (
     purpose,
     with_table,
 )
+from pin_lightning.sweeps.closing import CloseSweep
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +86,9 @@ def test_the_table_by_hand():
         "| | `points` | Points. |",
         "| `model` | `multi` | All. |",
     ]
+
+
+@pytest.mark.parametrize("program", sorted(path.stem for path in CONF.glob("*.yaml")))
+def test_every_sweep_names_its_failed_jobs(program):
+    callbacks = composed(program).hydra.callbacks.values()
+    assert any(issubclass(get_class(one._target_), CloseSweep) for one in callbacks)

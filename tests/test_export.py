@@ -52,7 +52,8 @@ def test_the_run_may_stand_alone(tmp_path):
     assert with_run([str(odd)]) == [str(odd)]
     odd.mkdir()
     assert with_run([str(odd)]) == [f"run={odd}"]
-    for arguments in ([], ["--help"], ["+a=1"], ["~a"]):
+    assert with_run(["--cfg", "job", str(odd)]) == ["--cfg", "job", f"run={odd}"]
+    for arguments in ([], ["--help"], ["+a=1"], ["~a"], ["opset=20", "no/such"]):
         assert with_run(arguments) == arguments
 
 

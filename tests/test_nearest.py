@@ -43,6 +43,8 @@ def test_the_option_that_is_meant():
     assert "did you mean sampling=scatter? There are approach, " in no_such_option(
         "sampling", "sctter"
     )
+    assert "did you mean shape=pca? " in no_such_option("shape", "PCA")
+    assert "did you mean update_rule=B? " in no_such_option("update_rule", "b")
     assert no_such_option("model/x", "y") == "model/x=y: there is no such group of options"
 
 

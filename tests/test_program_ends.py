@@ -183,7 +183,10 @@ ENDS = {
     ),
     "format": (setting(predicting, "format=xml"), "format=xml: give one of mrk.json, fcsv"),
     "device": (setting(predicting, "device=toaster"), "device=toaster: cannot be used here"),
-    "starts": (setting(predicting, "num_starts=0"), "num_starts=0: give at least 1"),
+    "starts": (
+        setting(predicting, "num_starts=0"),
+        "error: num_starts=0: give a whole",
+    ),
 }
 if os.geteuid():  # root writes everywhere
     ENDS["read-only"] = (read_only, "fixed/out: cannot be written to")

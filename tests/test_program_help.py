@@ -29,6 +29,7 @@ def test_every_config_is_that_of_a_program_with_examples():
         introduction, settings = read_config(program)
         first, *rest = introduction.splitlines()
         assert first[0].isupper(), program
+        assert rest[-1].startswith("  "), program  # what follows is the comment of a setting
         examples = [line for line in rest if line.startswith(f"  {command} ")]
         assert 2 <= len(examples) <= 6, program
         keys = set(OmegaConf.load(CONF / f"{program}.yaml")) - {"defaults", "hydra"}
@@ -45,7 +46,7 @@ def test_help_fits_the_terminal(width, monkeypatch, capsys):
     assert "# Names of the landmarks to check" in said
     assert "hydra:" not in said
     long = [line for line in said.splitlines() if len(line.rstrip()) > width]
-    assert all(line.startswith("python -m pin_lightning.check --cfg job") for line in long)
+    assert all(line.startswith("python -m pin_lightning.check GROUP=OPTION") for line in long)
 
 
 def test_parents_are_shown_too(monkeypatch):
@@ -82,6 +83,6 @@ def test_every_program_helps_without_its_heavy_imports(program):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert f"{command_of(str(script(program)))} --cfg job" in done.stdout
+    assert f"{command_of(str(script(program)))} GROUP=OPTION --cfg job" in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "pytorch_lightning", "torchio", "matplotlib"}

@@ -25,7 +25,7 @@ LANDMARK_NAMES = (
     "CSP",
 )
 SKULL_MM = np.array([41.0, 32.0, 29.0])  # half axes
-# Middle and pitch of the average head, from the mean positions of real heads (FACTS).
+# Middle and pitch of the average head, from the mean positions of real heads.
 MIDDLE_MM = np.array([1.0, 3.2, 2.0])
 PITCH = -0.1
 # Spread of pose and size: chosen so that the modes of 200 heads are at least those of real ones.

@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 
 class ResidentLoader(ResumableLoader):
-    """Batches of random-point patches, every sample from a volume at random (FACTS).
+    """Batches of random-point patches, each sample from a volume at random (authors' code).
 
     Volumes are 8-bit and stay on the device that trains, where a batch is cut at once. Where there
     is room they are laid out twice (`BorderedVolumes`), which makes cutting several times faster.

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -66,15 +66,14 @@ def export(config: DictConfig) -> list[Path]:
         predictor.localizer.set_starts(config.num_starts)
     volumes = _volumes(config.input, predictor.localizer.grid)
     output = output_folder("output", config.output)
-    files = {}
-    for name, one in networks(predictor.localizer):
-        model = with_metadata(network_model(one, opset), metadata(predictor.names, [one]))
-        worst = check_network(one, model, volumes, tolerance)
-        log.info("%s.onnx: %.1e of the largest output from PyTorch", name, worst)
-        files[f"{name}.onnx"] = model
-    if config.localizer:
-        files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
-    return _write(output, files)
+    try:
+        files = dict(_networks(predictor, volumes, tolerance, opset))
+        if config.localizer:
+            files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
+        return _write(output, files)
+    finally:
+        with suppress(OSError):  # what holds files stays
+            output.rmdir()
 
 
 def refuse_without_packages() -> None:
@@ -116,6 +115,17 @@ def _volumes(pattern: Any, grid: Grid) -> UInt8[Tensor, "V X Y Z"]:
         return synthetic_volumes(grid, SYNTHETIC_VOLUMES, seed=0)
     paths = find_inputs(pattern).values()
     return torch.stack([preprocess(path, grid).intensity for path in paths])
+
+
+def _networks(
+    predictor: Predictor, volumes: UInt8[Tensor, "V X Y Z"], tolerance: Tolerance, opset: int
+) -> Iterator[tuple[str, bytes]]:
+    """The file of each network."""
+    for name, one in networks(predictor.localizer):
+        model = with_metadata(network_model(one, opset), metadata(predictor.names, [one]))
+        worst = check_network(one, model, volumes, tolerance)
+        log.info("%s.onnx: %.1e of the largest output from PyTorch", name, worst)
+        yield f"{name}.onnx", model
 
 
 def _whole(

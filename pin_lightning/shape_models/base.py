@@ -10,7 +10,7 @@ from torch import nn
 from pin_lightning.types import Float, Num, Tensor
 
 SAMPLING_RANGE_SD = (
-    3.0  # training samples and random starts lie within +-3 SD (FACTS: 3 sqrt(eigenvalue))
+    3.0  # training samples and random starts lie within +-3 SD, as in the authors' code
 )
 
 
@@ -67,7 +67,7 @@ class ShapeModel(nn.Module, ABC):
         """Landmarks of shape parameters (paper, Eq. 3)."""
 
     def starts(self, count: int, generator: torch.Generator) -> Float[Tensor, "S K"]:
-        """Initial shape parameters of the iteration: 0, then random ones within +-3 SD (FACTS).
+        """Initial shape parameters of the iteration: 0, then random ones within +-3 SD.
 
         Raises:
             ValueError: The count is below one.
@@ -78,7 +78,7 @@ class ShapeModel(nn.Module, ABC):
         return torch.cat([middle, self.sample(count - 1, generator)])
 
     def sample(self, count: int, generator: torch.Generator) -> Float[Tensor, "B K"]:
-        """Draw shape parameters uniformly within +-3 SD of 0 (FACTS, "Training samples")."""
+        """Draw shape parameters uniformly within +-3 SD of 0, as the authors' code does."""
         shape, device = (count, self.num_parameters), generator.device
         uniform = torch.rand(shape, generator=generator, device=device)
         return (2 * uniform - 1).to(self.sd_.device) * (SAMPLING_RANGE_SD * self.sd_)

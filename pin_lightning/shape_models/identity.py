@@ -43,7 +43,7 @@ class IdentityShapeModel(ShapeModel):
         return parameters.unflatten(-1, (-1, 3))
 
     def starts(self, count: int, generator: torch.Generator) -> Float[Tensor, "S K"]:
-        """The volume's centre, then 18 points a quarter of its size away (FACTS, "Starts").
+        """The volume's centre, then 18 points a quarter of its size away (authors' code).
 
         Raises:
             ValueError: The count is not between 1 and 19.

@@ -1,6 +1,8 @@
 """What ends a sweep: its failed jobs are named, however it ended."""
 
+import os
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from pin_lightning.entry import at_end, note_failure
+from pin_lightning.entry import at_end, end, note_failure
+from pin_lightning.files import output_folder
 from pin_lightning.sweeps.job import Failure, read_failure
 
 RECORD = "multirun.yaml"
@@ -23,26 +26,52 @@ class CloseSweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Leave a record, which tells the jobs of this sweep from those of earlier ones."""
-        folder = Path(config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, folder / RECORD)
-        at_end.push(partial(self._end, config))
+        try:
+            record = output_folder("hydra.sweep.dir", config.hydra.sweep.dir) / RECORD
+        except ValueError as error:
+            end(str(error), error)  # Hydra would make a warning of it
+        earlier = _Earlier.of(record)
+        OmegaConf.save(config, record)
+        at_end.push(partial(self._end, config, earlier))
 
-    def _end(self, config: DictConfig, kind: type | None, *error: Any) -> None:
-        """Close a sweep; of one that was refused before its first job nothing is left."""
+    def _end(
+        self, config: DictConfig, earlier: "_Earlier | None", kind: type | None, *error: Any
+    ) -> None:
+        """Close a sweep; one that was refused before its first job leaves what was there before."""
         folder = Path(config.hydra.sweep.dir)
         if kind is None or job_folders(folder):
             self.close(config)
-            return
-        (folder / RECORD).unlink()
-        with suppress(OSError):  # what was there before stays
-            folder.rmdir()
+        elif earlier is not None:
+            earlier.restore(folder / RECORD)
+        else:
+            (folder / RECORD).unlink()
+            with suppress(OSError):  # other files stay
+                folder.rmdir()
 
     def close(self, config: DictConfig) -> None:
         """Print a line for each failed job."""
         shared = shared_overrides(config)
         for failure in failures_of(Path(config.hydra.sweep.dir)):
             note_failure(failure.line(shared))
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """The record of an earlier sweep in the same folder, and when that began."""
+
+    content: bytes
+    times_ns: tuple[int, int]
+
+    @classmethod
+    def of(cls, record: Path) -> "_Earlier | None":
+        if not record.is_file():
+            return None
+        stat = record.stat()
+        return cls(record.read_bytes(), (stat.st_atime_ns, stat.st_mtime_ns))
+
+    def restore(self, record: Path) -> None:
+        record.write_bytes(self.content)
+        os.utime(record, ns=self.times_ns)
 
 
 def shared_overrides(config: Any) -> set[str]:

@@ -29,7 +29,7 @@ from pin_lightning.geometry import apply_affine
 from pin_lightning.landmark_files import read_landmarks
 
 SMALL = {"size": (54, 35, 47), "spacing_mm": (3.0, 3.0, 3.0)}
-# FACTS: mean positions and standard deviations of real heads, voxels of 0.5 mm.
+# Mean positions and standard deviations of real heads, voxels of 0.5 mm.
 REAL_MEAN = [(164, 109, 143), (81, 112, 134), (243, 107, 151), (166, 174, 142), (162, 46, 143)]
 REAL_MEAN += [(189, 127, 145), (191, 142, 145), (198, 120, 120), (196, 93, 121), (135, 111, 140)]
 REAL_SD = [32.9, 30.1, 26.2, 21.9, 19.9, 14.9, 8.7, 8.1]

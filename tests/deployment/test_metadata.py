@@ -22,7 +22,7 @@ def test_names_grid_and_preprocessing():
     assert "b ü" in metadata(NAMES, [build("pca")])["landmarks"]  # readable, not escaped
 
 
-@pytest.mark.parametrize("kind", ["pca", "identity", "points"])
+@pytest.mark.parametrize("kind", ["pca", "autoencoder", "identity", "points"])
 def test_a_shape_model_is_there_to_the_bit(kind):
     localizer, (found,) = build(kind), about(kind)["localizers"]
     assert found["shape_model"]["kind"] == type(localizer.shape_model).__name__
@@ -42,6 +42,19 @@ def test_decoding_by_hand_what_the_file_says():
     shape = tensors["mean_mm_"] + (b @ tensors["modes_"]).reshape(-1, 3)
     expected = localizer.shape_model.decode(localizer.starts()[1])
     np.testing.assert_allclose(shape, expected, atol=1e-5)
+
+
+def test_decoding_and_encoding_by_hand_what_may_bend():
+    """As `docs/deployment.md` has it."""
+    localizer, (found,) = build("autoencoder"), about("autoencoder")["localizers"]
+    of = {name: np.array(one) for name, one in found["shape_model"]["tensors"].items()}
+    b = np.array(found["starts"])[1]
+    bent = np.tanh(b @ of["inner_"] + of["bias_"]) @ of["outer_"] + of["offset_"]
+    shape = of["mean_mm_"] + (b @ of["modes_"] + bent).reshape(-1, 3)
+    expected = localizer.shape_model.decode(localizer.starts()[1])
+    np.testing.assert_allclose(shape, expected, atol=1e-5)
+    parameters = (shape - of["mean_mm_"]).ravel() @ of["projection_"].T
+    np.testing.assert_allclose(parameters, localizer.shape_model.encode(expected), atol=1e-4)
 
 
 def test_settings_of_the_iteration():

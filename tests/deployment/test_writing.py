@@ -83,6 +83,16 @@ def test_files_that_compute_something_else_replace_nothing(config, exported, tmp
     assert {path.read_text() for path in (tmp_path / "onnx").iterdir()} == {"of before"}
 
 
+def test_a_refused_export_leaves_no_folder(config, exported, tmp_path, monkeypatch):
+    def differs(*_):
+        raise ValueError("they differ")
+
+    monkeypatch.setattr(writing, "check_network", differs)
+    with pytest.raises(ValueError, match="they differ"):
+        export(config)
+    assert not (tmp_path / "onnx").exists()
+
+
 class Elsewhere(torch.nn.Module):
     def forward(self, volumes):
         return torch.full((1, 1, 3), 50.0), torch.zeros(1, 1), torch.full((1, 2, 1, 3), 50.0)
@@ -101,7 +111,9 @@ def test_a_file_that_cannot_be_written_leaves_the_others(config, agreeing, tmp_p
         ("opset", 17, r"opset=17: give a number from 18 to 23"),
         ("opset", "new", r"opset=new: give a number from 18 to 23"),
         ("localizer", "no", r"localizer=no: give true or false"),
-        ("num_starts", 0, r"model\.num_starts=0"),
+        ("num_starts", 0, r"^num_starts=0: give a whole number of at least 1"),
+        ("num_starts", "two", r"^num_starts=two: give a whole number"),
+        ("tolerance", 3, r"tolerance=3: give tolerance\.network or"),
         ("input", "/no/such.nii", r"input=/no/such\.nii: no file matches"),
         ("output", "/dev/null/x", r"output=/dev/null/x: cannot be written to"),
         ("tolerance.voxels", -1, r"tolerance\.voxels=-1: give a positive number"),

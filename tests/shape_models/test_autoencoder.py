@@ -136,9 +136,9 @@ def test_the_first_state_wins_unless_another_is_better_beyond_doubt():
 REFUSED = {
     "three shapes": ({}, (3, 5), "needs at least 4 training cases, not 3; use shape=pca"),
     "two landmarks": ({}, (9, 2), "needs at least 3 landmarks, not 2; use shape=pca"),
-    "hidden": ({"hidden": 0}, (9, 5), r"shape\.hidden=0: give a whole number, at least 1"),
+    "hidden": ({"hidden": 0}, (9, 5), r"shape\.hidden=0: give a whole number of at least 1"),
     "steps": ({"max_steps": True}, (9, 5), r"shape\.max_steps=True: give a whole number"),
-    "seed": ({"seed": -1}, (9, 5), r"shape\.seed=-1: give a whole number, at least 0"),
+    "seed": ({"seed": -1}, (9, 5), r"shape\.seed=-1: give a whole number of at least 0"),
 }
 
 

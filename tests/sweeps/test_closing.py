@@ -56,14 +56,14 @@ def test_a_sweep_is_closed_however_it_ends(tmp_path, ends, monkeypatch, capsys):
     assert entry._failed_jobs == ["job 1 (seed=1): no memory"]
 
 
-@pytest.mark.parametrize("kept", [[], ["notes.txt"]])
+@pytest.mark.parametrize("kept", [[], ["notes.txt"], ["multirun.yaml", "0"]])
 def test_a_sweep_refused_before_its_first_job_leaves_nothing(tmp_path, kept, monkeypatch, capsys):
     at_end = ExitStack()
     monkeypatch.setattr(closing, "at_end", at_end)
     folder = tmp_path / "sweep"
     folder.mkdir()
     for name in kept:
-        (folder / name).touch()
+        (folder / name).touch() if "." in name else (folder / name).mkdir()
 
     def refused():
         with at_end:
@@ -73,4 +73,7 @@ def test_a_sweep_refused_before_its_first_job_leaves_nothing(tmp_path, kept, mon
     with pytest.raises(ValueError, match="no such option"):
         refused()
     assert capsys.readouterr().err == ""
-    assert [path.name for path in tmp_path.rglob("*")] == (["sweep", *kept] if kept else [])
+    left = {path.name for path in tmp_path.rglob("*")}
+    assert left == ({"sweep", *kept} if kept else set())
+    if "multirun.yaml" in kept:  # the jobs of the earlier sweep are still newer than its record
+        assert [one.name for one in job_folders(folder)] == ["0"]
