@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import nibabel as nib
 import numpy as np
 import pytest
@@ -131,10 +129,7 @@ def test_a_seed_gives_the_same_batches(volumes, shapes):
     assert not torch.equal(next(both)["parameters"], next(both)["parameters"])
 
 
-WITHOUT_NOISE = replace(AUGMENTED, intensity=replace(AUGMENTED.intensity, noise_sd=0.0))
-
-
-@pytest.mark.parametrize("augmentation", [Augmentation(), WITHOUT_NOISE], ids=["none", "augmented"])
+@pytest.mark.parametrize("augmentation", [Augmentation(), AUGMENTED], ids=["none", "augmented"])
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_share_the_samples_that_one_would_draw(volumes, shapes, augmentation, count):
     def batches(shard, size):
@@ -159,23 +154,6 @@ def test_processes_share_the_samples_that_one_would_draw(volumes, shapes, augmen
             assert same.float().mean() > 0.99
     for sampler, _ in parts:  # in step, for the batches that follow
         assert torch.equal(sampler.generator.get_state(), alone.generator.get_state())
-
-
-def test_processes_have_noise_of_their_own_and_stay_in_step(volumes, shapes):
-    noisy = Augmentation.of(noise_sd=0.2)
-    drawn = {}
-    for name, rank in {"first": 0, "again": 0, "second": 1}.items():
-        drawing = make_sampler(shapes, augmentation=noisy).on(torch.device("cpu"), Shard(rank, 2))
-        pyramid = drawing.pyramid(load_volume(volumes[0]).intensity[None])
-        noise = [torch.rand(5, generator=drawing._noise()) for _ in range(2)]
-        assert torch.equal(*noise)  # it follows from the common generator, which has not moved
-        index = torch.zeros(8, dtype=torch.long)
-        patches = drawing.samples(pyramid, index, shapes[:1].expand(8, -1, -1))["patches"]
-        drawn[name] = (noise[0], patches, drawing.generator.get_state())
-    assert all(torch.equal(*pair) for pair in zip(drawn["first"], drawn["again"], strict=True))
-    assert not torch.equal(drawn["first"][0], drawn["second"][0])
-    assert not torch.equal(drawn["first"][1], drawn["second"][1])
-    assert torch.equal(drawn["first"][2], drawn["second"][2])
 
 
 def test_volumes_that_do_not_fit_are_mapped_from_a_file(volumes, shapes):
