@@ -55,7 +55,7 @@ def find_checkpoint(config: DictConfig, run_dir: Path, record: RunRecord) -> Pat
 
 
 def is_own(checkpoint: Path | None, run_dir: Path) -> bool:
-    """Whether a checkpoint is of the run folder itself: only then its best one and its log go on."""
+    """Whether a checkpoint is of the run folder itself, whose best one and log then go on, too."""
     own = (run_dir / CHECKPOINTS).resolve()
     return checkpoint is not None and checkpoint.parent.resolve() == own
 

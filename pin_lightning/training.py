@@ -17,7 +17,7 @@ from pin_lightning.launched import speak_if_first
 from pin_lightning.pages.other_methods import read_others
 from pin_lightning.patches import default_patch_side
 from pin_lightning.planes.groups import check_groups, plane_groups
-from pin_lightning.planning import plan_run
+from pin_lightning.planning import check_steps, plan_run
 from pin_lightning.predictor import Predictor
 from pin_lightning.ranks import is_first
 from pin_lightning.report_settings import ReportSettings
@@ -83,6 +83,7 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     speak_if_first(logging.ERROR)
     refuse_missing(config)
     check_count("seed", config.seed, least=0)
+    check_steps(config)
     check_combination(config)
     check_strategy(config)
     if config.ckpt_path not in (None, LAST):
