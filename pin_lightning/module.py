@@ -67,11 +67,6 @@ class PINModule(pl.LightningModule):
         self.validation_error = MeanRadialError()
         self.landmark_errors = MeanRadialError(per="landmark")
 
-    def on_train_start(self) -> None:
-        """Let each process drop out other activations; the first as if it were alone."""
-        if self.global_rank > 0:
-            torch.manual_seed(torch.initial_seed() + self.global_rank)
-
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Loss of Eq. 2 on one batch of random-point patches, for each group of parameters.
 
