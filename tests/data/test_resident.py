@@ -1,3 +1,5 @@
+import logging
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -244,6 +246,44 @@ def test_goes_on_anywhere_as_if_it_had_not_been_cut(volumes, shapes, given):
     again.load_state_dict(cut.state_dict())
     rest = [batch["patches"] for one in 3 * [again] for batch in one][: 6 - given]
     assert torch.equal(torch.stack(expected[given:]), torch.stack(rest))
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (2, 1), (2, 3)])
+def test_goes_on_with_another_number_of_processes_where_it_was_cut(volumes, shapes, counts):
+    """The batches of all processes together are the same, for the same samples in a step."""
+
+    def made(rank, count):
+        size = {"batch_size": 12 // count, "batches_per_epoch": 3, "shard": Shard(rank, count)}
+        return loader(volumes, shapes, **size)
+
+    whole = [batch["parameters"] for batch in made(0, 1)]
+    before, after = counts
+    cut = made(before - 1, before)
+    next(iter(cut))
+    for rank in range(after):
+        again = made(rank, after)
+        again.load_state_dict(cut.state_dict())
+        own = [batch["parameters"] for batch in again]
+        expected = [batch[Shard(rank, after).rows] for batch in whole[1:]]
+        assert torch.equal(torch.stack(own), torch.stack(expected))
+
+
+def test_on_another_kind_of_device_it_goes_on_with_other_draws(volumes, shapes, caplog):
+    """A state of a graphics card's generator is shorter."""
+    caplog.set_level(logging.INFO)
+    state = {"epoch": 1, "given": 1, "generator": torch.zeros(16, dtype=torch.uint8)}
+    drawn = []
+    for given in (1, 1, 2, 0):
+        again = loader(volumes, shapes, batch_size=8, batches_per_epoch=3)
+        if given:
+            again.load_state_dict({**state, "given": given})
+        drawn.append([batch["parameters"] for batch in again])
+    first, same, later, new = drawn
+    assert [len(one) for one in drawn] == [2, 2, 1, 3]
+    assert torch.equal(torch.stack(first), torch.stack(same))
+    assert not torch.equal(first[0], later[0])
+    assert not any(torch.equal(first[0], one) for one in new)
+    assert caplog.text.count("on another kind of device than cpu: other draws") == 3
 
 
 def test_a_stack_that_was_cut_off_is_made_anew(volumes):
