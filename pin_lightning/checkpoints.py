@@ -76,8 +76,13 @@ class KeepLast(Checkpoint):
         self.restored: dict[str, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take up what Lightning does not keep: random numbers, and that training was to end."""
+        """Take up what Lightning does not keep: random numbers, and that training was to end.
+
+        Where it begins, each process drops out other activations; the first as if it were alone.
+        """
         self.saved_step = trainer.global_step
+        if trainer.global_rank > 0:
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
         if self.restored:
             set_global_states(self.restored["random"])
             trainer.should_stop = self.restored["should_stop"]

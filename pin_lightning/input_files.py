@@ -16,7 +16,7 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
     by their folders' names.
 
     Raises:
-        ValueError: No file matches.
+        ValueError: No file matches, or two cannot be told apart.
     """
     patterns = [pattern] if isinstance(pattern, str) else list(pattern)
     matches = [Path(path) for one in patterns for path in glob.glob(one, recursive=True)]
@@ -32,12 +32,25 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
-    for depth in range(max(len(path.parts) for path in paths)):
-        names = [
-            "_".join([*path.parts[-1 - depth : -1], stem(path) or path.name]).replace(os.sep, "")
-            for path in paths
-        ]
-        if len(set(names)) == len(names):
-            return names
-    # Only the endings differ, as in a.nii and a.nii.gz: then the whole file names are unique.
-    return [path.name for path in paths]
+    """Stems, or where endings have to tell them apart whole file names, behind folders' names.
+
+    Raises:
+        ValueError: Two would have the same name whatever is put before it.
+    """
+    stems, whole = [stem(path) or path.name for path in paths], [path.name for path in paths]
+    for own in (stems, whole):  # a.nii and a.nii.gz have the same stem
+        for depth in range(max(len(path.parts) for path in paths)):
+            names = [
+                "_".join([*path.parts[-1 - depth : -1], name]).replace(os.sep, "")
+                for path, name in zip(paths, own, strict=True)
+            ]
+            if len(set(names)) == len(names):
+                return names
+    first, second = next(
+        (paths[names.index(name)], path)
+        for path, name in zip(paths, names, strict=True)
+        if paths[names.index(name)] != path
+    )
+    raise ValueError(
+        f"input: {first} and {second} would have the same name; predict them one after the other"
+    )

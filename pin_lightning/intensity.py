@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from pin_lightning.geometry import Grid
+from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Num, Tensor
 from pin_lightning.warped_patches import COLUMN_AXES, ROW_AXES, blocks
 from pin_lightning.warps import check_not_negative
@@ -102,8 +103,11 @@ def change_intensity(
     grid: Grid,
     generator: torch.Generator,
     spacing_voxels: float = 1.0,
+    shard: Shard = WHOLE,
 ) -> Num[Tensor, "N C P P"]:
     """Patches with other intensities, 0 to 255; where they are zero, as outside, they stay zero.
+
+    Of several processes each draws the noise for all samples, in the order in which one would.
 
     Args:
         patches: From `cut_patches` or `cut_warped_patches`.
@@ -112,6 +116,7 @@ def change_intensity(
         grid: Working grid.
         generator: Source of the noise.
         spacing_voxels: Distance of a patch's voxels, in voxels of the volume.
+        shard: Which samples these are, of those of all processes, of which each has N.
 
     Returns:
         New patches in the dtype of the given ones.
@@ -119,14 +124,20 @@ def change_intensity(
     steps = torch.arange(patches.shape[-1], device=patches.device) - patches.shape[-1] // 2
     steps_mm = steps * (grid.spacing_mm * spacing_voxels)
     changed = torch.empty_like(patches)
-    for block in blocks(len(patches), patches[0].numel(), patches.device):
-        some = intensity[block]
+    count = len(patches) * shard.count
+    for every in blocks(count, patches[0].numel(), patches.device):
+        every = slice(every.start, min(every.stop, count))
+        block, rows = shard.within(every)
+        some, normal = intensity[block], None
+        if some.noise is not None:
+            size = (every.stop - every.start, *patches.shape[1:])
+            normal = torch.randn(size, generator=generator, device=patches.device)[rows]
         values = _blurred(patches[block].float(), some, steps * spacing_voxels)
         there = values > 0
         factor = some.gain[:, None, None, None]
         if some.bias is not None:
             factor = factor * _bias_field(some.bias, centres_mm[block], steps_mm, grid)
-        values = _pointwise(values, factor, some, generator) * there
+        values = _pointwise(values, factor, some, normal) * there
         changed[block] = values if patches.is_floating_point() else values.round_()
     return changed
 
@@ -147,14 +158,13 @@ def _pointwise(
     values: Float[Tensor, "n C P P"],
     factor: Float[Tensor, "#n #C #P #P"],
     some: Intensity,
-    generator: torch.Generator,
+    normal: Float[Tensor, "n C P P"] | None,
 ) -> Float[Tensor, "n C P P"]:
     values = values / BRIGHTEST
     if some.gamma is not None:
         values = values.pow_(some.gamma[:, None, None, None])
     values = values.mul_(factor).add_(some.offset[:, None, None, None])
-    if some.noise is not None:
-        normal = torch.randn(values.shape, generator=generator, device=values.device)
+    if some.noise is not None and normal is not None:
         values = values.addcmul_(normal, some.noise[:, None, None, None])
     return values.clamp_(0, 1).mul_(BRIGHTEST)
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import torch.distributed as dist
 from torch.nn import functional
 
-from pin_lightning.types import Float, Int, Tensor
+from pin_lightning.types import Bool, Float, Int, Tensor
 
 
 class PINLoss(NamedTuple):
@@ -116,3 +117,20 @@ def pin_loss(
     direction_term = functional.cross_entropy(logits, true_direction)
     total = (1 - alpha) * displacement_term + alpha * direction_term
     return PINLoss(total, displacement_term, direction_term)
+
+
+def share_of_known(known: Bool[Tensor, " B"]) -> Float[Tensor, ""]:
+    """Factor of this process's mean over known rows; with it the mean over processes is over all.
+
+    Args:
+        known: Which rows of this process count; the others ask for theirs at the same time.
+
+    Returns:
+        1 for one process, or where all know as many; 0 where this one knows none.
+    """
+    own = known.sum().float()
+    every, processes = own.clone(), 1
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(every)
+        processes = dist.get_world_size()
+    return own * processes / every.clamp(min=1)

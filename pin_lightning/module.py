@@ -11,7 +11,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pin_lightning.localizer import Localizer
-from pin_lightning.losses import SQUARED_ERROR, DisplacementLoss, PINLoss, check_alpha, pin_loss
+from pin_lightning.losses import (
+    SQUARED_ERROR,
+    DisplacementLoss,
+    PINLoss,
+    check_alpha,
+    pin_loss,
+    share_of_known,
+)
 from pin_lightning.metric_states import MeanRadialError
 from pin_lightning.network import patches_to_input
 from pin_lightning.targets import direction_target, displacement_target
@@ -60,13 +67,11 @@ class PINModule(pl.LightningModule):
         self.validation_error = MeanRadialError()
         self.landmark_errors = MeanRadialError(per="landmark")
 
-    def on_train_start(self) -> None:
-        """Let each process drop out other activations; the first as if it were alone."""
-        if self.global_rank > 0:
-            torch.manual_seed(torch.initial_seed() + self.global_rank)
-
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Loss of Eq. 2 on one batch of random-point patches, for each group of parameters.
+
+        Groups without a truth do not count; of several processes all groups that are known count
+        alike, however many of them each process has.
 
         Args:
             batch: ``patches`` [B, C, P, P], ``parameters`` and ``true_parameters`` [B, K] in mm;
@@ -82,8 +87,12 @@ class PINModule(pl.LightningModule):
         )
         scale_mm = batch.get("scale_mm")
         scale = None if scale_mm is None else scale_mm.reshape(-1, 1) / unit_mm
+        share: Tensor | float = 1.0
         if not self.all_known:
             known = torch.isfinite(target_mm).all(dim=1)
+            share = share_of_known(known)
+            if not known.any():  # then any rows do: they count 0 times, and others wait for them
+                known, target_mm = torch.ones_like(known), torch.zeros_like(target_mm)
             displacement, logits, target_mm, unit_mm = (
                 one[known] for one in (displacement, logits, target_mm, unit_mm)
             )
@@ -96,11 +105,16 @@ class PINModule(pl.LightningModule):
             error_mm = (displacement.detach() * unit_mm - target_mm).norm(dim=1).mean()
             error_mm = error_mm / (shape_model.num_landmarks / shape_model.num_groups) ** 0.5
             accuracy = (logits.argmax(dim=1) == direction).float().mean()
-            self._log_training(loss, accuracy, error_mm, len(batch["patches"]))
-        return loss.total
+            self._log_training(loss, accuracy, error_mm, share, len(batch["patches"]))
+        return loss.total * share
 
     def _log_training(
-        self, loss: PINLoss, accuracy: Tensor, error_mm: Tensor, batch_size: int
+        self,
+        loss: PINLoss,
+        accuracy: Tensor,
+        error_mm: Tensor,
+        share: Tensor | float,
+        batch_size: int,
     ) -> None:
         values = {
             "train/loss": loss.total,
@@ -109,6 +123,7 @@ class PINModule(pl.LightningModule):
             "train/direction_accuracy": accuracy,
             "train/displacement_error_mm": error_mm,
         }
+        values = {name: value * share for name, value in values.items()}
         self.log_dict(values, batch_size=batch_size, sync_dist=True)  # the mean over processes
 
     def _logs_this_step(self) -> bool:

@@ -60,6 +60,23 @@ class Plan:
     callbacks: Sequence[Callback]
 
 
+def check_steps(config: DictConfig) -> None:
+    """Refuse what Lightning would take for a time, for a share of an epoch or for epochs.
+
+    Raises:
+        ValueError: The message names the setting.
+    """
+    trainer, every = config.trainer, config.checkpoint.every_steps
+    check_count("trainer.val_check_interval", trainer.val_check_interval)
+    if every is not None:
+        check_count("checkpoint.every_steps", every)
+    if trainer.check_val_every_n_epoch is not None:
+        raise ValueError(
+            f"trainer.check_val_every_n_epoch={trainer.check_val_every_n_epoch}: epochs play no "
+            f"role; give null, and trainer.val_check_interval in steps"
+        )
+
+
 def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     """Split the cases, fit the shape model and make the network; nothing is written.
 
@@ -85,8 +102,6 @@ def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
     # Wrong settings are refused now rather than at the first validation.
     localizer.unit_mm(), localizer.starts()
     sampling, loss = _sampling(config), instantiate(config.displacement_loss)
-    if config.checkpoint.every_steps is not None:
-        check_count("checkpoint.every_steps", config.checkpoint.every_steps)
     callbacks = _callbacks(config, sampling, bool(parts["val"]))
     return Plan(
         record, parts, samples_mm, localizer, augmentation, sampling, loss, folder, callbacks

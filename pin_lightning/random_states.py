@@ -1,13 +1,20 @@
-"""States of random generators, as checkpoints keep them: those of all processes of a training."""
+"""Seeds and states of random generators, as checkpoints keep those of all processes."""
 
 import logging
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
 from pin_lightning.types import Num, Tensor
 
 log = logging.getLogger(__name__)
+
+
+def seed_of(seed: int, epoch: int, place: int) -> int:
+    """A seed that no other pass and place has."""
+    parts = [seed % 2**63, epoch, place % 2**32]
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
 
 def of_all_processes(state: Num[Tensor, " N"]) -> Num[Tensor, "W N"]:

@@ -2,14 +2,23 @@
 
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from pin_lightning.files import remove_leftovers
-from pin_lightning.run_folder import CHECKPOINTS, LAST_CHECKPOINT, LOGS, RunRecord, read_checkpoint
+from pin_lightning.localizer import Localizer
+from pin_lightning.run_folder import (
+    CHECKPOINTS,
+    LAST_CHECKPOINT,
+    LOCALIZER_PREFIX,
+    LOGS,
+    RunRecord,
+    read_checkpoint,
+)
 from pin_lightning.same_training import FREE_SETTINGS, check_same_training
 
 log = logging.getLogger(__name__)
@@ -17,7 +26,7 @@ log = logging.getLogger(__name__)
 LAST = "last"
 # A quota and a limit on the size of files are full disks, too.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
-# A training may go on for longer, elsewhere or otherwise shared out.
+# A training may go on elsewhere or otherwise shared out, and without a schedule for longer.
 _FREE_SETTINGS = (
     *FREE_SETTINGS,
     *("trainer", "strategy", "loader.num_workers", "loader.memory_gb"),
@@ -45,17 +54,65 @@ def find_checkpoint(config: DictConfig, run_dir: Path, record: RunRecord) -> Pat
     return path
 
 
-def steps_done(checkpoint: Path | None) -> int:
-    """Steps that a checkpoint has done.
+def is_own(checkpoint: Path | None, run_dir: Path) -> bool:
+    """Whether a checkpoint is of the run folder itself, whose best one and log then go on, too."""
+    own = (run_dir / CHECKPOINTS).resolve()
+    return checkpoint is not None and checkpoint.parent.resolve() == own
+
+
+def steps_done(
+    checkpoint: Path | None, run_dir: Path, config: DictConfig, localizer: Localizer
+) -> int:
+    """Steps that a checkpoint has done, which is refused where a training cannot go on from it.
+
+    Args:
+        checkpoint: What the training goes on from; none begins it.
+        run_dir: Its run folder.
+        config: Its settings.
+        localizer: What it trains.
 
     Raises:
-        ValueError: It is damaged.
+        ValueError: The checkpoint is damaged, of another model or of a schedule of another length,
+            or nothing is left to do.
     """
     if checkpoint is None:
         return 0
-    step = int(read_checkpoint(checkpoint)["global_step"])
+    content = read_checkpoint(checkpoint)
+    _check_weights(checkpoint, content["state_dict"], localizer)
+    step, most = int(content["global_step"]), config.trainer.max_steps
+    # A number of epochs, which is nobody's default, may end a training and its schedule sooner.
+    if config.model.scheduler is not None and config.trainer.get("max_epochs") is None:
+        _check_schedules(checkpoint, content.get("lr_schedulers", []), most)
+    if 0 < most <= step and not is_own(checkpoint, run_dir):
+        raise ValueError(
+            f"ckpt_path={checkpoint}: has done all steps of trainer.max_steps={most}; "
+            f"predict with its run, or begin anew in another run_dir without ckpt_path"
+        )
     log.info("goes on after step %d, from %s", step, checkpoint)
     return step
+
+
+def _check_weights(path: Path, state: dict[str, Any], localizer: Localizer) -> None:
+    saved = {name: tuple(value.shape) for name, value in state.items()}
+    weights = localizer.state_dict().items()
+    own = {f"{LOCALIZER_PREFIX}{name}": tuple(value.shape) for name, value in weights}
+    for name in sorted(saved.keys() | own.keys()):
+        if saved.get(name) != own.get(name):
+            there, here = (str(one.get(name, "absent")) for one in (saved, own))
+            raise ValueError(
+                f"ckpt_path={path}: is of another model ({name} is {there}, now {here}); "
+                f"give the settings that it was trained with, or another checkpoint"
+            )
+
+
+def _check_schedules(path: Path, schedules: Sequence[dict[str, Any]], most: int) -> None:
+    for total in (one["total_steps"] for one in schedules if "total_steps" in one):
+        if total != most:
+            raise ValueError(
+                f"trainer.max_steps={most}: model.scheduler was made for {total} steps in {path}; "
+                f"give trainer.max_steps={total}, or train anew, "
+                f"with model.scheduler=null where it is to go on for longer"
+            )
 
 
 def clear_leftovers(run_dir: Path) -> None:

@@ -31,7 +31,7 @@ UNFINISHED = "unfinished"  # an empty file that is there until a training has be
 EXPORTED = "onnx"  # as of `pin_lightning.export`
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
-_LOCALIZER_PREFIX = "localizer."
+LOCALIZER_PREFIX = "localizer."
 # Settings that runs of earlier versions lack, with what these did.
 _LATER_SETTINGS = {
     "model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0},
@@ -72,7 +72,7 @@ def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
 
     Args:
         run_dir: The run folder; it need not exist.
-        keep_checkpoints: Whether the new training goes on from one of them.
+        keep_checkpoints: Whether the new training goes on from one of these.
     """
     if not run_dir.is_dir():
         return
@@ -262,9 +262,9 @@ def load_weights(localizer: Localizer, checkpoint: Path) -> None:
     """
     state = read_checkpoint(checkpoint)["state_dict"]
     own = {
-        name.removeprefix(_LOCALIZER_PREFIX): value
+        name.removeprefix(LOCALIZER_PREFIX): value
         for name, value in state.items()
-        if name.startswith(_LOCALIZER_PREFIX)
+        if name.startswith(LOCALIZER_PREFIX)
     }
     try:
         localizer.load_state_dict(own)

@@ -31,5 +31,15 @@ class Shard:
         """The items of this process."""
         return items[self.rows]
 
+    def within(self, block: slice) -> tuple[slice, slice]:
+        """Where the items of this process that lie in a block of all are: among its own, and there.
+
+        >>> Shard(1, 2).within(slice(2, 6))
+        (slice(1, 3, None), slice(1, None, 2))
+        """
+        begin, end = (-(-(place - self.rank) // self.count) for place in (block.start, block.stop))
+        first = begin * self.count + self.rank - block.start
+        return slice(begin, end), slice(first, None, self.count)
+
 
 WHOLE = Shard()

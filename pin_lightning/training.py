@@ -17,7 +17,7 @@ from pin_lightning.launched import speak_if_first
 from pin_lightning.pages.other_methods import read_others
 from pin_lightning.patches import default_patch_side
 from pin_lightning.planes.groups import check_groups, plane_groups
-from pin_lightning.planning import plan_run
+from pin_lightning.planning import check_steps, plan_run
 from pin_lightning.predictor import Predictor
 from pin_lightning.ranks import is_first
 from pin_lightning.report_settings import ReportSettings
@@ -26,6 +26,7 @@ from pin_lightning.resume import (
     clear_leftovers,
     find_checkpoint,
     full_disk_named,
+    is_own,
     steps_done,
 )
 from pin_lightning.run_folder import (
@@ -82,6 +83,7 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     speak_if_first(logging.ERROR)
     refuse_missing(config)
     check_count("seed", config.seed, least=0)
+    check_steps(config)
     check_combination(config)
     check_strategy(config)
     if config.ckpt_path not in (None, LAST):
@@ -110,11 +112,12 @@ def _train(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any
     plan = plan_run(config, surveyed)
     parts, record = plan.parts, plan.record
     checkpoint = find_checkpoint(config, run_dir, record)
-    first_step = steps_done(checkpoint)
+    done = steps_done(checkpoint, run_dir, config, plan.localizer)
+    goes_on = is_own(checkpoint, run_dir)
     config.ckpt_path = None if checkpoint is None else str(checkpoint)
     if is_first():
         clear_leftovers(run_dir)
-        clear_results(run_dir, keep_checkpoints=checkpoint is not None)
+        clear_results(run_dir, keep_checkpoints=goes_on)
         write_run(run_dir, config, record, plan.first_stage)
         (run_dir / UNFINISHED).touch()
         write_skipped(run_dir, surveyed.skipped)
@@ -122,7 +125,7 @@ def _train(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, parts.values())),
     )
-    with experiment_loggers(config, run_dir, first_step) as loggers:
+    with experiment_loggers(config, run_dir, done if goes_on else 0) as loggers:
         fit(config, run_dir, plan, surveyed.volumes, loggers)
         if not is_first():
             return {}

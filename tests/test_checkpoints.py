@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.call import _call_callback_hooks, _call_lightning_module_hook
+from small_localizers import pca
 
 from conftest import composed
 from pin_lightning import planning
-from pin_lightning.checkpoints import KeepBest, WholeCheckpoints, after_a_step
+from pin_lightning.checkpoints import KeepBest, KeepLast, WholeCheckpoints, after_a_step
+from pin_lightning.module import PINModule
+from pin_lightning.random_states import global_states
 from pin_lightning.run_folder import read_checkpoint
 from pin_lightning.training import train
 
@@ -71,6 +75,32 @@ def test_the_best_of_a_folder_that_was_moved_is_known(tmp_path):
     new.load_state_dict(old.state_dict())
     assert new.best_k_models == {str(tmp_path / "new" / "best.ckpt"): 2.0}
     assert new.kth_best_model_path == new.best_model_path == str(tmp_path / "new" / "best.ckpt")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_each_process_goes_on_with_its_own_random_numbers(tmp_path, monkeypatch, rank):
+    """In the order in which Lightning calls what takes them up."""
+    trainer = pl.Trainer(logger=False, accelerator="cpu", callbacks=[])
+    monkeypatch.setattr(trainer.strategy, "global_rank", rank)
+    module = PINModule(pca(), 0.5, torch.optim.SGD)
+    module.trainer, trainer.strategy._lightning_module = trainer, module
+    before = torch.get_rng_state()
+
+    def started(restored):
+        keep = KeepLast(tmp_path / "last.ckpt", 1)
+        keep.restored, trainer.callbacks = restored, [keep]
+        torch.manual_seed(5)
+        _call_callback_hooks(trainer, "on_train_start")
+        _call_lightning_module_hook(trainer, "on_train_start", pl_module=module)
+        return torch.rand(3)
+
+    fresh = started({})
+    torch.manual_seed(5 + rank)
+    assert torch.equal(fresh, torch.rand(3))
+    torch.manual_seed(99)
+    restored, expected = {"random": global_states(), "should_stop": False}, torch.rand(3)
+    assert torch.equal(started(restored), expected)
+    torch.set_rng_state(before)
 
 
 TINY = [

@@ -30,6 +30,20 @@ def test_names_that_differ_only_in_their_ending(tmp_path):
     assert set(find_inputs(f"{tmp_path}/*")) == {"a.nii", "a.nii.gz"}
 
 
+def test_names_of_which_folders_and_endings_both_differ(tmp_path):
+    touch(tmp_path, *(f"{folder}/a{ending}" for folder in "xy" for ending in (".nii", ".nii.gz")))
+    names = find_inputs(f"{tmp_path}/**/*.nii*")
+    assert set(names) == {"x_a.nii", "x_a.nii.gz", "y_a.nii", "y_a.nii.gz"}
+    assert len(set(names.values())) == 4
+
+
+def test_refuses_names_that_nothing_tells_apart(tmp_path):
+    # Folders and names are joined by underscores.
+    touch(tmp_path, "a_b/c.nii", "a/b_c.nii", "d/c.nii", "d/b_c.nii")
+    with pytest.raises(ValueError, match=r"input: \S+/a/b_c\.nii and \S+/a_b/c\.nii would"):
+        find_inputs(f"{tmp_path}/**/*.nii")
+
+
 def test_several_patterns_and_no_duplicates(tmp_path):
     touch(tmp_path, "a.nii", "b.nii")
     assert set(find_inputs([f"{tmp_path}/a*", f"{tmp_path}/*.nii"])) == {"a", "b"}

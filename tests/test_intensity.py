@@ -8,6 +8,7 @@ from scipy import ndimage
 from pin_lightning import intensity as module
 from pin_lightning.geometry import Grid
 from pin_lightning.intensity import Intensity, IntensitySettings, change_intensity
+from pin_lightning.shard import Shard
 
 GRID = Grid((61, 51, 41), 0.5)
 CENTRE = torch.zeros(1, 1, 3)
@@ -136,6 +137,23 @@ def test_a_seed_gives_the_same_changes_and_blocks_do_not_matter(monkeypatch):
     whole = change(patches, quiet, centres_mm)
     monkeypatch.setattr("pin_lightning.warped_patches.BLOCK", 1)
     torch.testing.assert_close(change(patches, quiet, centres_mm), whole)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 8])  # samples that are worked on at once
+def test_noise_is_that_of_one_process_whoever_draws_it(monkeypatch, block):
+    monkeypatch.setattr("pin_lightning.warped_patches.BLOCK", block * 3 * 9 * 9)
+    patches, centres_mm = noise(6, 3, 9, 9), CENTRE.expand(6, 1, 3)
+    drawn = IntensitySettings(gain_sd=0.1, noise_sd=0.1).draw(6, generator())
+    source = generator(1)
+    whole = change_intensity(patches, centres_mm, drawn, GRID, source)
+    for rank in range(3):
+        shard, own = Shard(rank, 3), generator(1)
+        rows = shard.rows
+        part = change_intensity(
+            patches[rows], centres_mm[rows], drawn[rows], GRID, own, shard=shard
+        )
+        assert torch.equal(part, whole[rows])
+        assert torch.equal(own.get_state(), source.get_state())
 
 
 def test_draws_have_the_spread_asked_for():

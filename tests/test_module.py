@@ -198,3 +198,52 @@ def test_a_landmark_without_a_truth_does_not_count(shapes):
     assert not displacement.grad[1, 3:6].any()
     assert not logits.grad[1, 6:12].any()
     assert torch.isfinite(displacement.grad).all()
+
+
+def unknown_samples(known):
+    """One sample of three landmarks for each row that says which of them are known."""
+    generator = torch.Generator().manual_seed(3)
+    truth = torch.randn(len(known), 3, 3, generator=generator)
+    truth[~torch.tensor(known)] = float("nan")
+    return {
+        "patches": torch.zeros(len(known), 9, 5, 5, dtype=torch.uint8),
+        "parameters": torch.zeros(len(known), 9),
+        "true_parameters": truth.flatten(1),
+        "scale_mm": 1 + torch.rand(len(known), 3, generator=generator),
+    }
+
+
+def trained_on(shapes, samples):
+    """Gradient of the displacement's bias and what is logged after a step of a known network."""
+    model = PointsShapeModel().fit(shapes, GRID.extent_mm)
+    rows = len(samples["patches"])
+    bias = torch.ones(9, requires_grad=True)
+    logits = torch.linspace(-1, 1, 18).expand(rows, -1)
+    made = module(shapes, displacement_loss=RelativeError(), all_known=False)
+    made.localizer = Localizer(Recorded(bias.expand(rows, -1), logits), model, RuleB(3), GRID, 5)
+    made.training_step(samples, 0).backward()
+    return bias.grad, made.logged
+
+
+@pytest.mark.parametrize(
+    "known",
+    [[[1, 1, 1], [1, 0, 0]], [[1, 0, 1], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]],
+    ids=["unequal", "one without", "both without"],
+)
+def test_known_landmarks_count_alike_in_whichever_process_they_are(shapes, monkeypatch, known):
+    samples = unknown_samples([[bool(one) for one in row] for row in known])
+    expected, logged = trained_on(shapes, samples)
+    counts = [sum(row) for row in known]
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda own: own.fill_(sum(counts)))
+    halves = [
+        trained_on(shapes, {name: values[[rank]] for name, values in samples.items()})
+        for rank in range(2)
+    ]
+    torch.testing.assert_close((halves[0][0] + halves[1][0]) / 2, expected)
+    for name, value in logged.items():
+        torch.testing.assert_close((halves[0][1][name] + halves[1][1][name]) / 2, value)
+    assert torch.isfinite(expected).all()
+    assert bool(expected.any()) == (sum(counts) > 0)
+    assert all(torch.isfinite(value) for value in logged.values())

@@ -7,8 +7,16 @@ from pin_lightning.random_states import (
     global_states,
     of_all_processes,
     of_this_process,
+    seed_of,
     set_global_states,
 )
+
+
+def test_seeds_are_of_their_own():
+    seeds = [seed_of(*one) for one in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, -1))]
+    assert len(set(seeds)) == 5
+    assert seed_of(3, 4, 5) == seed_of(3, 4, 5)
+    assert all(0 <= seed < 2**64 for seed in (*seeds, seed_of(-1, 0, 0)))
 
 
 def test_dropout_goes_on_with_the_numbers_that_would_have_come():

@@ -5,43 +5,53 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from page_runs import CONFIG, write_page_run
+from small_localizers import pca
 
 from pin_lightning.files import whole_file
 from pin_lightning.resume import (
     clear_leftovers,
     find_checkpoint,
     full_disk_named,
+    is_own,
     steps_done,
 )
 from pin_lightning.run_folder import read_record
+
+LOCALIZER = pca()
 
 
 @pytest.fixture
 def run_dir(tmp_path):
     folder = write_page_run(tmp_path / "run")
     (folder / "checkpoints").mkdir()
-    torch.save({"state_dict": {}, "global_step": 40}, folder / "checkpoints" / "last.ckpt")
+    state = {f"localizer.{name}": value for name, value in LOCALIZER.state_dict().items()}
+    torch.save({"state_dict": state, "global_step": 40}, folder / "checkpoints" / "last.ckpt")
     return folder
 
 
 def config_of(ckpt_path, **settings):
-    return OmegaConf.create({**CONFIG, **settings, "ckpt_path": ckpt_path})
+    model = {**CONFIG["model"], "scheduler": None}
+    return OmegaConf.create({**CONFIG, "model": model, **settings, "ckpt_path": ckpt_path})
 
 
 def test_last_is_that_of_the_run_folder(run_dir):
     record = read_record(run_dir)
     checkpoint = find_checkpoint(config_of("last"), run_dir, record)
     assert checkpoint == run_dir / "checkpoints" / "last.ckpt"
-    assert steps_done(checkpoint) == 40
+    assert steps_done(checkpoint, run_dir, config_of("last"), LOCALIZER) == 40
+    assert is_own(checkpoint, run_dir)
     assert find_checkpoint(config_of(None), run_dir, record) is None
-    assert str(find_checkpoint(config_of("a/b.ckpt"), run_dir, record)) == "a/b.ckpt"
+    other = find_checkpoint(config_of("a/b.ckpt"), run_dir, record)
+    assert str(other) == "a/b.ckpt"
+    assert not is_own(other, run_dir)
+    assert not is_own(None, run_dir)
 
 
 def test_where_there_is_no_last_a_training_begins_and_says_so(tmp_path, run_dir, caplog):
     caplog.set_level(logging.INFO)
     assert find_checkpoint(config_of("last"), tmp_path / "new", read_record(run_dir)) is None
     assert "new/checkpoints/last.ckpt is not there yet, training begins" in caplog.text
-    assert steps_done(None) == 0
+    assert steps_done(None, tmp_path / "new", config_of("last"), LOCALIZER) == 0
 
 
 def test_last_may_go_on_for_longer_but_not_as_another_model(run_dir):
@@ -55,7 +65,7 @@ def test_a_damaged_last_is_refused(run_dir):
     path = run_dir / "checkpoints" / "last.ckpt"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="is not a checkpoint of plain tensors"):
-        steps_done(path)
+        steps_done(path, run_dir, config_of("last"), LOCALIZER)
 
 
 @pytest.mark.parametrize("reason", ["ENOSPC", "EDQUOT", "EFBIG"])

@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -106,6 +107,56 @@ def test_resumes_from_a_checkpoint(short_settings, short_run, tmp_path):
     assert 0 < moved < 0.02  # three steps away from where it stopped, not from a fresh start
 
 
+@pytest.mark.slow
+def test_a_checkpoint_from_elsewhere_is_all_that_a_used_folder_goes_on_from(
+    short_settings, short_run, tmp_path
+):
+    """What an earlier training left in the folder is not taken for its."""
+    short = ["model.scheduler=null", "trainer.val_check_interval=2", "trainer.log_every_n_steps=1"]
+    settings = [*short_settings, *short, "seed=1"]
+    train(composed(*settings, "trainer.max_steps=2"), tmp_path / "from")
+    run_dir = shutil.copytree(short_run, tmp_path / "used")
+    path = f"ckpt_path='{tmp_path}/from/checkpoints/last.ckpt'"
+    train(composed(*settings, "trainer.max_steps=4", path), run_dir)
+    best = [read_checkpoint(one) for one in (run_dir / "checkpoints").iterdir()]
+    assert [one["global_step"] for one in best] == [4, 4]
+    steps = read_curves(run_dir / "logs" / "metrics.csv", ["train/loss"])["train/loss"][:, 0]
+    assert steps.tolist() == [2, 3]
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            ["trainer.max_steps=33"],
+            r"trainer\.max_steps=33: model\.scheduler was made for 30 steps",
+        ),
+        (
+            ["network.hidden=[32]", "ckpt_path={path}"],
+            r"ckpt_path=\S+last\.ckpt: is of another model",
+        ),
+        (["run_dir={other}", "ckpt_path={path}"], r"has done all steps of trainer\.max_steps=30"),
+    ],
+    ids=["longer", "another model", "done"],
+)
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_refused_and_nothing_is_removed(
+    short_settings, short_run, tmp_path, settings, words
+):
+    other = shutil.copytree(short_run, tmp_path / "other")
+    run_dir = shutil.copytree(short_run, tmp_path / "run")
+    path = f"'{run_dir}/checkpoints/last.ckpt'"
+    given = [one.format(path=path, other=other) for one in settings]
+    before = contents(tmp_path)
+    config = composed(*short_settings, "ckpt_path=last", *given)
+    with pytest.raises(ValueError, match=words):
+        train(config, other if config.run_dir == str(other) else run_dir)
+    assert contents(tmp_path) == before
+
+
 def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_path):
     settings = [*short_settings, "model=single", "model.landmark=CSP", "trainer.max_steps=4", PLANE]
     metrics = train(composed(*settings, "trainer.val_check_interval=4"), tmp_path)
@@ -170,6 +221,9 @@ def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp
         (["data.root=???"], "data.root: is not set"),
         (["ckpt_path=no/such.ckpt"], "no/such.ckpt"),
         (["checkpoint.every_steps=0"], "checkpoint.every_steps=0: give a whole number"),
+        (["trainer.val_check_interval=0.5"], "trainer.val_check_interval=0.5: give a whole number"),
+        (["trainer.val_check_interval=00:00:10:00"], "interval=00:00:10:00: give a whole number"),
+        (["trainer.check_val_every_n_epoch=2"], "trainer.check_val_every_n_epoch=2: epochs play"),
         (["data.on_error=ignore"], "data.on_error=ignore: give one of refuse, skip"),
         (["loader.batches_per_epoch=0"], "loader.batches_per_epoch=0"),
         (["augmentation.scale_sd=-1"], "augmentation.scale_sd=-1: give"),

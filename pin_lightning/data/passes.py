@@ -6,22 +6,16 @@ What is drawn in a pass depends on the seed, the pass and the place of a volume 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torchio as tio
 from torch.utils.data import Dataset, Sampler
 
 from pin_lightning.preprocessing import load_volume
+from pin_lightning.random_states import seed_of
 from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
 
 ORDER, FILL = -1, -2  # what is drawn beside the samples of the volumes at places 0, 1, 2, ...
-
-
-def seed_of(seed: int, epoch: int, place: int) -> int:
-    """A seed that no other pass and place has."""
-    parts = [seed % 2**63, epoch, place % 2**32]
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
 
 class PassSampler(Sampler[tuple[int, int]]):

@@ -12,10 +12,11 @@ import torch
 import torchio as tio
 from torch.utils.data import DataLoader
 
-from pin_lightning.data.passes import FILL, PassDataset, PassSampler, seed_of
+from pin_lightning.data.passes import FILL, PassDataset, PassSampler
 from pin_lightning.data.resumable import ResumableLoader
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.data.sampling import OnTrajectories
+from pin_lightning.random_states import seed_of
 from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
 
@@ -178,7 +179,7 @@ class QueueLoader(ResumableLoader):
         return self.batches
 
     def _rest(self) -> Iterator[dict[str, Tensor]]:
-        if self.given == len(self):
+        if self.given >= len(self):  # more where fewer processes shared the pass before
             return
         self.queue.begin(self.epoch, self.given * self.batch_size)
         # The queue has the only workers there may be; this loader just pops and stacks.

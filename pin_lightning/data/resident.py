@@ -1,6 +1,7 @@
 """The fast loader: all working volumes in memory, whole batches cut by one gather."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,9 +17,11 @@ from pin_lightning.launched import first_before_others
 from pin_lightning.patches import BorderedVolumes, bordered_size
 from pin_lightning.preprocessing import load_volume
 from pin_lightning.pyramid import Pyramid, coarser, coarser_grid, coarser_size
-from pin_lightning.random_states import of_all_processes, of_this_process
+from pin_lightning.random_states import seed_of
 from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
+
+log = logging.getLogger(__name__)
 
 GB = 1e9
 CPU = torch.device("cpu")
@@ -80,15 +83,20 @@ class ResidentLoader(ResumableLoader):
             yield self._batch(self._pyramid)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the epoch is, and what is drawn next, by every process."""
-        generators = of_all_processes(self.sampler.generator.get_state())
-        return {**super().state_dict(), "generators": generators}
+        """Where the epoch is, and what is drawn next, which is the same in every process."""
+        return {**super().state_dict(), "generator": self.sampler.generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Go on where `state_dict` was taken; on a device of another kind with other draws."""
         super().load_state_dict(state_dict)
-        if (own := of_this_process(state_dict["generators"])) is not None:
-            self.sampler.generator.set_state(own)
+        generator, saved = self.sampler.generator, state_dict["generator"].cpu()
+        if saved.shape == generator.get_state().shape:
+            generator.set_state(saved)
+            return
+        log.info(
+            "samples were drawn on another kind of device than %s: other draws", generator.device
+        )
+        generator.manual_seed(seed_of(self.sampler.seed, self.epoch, self.given))
 
     def _load(self) -> Pyramid:
         grid, spacings = self.sampler.grid, self.sampler.patch_spacings

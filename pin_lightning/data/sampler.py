@@ -1,7 +1,6 @@
 """Training samples: random points in shape space, and the 2.5D patches cut there."""
 
 import copy
-import hashlib
 import math
 from collections.abc import Sequence
 
@@ -131,10 +130,10 @@ class ShapePatchSampler:
     ) -> dict[str, Tensor]:
         """The samples of this process among N, augmented.
 
-        All processes draw all N, so that their generators stay in step, and each cuts its own. The
-        truth of a sample is what the shape model makes of the landmarks in its augmented
-        volume; a PCA knows only shapes like those it was fitted to, and takes the nearest. Of a
-        missing landmark it is NaN.
+        All processes draw all N, noise included, so that their generators stay in step, and each
+        cuts its own; N is a multiple of their number. The truth of a sample is what the shape model
+        makes of the landmarks in its augmented volume; a PCA knows only shapes like those it was
+        fitted to, and takes the nearest. Of a missing landmark it is NaN.
 
         Args:
             pyramid: Volumes.
@@ -185,21 +184,8 @@ class ShapePatchSampler:
         parameters: Float[Tensor, "N K"],
         intensity: Intensity,
     ) -> list[Num[Tensor, "N _ P P"]]:
-        settings = (self.shape_model.decode(parameters), intensity, self.grid, self._noise())
+        settings = (self.shape_model.decode(parameters), intensity, self.grid, self.generator)
         return [
-            change_intensity(patches, *settings, spacing)
+            change_intensity(patches, *settings, spacing, self.shard)
             for patches, spacing in zip(levels, self.patch_spacings, strict=True)
         ]
-
-    def _noise(self) -> torch.Generator:
-        """Source of noise, which is drawn for each voxel and so by each process for its own.
-
-        That of one of several follows from the state of the common one, which it leaves as it is.
-        """
-        if self.shard.count == 1:
-            return self.generator
-        state = self.generator.get_state().numpy().tobytes()
-        own = hashlib.blake2b(state, digest_size=7, key=str(self.shard.rank).encode())
-        return torch.Generator(self.generator.device).manual_seed(
-            int.from_bytes(own.digest(), "big")
-        )

@@ -1,12 +1,5 @@
-from pin_lightning.data.passes import PassSampler, seed_of
+from pin_lightning.data.passes import PassSampler
 from pin_lightning.shard import Shard
-
-
-def test_seeds_are_of_their_own():
-    seeds = [seed_of(*one) for one in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, -1))]
-    assert len(set(seeds)) == 5
-    assert seed_of(3, 4, 5) == seed_of(3, 4, 5)
-    assert all(0 <= seed < 2**64 for seed in (*seeds, seed_of(-1, 0, 0)))
 
 
 def test_each_process_has_its_part_of_a_pass_and_all_of_the_same_length():

@@ -168,6 +168,18 @@ def test_goes_on_anywhere_as_if_it_had_not_been_cut(shape_model, volumes, given,
     assert all(same(*pair) for pair in zip(expected[given:], rest, strict=True))
 
 
+def test_a_pass_that_more_processes_share_now_may_be_over(shape_model, volumes):
+    alone, shared = (
+        queue_loader(volumes, torch.zeros(4, 3, 3), sampler(shape_model), CPU, 8, 16, 8, 0, shard)
+        for shard in (WHOLE, Shard(0, 2))
+    )
+    batches = iter(alone)
+    for _ in range(3):  # of four; a process of two has two
+        next(batches)
+    shared.load_state_dict(alone.state_dict())
+    assert [len(list(shared)) for _ in range(2)] == [0, 2]
+
+
 def test_no_two_passes_are_alike_and_no_batch_comes_twice(shape_model, volumes):
     loader = make_loader(shape_model, volumes)
     batches = [batch["parameters"] for _ in range(3) for batch in loader]

@@ -1,4 +1,4 @@
-from dataclasses import replace
+import logging
 
 import nibabel as nib
 import numpy as np
@@ -131,10 +131,7 @@ def test_a_seed_gives_the_same_batches(volumes, shapes):
     assert not torch.equal(next(both)["parameters"], next(both)["parameters"])
 
 
-WITHOUT_NOISE = replace(AUGMENTED, intensity=replace(AUGMENTED.intensity, noise_sd=0.0))
-
-
-@pytest.mark.parametrize("augmentation", [Augmentation(), WITHOUT_NOISE], ids=["none", "augmented"])
+@pytest.mark.parametrize("augmentation", [Augmentation(), AUGMENTED], ids=["none", "augmented"])
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_share_the_samples_that_one_would_draw(volumes, shapes, augmentation, count):
     def batches(shard, size):
@@ -159,23 +156,6 @@ def test_processes_share_the_samples_that_one_would_draw(volumes, shapes, augmen
             assert same.float().mean() > 0.99
     for sampler, _ in parts:  # in step, for the batches that follow
         assert torch.equal(sampler.generator.get_state(), alone.generator.get_state())
-
-
-def test_processes_have_noise_of_their_own_and_stay_in_step(volumes, shapes):
-    noisy = Augmentation.of(noise_sd=0.2)
-    drawn = {}
-    for name, rank in {"first": 0, "again": 0, "second": 1}.items():
-        drawing = make_sampler(shapes, augmentation=noisy).on(torch.device("cpu"), Shard(rank, 2))
-        pyramid = drawing.pyramid(load_volume(volumes[0]).intensity[None])
-        noise = [torch.rand(5, generator=drawing._noise()) for _ in range(2)]
-        assert torch.equal(*noise)  # it follows from the common generator, which has not moved
-        index = torch.zeros(8, dtype=torch.long)
-        patches = drawing.samples(pyramid, index, shapes[:1].expand(8, -1, -1))["patches"]
-        drawn[name] = (noise[0], patches, drawing.generator.get_state())
-    assert all(torch.equal(*pair) for pair in zip(drawn["first"], drawn["again"], strict=True))
-    assert not torch.equal(drawn["first"][0], drawn["second"][0])
-    assert not torch.equal(drawn["first"][1], drawn["second"][1])
-    assert torch.equal(drawn["first"][2], drawn["second"][2])
 
 
 def test_volumes_that_do_not_fit_are_mapped_from_a_file(volumes, shapes):
@@ -266,6 +246,44 @@ def test_goes_on_anywhere_as_if_it_had_not_been_cut(volumes, shapes, given):
     again.load_state_dict(cut.state_dict())
     rest = [batch["patches"] for one in 3 * [again] for batch in one][: 6 - given]
     assert torch.equal(torch.stack(expected[given:]), torch.stack(rest))
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (2, 1), (2, 3)])
+def test_goes_on_with_another_number_of_processes_where_it_was_cut(volumes, shapes, counts):
+    """The batches of all processes together are the same, for the same samples in a step."""
+
+    def made(rank, count):
+        size = {"batch_size": 12 // count, "batches_per_epoch": 3, "shard": Shard(rank, count)}
+        return loader(volumes, shapes, **size)
+
+    whole = [batch["parameters"] for batch in made(0, 1)]
+    before, after = counts
+    cut = made(before - 1, before)
+    next(iter(cut))
+    for rank in range(after):
+        again = made(rank, after)
+        again.load_state_dict(cut.state_dict())
+        own = [batch["parameters"] for batch in again]
+        expected = [batch[Shard(rank, after).rows] for batch in whole[1:]]
+        assert torch.equal(torch.stack(own), torch.stack(expected))
+
+
+def test_on_another_kind_of_device_it_goes_on_with_other_draws(volumes, shapes, caplog):
+    """A state of a graphics card's generator is shorter."""
+    caplog.set_level(logging.INFO)
+    state = {"epoch": 1, "given": 1, "generator": torch.zeros(16, dtype=torch.uint8)}
+    drawn = []
+    for given in (1, 1, 2, 0):
+        again = loader(volumes, shapes, batch_size=8, batches_per_epoch=3)
+        if given:
+            again.load_state_dict({**state, "given": given})
+        drawn.append([batch["parameters"] for batch in again])
+    first, same, later, new = drawn
+    assert [len(one) for one in drawn] == [2, 2, 1, 3]
+    assert torch.equal(torch.stack(first), torch.stack(same))
+    assert not torch.equal(first[0], later[0])
+    assert not any(torch.equal(first[0], one) for one in new)
+    assert caplog.text.count("on another kind of device than cpu: other draws") == 3
 
 
 def test_a_stack_that_was_cut_off_is_made_anew(volumes):
