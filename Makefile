@@ -4,6 +4,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEMO := outputs/demo
+# A file's tests stay together, as they share what takes long to make.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile
 
 .PHONY: help install demo test test-all lint format bench clean
 .DEFAULT_GOAL := help
@@ -32,10 +34,10 @@ demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new 
 	@echo "  $(DEMO)/prediction/*.mrk.json    landmarks of the new volume: drop both files on 3D Slicer"
 
 test: $(INSTALLED)  ## fast tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m "not slow" -n auto --dist worksteal
+	$(PYTEST) -m "not slow"
 
-test-all: $(INSTALLED) lint demo test  ## lint, types, demo and every test
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q -m slow -n auto --dist worksteal
+test-all: $(INSTALLED) lint demo  ## lint, types, demo and every test
+	$(PYTEST)
 
 lint: $(INSTALLED)  ## ruff, ruff format, mypy
 	$(RUN) -m ruff check .

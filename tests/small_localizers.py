@@ -69,7 +69,7 @@ def cascade():
 
 
 def folds():
-    return Ensemble([pca(num_starts=2), points()])
+    return Ensemble([pca(num_starts=2), cascade()])
 
 
 KINDS = {f.__name__: f for f in (pca, autoencoder, identity, points, cascade, folds)}

@@ -9,7 +9,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from omegaconf import OmegaConf
 
 from conftest import REPOSITORY
 from pin_lightning.data.phantom import make_phantom
@@ -100,24 +99,3 @@ def test_train_from_the_command_line(phantom_root, tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["num_cases"] == 3
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
-
-
-def test_all_cases_can_train(phantom_root, tmp_path):
-    settings = [f"data.root={phantom_root}", f"data.cache_dir={tmp_path}/cache"]
-    settings += ["data.split.test_fraction=0", "trainer.max_steps=2", "loader.batch_size=2"]
-    done = run("train.py", *settings, f"run_dir={tmp_path}/run")
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == {}
-    split = json.loads((tmp_path / "run" / "run.json").read_text())["split"]
-    assert [len(split[part]) for part in ("train", "val", "test")] == [10, 0, 0]
-
-
-def test_a_sweep_leaves_one_run_folder_per_job(phantom_root, tmp_path):
-    settings = [f"data.root={phantom_root}", f"data.cache_dir={tmp_path}/cache"]
-    settings += ["trainer.max_steps=4", "trainer.val_check_interval=2", "loader.batch_size=8"]
-    done = run("train.py", "-m", "model.alpha=0,1", *settings, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = sorted((tmp_path / "multirun").glob("*/*/metrics.json"))
-    assert [path.parent.name for path in found] == ["0", "1"]
-    for path, alpha in zip(found, (0, 1), strict=True):
-        assert OmegaConf.load(path.parent / "config.yaml").model.alpha == alpha

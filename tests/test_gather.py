@@ -162,14 +162,14 @@ def test_the_alpha_sweep_covers_both_ends():
 def test_a_job_that_fails_does_not_lose_the_others(short_settings, tmp_path):
     settings = [one for one in short_settings if not one.startswith("run_dir")]
     sweep = f"hydra.sweep.dir={tmp_path / 'sweep'}"
-    result = run("train.py", "-m", *settings, sweep, "model.alpha=0.5,7,1")
+    result = run("train.py", "-m", *settings, sweep, "model.alpha=0.5,7")
     assert result.returncode == 2
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     assert error == "error: job 1 (model.alpha=7): model.alpha=7: give a weight between 0 and 1"
     assert error.split("): ")[1] in (tmp_path / "sweep" / "1" / "train.log").read_text("utf-8")
     text = (tmp_path / "sweep" / "table.md").read_text("utf-8")
     assert "model.alpha=0.5" in text
-    assert "model.alpha=1" in text
+    assert sorted(path.name for path in (tmp_path / "sweep").glob("?")) == ["0", "1"]
     assert "- job 1 (model.alpha=7): " in text
     # A defect in a job, not a mistake of the user; and the folder has results of another sweep.
     defect = "model.optimizer._target_=torch.optim.AdamW,torch.optim.nothing"
@@ -179,15 +179,3 @@ def test_a_job_that_fails_does_not_lose_the_others(short_settings, tmp_path):
     assert "model.alpha" not in text
     assert "- job 1 (model.optimizer._target_=torch.optim.nothing): " in text
     assert "Traceback" in (tmp_path / "sweep" / "1" / "train.log").read_text("utf-8")
-
-
-@pytest.mark.slow
-def test_listed_jobs_with_a_sweep_of_the_command_line(short_settings, tmp_path):
-    settings = [one for one in short_settings if not one.startswith(("run_dir", "model=multi"))]
-    jobs = "[[method=all,model=multi],[method=one,model=single,model.landmark=CSP]]"
-    listed = ["hydra/sweeper=listed", f"hydra.sweeper.jobs={jobs}", "seed=0,1"]
-    result = run("train.py", "-m", *settings, f"hydra.sweep.dir={tmp_path / 's'}", *listed)
-    assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in (tmp_path / "s").iterdir() if path.is_dir()) == list("0123")
-    table = (tmp_path / "s" / "table.md").read_text("utf-8")
-    assert [line.split(" | ")[0] for line in table.splitlines()[2:4]] == ["| all", "| one"]

@@ -60,30 +60,29 @@ def methods_of(folder):
 @pytest.mark.slow
 def test_joblib_keeps_the_others_whatever_happens_to_a_job(sweep):
     swept = f"{OPTIMISER}={ADAM},{KILLED},{COUNTED}"
-    done, folder = sweep("hydra/launcher=joblib", swept, "seed=0,1")
+    done, folder = sweep("hydra/launcher=joblib", swept)
     assert done.returncode == 2
     threads = max(1, len(os.sched_getaffinity(0)) // 2)
-    first, *others = errors_of(done)
-    assert first.startswith(f"error: job 2 ({OPTIMISER}={KILLED}, seed=0): {MEMORY}")
-    assert others[1:] == [
-        f"error: job {number} ({OPTIMISER}={COUNTED}, seed={seed}): threads={threads}"
-        for number, seed in ((4, 0), (5, 1))
-    ]
-    assert methods_of(folder) == [f"{OPTIMISER}={ADAM}"]  # two seeds
-    assert "step 2: validation error" in (folder / "1" / "train.log").read_text("utf-8")
+    first, second = errors_of(done)
+    assert first.startswith(f"error: job 1 ({OPTIMISER}={KILLED}): {MEMORY}")
+    assert second == f"error: job 2 ({OPTIMISER}={COUNTED}): threads={threads}"
+    assert methods_of(folder) == [f"{OPTIMISER}={ADAM}"]
+    assert "step 2: validation error" in (folder / "0" / "train.log").read_text("utf-8")
     assert "step 2: validation error" not in done.stdout  # two at once would mix
-    assert f"threads={threads}" in (folder / "4" / "train.log").read_text("utf-8")
-    assert "was killed" in (folder / "3" / "train.log").read_text("utf-8")
+    assert f"threads={threads}" in (folder / "2" / "train.log").read_text("utf-8")
+    assert "was killed" in (folder / "1" / "train.log").read_text("utf-8")
 
 
 @pytest.mark.slow
-def test_joblib_with_a_list_of_jobs(sweep):
-    jobs = "hydra.sweeper.jobs=[[method=a,seed=1],[method=b,model.alpha=7]]"
-    done, folder = sweep("hydra/launcher=joblib", "hydra/sweeper=listed", jobs)
-    assert errors_of(done) == [
-        "error: job 1 (method=b, model.alpha=7): model.alpha=7: give a weight between 0 and 1"
+def test_joblib_with_a_list_of_jobs_and_a_sweep_of_the_command_line(sweep):
+    jobs = "hydra.sweeper.jobs=[[method=all,model=multi],[method=wrong,model.alpha=7]]"
+    done, folder = sweep("hydra/launcher=joblib", "hydra/sweeper=listed", jobs, "seed=0,1")
+    assert [line.split(": ")[1] for line in errors_of(done)] == [
+        f"job {number} (method=wrong, model.alpha=7, seed={seed})"
+        for number, seed in ((2, 0), (3, 1))
     ]
-    assert methods_of(folder) == ["a"]
+    assert "model.alpha=7: give a weight between 0 and 1" in done.stderr
+    assert methods_of(folder) == ["all"]  # two seeds
 
 
 @pytest.mark.slow

@@ -268,6 +268,14 @@ def test_without_validation_cases_the_last_weights_are_used(short_settings, tmp_
     assert not (tmp_path / "checkpoints" / "best.ckpt").exists()
 
 
+def test_all_cases_can_train(short_settings, tmp_path):
+    none = ["data.split.val_fraction=0", "data.split.test_fraction=0"]
+    assert train(composed(*short_settings, *none, "trainer.max_steps=4"), tmp_path) == {}
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {}
+    split = json.loads((tmp_path / "run.json").read_text())["split"]
+    assert [len(split[part]) for part in ("train", "val", "test")] == [10, 0, 0]
+
+
 @pytest.fixture(scope="module")
 def shared_run(short_settings, tmp_path_factory):
     """Run folder of a short training of the shared network."""
@@ -319,18 +327,16 @@ def errors_on_phantoms(tmp_path, num_cases, *settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loader", ["resident", "queue"])
-def test_the_shared_network_beats_the_mean_shape_on_phantoms(tmp_path, loader):
+def test_the_shared_network_beats_the_mean_shape_on_phantoms(tmp_path):
     settings = [
         "model=shared",
-        f"loader={loader}",
         "network.widths=[16,32,64,64]",
-        "loader.batch_size=12",
-        "trainer.max_steps=600",
-        "trainer.val_check_interval=600",
+        "loader.batch_size=24",
+        "trainer.max_steps=200",
+        "trainer.val_check_interval=200",
     ]
     error, mean_shape = errors_on_phantoms(tmp_path, 40, *settings)
-    assert error < 0.7 * mean_shape
+    assert error < 0.75 * mean_shape
 
 
 @pytest.mark.slow
@@ -347,24 +353,26 @@ def test_the_papers_experiment_trains(short_settings, tmp_path):
 
 @pytest.mark.slow
 def test_training_beats_the_mean_shape_on_phantoms(tmp_path):
-    settings = ["model=multi", "trainer.max_steps=800", "trainer.val_check_interval=400"]
-    error, mean_shape = errors_on_phantoms(tmp_path, 60, *settings)
-    assert math.isfinite(error)
-    assert error < 0.65 * mean_shape
+    settings = ["model=multi", "trainer.max_steps=300", "trainer.val_check_interval=150"]
+    error, mean_shape = errors_on_phantoms(tmp_path, 40, *settings)
+    assert error < 0.6 * mean_shape
 
 
 @pytest.mark.slow
 def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
     settings = [
+        "model=multi",
         f"data.root={ct_root}",
         f"data.cache_dir={tmp_path}/cache",
+        "data.spacing_mm=0.4",  # an eighth of the voxels: it takes a minute
         "run_name=ct",
         "run_dir=unused",
-        "trainer.max_steps=1000",
+        "trainer.max_steps=250",
+        "trainer.val_check_interval=250",
     ]
     test = train(composed(*settings), tmp_path / "run")["test"]
     error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
-    assert error < 0.5 * mean_shape
+    assert error < 0.6 * mean_shape
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def test_what_onnx_cannot_say_is_named(unchecked, capfd):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["autoencoder", "identity", "points", "folds"])  # of the others
 def test_onnx_runtime_finds_what_pytorch_finds(kind, unchecked):
     graph = LocalizerGraph(build(kind))
     model = with_metadata(localizer_model(graph, GRID.size, 18), {"landmarks": "[]"})
