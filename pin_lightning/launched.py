@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import torch
 from torch import distributed
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
@@ -116,6 +117,21 @@ def first_before_others(shard: Shard) -> Iterator[None]:
     yield
     if group is not None and shard.rank == 0:
         distributed.barrier(group)
+
+
+def least_of_all(number: int, shard: Shard, device: torch.device) -> int:
+    """The smallest of the numbers of all processes, which have to ask at the same time.
+
+    Args:
+        number: That of this process.
+        shard: The part of this process.
+        device: Where it trains.
+    """
+    if shard.count == 1 or not distributed.is_initialized():
+        return number
+    least = torch.tensor(number, device=device)
+    distributed.all_reduce(least, distributed.ReduceOp.MIN)
+    return int(least)
 
 
 @contextmanager
