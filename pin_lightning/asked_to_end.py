@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 EVERY = 10  # steps from one question to the next: each waits for all processes
 
@@ -29,7 +30,19 @@ class AskedToEnd(pl.Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         """Tell all processes now and then; they end when this step is done."""
-        if trainer.world_size > 1 and trainer.global_step % EVERY == 0:
-            asked = trainer.strategy.reduce_boolean_decision(self.asked, all=False)
-            if asked:
-                trainer._signal_connector.received_sigterm = True
+        if trainer.global_step % EVERY == 0 and self._one_was_asked(trainer):
+            trainer._signal_connector.received_sigterm = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """End now where the last question came before the signal; the last step is saved.
+
+        From here on the signal ends this process at once, as Lightning has taken its place back.
+        """
+        if self._one_was_asked(trainer):
+            raise SIGTERMException
+
+    def _one_was_asked(self, trainer: pl.Trainer) -> bool:
+        if trainer.world_size == 1:
+            return False
+        decision: bool = trainer.strategy.reduce_boolean_decision(self.asked, all=False)
+        return decision

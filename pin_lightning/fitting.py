@@ -1,10 +1,10 @@
 """The Lightning training of a plan: loader, module, loggers, checkpoints."""
 
 import logging
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -24,18 +24,10 @@ from pin_lightning.planning import Plan
 from pin_lightning.precision import NETWORK_DTYPES, choose_precision
 from pin_lightning.progress import TrainingProgress
 from pin_lightning.run_folder import CHECKPOINTS, LAST_CHECKPOINT
-from pin_lightning.spawned import SpawnedProcess
+from pin_lightning.spawned import SpawnedProcess, SpawningLauncher, passing_sigterm_on
 
 log = logging.getLogger(__name__)
-# Lightning's own remarks: the length of an epoch, which plays no role here, and the like.
 hush_lightning()
-warnings.filterwarnings("ignore", ".*LeafSpec.*")
-warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
-warnings.filterwarnings("ignore", ".*does not have many workers.*")
-# The metrics of a validation are those of all processes before they are logged.
-warnings.filterwarnings("ignore", ".*when logging on epoch level in distributed setting.*")
-warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-warnings.filterwarnings("ignore", ".*Total length of `list` across ranks is zero.*")
 
 
 def fit(
@@ -92,13 +84,17 @@ def fit(
 @contextmanager
 def _together(trainer: pl.Trainer) -> Iterator[None]:
     """A block in which all processes train, if there are several."""
-    launcher = trainer.strategy.launcher
+    strategy: Any = trainer.strategy
+    spawns = isinstance(strategy.launcher, _MultiProcessingLauncher)
+    if spawns:
+        strategy._launcher = SpawningLauncher(strategy, strategy.launcher._start_method)
     with ExitStack() as stack:
-        stack.enter_context(ends_together(launcher))
-        if isinstance(launcher, _MultiProcessingLauncher):
+        stack.enter_context(ends_together(strategy.launcher))
+        if spawns:
             spawned = SpawnedProcess()
             trainer.callbacks.insert(0, spawned)  # type: ignore[attr-defined]
             stack.enter_context(spawned.heard())
+            stack.enter_context(passing_sigterm_on())
         yield
 
 

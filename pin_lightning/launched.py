@@ -3,22 +3,37 @@
 import builtins
 import logging
 import os
+import signal
 import subprocess
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import torch
 from torch import distributed
-from torch.multiprocessing import ProcessRaisedException
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from pin_lightning.ranks import is_first
 from pin_lightning.shard import Shard
+from pin_lightning.termination import EXIT_CODE
 
 FOR_EVER = timedelta(days=365)  # processes wait for one another as long as they live
 SECONDS_TO_END = 10.0  # of a process whose connection is gone
 # Words of what gloo and NCCL raise where another process is gone.
 _LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited")
+
+# Of Lightning's warnings. Epochs play no role here, and the metrics of a validation are those of
+# all processes before they are logged.
+_REMARKS = (
+    "LeafSpec",
+    "smaller than the logging interval",
+    "does not have many workers",
+    "when logging on epoch level in distributed setting",
+    "Checkpoint directory .* exists and is not empty",
+    "Total length of `list` across ranks is zero",
+)
 
 
 def strategy_name(strategy: Any) -> str:
@@ -63,7 +78,7 @@ def check_environment(said: str, strategy: Any, num_nodes: int) -> None:
 
 
 def hush_lightning() -> None:
-    """Keep Lightning's own remarks back: advertisements, and how many processes there are.
+    """Keep Lightning's own remarks back: advertisements, the length of an epoch, and the like.
 
     To be called after its import, which asks for them.
     """
@@ -71,6 +86,10 @@ def hush_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # That a process has died, and so all are ended.
     logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)
+    # PyTorch's, for each process that it ends then; the one line says why.
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
+    for words in _REMARKS:
+        warnings.filterwarnings("ignore", f".*{words}.*")
 
 
 def speak_if_first(level: int) -> None:
@@ -100,6 +119,21 @@ def first_before_others(shard: Shard) -> Iterator[None]:
         distributed.barrier(group)
 
 
+def least_of_all(number: int, shard: Shard, device: torch.device) -> int:
+    """The smallest of the numbers of all processes, which have to ask at the same time.
+
+    Args:
+        number: That of this process.
+        shard: The part of this process.
+        device: Where it trains.
+    """
+    if shard.count == 1 or not distributed.is_initialized():
+        return number
+    least = torch.tensor(number, device=device)
+    distributed.all_reduce(least, distributed.ReduceOp.MIN)
+    return int(least)
+
+
 @contextmanager
 def ends_together(launcher: Any) -> Iterator[None]:
     """A block that ends in all processes where it fails in one, in one line where that is known.
@@ -109,11 +143,12 @@ def ends_together(launcher: Any) -> Iterator[None]:
 
     Raises:
         ValueError: Another process has failed.
+        SystemExit: This process, or one that it has spawned, was asked to end.
     """
     try:
         yield
     except BaseException as error:
-        lost = isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST)
+        lost = isinstance(error, RuntimeError) and _is_lost(str(error))
         started = list(getattr(launcher, "procs", ()))
         failed = _failed(started) if lost else ()
         for process in started:
@@ -125,9 +160,15 @@ def ends_together(launcher: Any) -> Iterator[None]:
             raise ValueError(f"{' and '.join(failed)}: all processes are ended") from error
         if lost:
             raise ValueError("another process has ended, and so does this one") from error
+        if isinstance(error, ProcessExitedException):
+            raise _as_ended(error) from error
         if isinstance(error, ProcessRaisedException):
             raise _as_raised(error) from error
         raise
+
+
+def _is_lost(said: str) -> bool:
+    return any(words in said for words in _LOST)
 
 
 def _failed(processes: Sequence[subprocess.Popen[bytes]]) -> list[str]:
@@ -143,10 +184,21 @@ def _failed(processes: Sequence[subprocess.Popen[bytes]]) -> list[str]:
     return found
 
 
+def _as_ended(error: ProcessExitedException) -> SystemExit | ValueError:
+    """What the end of a spawned process means that raised nothing."""
+    if error.exit_code in (EXIT_CODE, -signal.SIGTERM):  # the second before it has a handler
+        return SystemExit(EXIT_CODE)
+    return ValueError(
+        f"rank {error.error_index} ended with code {error.exit_code}: all processes are ended"
+    )
+
+
 def _as_raised(error: ProcessRaisedException) -> Exception:
-    """What a spawned process raised, by its traceback, where it is a user's mistake."""
+    """What a spawned process raised, by its traceback, where that is no defect."""
     name, _, said = str(error).strip().splitlines()[-1].partition(": ")
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, ValueError | OSError):
         return ValueError(f"rank {error.error_index}: {said}" if error.error_index else said)
+    if _is_lost(str(error)):
+        return ValueError(f"rank {error.error_index} has lost another process: all are ended")
     return error

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import FSDPStrategy
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -160,7 +161,12 @@ class PINModule(pl.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip the norm of all gradients; Lightning itself refuses that for a fused optimiser."""
-        if gradient_clip_val:
+        if not gradient_clip_val:
+            return
+        if isinstance(self.trainer.strategy, FSDPStrategy):
+            sharded: Any = self.trainer.strategy.model
+            sharded.clip_grad_norm_(gradient_clip_val)  # adds up the parts of all processes
+        else:
             nn.utils.clip_grad_norm_(self.localizer.network.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:

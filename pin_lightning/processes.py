@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,24 @@ def run_at_once(
     threads = max(1, torch.get_num_threads() // at_once)
     # A process for each call, as a program of its own would be: nothing is left of the one before.
     with ProcessPoolExecutor(at_once, context, max_tasks_per_child=1) as pool:
-        calls = {
-            pool.submit(_call, function, own, folder / MESSAGES, threads): folder
-            for own, folder in zip(arguments, folders, strict=True)
-        }
+        waiting = iter(zip(arguments, folders, strict=True))
+        running: dict[Future[None], Path] = {}
         try:
-            for call in as_completed(calls):
-                call.result()
-                log.info("%s: finished", calls[call].name)
+            while True:
+                # No more than run now: the pool would begin what it holds after this process is
+                # asked to end.
+                for own, folder in islice(waiting, at_once - len(running)):
+                    call = pool.submit(_call, function, own, folder / MESSAGES, threads)
+                    running[call] = folder
+                if not running:
+                    return
+                for call in wait(running, return_when=FIRST_COMPLETED).done:
+                    folder = running.pop(call)
+                    call.result()
+                    log.info("%s: finished", folder.name)
         except BrokenProcessPool as error:
             raise ValueError(
-                f"{calls[call].parent}: a process was killed, maybe for want of memory; "
+                f"{folder.parent}: a process was killed, maybe for want of memory; "
                 f"start again with the same run_dir"
             ) from error
         except SystemExit:  # this process is asked to end, or one of the others was

@@ -14,6 +14,7 @@ class Shard:
     Attributes:
         rank: Number of the process, from 0.
         count: Processes that share the work.
+        machines: Machines that these are spread over, as many on each.
 
     >>> Shard(1, 2).of("abcde")
     'bd'
@@ -21,6 +22,7 @@ class Shard:
 
     rank: int = 0
     count: int = 1
+    machines: int = 1
 
     @property
     def rows(self) -> slice:

@@ -3,7 +3,9 @@
 import logging
 import multiprocessing
 import os
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from multiprocessing.reduction import ForkingPickler
@@ -11,9 +13,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
+from pytorch_lightning.trainer.call import _interrupt
 
 from pin_lightning.launched import hush_lightning
 from pin_lightning.memory import keep_freed_memory
+from pin_lightning.termination import EXIT_CODE, end_on_sigterm
 
 
 def _pack_generator(generator: torch.Generator) -> tuple[Any, tuple[str, bytes]]:
@@ -34,6 +39,61 @@ hush_lightning()  # in a spawned process nothing else is imported before Lightni
 ForkingPickler.register(torch.Generator, _pack_generator)
 
 
+class SpawningLauncher(_MultiProcessingLauncher):
+    """Lightning's, whose processes tell callbacks of an exception, as a process alone does.
+
+    Without it none would save where it is asked to end.
+    """
+
+    def launch(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        trainer: pl.Trainer | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run a method of a trainer in each process."""
+        return super().launch(_telling, function, *args, trainer=trainer, **kwargs)
+
+
+def _telling(function: Any, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except BaseException as error:
+        _interrupt(function.__self__, error)
+        raise
+
+
+@contextmanager
+def passing_sigterm_on() -> Iterator[None]:
+    """A block whose processes are asked to end where this one is, which then waits for them.
+
+    Raises:
+        SystemExit: This process was asked to end.
+    """
+    asked = False
+
+    def pass_on(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        processes = multiprocessing.active_children()
+        for process in processes:
+            process.terminate()
+        if not processes:
+            raise SystemExit(EXIT_CODE)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if asked:
+        raise SystemExit(EXIT_CODE)
+
+
 class SpawnedProcess(pl.Callback):
     """What a process that Lightning spawns takes over from the one that spawned it.
 
@@ -50,6 +110,7 @@ class SpawnedProcess(pl.Callback):
         """Take over, in a process of its own."""
         if os.getpid() == self.parent:
             return
+        end_on_sigterm()
         keep_freed_memory()
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         root = logging.getLogger()

@@ -5,8 +5,13 @@ from unittest.mock import Mock
 
 import pytest
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.demos.boring_classes import BoringModel
+from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from pin_lightning.asked_to_end import EVERY, AskedToEnd
+from pin_lightning.checkpoints import KeepLast
 
 
 def together(others, step=EVERY, world_size=2):
@@ -51,9 +56,50 @@ def test_processes_ask_one_another_after_the_same_steps_only():
     assert trainer.asked == []
 
 
+@pytest.mark.parametrize("others", [False, True])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_signal_after_the_last_question_ends_all_when_the_end_is_saved(own, others):
+    trainer, callback = together(others, step=EVERY + 1), AskedToEnd()
+    callback.asked = own
+    if not own and not others:
+        callback.on_fit_end(trainer, MODULE)
+    else:
+        with pytest.raises(SIGTERMException):
+            callback.on_fit_end(trainer, MODULE)
+    assert trainer.asked == [own]
+
+
+class Signalled(pl.Callback):
+    """Is asked to end in the last step."""
+
+    def on_train_batch_end(self, trainer, *args):
+        if trainer.global_step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Two(SingleDeviceStrategy):
+    """As one of two processes; the other is not asked to end."""
+
+    def reduce_boolean_decision(self, decision, all=True):
+        return decision
+
+
+def test_the_end_is_saved_before_a_late_signal_ends_the_training(restored, tmp_path, monkeypatch):
+    monkeypatch.setattr(pl.Trainer, "world_size", 2)
+    path = tmp_path / "last.ckpt"
+    callbacks = [AskedToEnd(), Signalled(), KeepLast(path, every=100)]
+    quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = pl.Trainer(max_steps=3, strategy=Two("cpu"), callbacks=callbacks, **quiet)
+    with pytest.raises(SystemExit) as end:
+        trainer.fit(BoringModel())
+    assert end.value.code == 143
+    assert torch.load(path, weights_only=True)["global_step"] == 3
+
+
 def test_a_process_alone_is_left_to_lightning(restored):
     trainer, callback = together(others=True, world_size=1), AskedToEnd()
     callback.on_train_start(trainer, MODULE)
     assert signal.getsignal(signal.SIGTERM) is restored
     callback.on_train_batch_start(trainer)
+    callback.on_fit_end(trainer, MODULE)
     assert trainer.asked == []

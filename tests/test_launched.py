@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from torch.multiprocessing import ProcessRaisedException
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from pin_lightning.launched import (
     check_environment,
@@ -17,6 +17,9 @@ from pin_lightning.launched import (
 from pin_lightning.shard import WHOLE, Shard
 
 LOST = RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:50566")
+
+LOST_RAISED = f"RuntimeError: {LOST}"
+LOST_BY_NCCL = "torch.distributed.DistBackendError: NCCL error\nremote process exited\nLast error:"
 
 
 def process(code):
@@ -61,6 +64,8 @@ def test_a_process_that_started_no_other_says_that_one_has_ended():
         (1, "FileNotFoundError: [Errno 2] a.nii", "rank 1: [Errno 2] a.nii"),
         (1, "KeyError: 'a defect'", None),
         (1, "something: else", None),
+        (1, LOST_RAISED, "rank 1 has lost another process: all are ended"),
+        (0, LOST_BY_NCCL, "rank 0 has lost another process: all are ended"),
     ],
 )
 def test_a_users_mistake_in_a_spawned_process_is_one_here(rank, last, line):
@@ -70,6 +75,21 @@ def test_a_users_mistake_in_a_spawned_process_is_one_here(rank, last, line):
         raise pickle.loads(pickle.dumps(error))
     if line is not None:
         assert str(raised.value) == line
+
+
+@pytest.mark.parametrize("code", [143, -15])
+def test_a_spawned_process_that_was_asked_to_end_ends_the_program_so(code):
+    with pytest.raises(SystemExit) as end, ends_together(None):
+        raise ProcessExitedException("process 1 terminated", 1, 4711, code)
+    assert end.value.code == 143
+
+
+def test_a_spawned_process_that_is_killed_is_named_in_a_line():
+    with (
+        pytest.raises(ValueError, match=r"^rank 1 ended with code -9: all processes are ended$"),
+        ends_together(None),
+    ):
+        raise ProcessExitedException("process 1 terminated with signal SIGKILL", 1, 4711, -9)
 
 
 def test_only_the_first_process_speaks(monkeypatch):

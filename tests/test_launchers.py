@@ -78,8 +78,8 @@ def test_joblib_with_a_list_of_jobs_and_a_sweep_of_the_command_line(sweep):
     jobs = "hydra.sweeper.jobs=[[method=all,model=multi],[method=wrong,model.alpha=7]]"
     done, folder = sweep("hydra/launcher=joblib", "hydra/sweeper=listed", jobs, "seed=0,1")
     assert [line.split(": ")[1] for line in errors_of(done)] == [
-        f"job {number} (method=wrong, model.alpha=7, seed={seed})"
-        for number, seed in ((2, 0), (3, 1))
+        f"job {number} (seed={seed}, method=wrong, model.alpha=7)"
+        for number, seed in ((1, 0), (3, 1))
     ]
     assert "model.alpha=7: give a weight between 0 and 1" in done.stderr
     assert methods_of(folder) == ["all"]  # two seeds

@@ -1,9 +1,14 @@
 import functools
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from pytorch_lightning.strategies import FSDPStrategy
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
@@ -128,6 +133,46 @@ def test_only_the_network_is_optimised_and_the_schedule_steps_every_batch(shapes
     assert configured["lr_scheduler"]["interval"] == "step"
     assert configured["lr_scheduler"]["scheduler"].total_steps == 50
     assert isinstance(made.localizer.network, nn.Module)
+
+
+def clip(network, strategy):
+    """Clip its gradients to a norm of 0.5, as a module that holds it would."""
+    holder = SimpleNamespace(localizer=SimpleNamespace(network=network))
+    holder.trainer = SimpleNamespace(strategy=strategy)
+    PINModule.configure_gradient_clipping(holder, Mock(torch.optim.Optimizer), 0.5)
+
+
+def squared_gradients(network):
+    return sum(one.grad.square().sum() for one in network.parameters() if one.grad is not None)
+
+
+def test_gradients_are_clipped_together():
+    network = nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 3))
+    (10 * network(torch.ones(4, 7))).square().sum().backward()
+    shrunk = 0.5 / squared_gradients(network).sqrt()
+    expected = [one.grad * shrunk for one in network.parameters()]
+    clip(network, SimpleNamespace(model=network))
+    torch.testing.assert_close([one.grad for one in network.parameters()], expected)
+
+
+def _sharded(rank, folder):
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 3))
+    model = FullyShardedDataParallel(network, use_orig_params=True, device_id=torch.device("cpu"))
+    (10 * model(torch.ones(4, 7))).square().sum().backward()
+    clip(network, Mock(FSDPStrategy, model=model))
+    total = squared_gradients(network)
+    dist.all_reduce(total)
+    torch.save(total, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_the_gradients_of_sharded_weights_are_clipped_by_the_norm_of_all_parts(tmp_path):
+    mp.start_processes(_sharded, (tmp_path,), nprocs=2, start_method="fork")
+    for rank in range(2):
+        assert torch.load(tmp_path / f"{rank}.pt") == pytest.approx(0.25)
 
 
 def test_refuses_alpha_outside_0_and_1(shapes):

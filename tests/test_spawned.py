@@ -1,12 +1,15 @@
 import logging
+import multiprocessing
 import os
+import signal
 from multiprocessing.reduction import ForkingPickler
+from unittest.mock import Mock
 
 import pytest
 import pytorch_lightning as pl
 import torch
 
-from pin_lightning.spawned import SpawnedProcess
+from pin_lightning.spawned import SpawnedProcess, passing_sigterm_on
 
 
 def test_a_generator_goes_to_another_process_as_it_is():
@@ -20,6 +23,7 @@ def test_a_generator_goes_to_another_process_as_it_is():
 def spawned(monkeypatch):
     """A process that was spawned, with a root logger of its own."""
     made = SpawnedProcess()
+    monkeypatch.setattr("pin_lightning.spawned.end_on_sigterm", lambda: None)
     monkeypatch.setattr(logging, "root", logging.RootLogger(logging.WARNING))
     monkeypatch.setattr(logging.Logger, "root", logging.root)
     monkeypatch.setattr(logging, "getLogger", lambda name=None: logging.root)
@@ -46,3 +50,21 @@ def test_nothing_changes_in_the_process_that_spawns(spawned):
     before = list(logging.root.handlers)
     spawned.setup(pl.Trainer(accelerator="cpu", logger=False), pl.LightningModule(), "fit")
     assert logging.root.handlers == before
+
+
+@pytest.mark.parametrize("processes", [[Mock(), Mock()], []])
+def test_sigterm_is_passed_on_and_waited_for(monkeypatch, processes):
+    monkeypatch.setattr(multiprocessing, "active_children", lambda: processes)
+    before, waited = signal.getsignal(signal.SIGTERM), False
+    with pytest.raises(SystemExit) as end, passing_sigterm_on():  # noqa: PT012
+        os.kill(os.getpid(), signal.SIGTERM)
+        waited = True
+    assert end.value.code == 143
+    assert waited == bool(processes)
+    assert all(process.terminate.call_count == 1 for process in processes)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_process_that_spawns_and_was_not_asked_to_end_goes_on():
+    with passing_sigterm_on():
+        pass

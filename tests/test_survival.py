@@ -13,6 +13,7 @@ import pytest
 from test_checkpoints import LOADERS, TINY, check_same_end
 
 from conftest import REPOSITORY, composed
+from pin_lightning.asked_to_end import EVERY
 from pin_lightning.cross_validation import cross_validate
 from pin_lightning.run_folder import read_checkpoint
 from pin_lightning.training import train
@@ -92,6 +93,22 @@ def test_asked_to_end_it_saves_its_step_and_says_how_to_go_on(tiny, tmp_path):
     assert 25 <= step < 60
     train(composed(*settings, "run_name=x", "run_dir=unused"), run_dir)
     check_same_end(run_dir, whole)
+
+
+def test_processes_that_are_spawned_save_where_the_first_is_asked_to_end(tiny, tmp_path):
+    several = ["strategy=ddp_spawn", "trainer.devices=2", "trainer.accelerator=cpu"]
+    endless = ["trainer.max_steps=100000", "checkpoint.every_steps=null"]
+    run_dir = tmp_path / "run"
+    process = start(["train.py"], [*tiny["resident"], *several, *endless], run_dir)
+    wait_until(lambda: (run_dir / "checkpoints" / "best.ckpt").is_file(), process)
+    process.terminate()
+    assert process.wait() == 143
+    said = (tmp_path / "out.txt").read_text()
+    step = last_step(run_dir)
+    assert step % EVERY == 1  # the question was asked before
+    assert f"asked to end: step {step} is saved, the same command with ckpt_path=last" in said
+    assert "Traceback" not in said
+    assert "Warning" not in said  # of Lightning
 
 
 def test_folds_go_on_where_they_were_killed(tiny, tmp_path, caplog):

@@ -83,7 +83,9 @@ class LandmarkDataModule(pl.LightningDataModule):
     @property
     def shard(self) -> Shard:
         """The part of this process."""
-        return Shard(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
+        if not self.trainer:
+            return WHOLE
+        return Shard(self.trainer.global_rank, self.trainer.world_size, self.trainer.num_nodes)
 
     def train_dataloader(self) -> Any:
         """Random-point patches of the training cases, from `loader`."""

@@ -13,7 +13,7 @@ import torch
 from pin_lightning.data.resumable import ResumableLoader
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.files import whole_file
-from pin_lightning.launched import first_before_others
+from pin_lightning.launched import first_before_others, least_of_all
 from pin_lightning.patches import BorderedVolumes, bordered_size
 from pin_lightning.preprocessing import load_volume
 from pin_lightning.pyramid import Pyramid, coarser, coarser_grid, coarser_size
@@ -63,10 +63,12 @@ class ResidentLoader(ResumableLoader):
         if batches_per_epoch < 1:
             raise ValueError(f"loader.batches_per_epoch={batches_per_epoch}: give 1 or more")
         self.volumes = volumes
-        budget_gb = memory_budget_gb(device, shard.count) if memory_gb is None else memory_gb
+        neighbours = shard.count // shard.machines
+        budget_gb = memory_budget_gb(device, neighbours) if memory_gb is None else memory_gb
         sizes = [coarser_size(sampler.grid.size, factor) for factor in sampler.patch_spacings]
         voxels = sum(bordered_size(len(volumes), size)[0] for size in sizes)
-        self.times_it_fits = int(budget_gb * GB) // voxels
+        # Machines may differ, and all processes go the same way: they wait for one another.
+        self.times_it_fits = least_of_all(int(budget_gb * GB) // voxels, shard, device)
         self.sampler = sampler.on(device if self.times_it_fits else CPU, shard)
         self.shapes_mm = shapes_mm.to(self.sampler.generator.device)
         self.batch_size = sampler.batch_size(batch_size)
@@ -181,7 +183,7 @@ def memory_budget_gb(device: torch.device, processes: int = 1) -> float:
 
     Args:
         device: The device.
-        processes: Those that share the machine's tenth; each has a GPU to itself.
+        processes: Those of this machine, which share its tenth; each has a GPU to itself.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / GB / 2

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ class Review:
             most: Volumes shown at most.
             run: Name of the run.
         """
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         doubts = None
         if self.volumes:
             doubt_mm = np.stack([one.doubt_mm for one in self.volumes])

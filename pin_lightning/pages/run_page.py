@@ -1,7 +1,7 @@
 """The page of a run: what it can and cannot do, from the files in its folder."""
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def write_run_page(run_dir: Path, settings: ReportSettings) -> Path:
         ValueError: A file of the folder, or of another method, is absent or damaged.
     """
     run = read_run_facts(run_dir)
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     known = None if run.part is None else _measured(run, run.evaluations[run.part], settings)
     views = known["cases"] if known is not None else []
     return write_page(

@@ -1,9 +1,11 @@
 import math
 from functools import partial
+from unittest.mock import Mock
 
 import nibabel as nib
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from pin_lightning.augmentation import Augmentation
@@ -55,6 +57,12 @@ def test_landmarks_are_in_mm_from_the_centre_of_the_volume(annotated):
         head = draw_head(np.random.default_rng([seed, 0]))
         expected = head_to_volume(head, landmarks_in_head(head))
         np.testing.assert_allclose(one.landmarks_mm, expected, atol=1e-3)
+
+
+def test_the_part_of_a_process_is_that_of_the_trainer(datamodule):
+    assert datamodule.shard == Shard()
+    datamodule.trainer = Mock(pl.Trainer, global_rank=3, world_size=8, num_nodes=2)
+    assert datamodule.shard == Shard(3, 8, machines=2)
 
 
 def test_a_chosen_order_of_landmarks_is_kept(phantom_root):

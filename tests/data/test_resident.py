@@ -4,9 +4,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from scipy import stats
 
 from pin_lightning.augmentation import Augmentation
+from pin_lightning.data import resident
 from pin_lightning.data.queue import queue_loader
 from pin_lightning.data.resident import (
     GB,
@@ -185,6 +188,37 @@ def test_a_tenth_of_the_machine_or_half_of_the_graphics_card(monkeypatch):
     assert memory_budget_gb(torch.device("cpu"), processes=4) == pytest.approx(1.024)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (6e9, 8e9))
     assert memory_budget_gb(torch.device("cuda")) == 3.0
+
+
+def test_the_processes_of_a_machine_share_its_tenth(volumes, shapes, monkeypatch):
+    asked = []
+    monkeypatch.setattr(resident, "memory_budget_gb", lambda *given: asked.append(given) or 1.0)
+    loader(volumes, shapes, shard=Shard(3, 8, machines=2))
+    assert asked == [(torch.device("cpu"), 4)]
+
+
+def _with_memory_of_its_own(rank, folder, volumes, shapes):
+    dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
+    resident.memory_budget_gb = lambda *_: float(rank)
+    made = loader(volumes, shapes, batch_size=8, shard=Shard(rank, 2, machines=2))
+    torch.save((made.times_it_fits, len(next(iter(made))["patches"])), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_processes_with_different_memory_lay_the_volumes_out_alike(volumes, shapes, tmp_path):
+    given = (tmp_path, volumes, shapes)
+    started = mp.start_processes(
+        _with_memory_of_its_own, given, nprocs=2, join=False, start_method="fork"
+    )
+    try:
+        for _ in range(2):  # each ends when one is done
+            started.join(20)
+        assert not started.sentinels, "one waits for the other"
+    finally:
+        for process in started.processes:
+            process.kill()
+    assert [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)] == [(0, 8), (0, 8)]
 
 
 @pytest.mark.parametrize("name", ["batch_size", "batches_per_epoch"])
