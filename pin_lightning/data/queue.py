@@ -198,7 +198,7 @@ class QueueLoader(ResumableLoader):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         super().load_state_dict(state_dict)
-        self.queue.offsets_mm = state_dict["offsets_mm"]
+        self.queue.offsets_mm = state_dict.get("offsets_mm")  # not from loader=resident
 
 
 def queue_loader(

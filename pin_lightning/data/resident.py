@@ -89,15 +89,16 @@ class ResidentLoader(ResumableLoader):
         return {**super().state_dict(), "generator": self.sampler.generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken; on a device of another kind with other draws."""
+        """Go on where `state_dict` was taken.
+
+        On a device of another kind, or after `loader=queue`, it goes on with other draws.
+        """
         super().load_state_dict(state_dict)
-        generator, saved = self.sampler.generator, state_dict["generator"].cpu()
-        if saved.shape == generator.get_state().shape:
-            generator.set_state(saved)
+        generator, saved = self.sampler.generator, state_dict.get("generator")
+        if saved is not None and saved.shape == generator.get_state().shape:
+            generator.set_state(saved.cpu())
             return
-        log.info(
-            "samples were drawn on another kind of device than %s: other draws", generator.device
-        )
+        log.info("samples were drawn otherwise before: from here on by other random numbers")
         generator.manual_seed(seed_of(self.sampler.seed, self.epoch, self.given))
 
     def _load(self) -> Pyramid:

@@ -199,7 +199,7 @@ def test_volumes_of_samples_that_were_given_are_not_read_again(shape_model, volu
     loader.load_state_dict({"epoch": 5, "given": 2, "offsets_mm": None})
     assert len(list(loader)) == 1
     assert len(read) == 2  # of four: 12 of the 16 samples were those of the first two
-    loader.load_state_dict({"epoch": 5, "given": 3, "offsets_mm": None})
+    loader.load_state_dict({"epoch": 5, "given": 3, "generator": None})  # of loader=resident
     assert list(loader) == []
     assert len(read) == 2
 

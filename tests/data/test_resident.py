@@ -302,10 +302,14 @@ def test_goes_on_with_another_number_of_processes_where_it_was_cut(volumes, shap
         assert torch.equal(torch.stack(own), torch.stack(expected))
 
 
-def test_on_another_kind_of_device_it_goes_on_with_other_draws(volumes, shapes, caplog):
-    """A state of a graphics card's generator is shorter."""
+SHORTER = {"generator": torch.zeros(16, dtype=torch.uint8)}  # as of a graphics card
+OF_THE_QUEUE = {"offsets_mm": None}
+
+
+@pytest.mark.parametrize("saved", [SHORTER, OF_THE_QUEUE], ids=["device", "loader"])
+def test_what_cannot_go_on_with_the_same_draws_goes_on_with_others(volumes, shapes, saved, caplog):
     caplog.set_level(logging.INFO)
-    state = {"epoch": 1, "given": 1, "generator": torch.zeros(16, dtype=torch.uint8)}
+    state = {"epoch": 1, "given": 1, **saved}
     drawn = []
     for given in (1, 1, 2, 0):
         again = loader(volumes, shapes, batch_size=8, batches_per_epoch=3)
@@ -317,7 +321,7 @@ def test_on_another_kind_of_device_it_goes_on_with_other_draws(volumes, shapes, 
     assert torch.equal(torch.stack(first), torch.stack(same))
     assert not torch.equal(first[0], later[0])
     assert not any(torch.equal(first[0], one) for one in new)
-    assert caplog.text.count("on another kind of device than cpu: other draws") == 3
+    assert caplog.text.count("samples were drawn otherwise before") == 3
 
 
 def test_a_stack_that_was_cut_off_is_made_anew(volumes):
