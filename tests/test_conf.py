@@ -270,7 +270,7 @@ def test_export_config():
         refuse_missing(composed(config_name="export"))
 
 
-@pytest.mark.parametrize("option", options("experiment"))
+@pytest.mark.parametrize("option", ["paper", "table1", "tune"])  # a run, a list, a search
 def test_cross_validation_is_a_training_with_folds(option):
     settings = [*DATA, f"experiment={option}", "model=single", "model.landmark=CSP"]
     training = OmegaConf.to_container(composed(*settings), resolve=True)

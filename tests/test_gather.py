@@ -134,6 +134,7 @@ def test_experiments_are_sweeps(name, scale):
     assert list(config.data.source.size) == ([324, 207, 279] if scale else [108, 69, 93])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "scale"), [("table1", ""), ("table1", "_paper"), ("table2", "")])
 def test_every_listed_job_is_a_training_of_the_papers_method(name, scale):
     common = ("run_name=x", "run_dir=x", f"experiment={name}{scale}")

@@ -101,7 +101,7 @@ AUGMENTED = Augmentation.of(
 @pytest.mark.parametrize("augmentation", [Augmentation(), AUGMENTED], ids=["none", "augmented"])
 def test_both_loaders_draw_from_the_same_distribution(volumes, shapes, augmentation):
     """Two-sample Kolmogorov-Smirnov tests of what is drawn and what is cut."""
-    count = 4000
+    count = 2000
     samplers = [make_sampler(shapes, seed, augmentation) for seed in (0, 1)]
     resident = ResidentLoader(volumes, shapes[:4], samplers[0], batch_size=50)
     queue = queue_loader(volumes, shapes[:4], samplers[1], batch_size=64)
@@ -121,7 +121,7 @@ def test_both_loaders_draw_from_the_same_distribution(volumes, shapes, augmentat
     known = samplers[0].shape_model.encode(shapes[:4])
     if augmentation == Augmentation():
         nearest = [torch.cdist(one["true_parameters"], known).argmin(dim=1) for one in drawn]
-        assert all((one.bincount(minlength=4) > 850).all() for one in nearest)
+        assert all((one.bincount(minlength=4) > 400).all() for one in nearest)
     else:
         distances = [torch.cdist(one["true_parameters"], known).amin(dim=1) for one in drawn]
         assert all((one > 1e-3).float().mean() > 0.99 for one in distances)
