@@ -39,7 +39,7 @@ def of_this_process(states: Num[Tensor, "W N"]) -> Num[Tensor, " N"] | None:
     together = dist.is_available() and dist.is_initialized()
     rank, count = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
     if len(states) == count:
-        return states[rank].cpu()
+        return states[rank].cpu().clone()  # torch crashes on a part of a larger tensor
     log.warning("saved by %d processes, now there are %d: other draws", len(states), count)
     return None
 

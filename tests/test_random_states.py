@@ -44,7 +44,12 @@ def test_states_of_more_processes_than_there_are_now_are_not_taken(caplog):
 def _process(rank, folder):
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     states = of_all_processes(torch.tensor([10 + rank, 20 + rank]))
-    torch.save((states, of_this_process(states)), f"{folder}/{rank}.pt")
+    torch.manual_seed(rank)
+    random, expected = global_states(), torch.rand(3)
+    torch.manual_seed(99)
+    set_global_states(random)
+    goes_on = torch.equal(torch.rand(3), expected)
+    torch.save((states, of_this_process(states), goes_on), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -52,6 +57,7 @@ def _process(rank, folder):
 def test_each_of_two_processes_keeps_all_states_and_takes_its_own(tmp_path):
     mp.start_processes(_process, (tmp_path,), nprocs=2, start_method="fork")
     for rank in range(2):
-        states, own = torch.load(tmp_path / f"{rank}.pt")
+        states, own, goes_on = torch.load(tmp_path / f"{rank}.pt")
+        assert goes_on
         assert states.tolist() == [[10, 20], [11, 21]]
         assert own.tolist() == [10 + rank, 20 + rank]

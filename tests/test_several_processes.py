@@ -138,18 +138,29 @@ def test_processes_that_are_spawned_train_the_same(settings, tmp_path):
     assert all(line in (tmp_path / "two" / "train.log").read_text() for line in validations)
 
 
-def test_a_mistake_in_another_process_ends_all_in_a_line(settings, tmp_path):
+def test_a_mistake_in_another_process_ends_all_in_a_line_and_they_can_go_on(
+    settings, together, tmp_path
+):
     script = tmp_path / "train.py"
     place = {"module": "pin_lightning.data.resident", "kind": "ResidentLoader", "method": "_batch"}
     fail = "raise ValueError('data.root=x: went away')"
     program = str(REPOSITORY / "train.py")
-    script.write_text(FAILS.format(**place, rank=1, call=3, fail=fail, program=program))
+    script.write_text(FAILS.format(**place, rank=1, call=6, fail=fail, program=program))
     two = {"strategy": "ddp", "trainer__devices": 2, "loader__batch_size": 2}
-    done = run(script, *given(settings, **two, run_dir=tmp_path / "run"), cwd=tmp_path)
+    arguments = given(settings, **two, checkpoint__every_steps=1, run_dir=tmp_path / "run")
+    done = run(script, *arguments, cwd=tmp_path)
     assert done.returncode not in (0, 1)  # 2, or killed by the thread with which Lightning watches
     assert "error: rank 1: data.root=x: went away" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "metrics.json").exists()
+    done = run(REPOSITORY / "train.py", *arguments, "ckpt_path=last", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "goes on after step " in done.stdout
+    cut, whole = (
+        read_checkpoint(one / "checkpoints" / "last.ckpt")["state_dict"]
+        for one in (tmp_path / "run", together[0])
+    )
+    assert all(torch.equal(cut[name], weights) for name, weights in whole.items())
 
 
 @pytest.fixture(scope="module")
