@@ -14,6 +14,8 @@ from pin_lightning.cases import find_cases
 from pin_lightning.landmark_files import read_landmarks, write_landmarks
 from pin_lightning.landmarks import LandmarkSet
 
+pytestmark = pytest.mark.slow
+
 BAD_CASES = BAD_IMAGES | BAD_LANDMARKS
 MOVED = "head 3"
 
@@ -129,7 +131,6 @@ def test_check_goes_on_with_the_others_and_draws_them(checked):
     assert [path.name for path in sheet.parent.iterdir()] == ["sheet.png"]
 
 
-@pytest.mark.slow
 def test_train_refuses_the_same_data_set(checked, data_set, tmp_path):
     settings = [f"data.root={data_set}", f"data.cache_dir={data_set.parent}/cache"]
     done = run("train.py", *settings, f"run_dir={tmp_path}/lauf é")

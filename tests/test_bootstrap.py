@@ -56,6 +56,7 @@ def test_the_short_way_to_means_changes_nothing():
     np.testing.assert_allclose(interval(values), slow, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_mean_about_as_often_as_they_say():
     inside = 0
     for seed in range(200):

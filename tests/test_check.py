@@ -109,6 +109,7 @@ def test_good_data_has_no_errors_and_a_contact_sheet(root, tmp_path, capsys):
     assert imread(tmp_path / "sheet.png").std() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_mistake_is_found_in_its_case_and_refused_by_training(mistake, root, tmp_path, capsys):
     make, case, words = MISTAKES[mistake]

@@ -123,6 +123,7 @@ def simulated_coverage(settings, tail, missing=0.0, sets=250, cases=19, landmark
     return np.mean(hits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tail", [None, 2, 1], ids=["normal", "heavy", "Cauchy"])
 def test_radii_cover_as_often_as_they_say(tail):
     # One landmark each time: exact up to the noise of the draws.

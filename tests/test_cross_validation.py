@@ -24,6 +24,8 @@ from pin_lightning.report_settings import BootstrapSettings, ReportSettings
 from pin_lightning.run_folder import read_record
 from pin_lightning.training import train
 
+pytestmark = pytest.mark.slow
+
 TINY = ["trainer.max_steps=4", "trainer.val_check_interval=4", "data.split.folds=3"]
 
 SETTINGS = ReportSettings(bootstrap=BootstrapSettings(resamples=200))
@@ -139,7 +141,6 @@ def test_the_folder_of_a_single_run_is_refused(short_settings, short_run):
         cross_validate(config_of(short_settings), short_run)
 
 
-@pytest.mark.slow
 def test_a_process_ends_with_one_line():
     done = run("-m", "pin_lightning.cross_validate", "data=folder")
     assert done.returncode == 2
@@ -154,7 +155,6 @@ def folds(short_settings, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_every_case_is_predicted_by_the_fold_that_did_not_see_it(folds):
     evaluation = out_of_fold(folds)
     assert len(evaluation.cases) == 10
@@ -172,7 +172,6 @@ def test_every_case_is_predicted_by_the_fold_that_did_not_see_it(folds):
     assert metrics["error_bars"]["coverage"] > 0.7
 
 
-@pytest.mark.slow
 def test_a_fold_is_the_run_that_train_makes(folds, short_settings, tmp_path):
     given = dict(one.split("=", 1) for one in [*short_settings, *TINY, "data.split.fold=1"])
     train(composed(*map("=".join, given.items())), tmp_path)
@@ -182,7 +181,6 @@ def test_a_fold_is_the_run_that_train_makes(folds, short_settings, tmp_path):
     np.testing.assert_array_equal(alone.predicted_world, fold.predicted_world)
 
 
-@pytest.mark.slow
 def test_finished_folds_are_kept_and_others_trained(folds, short_settings, tmp_path):
     folder = shutil.copytree(folds, tmp_path / "run")
     (folder / "fold1" / "predictions.csv").unlink()
@@ -206,7 +204,6 @@ def test_finished_folds_are_kept_and_others_trained(folds, short_settings, tmp_p
         cross_validate(config_of(short_settings), folder)
 
 
-@pytest.mark.slow
 def test_a_predictor_of_the_folder_is_the_mean_of_its_folds(folds, phantom_root):
     path = next((phantom_root / "images").iterdir())
     found = Predictor.load(folds, "cpu").predict(path)
@@ -216,7 +213,6 @@ def test_a_predictor_of_the_folder_is_the_mean_of_its_folds(folds, phantom_root)
     assert (found.radius_mm > 0).all()
 
 
-@pytest.mark.slow
 def test_folds_at_once_are_the_folds_one_after_the_other(short_settings, tmp_path):
     for name, at_once in (("serial", 1), ("parallel", 2)):
         config = config_of(short_settings, f"folds_at_once={at_once}")
@@ -233,7 +229,6 @@ def test_folds_at_once_are_the_folds_one_after_the_other(short_settings, tmp_pat
         cross_validate(config, tmp_path / "parallel")
 
 
-@pytest.mark.slow
 def test_a_fold_that_fails_in_its_process_ends_in_one_line(short_settings, tmp_path):
     settings = [*short_settings, *TINY, "folds_at_once=2", f"data.cache_dir={tmp_path}/cache"]
     config = composed(*settings, config_name="cross_validate")

@@ -82,6 +82,7 @@ def test_no_control_points_however_bad_fold_the_volume():
         assert torch.linalg.det(torch.stack(jacobian, dim=1)).min() > 1 - MOST_CONTRACTION - 1e-9
 
 
+@pytest.mark.slow
 def test_the_steepest_sum_of_derivatives():
     """Over positions between control points and directions, by brute force."""
     steps = torch.linspace(0, 0.5, 6, dtype=torch.float64)

@@ -14,6 +14,7 @@ def test_a_csv_logger_is_always_there(tmp_path):
         assert loggers[0].log_dir == str(tmp_path / "logs")
 
 
+@pytest.mark.slow
 def test_a_group_is_named_where_the_logger_knows_groups_and_none_was_asked_for():
     config = composed(*DATA, "logger=wandb")
     name_group(config, "sweep")

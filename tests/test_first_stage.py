@@ -12,6 +12,8 @@ from pin_lightning.predictor import Predictor
 from pin_lightning.run_folder import load_localizer
 from pin_lightning.training import train
 
+pytestmark = pytest.mark.slow
+
 TINY = ["model=shared", "model.patch_side=9", "loader.batch_size=2", "trainer.max_steps=2"]
 TINY += ["trainer.val_check_interval=2", "model.num_starts=2", "data.split.val_fraction=0.1"]
 

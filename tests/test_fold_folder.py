@@ -19,6 +19,8 @@ from pin_lightning.landmark_table import CSV_COLUMNS
 from pin_lightning.predictor import Predictor
 from pin_lightning.run_folder import read_record
 
+pytestmark = pytest.mark.slow
+
 
 def make_folds(short_run, folder):
     """One run three times, each with other starts: folds that predict something else."""

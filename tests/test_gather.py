@@ -46,7 +46,7 @@ def test_a_sweep_ends_in_tables_and_a_figure(sweep, failures):
     assert (folder / "figure.png").stat().st_size > 5000
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def failures(monkeypatch):
     """What makes a sweep end with exit code 2."""
     noted = []

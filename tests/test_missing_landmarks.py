@@ -16,6 +16,8 @@ from pin_lightning.run_folder import load_localizer
 from pin_lightning.shape_models import AutoencoderShapeModel
 from pin_lightning.training import survey_data, train
 
+pytestmark = pytest.mark.slow
+
 # Which landmarks each head lacks: 0 to 5 train, 6 and 7 validate, 8 and 9 test.
 LACKS = {0: ["CSP"], 1: ["frontHead", "backHead"], 6: ["leftHead"], 8: ["CSP", "centerHead"]}
 PARTS = [
@@ -75,7 +77,6 @@ def test_every_training_case_counts_in_the_shape_model(run, phantom_root):
     assert localizer.shape_model.num_parameters == 5
 
 
-@pytest.mark.slow
 def test_a_case_without_the_landmark_is_left_out_of_single(
     phantom_root, short_settings, tmp_path, caplog
 ):
@@ -107,7 +108,6 @@ def test_refuses_a_landmark_without_examples(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_a_shared_network_trains_without_the_missing_landmarks(
     phantom_root, short_settings, tmp_path
 ):
@@ -121,7 +121,6 @@ def test_a_shared_network_trains_without_the_missing_landmarks(
     assert all(torch.isfinite(one).all() for one in localizer.state_dict().values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", ["shape_model", "prior"])
 def test_an_autoencoder_is_of_all_landmarks(phantom_root, short_settings, tmp_path, part):
     root = data_set(phantom_root, tmp_path / "data", LACKS)

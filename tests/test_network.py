@@ -62,6 +62,7 @@ def test_compact_network_takes_any_odd_patch(side):
     assert logits.shape == (2, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [PaperNetwork, CompactNetwork])
 def test_pooling_before_rectifying_changes_neither_values_nor_gradients(build):
     """The order of the paper, layer by layer, on the same weights."""

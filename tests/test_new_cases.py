@@ -15,6 +15,8 @@ from pin_lightning.new_cases import evaluate_new
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.run_folder import read_record
 
+pytestmark = pytest.mark.slow
+
 
 def config_of(run_dir, root, output, *settings):
     given = [f"run={run_dir}", "data=folder", f"data.root={root}", f"output={output}"]
@@ -105,7 +107,6 @@ def test_settings_are_those_of_the_evaluation(short_run, phantom_root, tmp_path)
     assert written.data.root == str(phantom_root)
 
 
-@pytest.mark.slow
 def test_the_command_leaves_a_page(short_run, phantom_root, tmp_path):
     settings = [f"run={short_run}", f"data.root={phantom_root}", f"output={tmp_path / 'out'}"]
     result = run("-m", "pin_lightning.evaluate", *settings)

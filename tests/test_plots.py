@@ -140,6 +140,7 @@ def test_markers_shrink_with_the_distance_from_the_slice():
     assert figure.axes[3].get_title(loc="left") == "Landmark"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 10, 45, 100])
 def test_numbers_and_key_do_not_overlap(count):
     rng = np.random.default_rng(count)

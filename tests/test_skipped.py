@@ -132,6 +132,7 @@ def test_the_check_shows_what_would_be_left_out(root, tmp_path, capsys):
     assert "left out: " in said
 
 
+@pytest.mark.slow
 def test_new_cases_are_evaluated_without_bad_ones(short_run, root, tmp_path, caplog):
     settings = ["report.bootstrap.resamples=100", "data.on_error=skip"]
     # The large one is readable, and nothing here is compared with others.

@@ -20,6 +20,8 @@ from pin_lightning.predictor import Predictor
 from pin_lightning.run_folder import load_localizer, read_checkpoint
 from pin_lightning.training import train
 
+pytestmark = pytest.mark.slow
+
 PLANE = "+data.planes.TC.landmarks=[CSP,leftCerebellar,rightCerebellar]"
 
 
@@ -80,7 +82,6 @@ def test_checkpoints_hold_plain_values_only(short_run):
     assert content["global_step"] == 30
 
 
-@pytest.mark.slow
 def test_a_seed_gives_the_same_run_and_another_seed_another(short_settings, short_run, tmp_path):
     train(composed(*short_settings), tmp_path / "again")
     first, again = weights(short_run), weights(tmp_path / "again")
@@ -90,7 +91,6 @@ def test_a_seed_gives_the_same_run_and_another_seed_another(short_settings, shor
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.slow
 def test_resumes_from_a_checkpoint(short_settings, short_run, tmp_path):
     checkpoint = short_run / "checkpoints" / "last.ckpt"
     settings = [*short_settings, f"ckpt_path='{checkpoint}'", "trainer.max_steps=33"]
@@ -107,7 +107,6 @@ def test_resumes_from_a_checkpoint(short_settings, short_run, tmp_path):
     assert 0 < moved < 0.02  # three steps away from where it stopped, not from a fresh start
 
 
-@pytest.mark.slow
 def test_a_checkpoint_from_elsewhere_is_all_that_a_used_folder_goes_on_from(
     short_settings, short_run, tmp_path
 ):
@@ -168,7 +167,6 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
     assert OmegaConf.load(tmp_path / "config.yaml").model.num_starts == 19
 
 
-@pytest.mark.slow
 def test_a_run_reports_its_planes(short_settings, tmp_path):
     metrics = train(composed(*short_settings, PLANE, "trainer.max_steps=15"), tmp_path)
     evaluations = read_predictions(tmp_path / "predictions.csv")
@@ -179,7 +177,6 @@ def test_a_run_reports_its_planes(short_settings, tmp_path):
         assert metrics[part]["planes"] == plane_metrics(evaluation, groups)["planes"]
 
 
-@pytest.mark.slow
 def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp_path):
     settings = [*short_settings, PLANE, "trainer.max_steps=15", "report.pictures=true"]
     train(composed(*settings), tmp_path)
@@ -245,7 +242,6 @@ def test_bad_settings_are_refused_before_training(short_settings, tmp_path, argu
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("loader", ["resident", "queue"])
 def test_trains_with_every_augmentation(short_settings, tmp_path, loader):
     settings = [one for one in short_settings if not one.startswith("loader.")]
@@ -326,7 +322,6 @@ def errors_on_phantoms(tmp_path, num_cases, *settings):
     return test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
 
 
-@pytest.mark.slow
 def test_the_shared_network_beats_the_mean_shape_on_phantoms(tmp_path):
     settings = [
         "model=shared",
@@ -339,7 +334,6 @@ def test_the_shared_network_beats_the_mean_shape_on_phantoms(tmp_path):
     assert error < 0.75 * mean_shape
 
 
-@pytest.mark.slow
 def test_the_papers_experiment_trains(short_settings, tmp_path):
     settings = [setting for setting in short_settings if not setting.startswith("network.")]
     settings += ["experiment=paper", "trainer.max_steps=2"]
@@ -351,14 +345,12 @@ def test_the_papers_experiment_trains(short_settings, tmp_path):
     assert sum(value.numel() for value in network.values()) == 4_772_301 + outputs
 
 
-@pytest.mark.slow
 def test_training_beats_the_mean_shape_on_phantoms(tmp_path):
     settings = ["model=multi", "trainer.max_steps=300", "trainer.val_check_interval=150"]
     error, mean_shape = errors_on_phantoms(tmp_path, 40, *settings)
     assert error < 0.6 * mean_shape
 
 
-@pytest.mark.slow
 def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
     settings = [
         "model=multi",
@@ -375,7 +367,6 @@ def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
     assert error < 0.6 * mean_shape
 
 
-@pytest.mark.slow
 def test_bfloat16_reaches_the_same_loss(short_settings, tmp_path):
     losses = {}
     for precision in ("32-true", "bf16-mixed"):

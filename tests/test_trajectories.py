@@ -8,6 +8,8 @@ from pin_lightning.run_folder import read_checkpoint
 from pin_lightning.training import train
 from pin_lightning.trajectories import FollowTrajectories
 
+pytestmark = pytest.mark.slow
+
 SHARED = ["model=shared", "model.patch_side=9", "loader.batch_size=2", "model.num_starts=2"]
 SHARED += ["trainer.max_steps=6", "trainer.val_check_interval=3", "trainer.log_every_n_steps=1"]
 FOLLOWED = ["model.trajectory_share=1", "model.trajectory_every=2", "data.split.val_fraction=0.1"]

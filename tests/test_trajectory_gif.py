@@ -62,6 +62,7 @@ def test_starts_that_never_move_make_one_picture(tmp_path):
     assert duration == 3000
 
 
+@pytest.mark.slow
 def test_a_film_that_fails_leaves_nothing(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("disk full")

@@ -99,6 +99,7 @@ def test_simultaneous_intervals_are_those_of_scipys_paired_t_test():
         assert found.landmarks[name].told_apart == (test.pvalue < 0.05 / 4)
 
 
+@pytest.mark.slow
 def test_a_gain_is_told_and_noise_is_not():
     a, b = two_runs(4)
     found = compare(a, b, named(4), [1.0], SETTINGS)

@@ -26,6 +26,7 @@ def runs(tmp_path):
     return write_run_folder(tmp_path / "a", evaluation), write_run_folder(tmp_path / "b", less)
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes(runs, tmp_path, capsys):
     output = tmp_path / "new" / "out"
     main([*map(str, runs), "--output", str(output), "--radii", "4", "2"])

@@ -107,6 +107,7 @@ def test_a_process_alone_has_the_cases_as_they_are(annotated):
     assert cases_of(Shard(), annotated) == annotated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spacing_mm", "oblique_degrees"), [(1.5, 25.0), (2.2, 0.0)])
 def test_landmarks_stay_on_the_skull_through_file_resampling_and_cropping(
     tmp_path, spacing_mm, oblique_degrees

@@ -137,6 +137,7 @@ def test_an_arc_moves_landmarks_along_no_line():
     assert left_over[1] > 0.3  # mm
 
 
+@pytest.mark.slow
 def test_skull_of_the_volume_lies_at_the_skull_landmarks():
     """In the finished picture, noise and all, bone is brighter at the landmarks than around."""
     contrast = []

@@ -98,6 +98,7 @@ AUGMENTED = Augmentation.of(
 ).for_landmarks(["left", "right", "middle"], [["left", "right"]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", [Augmentation(), AUGMENTED], ids=["none", "augmented"])
 def test_both_loaders_draw_from_the_same_distribution(volumes, shapes, augmentation):
     """Two-sample Kolmogorov-Smirnov tests of what is drawn and what is cut."""

@@ -75,6 +75,7 @@ def test_other_methods_are_compared_where_all_have_a_landmark(tmp_path):
     assert " atlas " in text
 
 
+@pytest.mark.slow
 def test_a_cross_validation_says_whether_its_error_bars_hold(tmp_path):
     halves = [evaluation_of(10, seed=number) for number in range(2)]
     for number, half in enumerate(halves):

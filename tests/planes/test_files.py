@@ -143,6 +143,7 @@ def test_a_volume_of_another_size_is_pointed_out(run_with_planes, volumes, tmp_p
     assert warning.startswith("small: 0.33 times")
 
 
+@pytest.mark.slow
 def test_infer_puts_the_predicted_landmarks_on_their_slices(run_with_planes, volumes, tmp_path):
     output = tmp_path / "out"
     assert predict(run_with_planes, volumes, output) == 0
@@ -164,6 +165,7 @@ def test_infer_puts_the_predicted_landmarks_on_their_slices(run_with_planes, vol
             assert (ijk[:, :2] < np.array(image.shape[:2]) - 0.5).all()
 
 
+@pytest.mark.slow
 def test_planes_can_be_left_out(run_with_planes, short_run, volumes, tmp_path):
     for number, (run, setting) in enumerate([(run_with_planes, "false"), (short_run, "true")]):
         output = tmp_path / str(number)
