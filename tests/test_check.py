@@ -42,7 +42,7 @@ def change(root, number, edit):
 
 def say_ras(root, number):
     path = root / "landmarks" / f"head_{number:03d}.mrk.json"
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text("utf-8"))
     content["markups"][0]["coordinateSystem"] = "RAS"
     path.write_text(json.dumps(content))
 

@@ -177,7 +177,7 @@ def check_same_end(run_dir, whole):
         assert differences(*(one["state_dict"] for one in best)) == []
         assert best[0]["global_step"] == best[1]["global_step"]
     logged = [one / "logs" / "metrics.csv" for one in (run_dir, whole)]
-    assert logged[0].read_text() == logged[1].read_text()
+    assert logged[0].read_text("utf-8") == logged[1].read_text("utf-8")
 
 
 @pytest.mark.slow

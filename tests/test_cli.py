@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def run(program, *arguments, cwd=REPOSITORY):
     command = [sys.executable, str(REPOSITORY / program), *map(str, arguments)]
     return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=300, check=False
     )
 
 
@@ -56,7 +56,7 @@ def test_infer_writes_one_csv_for_all(inferred):
     with (output / "landmarks.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["volume"] for row in rows] == 10 * ["oblique"] + 10 * ["straight"]
-    markups = json.loads((output / "oblique.mrk.json").read_text())["markups"][0]
+    markups = json.loads((output / "oblique.mrk.json").read_text("utf-8"))["markups"][0]
     assert markups["coordinateSystem"] == "LPS"
     for row, point in zip(rows, markups["controlPoints"], strict=False):
         assert row["landmark"] == point["label"]
@@ -71,7 +71,7 @@ def test_markups_lie_where_simpleitk_puts_the_same_voxels(inferred, volumes):
     voxels = {}
     for name in ("straight", "oblique"):
         image = sitk.ReadImage(str(volumes / f"{name}.nii.gz"))
-        markups = json.loads((output / f"{name}.mrk.json").read_text())["markups"][0]
+        markups = json.loads((output / f"{name}.mrk.json").read_text("utf-8"))["markups"][0]
         positions = [point["position"] for point in markups["controlPoints"]]
         voxels[name] = np.array(
             [image.TransformPhysicalPointToContinuousIndex(point) for point in positions]
@@ -96,6 +96,6 @@ def test_train_from_the_command_line(phantom_root, tmp_path):
     done = run("train.py", *settings, "logger=wandb", f"data.cache_dir={tmp_path}/cache")
     assert done.returncode == 0, done.stderr
     assert "data.spacing_mm=3.0 (from the data)" in done.stdout + done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
     assert metrics["test"]["num_cases"] == 3
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))

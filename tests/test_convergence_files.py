@@ -12,7 +12,7 @@ def test_what_was_written_is_read(tmp_path):
     one = Convergence(np.array([2.0, 1.5]), np.array([NAN, 0.25]), np.array([3.0, 0.12345]))
     other = Convergence(np.array([NAN]), np.array([NAN]), np.array([0.0]))
     write_convergence(path, {"val": {"a, b": other}, "test": {"a, b": one, "c": one}})
-    assert path.read_text().splitlines()[:4] == [
+    assert path.read_text("utf-8").splitlines()[:4] == [
         "split,case,iteration,radial_error_mm,movement_mm,spread_mm",
         'val,"a, b",0,,,0.0000',
         'test,"a, b",0,2.0000,,3.0000',

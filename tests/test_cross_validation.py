@@ -45,7 +45,7 @@ def report(tmp_path):
 
 def test_report_holds_metrics_intervals_and_error_bars(report):
     folder, evaluation = report
-    test = json.loads((folder / "metrics.json").read_text())["test"]
+    test = json.loads((folder / "metrics.json").read_text("utf-8"))["test"]
     assert test.items() >= metrics_of(evaluation).items()
     intervals = test["intervals"]
     assert intervals["level"] == 0.95
@@ -69,7 +69,7 @@ def test_report_holds_metrics_intervals_and_error_bars(report):
 
 
 def test_table_shows_each_value_with_its_interval(report):
-    test = json.loads((report[0] / "metrics.json").read_text())["test"]
+    test = json.loads((report[0] / "metrics.json").read_text("utf-8"))["test"]
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(fold_table(test))
     text = console.export_text()
@@ -89,7 +89,7 @@ def test_planes_stand_in_a_table_of_their_own(report, capsys):
     test = report_folds(folder, evaluation, None, settings)["test"]
     assert test["planes"] == plane_metrics(evaluation, settings.planes)["planes"]
     assert "Standard planes" in capsys.readouterr().out
-    assert len((folder / "planes.csv").read_text().splitlines()) == 1 + len(evaluation.cases)
+    assert len((folder / "planes.csv").read_text("utf-8").splitlines()) == 1 + len(evaluation.cases)
     report_folds(folder, evaluation, None, SETTINGS)
     assert not (folder / "planes.csv").exists()
 
@@ -98,14 +98,14 @@ def test_without_error_bars_none_are_left_of_before(report):
     folder, evaluation = report
     report_folds(folder, evaluation, None, SETTINGS)
     assert not (folder / "calibration.json").exists()
-    assert "error_bars" not in json.loads((folder / "metrics.json").read_text())["test"]
+    assert "error_bars" not in json.loads((folder / "metrics.json").read_text("utf-8"))["test"]
 
 
 def test_just_enough_cases_have_error_bars_that_cannot_be_checked(tmp_path):
     drawn = (random_evaluation(seed, num_cases=9, num_landmarks=1) for seed in range(100))
     evaluation = next(one for one in drawn if one.defined.all())
     report_folds(tmp_path, evaluation, ConformalSettings(), SETTINGS)
-    bars = json.loads((tmp_path / "metrics.json").read_text())["test"]["error_bars"]
+    bars = json.loads((tmp_path / "metrics.json").read_text("utf-8"))["test"]["error_bars"]
     assert bars == {"coverage_asked": 0.9, "coverage": None}
 
 
@@ -167,7 +167,7 @@ def test_every_case_is_predicted_by_the_fold_that_did_not_see_it(folds):
         rows = [evaluation.cases.index(case) for case in part.cases]
         np.testing.assert_array_equal(evaluation.predicted_world[rows], part.predicted_world)
     together = read_predictions(folds / "predictions.csv")["test"]
-    metrics = json.loads((folds / "metrics.json").read_text())["test"]
+    metrics = json.loads((folds / "metrics.json").read_text("utf-8"))["test"]
     assert metrics["radial_error_mm"] == metrics_of(together)["radial_error_mm"]
     assert metrics["error_bars"]["coverage"] > 0.7
 
@@ -190,14 +190,14 @@ def test_finished_folds_are_kept_and_others_trained(folds, short_settings, tmp_p
     again = cross_validate(config_of(short_settings, *other), folder)
     after = {fold: (folder / f"fold{fold}" / "run.json").stat().st_mtime_ns for fold in range(3)}
     assert [before[fold] != after[fold] for fold in range(3)] == [False, True, False]
-    first = json.loads((folds / "metrics.json").read_text())
+    first = json.loads((folds / "metrics.json").read_text("utf-8"))
     assert again["test"]["radial_error_mm"] == first["test"]["radial_error_mm"]
     assert again["test"]["error_bars"]["coverage_asked"] == 0.8
     assert again["test"]["planes"]["TC"]["n"] == 10
     assert (folder / "figures" / "test_worst_planes.png").is_file()
     with pytest.raises(ValueError, match=r"fold0: was trained with seed=0, now it is 1; give the"):
         cross_validate(config_of(short_settings, "seed=1"), folder)
-    record = json.loads((folder / "fold2" / "run.json").read_text())
+    record = json.loads((folder / "fold2" / "run.json").read_text("utf-8"))
     record["split"]["val"] = []
     (folder / "fold2" / "run.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match="fold2: was trained on other cases"):
@@ -222,7 +222,7 @@ def test_folds_at_once_are_the_folds_one_after_the_other(short_settings, tmp_pat
     # Another number of threads adds up in another order.
     np.testing.assert_allclose(one.predicted_world, other.predicted_world, atol=0.05)
     for fold in range(3):
-        messages = (tmp_path / "parallel" / f"fold{fold}" / "train.log").read_text()
+        messages = (tmp_path / "parallel" / f"fold{fold}" / "train.log").read_text("utf-8")
         assert "10 landmarks" in messages
     config = config_of(short_settings, "folds_at_once=2", "trainer.max_steps=3")
     with pytest.raises(ValueError, match=r"fold0: was trained with trainer\.max_steps=4"):

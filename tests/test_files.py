@@ -18,7 +18,7 @@ def test_a_file_appears_complete_in_a_new_folder(tmp_path):
         assert temporary.suffix == ".csv"
         temporary.write_text("half")
         assert not path.exists()
-    assert path.read_text() == "half"
+    assert path.read_text("utf-8") == "half"
     assert [one.name for one in path.parent.iterdir()] == ["ä.csv"]
 
 
@@ -57,7 +57,7 @@ def test_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     write_json(path, 1)
     with pytest.raises(UnicodeEncodeError):
         write_json(path, "\ud800")
-    assert path.read_text() == "1\n"
+    assert path.read_text("utf-8") == "1\n"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -68,7 +68,7 @@ def test_two_writers_of_a_file_do_not_meet(tmp_path, durable):
         first.write_text("first")
         second.write_text("second")
         assert not path.exists()
-    assert path.read_text() == "first"  # which was renamed last
+    assert path.read_text("utf-8") == "first"  # which was renamed last
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -51,7 +51,7 @@ def test_training_leaves_the_first_stage_as_it_was(cascade, short_run):
 
 def changed(short_run, folder, change):
     copy = shutil.copytree(short_run, folder / "changed")
-    record = json.loads((copy / "run.json").read_text())
+    record = json.loads((copy / "run.json").read_text("utf-8"))
     change(record)
     (copy / "run.json").write_text(json.dumps(record))
     return copy

@@ -15,7 +15,7 @@ from pin_lightning.data.phantom import write_phantoms
 FEW, MANY = 64, 256
 # The volumes of the difference have 41 MB, those that train of it 27 MB.
 GRID = ["data.spacing_mm=2.4", "data.grid_size=[64,56,60]"]
-MOST_MB = 12
+MOST_MB = 20
 LOADERS = {
     "resident": ["loader=resident", "loader.memory_gb=1e-6"],  # mapped from a file
     "queue": ["loader=queue", "loader.samples_per_volume=8", "loader.queue_length=64"],
@@ -38,11 +38,11 @@ def peak_mb(*command):
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     peak = 0
     while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
+        status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
         kinds = re.findall(r"Rss(?:Anon|Shmem):\s+(\d+)", status)
         peak = max(peak, sum(map(int, kinds)))
         time.sleep(0.01)

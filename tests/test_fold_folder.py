@@ -102,7 +102,9 @@ def test_infer_writes_radii_and_marks(folds, images, tmp_path):
         assert row["coverage"] == "0.85"
         expected = "yes" if float(row["radius_mm"]) > limits[row["landmark"]] else "no"
         assert row["review"] == expected
-    markups = json.loads((tmp_path / "out" / f"{names[0]}.mrk.json").read_text())["markups"][0]
+    markups = json.loads((tmp_path / "out" / f"{names[0]}.mrk.json").read_text("utf-8"))["markups"][
+        0
+    ]
     for row, point in zip(rows, markups["controlPoints"], strict=False):
         mark = "review: " if row["review"] == "yes" else ""
         radius, spread = float(row["radius_mm"]), float(row["spread_mm"])
@@ -114,7 +116,7 @@ def test_infer_writes_radii_and_marks(folds, images, tmp_path):
 def test_a_limit_marks_all_or_none(folds, images, tmp_path, above_mm, marks):
     inferred(folds, images, tmp_path, f"review_above_mm={above_mm}", "format=fcsv")
     assert {row["review"] for row in rows_of(tmp_path)} == marks
-    text = next(tmp_path.glob("*.fcsv")).read_text()
+    text = next(tmp_path.glob("*.fcsv")).read_text("utf-8")
     assert ("review: 85 % within" in text) == (marks == {"yes"})
 
 
@@ -138,9 +140,9 @@ def test_a_wrong_limit_is_refused(folds, images, tmp_path):
 def test_calibration_round_trip(folds):
     names = read_record(folds / "fold0").names
     calibration = read_calibration(folds, names)
-    before = (folds / "calibration.json").read_text()
+    before = (folds / "calibration.json").read_text("utf-8")
     write_calibration(folds, calibration)
-    assert (folds / "calibration.json").read_text() == before
+    assert (folds / "calibration.json").read_text("utf-8") == before
     assert calibration.settings == ConformalSettings(0.85)
     assert calibration.num_cases == 12
     assert read_calibration(folds / "fold0", names) is None
@@ -156,7 +158,7 @@ def test_a_missing_or_unfinished_fold_is_refused(own_folds, missing):
 
 def change_record(folder, **changes):
     path = folder / "fold2" / "run.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}))
 
 
 def test_folds_of_other_landmarks_are_refused(own_folds):
@@ -190,7 +192,7 @@ def test_damaged_files_are_refused(own_folds, name, text, words):
 
 def test_a_calibration_of_other_landmarks_or_values_is_refused(own_folds):
     path = own_folds / "calibration.json"
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**content, "coverage": 1.5}))
     with pytest.raises(ValueError, match=r"calibration\.json: is damaged \(.*coverage=1\.5"):
         Predictor.load(own_folds)

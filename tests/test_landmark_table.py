@@ -20,7 +20,7 @@ def test_a_row_for_each_landmark_by_hand(tmp_path):
     with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), None) as add:
         add(volume())
         assert not (tmp_path / "landmarks.csv").exists()
-    assert (tmp_path / "landmarks.csv").read_text().splitlines() == [
+    assert (tmp_path / "landmarks.csv").read_text("utf-8").splitlines() == [
         HEADER,
         '"a, b",in/a.nii,tip,RAS,1.0000,-2.0000,3.0000,0.5000,0.250',
         '"a, b",in/a.nii,base,RAS,nan,0.0000,0.0000,2.0000,0.250',
@@ -32,7 +32,7 @@ def test_error_bars_have_columns_of_their_own(tmp_path):
     bars = ErrorBars(Calibration(ConformalSettings(), ("tip", "base"), 9, *arrays), None)
     with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), bars) as add:
         add(volume())
-    header, *rows = (tmp_path / "landmarks.csv").read_text().splitlines()
+    header, *rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
     assert header == f"{HEADER},coverage,radius_mm,review"
     # A factor times the usual error or the spread, whichever is more; what lies outside is marked.
     assert [row.split(",")[-3:] for row in rows] == [

@@ -140,7 +140,7 @@ def test_slurm_gets_an_array_of_jobs_and_a_lost_one_does_not_lose_the_others(swe
     lost = "error: job 1 (seed=1): job 4711_1 of slurm left no result (state TIMEOUT); look at "
     assert error.startswith(lost)
     assert methods_of(folder) == ["seed=0"]
-    script = (slurm / "script.sh").read_text()
+    script = (slurm / "script.sh").read_text("utf-8")
     given = dict(re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", script, re.MULTILINE))
     expected = {"partition": "gpu", "time": "90", "mem": "8GB", "cpus-per-task": "2"}
     expected |= {"ntasks-per-node": "1", "gpus-per-node": "1", "nodes": "1", "mail-user": "me"}

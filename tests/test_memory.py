@@ -30,7 +30,7 @@ def test_memory_that_was_freed_is_used_again_and_does_not_grow():
         subprocess.run(
             [sys.executable, "-c", FAULTS.format(keep=keep)],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
         ).stdout.split()
         for keep in (True, False)
@@ -49,10 +49,10 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the peak of a process is read with wait4")
 def test_the_papers_72_volumes_train_within_3_gb(tmp_path):
-    """Through train.py, cached and not; at 324 x 207 x 279 voxels the volumes alone are 1.4 GB."""
+    """Through train.py; at 324 x 207 x 279 voxels the volumes alone are 1.4 GB."""
     command = [sys.executable, "benchmarks/programs.py", "--steps=4", "--memory"]
     subprocess.run([*command, "--output", str(tmp_path)], cwd=REPOSITORY, check=True)
-    facts = json.loads((tmp_path / "programs.json").read_text())["facts"]
+    facts = json.loads((tmp_path / "programs.json").read_text("utf-8"))["facts"]
     limited = {fact["what"]: fact["value"] for fact in facts if fact["target"].endswith("GB")}
-    assert len(limited) == 2
+    assert len(limited) == 1
     assert max(limited.values()) < 3.0

@@ -56,7 +56,7 @@ def test_metrics_count_only_what_is_defined(run):
     assert sum(counts.values()) == 18
     assert metrics["val"]["per_landmark"]["leftHead"]["n"] == 1
     assert np.isfinite(metrics["test"]["radial_error_mm"]["mean"])
-    assert json.loads((run_dir / "metrics.json").read_text()) == metrics
+    assert json.loads((run_dir / "metrics.json").read_text("utf-8")) == metrics
 
 
 def test_predictions_leave_the_truth_empty_where_it_is_missing(run):
@@ -85,7 +85,7 @@ def test_a_case_without_the_landmark_is_left_out_of_single(
     metrics = train(composed(*settings, "trainer.max_steps=2"), tmp_path / "run")
     assert "none of the landmarks in head_000, head_008: left out" in caplog.text
     assert metrics["test"]["num_cases"] == 1
-    split = json.loads((tmp_path / "run" / "run.json").read_text())["split"]
+    split = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["split"]
     assert "head_000" not in split["train"]
     assert split["test"] == ["head_009"]
 

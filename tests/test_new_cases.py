@@ -57,7 +57,7 @@ def test_radii_are_tested_on_new_cases(short_run, phantom_root, tmp_path):
     assert bars["coverage"] == (found.errors_mm <= radii_mm).mean()
     assert bars["median_radius_mm"] == np.median(radii_mm)
     assert 0 < bars["coverage"] < 1
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8")) == metrics
 
 
 def test_landmarks_outside_their_image_are_refused_before_anything_is_written(
@@ -74,11 +74,11 @@ def test_landmarks_outside_their_image_are_refused_before_anything_is_written(
 def test_another_anatomy_is_refused(short_run, phantom_root, tmp_path):
     root = shutil.copytree(phantom_root, tmp_path / "data")
     for path in (root / "landmarks").iterdir():
-        path.write_text(path.read_text().replace("CSP", "csp"))
+        path.write_text(path.read_text("utf-8").replace("CSP", "csp"))
     metrics = evaluate_new(config_of(short_run, root, tmp_path / "out"))["test"]
     assert metrics["per_landmark"]["CSP"]["n"] == 0  # a partial annotation is no error
     for path in (root / "landmarks").iterdir():
-        text = path.read_text()
+        text = path.read_text("utf-8")
         for name in metrics["per_landmark"]:
             text = text.replace(f'"{name}"', f'"other {name}"')
         path.write_text(text)

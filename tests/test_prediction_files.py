@@ -59,7 +59,7 @@ def test_number_at_an_undefined_landmark_stays_out_of_the_file(tmp_path, small):
 def test_damaged_files_are_refused(tmp_path, small):
     path = tmp_path / "p.csv"
     write_predictions(path, {"test": small})
-    whole = path.read_text()
+    whole = path.read_text("utf-8")
     for old, new, message in [
         ("true_x", "tru_x", "p.csv: lacks the column true_x"),
         ("7.0", "seven", "p.csv: could not convert string to float: 'seven'"),
@@ -75,7 +75,7 @@ def test_damaged_files_are_refused(tmp_path, small):
 def test_a_file_of_before_has_no_time_of_localising(tmp_path, small):
     path = tmp_path / "p.csv"
     write_predictions(path, {"test": small})
-    rows = [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()]
+    rows = [line.rsplit(",", 1)[0] for line in path.read_text("utf-8").splitlines()]
     path.write_text("\n".join(rows) + "\n")
     read = read_predictions(path)["test"]
     assert np.isnan(read.localise_seconds).all()

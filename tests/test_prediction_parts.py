@@ -57,7 +57,7 @@ def test_a_part_that_is_not_there_is_named(tmp_path, volumes):
 def test_a_volume_that_is_lost_is_named(tmp_path, volumes, cut):
     write(tmp_path, volumes, 2)
     part = tmp_path / ".landmarks.part1.jsonl"
-    text = part.read_text()
+    text = part.read_text("utf-8")
     last = text.rstrip().rindex("\n") + 1
     part.write_text(text[: max(last, len(text) - cut)])  # the last line cut short, or away
     with pytest.raises(ValueError, match=r"part1\.jsonl: lacks d; start again"):

@@ -79,7 +79,7 @@ def damaged(name, content):
 
 def of_another_version(good):
     program, settings = damaged("run.json", None)(good)
-    record = json.loads((good.run / "run.json").read_text())
+    record = json.loads((good.run / "run.json").read_text("utf-8"))
     (good.folder / "copy" / "run.json").write_text(json.dumps({**record, "format_version": 99}))
     return program, settings
 

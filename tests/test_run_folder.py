@@ -57,7 +57,7 @@ def test_a_run_folder_that_lacks_a_file_is_refused(run_copy, missing, words):
 
 
 def test_another_version_is_refused(run_copy):
-    record = json.loads((run_copy / "run.json").read_text())
+    record = json.loads((run_copy / "run.json").read_text("utf-8"))
     (run_copy / "run.json").write_text(json.dumps({**record, "format_version": 99}))
     with pytest.raises(ValueError, match="99"):
         read_record(run_copy)
@@ -93,7 +93,7 @@ def test_damaged_checkpoints_are_refused(run_copy):
 
 
 def test_weights_of_another_network_are_refused(run_copy):
-    config = (run_copy / "config.yaml").read_text()
+    config = (run_copy / "config.yaml").read_text("utf-8")
     (run_copy / "config.yaml").write_text(config.replace("- 64\n", "- 32\n"))
     with pytest.raises(ValueError, match=r"does not fit its config\.yaml"):
         Predictor.load(run_copy)

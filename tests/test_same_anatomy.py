@@ -88,7 +88,7 @@ def test_files_in_lps_and_in_ras_hold_the_same_positions(
 ):
     path = tmp_path / f"head{suffix}"
     write_landmarks(path, LandmarkSet.of(predictor.names, expected_world))
-    text = path.read_text()
+    text = path.read_text("utf-8")
     if suffix == ".mrk.json":  # the same points as RAS by hand
         content = json.loads(text)
         markup = content["markups"][0]
@@ -106,7 +106,7 @@ def test_our_markups_land_on_the_same_voxel_for_simpleitk_and_nibabel(
     image_path, markups_path = tmp_path / "head.nii.gz", tmp_path / "head.mrk.json"
     nib.save(turned(head, "PIR"), image_path)
     write_landmarks(markups_path, predictor.predict(image_path).landmarks)
-    points = json.loads(markups_path.read_text())["markups"][0]["controlPoints"]
+    points = json.loads(markups_path.read_text("utf-8"))["markups"][0]["controlPoints"]
     lps = np.array([point["position"] for point in points])
     itk = sitk.ReadImage(str(image_path))
     by_itk = np.array(

@@ -24,7 +24,7 @@ def test_another_setting_is_named_with_both_values(tmp_path):
 
 def test_other_cases_are_refused(tmp_path):
     run_dir, other = (write_page_run(tmp_path / name) for name in ("run", "other"))
-    text = (other / "run.json").read_text().replace("case_0", "case_99")
+    text = (other / "run.json").read_text("utf-8").replace("case_0", "case_99")
     (other / "run.json").write_text(text)
     with pytest.raises(ValueError, match="was trained on other cases, landmarks or another"):
         check_same_training(run_dir, OmegaConf.create(CONFIG), read_record(other))

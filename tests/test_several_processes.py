@@ -38,7 +38,13 @@ def run(program, *arguments, cwd):
     environment = {**os.environ, "COLUMNS": "1000", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(REPOSITORY)
     return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
     )
 
 
@@ -117,7 +123,7 @@ def test_only_the_first_process_writes_and_speaks(alone, together):
     assert sorted(path.name for path in run_dir.parent.iterdir()) == ["run"]
     said = [line for line in done.stdout.splitlines() if "[INFO]" in line or "[WARNING]" in line]
     assert len(said) > 5
-    assert (run_dir / "train.log").read_text().splitlines() == said
+    assert (run_dir / "train.log").read_text("utf-8").splitlines() == said
     assert max(Counter(line.split(" - ", 1)[1] for line in said).values()) == 1
     assert "Traceback" not in done.stderr
     (steps,) = np.unique(curves(run_dir)["step"], return_counts=True)[1:]
@@ -135,7 +141,7 @@ def test_processes_that_are_spawned_train_the_same(settings, tmp_path):
     assert_same_curves(tmp_path / "one", tmp_path / "two")
     validations = [line for line in done.stdout.splitlines() if "validation error" in line]
     assert len(validations) == 2
-    assert all(line in (tmp_path / "two" / "train.log").read_text() for line in validations)
+    assert all(line in (tmp_path / "two" / "train.log").read_text("utf-8") for line in validations)
 
 
 def test_a_mistake_in_another_process_ends_all_in_a_line_and_they_can_go_on(
@@ -197,13 +203,15 @@ def test_two_processes_predict_what_one_would_and_name_each_failure_once(
     assert names[0] == names[1]
     for name in names[0]:
         if name.endswith(".mrk.json"):
-            assert (tmp_path / "two" / name).read_text() == (tmp_path / "one" / name).read_text()
+            assert (tmp_path / "two" / name).read_text("utf-8") == (
+                tmp_path / "one" / name
+            ).read_text("utf-8")
     lines = two.stdout.splitlines()
     assert len([line for line in lines if f"{volumes}/b.nii.gz: " in line]) == 1
     assert len([line for line in lines if "4 of 5 volumes predicted" in line]) == 1
     assert "1 not predicted: b" in lines[-1]
     assert "Traceback" not in two.stdout + two.stderr
-    pages = [(tmp_path / name / "review.html").read_text() for name in ("one", "two")]
+    pages = [(tmp_path / name / "review.html").read_text("utf-8") for name in ("one", "two")]
     assert [page.count("data:image/png") for page in pages] == 2 * [4 * 3]
     assert all("b.nii.gz" in page for page in pages)
 

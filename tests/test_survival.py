@@ -86,7 +86,7 @@ def test_asked_to_end_it_saves_its_step_and_says_how_to_go_on(tiny, tmp_path):
     wait_until(lambda: (run_dir / "checkpoints" / "best.ckpt").is_file(), process)
     process.terminate()
     assert process.wait() == 143
-    said = (tmp_path / "out.txt").read_text()
+    said = (tmp_path / "out.txt").read_text("utf-8")
     step = last_step(run_dir)
     assert f"asked to end: step {step} is saved, the same command with ckpt_path=last" in said
     assert "Traceback" not in said
@@ -103,7 +103,7 @@ def test_processes_that_are_spawned_save_where_the_first_is_asked_to_end(tiny, t
     wait_until(lambda: (run_dir / "checkpoints" / "best.ckpt").is_file(), process)
     process.terminate()
     assert process.wait() == 143
-    said = (tmp_path / "out.txt").read_text()
+    said = (tmp_path / "out.txt").read_text("utf-8")
     step = last_step(run_dir)
     assert step % EVERY == 1  # the question was asked before
     assert f"asked to end: step {step} is saved, the same command with ckpt_path=last" in said
@@ -144,7 +144,7 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_is_kept(tiny, tmp_path)
     limit = (run_dir / "checkpoints" / "last.ckpt").stat().st_size // 2048
     process = start(["train.py"], [*settings, "model.scheduler=null"], run_dir, limit)
     assert process.wait() == 2
-    said = (tmp_path / "out.txt").read_text()
+    said = (tmp_path / "out.txt").read_text("utf-8")
     (line,) = [one for one in said.splitlines() if one.startswith("error: ")]
     assert f"error: run_dir={run_dir}: no space left to write to: File too large" in line
     assert "the checkpoint of step 7 is kept; free space and go on with ckpt_path=last" in line

@@ -46,7 +46,7 @@ def test_saved_config_says_what_the_data_decided(short_run):
 
 
 def test_metrics_are_those_of_the_predictions_beside_them(short_run):
-    metrics = json.loads((short_run / "metrics.json").read_text())
+    metrics = json.loads((short_run / "metrics.json").read_text("utf-8"))
     evaluations = read_predictions(short_run / "predictions.csv")
     assert set(metrics) == set(evaluations) == {"val", "test"}
     for part, evaluation in evaluations.items():
@@ -59,14 +59,14 @@ def test_metrics_are_those_of_the_predictions_beside_them(short_run):
 
 
 def test_splits_do_not_overlap_and_hold_all_cases(short_run):
-    split = json.loads((short_run / "run.json").read_text())["split"]
+    split = json.loads((short_run / "run.json").read_text("utf-8"))["split"]
     names = [name for part in split.values() for name in part]
     assert len(names) == len(set(names)) == 10
     assert [len(split[part]) for part in ("train", "val", "test")] == [6, 1, 3]
 
 
 def test_everything_that_counts_is_logged(short_run):
-    header = (short_run / "logs" / "metrics.csv").read_text().splitlines()[0].split(",")
+    header = (short_run / "logs" / "metrics.csv").read_text("utf-8").splitlines()[0].split(",")
     assert {
         "train/loss",
         "train/displacement_loss",
@@ -162,7 +162,7 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
     assert set(metrics["test"]["per_landmark"]) == {"CSP"}
     assert "planes" not in metrics["test"]  # it has one landmark of the three
     assert not (tmp_path / "planes.csv").exists()
-    record = json.loads((tmp_path / "run.json").read_text())
+    record = json.loads((tmp_path / "run.json").read_text("utf-8"))
     assert record["num_parameters"] == 3
     assert OmegaConf.load(tmp_path / "config.yaml").model.num_starts == 19
 
@@ -171,7 +171,7 @@ def test_a_run_reports_its_planes(short_settings, tmp_path):
     metrics = train(composed(*short_settings, PLANE, "trainer.max_steps=15"), tmp_path)
     evaluations = read_predictions(tmp_path / "predictions.csv")
     groups = plane_groups(OmegaConf.load(tmp_path / "config.yaml").data.planes)
-    rows = (tmp_path / "planes.csv").read_text().splitlines()
+    rows = (tmp_path / "planes.csv").read_text("utf-8").splitlines()
     assert len(rows) == 1 + sum(len(one.cases) for one in evaluations.values())
     for part, evaluation in evaluations.items():
         assert metrics[part]["planes"] == plane_metrics(evaluation, groups)["planes"]
@@ -190,7 +190,7 @@ def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp
     for label in labels:
         with Image.open(tmp_path / "figures" / f"{label}_starts.gif") as film:
             assert film.n_frames > 1
-        content = json.loads((tmp_path / "figures" / f"{label}_starts.json").read_text())
+        content = json.loads((tmp_path / "figures" / f"{label}_starts.json").read_text("utf-8"))
         assert any(trace.get("name") == "true" for trace in content["data"])
     assert (tmp_path / "report.html").is_file()
 
@@ -267,8 +267,8 @@ def test_without_validation_cases_the_last_weights_are_used(short_settings, tmp_
 def test_all_cases_can_train(short_settings, tmp_path):
     none = ["data.split.val_fraction=0", "data.split.test_fraction=0"]
     assert train(composed(*short_settings, *none, "trainer.max_steps=4"), tmp_path) == {}
-    assert json.loads((tmp_path / "metrics.json").read_text()) == {}
-    split = json.loads((tmp_path / "run.json").read_text())["split"]
+    assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == {}
+    split = json.loads((tmp_path / "run.json").read_text("utf-8"))["split"]
     assert [len(split[part]) for part in ("train", "val", "test")] == [10, 0, 0]
 
 

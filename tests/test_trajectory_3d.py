@@ -98,7 +98,7 @@ def test_json_of_many_landmarks_and_iterations_is_small(tmp_path):
     path = tmp_path / "figures" / "starts.json"
     write_trajectory_3d(path, trajectory_3d(volume(), SPACING_MM, paths, end, names_of(45)))
     assert path.stat().st_size < 600_000
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text("utf-8"))
     assert set(content) == {"data", "layout", "frames"}
     assert len(content["frames"]) == 30
     assert content["layout"]["paper_bgcolor"] == "rgba(0,0,0,0)"

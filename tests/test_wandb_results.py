@@ -122,7 +122,7 @@ def sweep(short_settings, tmp_path_factory, listener):
     settings += ["model.alpha=0.25,0.75", "logger=wandb", f"hydra.sweep.dir={folder}/alpha"]
     command = [sys.executable, str(REPOSITORY / "train.py"), "-m", *settings]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=500
     )
     assert done.returncode == 0, done.stderr
     return folder / "alpha"
@@ -161,7 +161,7 @@ def test_config_is_that_of_the_run_folder(written, sweep):
 
 @pytest.mark.slow
 def test_losses_accuracy_and_the_error_of_each_landmark_are_in_the_history(written, sweep):
-    names = json.loads((sweep / "0" / "run.json").read_text())["names"]
+    names = json.loads((sweep / "0" / "run.json").read_text("utf-8"))["names"]
     training = ("loss", "displacement_loss", "direction_loss", "direction_accuracy")
     for run in written:
         for key in training:
@@ -177,7 +177,7 @@ def test_losses_accuracy_and_the_error_of_each_landmark_are_in_the_history(writt
 @pytest.mark.slow
 def test_the_summary_holds_the_headline_of_metrics_json(written, sweep):
     for job, run in zip("01", written, strict=True):
-        metrics = json.loads((sweep / job / "metrics.json").read_text())
+        metrics = json.loads((sweep / job / "metrics.json").read_text("utf-8"))
         for part in ("val", "test"):
             for key, value in headline(metrics[part], part).items():
                 assert run.summary[key] == pytest.approx(value, rel=1e-12), key
@@ -192,14 +192,14 @@ def test_tables_and_pictures_are_among_the_files(written, sweep):
     evaluation = read_predictions(sweep / "0" / "predictions.csv")["test"]
     run = written[0]
     files = run.folder / "files"
-    table = json.loads(run.tables["test/cases.table.json"].read_text())
+    table = json.loads(run.tables["test/cases.table.json"].read_text("utf-8"))
     assert {row[0] for row in table["data"]} == set(evaluation.cases)
     errors = [row[1] for row in table["data"]]
     assert errors == sorted(np.nanmean(evaluation.errors_mm, axis=1), reverse=True)
     pictures = [run.tables[row[4]["path"]].read_bytes() for row in table["data"]]
     for picture, label in zip(pictures, ("worst", "median", "best"), strict=True):
         assert picture == (sweep / "0" / "figures" / f"test_{label}_case.png").read_bytes()
-    landmarks = json.loads((files / run.summary["test/landmarks/path"]).read_text())
+    landmarks = json.loads((files / run.summary["test/landmarks/path"]).read_text("utf-8"))
     assert [row[0] for row in landmarks["data"]] == list(evaluation.names)
     for path in (sweep / "0" / "figures").glob("*.png"):
         logged = files / run.summary[f"figures/{path.stem}/path"]
@@ -217,5 +217,5 @@ def test_without_the_logger_nothing_imports_wandb(short_settings, tmp_path):
         "assert 'wandb' not in sys.modules"
     )
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stderr

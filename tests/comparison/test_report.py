@@ -38,7 +38,7 @@ def test_the_command_prints_and_writes(runs, tmp_path, capsys):
     assert sorted(path.name for path in output.iterdir()) == [
         *("comparison.csv", "comparison.md", "comparison.png"),
     ]
-    text = (output / "comparison.md").read_text()
+    text = (output / "comparison.md").read_text("utf-8")
     assert str(tmp_path) not in text
     assert "B is closer by 2." in text
     assert "\n| Mean radial error, mm | " in text

@@ -298,7 +298,7 @@ def test_writes_images_and_markups_that_agree(tmp_path):
     assert landmarks.names == LANDMARK_NAMES
     np.testing.assert_allclose(landmarks.positions_world, phantom.landmarks_world, atol=1e-4)
     # SimpleITK, an independent reader, finds the landmarks at the voxels they were made at.
-    point = json.loads(cases[1].landmarks.read_text())["markups"][0]["controlPoints"][9]
+    point = json.loads(cases[1].landmarks.read_text("utf-8"))["markups"][0]["controlPoints"][9]
     index = sitk.ReadImage(str(cases[1].image)).TransformPhysicalPointToContinuousIndex(
         point["position"]
     )
@@ -318,7 +318,7 @@ def test_keeps_what_is_there_and_completes_what_is_not(tmp_path):
 
 def test_keeps_a_folder_from_before_there_were_arcs(tmp_path):
     write_phantoms(tmp_path, 1, **SMALL)
-    record = json.loads((tmp_path / "phantom.json").read_text())
+    record = json.loads((tmp_path / "phantom.json").read_text("utf-8"))
     assert record.pop("bend_degrees") == 0
     (tmp_path / "phantom.json").write_text(json.dumps(record))
     assert write_phantoms(tmp_path, 1, **SMALL) == ["head_000"]

@@ -80,7 +80,7 @@ def test_files_that_compute_something_else_replace_nothing(config, exported, tmp
     monkeypatch.setattr(writing, "LocalizerGraph", lambda _: Elsewhere())
     with pytest.raises(ValueError, match="ONNX Runtime and PyTorch differ in 2 of 2 starts"):
         export(config)
-    assert {path.read_text() for path in (tmp_path / "onnx").iterdir()} == {"of before"}
+    assert {path.read_text("utf-8") for path in (tmp_path / "onnx").iterdir()} == {"of before"}
 
 
 def test_a_refused_export_leaves_no_folder(config, exported, tmp_path, monkeypatch):

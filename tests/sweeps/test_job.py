@@ -108,7 +108,7 @@ def test_a_job_ends_with_its_sweep(tmp_path, how):
         getattr(sweep, how)()
     last = None
     for _ in range(30):
-        before, last = last, (tmp_path / "beat").read_text()
+        before, last = last, (tmp_path / "beat").read_text("utf-8")
         if before == last:
             break
         time.sleep(1)
