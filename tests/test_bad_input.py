@@ -1,15 +1,12 @@
 """Every kind of bad input on disk, through the programs as a user runs them."""
 
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from bad_files import BAD_IMAGES, BAD_LANDMARKS, LANDMARKS, NAMES, save
 from matplotlib.image import imread
+from programs import run
 
-from conftest import REPOSITORY
 from pin_lightning.cases import find_cases
 from pin_lightning.landmark_files import read_landmarks, write_landmarks
 from pin_lightning.landmarks import LandmarkSet
@@ -18,18 +15,6 @@ pytestmark = pytest.mark.slow
 
 BAD_CASES = BAD_IMAGES | BAD_LANDMARKS
 MOVED = "head 3"
-
-
-def run(*command, cwd=REPOSITORY):
-    return subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "1000"},  # each row of a table in one line
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,17 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from programs import run
 
 from conftest import REPOSITORY
 from pin_lightning.data.phantom import make_phantom
 
 pytestmark = pytest.mark.slow
-
-
-def run(program, *arguments, cwd=REPOSITORY):
-    command = [sys.executable, str(REPOSITORY / program), *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=300, check=False
-    )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +74,9 @@ def test_markups_lie_where_simpleitk_puts_the_same_voxels(inferred, volumes):
 
 def test_train_refuses_a_bad_setting_in_one_line(phantom_root, tmp_path):
     settings = ["model=multi", f"data.root={phantom_root}", f"data.cache_dir={tmp_path}/cache"]
-    done = run("train.py", *settings, f"run_dir={tmp_path}/run", "network=paper", cwd=tmp_path)
+    done = run(
+        REPOSITORY / "train.py", *settings, f"run_dir={tmp_path}/run", "network=paper", cwd=tmp_path
+    )
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from programs import run
 from rich.console import Console
-from test_bad_input import run
 from test_evaluation import random_evaluation
 
 from conftest import composed

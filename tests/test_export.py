@@ -4,14 +4,12 @@ import csv
 import io
 import json
 import shutil
-import subprocess
-import sys
 
 import nibabel as nib
 import numpy as np
 import onnx
 import pytest
-from test_bad_input import run
+from programs import run
 
 from conftest import REPOSITORY, composed
 from pin_lightning.data.phantom import make_phantom
@@ -39,10 +37,7 @@ assert not [one for one in sys.modules if one.split(".")[0] in {BLOCKED}]
 
 
 def script(*arguments, cwd):
-    command = [sys.executable, "-c", WITHOUT_PYTORCH, SCRIPT, *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, encoding="utf-8", timeout=300, check=False
-    )
+    return run("-c", WITHOUT_PYTORCH, SCRIPT, *arguments, cwd=cwd)
 
 
 def test_the_run_may_stand_alone(tmp_path):

@@ -4,7 +4,7 @@ import os
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
-from test_bad_input import run
+from programs import run
 from test_evaluation import random_evaluation
 
 from conftest import composed

@@ -3,7 +3,6 @@
 import os
 import re
 import stat
-import subprocess
 import sys
 
 import pytest
@@ -11,6 +10,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from programs import run
 
 from conftest import REPOSITORY, composed
 from pin_lightning.gather import check_choice
@@ -28,24 +28,13 @@ def sweep(short_settings, tmp_path):
     settings = [one for one in short_settings if not one.startswith("run_dir")]
     fewer = ["trainer.max_steps=2", "trainer.val_check_interval=2", f"hydra.sweep.dir={folder}"]
 
-    def run(*overrides, path=None):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])}
-        environment.pop("OMP_NUM_THREADS", None)
+    def run_sweep(*overrides, path=None):
+        own = {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": None}
         if path is not None:
-            environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
-        command = [sys.executable, "train.py", "-m", *settings, *fewer, *overrides]
-        done = subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env=environment,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=600,
-            check=False,
-        )
-        return done, folder
+            own["PATH"] = f"{path}{os.pathsep}{os.environ['PATH']}"
+        return run("train.py", "-m", *settings, *fewer, *overrides, timeout=600, **own), folder
 
-    return run
+    return run_sweep
 
 
 def errors_of(done):

@@ -1,9 +1,6 @@
-import subprocess
-import sys
-
 import pytest
+from programs import run
 
-from conftest import REPOSITORY
 from pin_lightning.nearest import meant_by, no_such_option, no_such_setting
 
 KEYS = [
@@ -82,14 +79,7 @@ PROCESSES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("command", PROCESSES)
 def test_every_program_names_the_nearest_in_one_line(command):
-    done = subprocess.run(
-        [sys.executable, *command.split()],
-        cwd=REPOSITORY,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
+    done = run(*command.split())
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")

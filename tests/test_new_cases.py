@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
-from test_bad_input import run
+from programs import run
 
 from conftest import composed
 from pin_lightning.conformal import ConformalSettings, calibrate

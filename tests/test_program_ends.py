@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_bad_input import run
+from programs import run
 
 from conftest import REPOSITORY, composed
 from pin_lightning.check_report import check

@@ -1,8 +1,8 @@
-import subprocess
 import sys
 
 import pytest
 from omegaconf import OmegaConf
+from programs import run
 
 from conftest import REPOSITORY
 from pin_lightning import entry
@@ -74,14 +74,7 @@ def test_help_comes_before_the_program(flag, monkeypatch, capsys):
 def test_every_program_helps_without_its_heavy_imports(program):
     own = (REPOSITORY / f"{program}.py").is_file()
     command = [f"{program}.py"] if own else ["-m", f"pin_lightning.{program}"]
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", *command, "--help"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
+    done = run("-X", "importtime", *command, "--help")
     assert done.returncode == 0, done.stderr
     assert f"{command_of(str(script(program)))} GROUP=OPTION --cfg job" in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}

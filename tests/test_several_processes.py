@@ -1,14 +1,12 @@
 """Real processes: what two leave is what one would have left."""
 
 import csv
-import os
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from programs import run
 
 from conftest import REPOSITORY, composed
 from pin_lightning.run_folder import read_checkpoint
@@ -33,19 +31,10 @@ exec(compile(open(program).read(), program, "exec"))
 """
 
 
-def run(program, *arguments, cwd):
-    command = [sys.executable, str(program), *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "1000", "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(REPOSITORY)
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
+def run_both(program, *arguments, cwd):
+    """With a core for each process, and this package wherever the program lies."""
+    own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    return run(program, *arguments, cwd=cwd, **own)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +72,9 @@ def together(settings, tmp_path_factory):
         "loader__batch_size": 2,
         "run_dir": folder / "run",
     }
-    done = run(REPOSITORY / "train.py", *given(settings, **two, loader__memory_gb=0), cwd=folder)
+    done = run_both(
+        REPOSITORY / "train.py", *given(settings, **two, loader__memory_gb=0), cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     return folder / "run", done
 
@@ -136,7 +127,7 @@ def test_processes_that_are_spawned_train_the_same(settings, tmp_path):
     train(composed(*given(settings, **few, loader__batch_size=4)), tmp_path / "one")
     two = {"strategy": "ddp_spawn", "trainer__devices": 2, "loader__batch_size": 2}
     arguments = given(settings, **few, **two, run_dir=tmp_path / "two")
-    done = run(REPOSITORY / "train.py", *arguments, cwd=tmp_path)
+    done = run_both(REPOSITORY / "train.py", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_same_curves(tmp_path / "one", tmp_path / "two")
     validations = [line for line in done.stdout.splitlines() if "validation error" in line]
@@ -154,12 +145,12 @@ def test_a_mistake_in_another_process_ends_all_in_a_line_and_they_can_go_on(
     script.write_text(FAILS.format(**place, rank=1, call=6, fail=fail, program=program))
     two = {"strategy": "ddp", "trainer__devices": 2, "loader__batch_size": 2}
     arguments = given(settings, **two, checkpoint__every_steps=1, run_dir=tmp_path / "run")
-    done = run(script, *arguments, cwd=tmp_path)
+    done = run_both(script, *arguments, cwd=tmp_path)
     assert done.returncode not in (0, 1)  # 2, or killed by the thread with which Lightning watches
     assert "error: rank 1: data.root=x: went away" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "metrics.json").exists()
-    done = run(REPOSITORY / "train.py", *arguments, "ckpt_path=last", cwd=tmp_path)
+    done = run_both(REPOSITORY / "train.py", *arguments, "ckpt_path=last", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "goes on after step " in done.stdout
     cut, whole = (
@@ -182,7 +173,7 @@ def volumes(phantom_root, tmp_path_factory):
 
 def inferred(program, short_run, volumes, output, *settings):
     paths = [f"run={short_run}", f"input={volumes}", f"output={output}", "batch_size=1"]
-    return run(program, *paths, "device=cpu", *settings, cwd=output.parent)
+    return run_both(program, *paths, "device=cpu", *settings, cwd=output.parent)
 
 
 def rows_of(output):
