@@ -7,7 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pin_lightning.entry import one_line_errors, start
-from pin_lightning.sweeps.job import in_sweep, run_alone
+from pin_lightning.failures import in_sweep
+from pin_lightning.sweeps.job import run_alone
 
 
 @hydra.main(config_path="conf", config_name="train", version_base="1.3")

@@ -20,14 +20,16 @@ from rich.console import Console
 from rich.table import Table
 
 from pin_lightning.bootstrap import cluster_interval
+from pin_lightning.conf import CONF
 from pin_lightning.cross_validation import cross_validate, out_of_fold
-from pin_lightning.entry import CONF, quote_arguments
+from pin_lightning.entry import quote_arguments
 from pin_lightning.files import write_text
 from pin_lightning.fold_folder import read_folds
 from pin_lightning.localizer import Localizer
 from pin_lightning.memory import keep_freed_memory
+from pin_lightning.model import load_localizer
 from pin_lightning.predictor import Predictor
-from pin_lightning.run_folder import load_localizer, read_record
+from pin_lightning.run_folder import read_record
 from pin_lightning.run_report import evaluate
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data

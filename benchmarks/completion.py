@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from pin_lightning.entry import CONF
+from pin_lightning.conf import CONF
 from pin_lightning.inspection import annotate, choose_landmarks, inspect_cases
 from pin_lightning.preprocessing import suggest_grid
 from pin_lightning.shape_completion import complete_shapes

@@ -10,12 +10,12 @@ from machine import describe, median_seconds
 from rich.console import Console
 from rich.table import Table
 
-from pin_lightning.entry import CONF
+from pin_lightning.conf import CONF
 from pin_lightning.geometry import Grid
 from pin_lightning.localizer import Localizer
 from pin_lightning.memory import keep_freed_memory
+from pin_lightning.model import build_localizer
 from pin_lightning.precision import network_dtype
-from pin_lightning.run_folder import build_localizer
 from pin_lightning.shape_models import PCAShapeModel, PointsShapeModel
 
 NUMBERS = (10, 20, 45, 90, 180)

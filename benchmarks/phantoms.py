@@ -14,7 +14,7 @@ from accuracy import write
 from hydra import compose, initialize_config_dir
 from rich.console import Console
 
-from pin_lightning.entry import CONF
+from pin_lightning.conf import CONF
 from pin_lightning.evaluation import Evaluation
 from pin_lightning.fold_folder import is_finished
 from pin_lightning.memory import keep_freed_memory

@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pin_lightning.bootstrap import cluster_interval
+from pin_lightning.conf import CONF
 from pin_lightning.data.phantom import HEAD
 from pin_lightning.data.phantom_anatomy import draw_head, landmarks_in_head, to_volume
-from pin_lightning.entry import CONF, quote_arguments
+from pin_lightning.entry import quote_arguments
 from pin_lightning.files import write_text
 from pin_lightning.inspection import annotate, choose_landmarks, inspect_cases
 from pin_lightning.planning import training_shapes

@@ -1,6 +1,7 @@
 """Bootstrap intervals in which cases are drawn anew, all landmarks of a case together."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -109,3 +110,37 @@ def _bca_shares(
     shifted = bias + ndtri(tails)
     low, high = ndtr(bias + shifted / (1 - skew * shifted))
     return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class BootstrapSettings:
+    """How intervals are made; see `cluster_interval`.
+
+    Attributes:
+        level: Confidence level.
+        resamples: Number of draws.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    level: float = 0.95
+    resamples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of range."""
+        check_settings(self.level, self.resamples)
+        check_count("report.bootstrap.seed", self.seed, least=0)
+
+    def interval(
+        self, values: Float64[np.ndarray, "N L"], statistic: Callable[[np.ndarray], float]
+    ) -> list[float] | None:
+        """Interval of a statistic for JSON; none where there are too few cases.
+
+        All intervals come from the same draws of cases.
+        """
+        generator = np.random.default_rng(self.seed)
+        ends = cluster_interval(values, statistic, generator, self.level, self.resamples)
+        return list(ends) if np.isfinite(ends).all() else None

@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.entry import CONF, one_line_errors, start
+from pin_lightning.conf import CONF
+from pin_lightning.entry import one_line_errors, start
 
 
 @hydra.main(config_path=str(CONF), config_name="check", version_base="1.3")

@@ -15,12 +15,12 @@ from rich.text import Text
 from pin_lightning import plots
 from pin_lightning.checks import Finding
 from pin_lightning.contact_sheet import contact_sheet
-from pin_lightning.entry import refuse_missing
 from pin_lightning.files import output_folder
 from pin_lightning.inspection import Inspected
 from pin_lightning.planes.groups import check_groups, plane_groups
-from pin_lightning.preprocessing import load_volume
+from pin_lightning.setting_checks import refuse_missing
 from pin_lightning.survey import Survey, survey
+from pin_lightning.volume_cache import load_volume
 
 # With more cases than this only those with findings are listed.
 MOST_ROWS = 60

@@ -12,7 +12,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from pin_lightning.entry import CONF
+from pin_lightning.conf import CONF
 
 README = CONF.parent / "README.md"
 BEGIN, END = "<!-- config tree -->", "<!-- end of the config tree -->"

@@ -6,8 +6,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pin_lightning.entry import CONF, one_line_errors, start
-from pin_lightning.sweeps.job import in_sweep, run_alone
+from pin_lightning.conf import CONF
+from pin_lightning.entry import one_line_errors, start
+from pin_lightning.failures import in_sweep
+from pin_lightning.sweeps.job import run_alone
 
 
 @hydra.main(config_path=str(CONF), config_name="cross_validate", version_base="1.3")

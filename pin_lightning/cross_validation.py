@@ -13,7 +13,6 @@ from pin_lightning import plots
 from pin_lightning.case_pictures import case_pictures
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.convergence_report import report_fold_convergence
-from pin_lightning.entry import refuse_missing
 from pin_lightning.evaluation import Evaluation, join_cases
 from pin_lightning.experiment_loggers import name_group
 from pin_lightning.files import output_folder, write_text
@@ -38,7 +37,7 @@ from pin_lightning.run_folder import (
     RunRecord,
 )
 from pin_lightning.same_training import check_same_training
-from pin_lightning.setting_checks import check_count
+from pin_lightning.setting_checks import check_count, refuse_missing
 from pin_lightning.strategies import refuse_starting_again
 from pin_lightning.survey import Survey
 from pin_lightning.training import survey_data, train_surveyed

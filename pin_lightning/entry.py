@@ -6,23 +6,22 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pin_lightning.ending import at_end, end, failed_jobs
+from pin_lightning.errors import user_mistake
+from pin_lightning.failures import FAILED, in_sweep, write_failure
 from pin_lightning.memory import keep_freed_memory
-from pin_lightning.ranks import arguments_of_others, rank_name
-from pin_lightning.refusals import hydra_refusal, user_mistake
-from pin_lightning.sweeps.job import FAILED, in_sweep, write_failure
+from pin_lightning.ranks import arguments_of_others
+from pin_lightning.refusals import hydra_refusal
 from pin_lightning.termination import end_on_sigterm
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 # What users name themselves: Hydra takes a new key only with a sign for it.
 OPEN_SETTINGS = ("report.others.",)
 HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
@@ -89,25 +88,8 @@ def start(main: Callable[[], Any]) -> None:
         if refusal is None:
             raise
         end(refusal, error)
-    if _failed_jobs:
+    if failed_jobs:
         raise SystemExit(2)
-
-
-at_end = ExitStack()  # closes the sweep that this process runs, if it runs one
-_failed_jobs: list[str] = []  # of that sweep
-
-
-def note_failure(mistake: str) -> None:
-    """Print the one line of a job or a table that failed; the sweep ends with exit code 2."""
-    print(f"error: {mistake}", file=sys.stderr)
-    _failed_jobs.append(mistake)
-
-
-def end(mistake: str, error: BaseException) -> NoReturn:
-    """End this process with the one line for an error, and exit code 2."""
-    name = rank_name()
-    print(f"error: {name}: {mistake}" if name else f"error: {mistake}", file=sys.stderr)
-    raise SystemExit(2) from error
 
 
 def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
@@ -151,20 +133,3 @@ def _job(program: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             traceback.print_exc()
     write_failure(folder, list(hydra_config.overrides.task), mistake)
     return None
-
-
-def refuse_missing(config: DictConfig) -> None:
-    """Refuse a config in which a value that has no default (``???``) was not given.
-
-    Raises:
-        ValueError: A value is missing; the message names the setting to give.
-    """
-
-    def missing(node: Any, path: str) -> list[str]:
-        if isinstance(node, dict):
-            return [key for name in node for key in missing(node[name], f"{path}.{name}")]
-        return [path[1:]] if node == "???" else []
-
-    # OmegaConf's own missing_keys fails on interpolations of a missing value.
-    for key in missing(OmegaConf.to_container(config, resolve=False), ""):
-        raise ValueError(f"{key}: is not set; give {key}=VALUE")

@@ -2,17 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
 from pin_lightning.metrics import (
-    error_quantile,
-    error_sd,
-    mean_error,
     radial_errors,
-    success_rate,
 )
 
 # Doubling steps, from sub-millimetre microscopy to the paper's 5 mm fetal head errors.
@@ -111,79 +106,3 @@ def join_cases(evaluations: Sequence[Evaluation]) -> Evaluation:
         names=names,
         **{key: np.concatenate([getattr(one, key) for one in evaluations]) for key in arrays},
     )
-
-
-def metrics_of(evaluation: Evaluation, radii_mm: Sequence[float] = RADII_MM) -> dict[str, Any]:
-    """Numbers that sum up an evaluation, safe for JSON: None where nothing is defined.
-
-    Errors are in mm, over all defined landmarks of all cases as in the paper's Table 2;
-    ``mean_shape`` is the error of the guess that uses no image.
-
-    Args:
-        evaluation: Predictions and truth.
-        radii_mm: Radii of the success rates.
-    """
-    errors, mean_shape = evaluation.errors_mm, evaluation.mean_shape_errors_mm
-    landmarks = zip(evaluation.names, errors.T, mean_shape.T, strict=True)
-    return {
-        "num_cases": len(evaluation.cases),
-        "radial_error_mm": summary_of(errors),
-        "mean_shape_radial_error_mm": summary_of(mean_shape),
-        "success_rate": _success(errors, radii_mm),
-        "per_landmark": {
-            name: _landmark(own[:, None], guess[:, None], radii_mm)
-            for name, own, guess in landmarks
-        },
-        "per_case": dict(
-            zip(evaluation.cases, map(_json, mean_error(errors, "case")), strict=True)
-        ),
-        "seconds_per_volume": _median(evaluation.seconds),
-        "localise_seconds_per_volume": _median(evaluation.localise_seconds),
-    }
-
-
-def summary_of(errors: Float64[np.ndarray, "N L"]) -> dict[str, float | None]:
-    """Mean, SD, median and 95th percentile of what is not NaN, safe for JSON."""
-    return {
-        "mean": _json(mean_error(errors)),
-        "sd": _json(error_sd(errors)),
-        "median": _json(error_quantile(errors, 0.5)),
-        "p95": _json(error_quantile(errors, 0.95)),
-    }
-
-
-def _success(
-    errors: Float64[np.ndarray, "N L"], radii_mm: Sequence[float]
-) -> dict[str, float | None]:
-    return {success_key(radius): _json(success_rate(errors, radius)) for radius in radii_mm}
-
-
-def success_key(radius_mm: float) -> str:
-    """What the success rate of a radius is called in `metrics_of`.
-
-    >>> success_key(0.5)
-    'within_0.5_mm'
-    """
-    return f"within_{radius_mm:g}_mm"
-
-
-def _landmark(
-    errors: Float64[np.ndarray, "N 1"],
-    mean_shape: Float64[np.ndarray, "N 1"],
-    radii_mm: Sequence[float],
-) -> dict[str, Any]:
-    return {
-        "n": int(np.isfinite(errors).sum()),
-        **summary_of(errors),
-        "mean_shape_mean": _json(mean_error(mean_shape)),
-        "success_rate": _success(errors, radii_mm),
-    }
-
-
-def _median(seconds: Float64[np.ndarray, " N"]) -> float | None:
-    known = seconds[np.isfinite(seconds)]
-    return float(np.median(known)) if known.size else None
-
-
-def _json(value: float | np.ndarray) -> float | None:
-    return float(value) if np.isfinite(value) else None

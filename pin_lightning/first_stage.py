@@ -6,7 +6,8 @@ from omegaconf import DictConfig
 
 from pin_lightning.fold_folder import fold_folder, is_folds_folder
 from pin_lightning.localizer import Localizer
-from pin_lightning.run_folder import RunRecord, difference, load_localizer
+from pin_lightning.model import load_localizer
+from pin_lightning.run_folder import RunRecord, difference
 
 
 def first_stage_folder(config: DictConfig) -> Path | None:

@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from omegaconf import DictConfig
 
 from pin_lightning.conformal import Calibration, ConformalSettings
 from pin_lightning.files import write_json
 from pin_lightning.localizer import Localizer
+from pin_lightning.model import load_localizer
 from pin_lightning.run_folder import (
+    CONFIG,
     PREDICTIONS,
     RECORD,
     UNFINISHED,
     RunRecord,
     difference,
-    load_localizer,
+    read_config,
 )
 
 FORMAT_VERSION = 1
@@ -170,3 +173,14 @@ def _read(path: Path, parse: Callable[[dict[str, Any]], Content]) -> Content:
             f"use the version of the program that wrote it, or start {_COMMAND} again"
         )
     return parsed
+
+
+def config_of(run_dir: Path) -> DictConfig:
+    """Resolved settings of a run or of a cross-validation.
+
+    Raises:
+        ValueError: The folder is not that of a run, or damaged.
+    """
+    if is_folds_folder(run_dir) and not (run_dir / CONFIG).is_file():  # of an earlier version
+        return read_config(read_folds(run_dir)[0])
+    return read_config(run_dir)

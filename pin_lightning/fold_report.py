@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.conformal import ConformalSettings, calibrate, leave_one_case_out
 from pin_lightning.error_tables import plane_table
 from pin_lightning.evaluation import Evaluation
@@ -17,7 +18,7 @@ from pin_lightning.fold_folder import CALIBRATION, write_calibration
 from pin_lightning.intervals import coverage_of, numbers_of
 from pin_lightning.planes.errors import write_plane_errors
 from pin_lightning.prediction_files import write_predictions
-from pin_lightning.report_settings import BootstrapSettings, ReportSettings
+from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import METRICS, PLANES, PREDICTIONS
 
 TABLE_HEADER = ("Out of fold", "Value")

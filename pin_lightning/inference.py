@@ -8,7 +8,6 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import track
 
-from pin_lightning.entry import refuse_missing
 from pin_lightning.error_bars import ErrorBars
 from pin_lightning.files import output_folder
 from pin_lightning.input_files import find_inputs
@@ -21,7 +20,7 @@ from pin_lightning.prediction_parts import Failed, read_parts, without_parts, wr
 from pin_lightning.prediction_processes import Processes, prediction_processes
 from pin_lightning.predictor import Predictor
 from pin_lightning.ranks import is_first
-from pin_lightning.setting_checks import check_count, check_flag
+from pin_lightning.setting_checks import check_count, check_flag, refuse_missing
 from pin_lightning.shard import Shard
 from pin_lightning.volume_outputs import VolumeOutputs, check_format
 

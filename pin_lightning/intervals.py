@@ -6,10 +6,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from pin_lightning.evaluation import Evaluation, metrics_of, success_key
-from pin_lightning.metrics import within
+from pin_lightning.bootstrap import BootstrapSettings
+from pin_lightning.evaluation import RADII_MM, Evaluation
+from pin_lightning.metrics import (
+    json_safe,
+    mean_error,
+    success_rate,
+    summary_of,
+    within,
+)
 from pin_lightning.planes.errors import plane_metrics
-from pin_lightning.report_settings import BootstrapSettings, ReportSettings
+from pin_lightning.report_settings import ReportSettings
 
 
 def numbers_of(evaluation: Evaluation, settings: ReportSettings) -> dict[str, Any]:
@@ -77,3 +84,65 @@ def intervals_of(
             name: {"mean": interval(own[:, None], np.mean)} for name, own in landmarks
         },
     }
+
+
+def metrics_of(evaluation: Evaluation, radii_mm: Sequence[float] = RADII_MM) -> dict[str, Any]:
+    """Numbers that sum up an evaluation, safe for JSON: None where nothing is defined.
+
+    Errors are in mm, over all defined landmarks of all cases as in the paper's Table 2;
+    ``mean_shape`` is the error of the guess that uses no image.
+
+    Args:
+        evaluation: Predictions and truth.
+        radii_mm: Radii of the success rates.
+    """
+    errors, mean_shape = evaluation.errors_mm, evaluation.mean_shape_errors_mm
+    landmarks = zip(evaluation.names, errors.T, mean_shape.T, strict=True)
+    return {
+        "num_cases": len(evaluation.cases),
+        "radial_error_mm": summary_of(errors),
+        "mean_shape_radial_error_mm": summary_of(mean_shape),
+        "success_rate": _success(errors, radii_mm),
+        "per_landmark": {
+            name: _landmark(own[:, None], guess[:, None], radii_mm)
+            for name, own, guess in landmarks
+        },
+        "per_case": dict(
+            zip(evaluation.cases, map(json_safe, mean_error(errors, "case")), strict=True)
+        ),
+        "seconds_per_volume": _median(evaluation.seconds),
+        "localise_seconds_per_volume": _median(evaluation.localise_seconds),
+    }
+
+
+def _success(
+    errors: Float64[np.ndarray, "N L"], radii_mm: Sequence[float]
+) -> dict[str, float | None]:
+    return {success_key(radius): json_safe(success_rate(errors, radius)) for radius in radii_mm}
+
+
+def success_key(radius_mm: float) -> str:
+    """What the success rate of a radius is called in `metrics_of`.
+
+    >>> success_key(0.5)
+    'within_0.5_mm'
+    """
+    return f"within_{radius_mm:g}_mm"
+
+
+def _landmark(
+    errors: Float64[np.ndarray, "N 1"],
+    mean_shape: Float64[np.ndarray, "N 1"],
+    radii_mm: Sequence[float],
+) -> dict[str, Any]:
+    return {
+        "n": int(np.isfinite(errors).sum()),
+        **summary_of(errors),
+        "mean_shape_mean": json_safe(mean_error(mean_shape)),
+        "success_rate": _success(errors, radii_mm),
+    }
+
+
+def _median(seconds: Float64[np.ndarray, " N"]) -> float | None:
+    known = seconds[np.isfinite(seconds)]
+    return float(np.median(known)) if known.size else None

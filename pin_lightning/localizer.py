@@ -1,7 +1,8 @@
 """The iterative procedure: starts, patches, network, update rule, average (paper, Section 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -31,6 +32,14 @@ class Trajectory:
     iterations: Int[Tensor, "V S"]
     prediction_mm: Float[Tensor, "V L 3"]
     spread_mm: Float[Tensor, "V L"]
+
+
+# Replaces the iteration: localizer, pyramid, volume of each start and initial parameters give
+# final parameters [N, K] and the iterations of each start [N].
+Loop: TypeAlias = Callable[
+    ["Localizer", Pyramid, Int[Tensor, " N"], Float[Tensor, "N K"]],
+    tuple[Float[Tensor, "N K"], Int[Tensor, " N"]],
+]
 
 
 class Localizer(nn.Module):
@@ -94,6 +103,7 @@ class Localizer(nn.Module):
         self.first_stage = first_stage
         self.register_buffer("_kept_starts", None, persistent=False)
         self.network_dtype = torch.float32  # positions are in float32 whatever the network's
+        self._loop: Loop | None = None
 
     @property
     def mean_shape_mm(self) -> Float[Tensor, "L 3"]:
@@ -105,6 +115,13 @@ class Localizer(nn.Module):
         self.network_dtype = dtype
         if self.first_stage is not None:
             self.first_stage.set_dtype(dtype)  # type: ignore[operator]
+
+    def set_loop(self, loop: Loop | None) -> None:
+        """Replace the iteration by a loop that returns no path; None restores it.
+
+        An exported graph needs one: the sizes of its tensors cannot change on the way.
+        """
+        self._loop = loop
 
     def set_starts(self, number: int) -> None:
         """Choose how many starts are averaged.
@@ -178,12 +195,10 @@ class Localizer(nn.Module):
     ) -> tuple[list[Tensor], Int[Tensor, " N"]]:
         """Path of shape parameters, T + 1 tensors [N, K], and the iterations each start made.
 
-        In a graph that is exported it is the end of the path only.
+        With a loop of `set_loop` it is the end of the path only.
         """
-        if torch.compiler.is_exporting():
-            from pin_lightning.graph_loop import iterate_in_graph  # which imports this file
-
-            end, iterations = iterate_in_graph(self, pyramid, volume_index, parameters)
+        if self._loop is not None:
+            end, iterations = self._loop(self, pyramid, volume_index, parameters)
             return [end], iterations
         path = [parameters]
         iterations = torch.zeros_like(volume_index)

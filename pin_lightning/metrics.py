@@ -170,3 +170,18 @@ def _reduce(
     known = [group[~np.isnan(group)] for group in groups]
     values = np.array([float(statistic(one)) if one.size else np.nan for one in known])
     return values.reshape(()) if per == "all" else values
+
+
+def summary_of(errors: Float64[np.ndarray, "N L"]) -> dict[str, float | None]:
+    """Mean, SD, median and 95th percentile of what is not NaN, safe for JSON."""
+    return {
+        "mean": json_safe(mean_error(errors)),
+        "sd": json_safe(error_sd(errors)),
+        "median": json_safe(error_quantile(errors, 0.5)),
+        "p95": json_safe(error_quantile(errors, 0.95)),
+    }
+
+
+def json_safe(value: float | np.ndarray) -> float | None:
+    """A number that JSON can hold: None for NaN and infinity."""
+    return float(value) if np.isfinite(value) else None

@@ -7,7 +7,8 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from pin_lightning.config_tree import CONF, composed, groups_of, option_names
+from pin_lightning.conf import CONF
+from pin_lightning.config_tree import composed, groups_of, option_names
 
 SIMILAR, ALIKE = 0.6, 0.75  # ratios of difflib
 MOST = 3  # settings that are offered

@@ -11,13 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning import checks
 from pin_lightning.checks import Finding
-from pin_lightning.entry import refuse_missing
 from pin_lightning.files import output_folder
-from pin_lightning.fold_folder import is_folds_folder, read_folds
+from pin_lightning.fold_folder import config_of, is_folds_folder, read_folds
 from pin_lightning.inspection import AnnotatedCase, annotate, inspect_cases
 from pin_lightning.misspellings import did_you_mean
 from pin_lightning.pages.other_methods import read_others
-from pin_lightning.pages.run_facts import config_of
 from pin_lightning.planes.groups import check_groups
 from pin_lightning.predictor import Predictor
 from pin_lightning.report_settings import ReportSettings, report_again
@@ -29,6 +27,7 @@ from pin_lightning.run_folder import (
     write_run,
 )
 from pin_lightning.run_report import report
+from pin_lightning.setting_checks import refuse_missing
 from pin_lightning.skipped import (
     count_skipped,
     errors_by_case,

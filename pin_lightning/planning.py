@@ -19,8 +19,9 @@ from pin_lightning.geometry import Grid
 from pin_lightning.inspection import AnnotatedCase
 from pin_lightning.localizer import Localizer
 from pin_lightning.losses import DisplacementLoss
+from pin_lightning.model import build_localizer
 from pin_lightning.module import VALIDATION_ERROR
-from pin_lightning.run_folder import RunRecord, build_localizer
+from pin_lightning.run_folder import RunRecord
 from pin_lightning.setting_checks import check_count
 from pin_lightning.shape_completion import complete_shapes
 from pin_lightning.shape_models import ShapeModel

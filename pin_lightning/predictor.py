@@ -16,10 +16,10 @@ from pin_lightning.fold_folder import is_folds_folder, load_folds, read_calibrat
 from pin_lightning.geometry import mm_to_world
 from pin_lightning.landmarks import LandmarkSet
 from pin_lightning.localizer import Localizer, Trajectory
+from pin_lightning.model import load_localizer
 from pin_lightning.precision import network_dtype
 from pin_lightning.preprocessing import WorkingVolume, preprocess
 from pin_lightning.read_ahead import read_ahead
-from pin_lightning.run_folder import load_localizer
 from pin_lightning.setting_checks import check_count
 from pin_lightning.types import Bool, Float
 

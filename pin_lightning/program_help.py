@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pin_lightning.conf import CONF
 from pin_lightning.config_tree import options_of
-from pin_lightning.entry import CONF
 
 # Top-level keys of a config that say how it is composed, and nothing that a user would set.
 COMPOSITION = ("defaults", "hydra")

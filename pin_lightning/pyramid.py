@@ -1,16 +1,18 @@
 """Volumes at several spacings, and the 2.5D patches that are cut from all of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import BorderedVolumes, add_border, cut_patches
 from pin_lightning.types import Float, Int, Num, Tensor
-from pin_lightning.warped_patches import cut_warped_patches
-from pin_lightning.warps import Warp
+
+# Cuts patches from one level of a pyramid, as `cut_straight` does.
+Cut: TypeAlias = Callable[..., Num[Tensor, "N C P P"]]
 
 
 def check_spacings(spacings: Sequence[int]) -> tuple[int, ...]:
@@ -99,35 +101,41 @@ def _weights(size: int, factor: int) -> Float[Tensor, "X2 X"]:
     return weights[:, margin : margin + size].float()
 
 
+def cut_straight(
+    level: BorderedVolumes,
+    volume_index: Int[Tensor, " N"],
+    centres_mm: Float[Tensor, "N L 3"],
+    grid: Grid,
+    side: int,
+    interpolation: str,
+) -> Num[Tensor, "N C P P"]:
+    """Patches along the axes of the volumes, centred at positions in grid mm (`cut_patches`)."""
+    return cut_patches(level, volume_index, grid.mm_to_ijk(centres_mm), side, interpolation)
+
+
 def cut_levels(
     pyramid: Pyramid,
     volume_index: Int[Tensor, " N"],
     centres_mm: Float[Tensor, "N L 3"],
     side: int,
     interpolation: str,
-    warp: Warp | None = None,
+    cut: Cut = cut_straight,
 ) -> list[Num[Tensor, "N C P P"]]:
     """Patches of each level, one after another.
 
     Args:
         pyramid: Volumes.
         volume_index: Which of them each of the N sets of landmarks lies in.
-        centres_mm: Patch centres, grid mm; in the augmented volumes where there is a warp.
+        centres_mm: Patch centres, grid mm.
         side: Patch side P in voxels of each level, odd.
         interpolation: ``nearest`` or ``linear``.
-        warp: Maps to the volumes from those that the centres lie in.
+        cut: Called for each level like `cut_straight`, which it replaces in augmented volumes.
     """
-    patches = []
-    for level, grid in zip(pyramid.levels, pyramid.grids, strict=True):
-        if warp is None:
-            positions_ijk = grid.mm_to_ijk(centres_mm)
-            cut = cut_patches(level, volume_index, positions_ijk, side, interpolation)
-        else:
-            cut = cut_warped_patches(
-                level, volume_index, centres_mm, warp, grid, side, interpolation
-            )
-        patches.append(cut)
-    return patches
+    settings = {"side": side, "interpolation": interpolation}
+    return [
+        cut(level, volume_index, centres_mm, grid=grid, **settings)
+        for level, grid in zip(pyramid.levels, pyramid.grids, strict=True)
+    ]
 
 
 def merge_levels(levels: Sequence[Num[Tensor, "N _ P P"]]) -> Num[Tensor, "N C P P"]:

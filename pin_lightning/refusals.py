@@ -4,27 +4,13 @@ import re
 from collections.abc import Sequence
 
 from hydra.errors import HydraException, InstantiationException
-from omegaconf.errors import OmegaConfBaseException
+
+from pin_lightning.errors import user_mistake
 
 # What Hydra says of an option and of a setting that there is not.
 NO_OPTION = re.compile(r"Could not find '(?P<group>[^']+)/(?P<option>[^'/]+)'")
 NO_SETTING = re.compile(r"Could not override '(?P<key>[^']+)'")
 NO_PLUGIN = re.compile(r"In '(?P<option>[^']+)': Could not load '(?P=option)_plugin'")
-
-
-def user_mistake(error: BaseException) -> str | None:
-    """The one line to print for an error, none when it is not the user's.
-
-    Hydra wraps what a constructor raises; the cause says what is wrong.
-    """
-    if isinstance(error, InstantiationException):
-        cause = error.__cause__
-        return user_mistake(cause) if cause is not None else str(error).splitlines()[0]
-    if isinstance(error, OmegaConfBaseException):
-        return f"config: {str(error).splitlines()[0]}"
-    if isinstance(error, ValueError | OSError):
-        return " ".join(str(error).split())
-    return None
 
 
 def hydra_refusal(error: BaseException, program: str, arguments: Sequence[str]) -> str | None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.entry import CONF, one_line_errors, refuse_missing, start
+from pin_lightning.conf import CONF
+from pin_lightning.entry import one_line_errors, start
+from pin_lightning.setting_checks import refuse_missing
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +18,7 @@ log = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     """Write the page from the files of the run; neither its data nor its weights are needed."""
     # Heavy, after the config is composed.
-    from pin_lightning.pages.run_facts import config_of
+    from pin_lightning.fold_folder import config_of
     from pin_lightning.pages.run_page import write_run_page
     from pin_lightning.report_settings import ReportSettings, report_again
 

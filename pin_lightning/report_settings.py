@@ -1,52 +1,15 @@
 """What the report of a run is made with."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float64
-
-from pin_lightning.bootstrap import check_settings, cluster_interval
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.evaluation import RADII_MM
 from pin_lightning.planes.groups import PlaneGroup, plane_groups
-from pin_lightning.setting_checks import check_count, check_flag, is_number
+from pin_lightning.setting_checks import check_flag, is_number
 
 OWN, MEAN_SHAPE = "this run", "mean shape"  # methods of every table
-
-
-@dataclass(frozen=True)
-class BootstrapSettings:
-    """How intervals are made; see `cluster_interval`.
-
-    Attributes:
-        level: Confidence level.
-        resamples: Number of draws.
-        seed: Seed of the draws.
-
-    Raises:
-        ValueError: A setting is out of range.
-    """
-
-    level: float = 0.95
-    resamples: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse settings out of range."""
-        check_settings(self.level, self.resamples)
-        check_count("report.bootstrap.seed", self.seed, least=0)
-
-    def interval(
-        self, values: Float64[np.ndarray, "N L"], statistic: Callable[[np.ndarray], float]
-    ) -> list[float] | None:
-        """Interval of a statistic for JSON; none where there are too few cases.
-
-        All intervals come from the same draws of cases.
-        """
-        generator = np.random.default_rng(self.seed)
-        ends = cluster_interval(values, statistic, generator, self.level, self.resamples)
-        return list(ends) if np.isfinite(ends).all() else None
 
 
 @dataclass(frozen=True)
@@ -69,7 +32,7 @@ class ReportSettings:
     radii_mm: tuple[float, ...] = RADII_MM
     failure_mm: float | None = None
     others: tuple[tuple[str, str], ...] = ()
-    bootstrap: BootstrapSettings = BootstrapSettings()
+    bootstrap: BootstrapSettings = field(default_factory=BootstrapSettings)
     planes: tuple[PlaneGroup, ...] = ()
     pictures: bool = True
 

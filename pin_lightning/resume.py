@@ -11,14 +11,8 @@ from omegaconf import DictConfig
 
 from pin_lightning.files import remove_leftovers
 from pin_lightning.localizer import Localizer
-from pin_lightning.run_folder import (
-    CHECKPOINTS,
-    LAST_CHECKPOINT,
-    LOCALIZER_PREFIX,
-    LOGS,
-    RunRecord,
-    read_checkpoint,
-)
+from pin_lightning.model import LOCALIZER_PREFIX, read_checkpoint
+from pin_lightning.run_folder import CHECKPOINTS, LAST_CHECKPOINT, LOGS, RunRecord
 from pin_lightning.same_training import FREE_SETTINGS, check_same_training
 
 log = logging.getLogger(__name__)

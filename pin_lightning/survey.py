@@ -18,9 +18,11 @@ from pin_lightning.inspection import (
     inspect_cases,
     to_grid_mm,
 )
-from pin_lightning.preprocessing import cache_volumes, read_facts, suggest_grid
+from pin_lightning.preprocessing import suggest_grid
 from pin_lightning.shape_checks import shape_findings
 from pin_lightning.skipped import errors_by_case, left_out_findings, skips_errors
+from pin_lightning.volume_cache import cache_volumes
+from pin_lightning.volume_facts import read_facts
 
 
 @dataclass(frozen=True, eq=False)

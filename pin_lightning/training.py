@@ -10,10 +10,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.combinations import check_combination, without_effect
-from pin_lightning.entry import refuse_missing
 from pin_lightning.experiment_loggers import experiment_loggers, name_group
 from pin_lightning.fitting import fit
 from pin_lightning.launched import speak_if_first
+from pin_lightning.model import load_weights, read_checkpoint
 from pin_lightning.pages.other_methods import read_others
 from pin_lightning.patches import default_patch_side
 from pin_lightning.planes.groups import check_groups, plane_groups
@@ -29,16 +29,9 @@ from pin_lightning.resume import (
     is_own,
     steps_done,
 )
-from pin_lightning.run_folder import (
-    UNFINISHED,
-    best_checkpoint,
-    clear_results,
-    load_weights,
-    read_checkpoint,
-    write_run,
-)
+from pin_lightning.run_folder import UNFINISHED, best_checkpoint, clear_results, write_run
 from pin_lightning.run_report import report
-from pin_lightning.setting_checks import check_count
+from pin_lightning.setting_checks import check_count, refuse_missing
 from pin_lightning.skipped import count_skipped, write_skipped
 from pin_lightning.strategies import check_strategy, refuse_starting_again
 from pin_lightning.survey import Survey, survey

@@ -8,8 +8,8 @@ import torch
 from pin_lightning.data.datamodule import LandmarkDataModule
 from pin_lightning.data.sampling import OnTrajectories
 from pin_lightning.module import PINModule
-from pin_lightning.preprocessing import load_volume
 from pin_lightning.types import Float, Tensor
+from pin_lightning.volume_cache import load_volume
 
 MOST_CASES = 16  # followed at a time: more would take longer than they teach
 

@@ -7,9 +7,9 @@ from bad_files import BAD_IMAGES, BAD_LANDMARKS, LANDMARKS, NAMES, save
 from matplotlib.image import imread
 from programs import run
 
-from pin_lightning.cases import find_cases
 from pin_lightning.landmark_files import read_landmarks, write_landmarks
 from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.sources.folder import find_cases
 
 pytestmark = pytest.mark.slow
 

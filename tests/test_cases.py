@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pin_lightning.cases import find_cases, subject_of
+from pin_lightning.cases import subject_of
 from pin_lightning.images import stem
+from pin_lightning.sources.folder import find_cases
 
 
 def make_folder(root, images, landmarks):

@@ -11,9 +11,9 @@ from small_localizers import pca
 from conftest import composed
 from pin_lightning import planning
 from pin_lightning.checkpoints import KeepBest, KeepLast, WholeCheckpoints, after_a_step
+from pin_lightning.model import read_checkpoint
 from pin_lightning.module import PINModule
 from pin_lightning.random_states import global_states
-from pin_lightning.run_folder import read_checkpoint
 from pin_lightning.training import train
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from pin_lightning import checks
-from pin_lightning.cases import Case, find_cases
+from pin_lightning.cases import Case
 from pin_lightning.checks import Finding
 from pin_lightning.inspection import Inspected, inspect_cases
 from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.sources.folder import find_cases
 from pin_lightning.volume_facts import VolumeFacts
 
 SHAPE = (20, 30, 40)

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from conftest import composed
 from pin_lightning.combinations import check_combination, without_effect
 from pin_lightning.config_tree import CONF, option_names
-from pin_lightning.refusals import user_mistake
+from pin_lightning.errors import user_mistake
 from pin_lightning.training import train
 
 # Refused combinations: what they have in common, and what the reason says.

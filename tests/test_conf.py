@@ -10,10 +10,10 @@ from pin_lightning.conformal import ConformalSettings
 from pin_lightning.data.sampling import Approach, Sampling, Scatter
 from pin_lightning.deployment.graphs import OPSETS
 from pin_lightning.deployment.parity import Tolerance
-from pin_lightning.entry import refuse_missing
 from pin_lightning.launched import strategy_name
 from pin_lightning.losses import DisplacementLoss, RelativeError, SquaredError
 from pin_lightning.report_settings import ReportSettings
+from pin_lightning.setting_checks import refuse_missing
 from pin_lightning.shape_models import AutoencoderShapeModel, PCAShapeModel, ShapeModel
 from pin_lightning.skipped import skips_errors
 from pin_lightning.update_rules import RuleB, UpdateRule

@@ -10,17 +10,18 @@ from rich.console import Console
 from test_evaluation import random_evaluation
 
 from conftest import composed
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.cross_validation import cross_validate, out_of_fold
-from pin_lightning.evaluation import metrics_of
 from pin_lightning.fold_folder import read_calibration
 from pin_lightning.fold_report import fold_table, report_folds
+from pin_lightning.intervals import metrics_of
 from pin_lightning.planes.axes import LineFit
 from pin_lightning.planes.errors import plane_metrics
 from pin_lightning.planes.groups import PlaneGroup
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
-from pin_lightning.report_settings import BootstrapSettings, ReportSettings
+from pin_lightning.report_settings import ReportSettings
 from pin_lightning.run_folder import read_record
 from pin_lightning.training import train
 

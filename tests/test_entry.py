@@ -8,9 +8,10 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError
 
-from pin_lightning import entry
-from pin_lightning.entry import one_line_errors, quote_arguments, refuse_missing
-from pin_lightning.sweeps.job import Failure, read_failure, write_failure
+from pin_lightning import ending, entry
+from pin_lightning.entry import one_line_errors, quote_arguments
+from pin_lightning.failures import Failure, read_failure, write_failure
+from pin_lightning.setting_checks import refuse_missing
 
 
 def program(error):
@@ -83,7 +84,7 @@ def test_what_a_sweeper_raises_is_one_line_after_the_sweep_is_closed(monkeypatch
     monkeypatch.setattr(sys, "argv", ["train.py"])
 
     def main():
-        entry.at_end.callback(print, "closed")
+        ending.at_end.callback(print, "closed")
         raise ValueError("No trials are completed yet.")
 
     with pytest.raises(SystemExit) as stop:

@@ -7,7 +7,7 @@ from rich.console import Console
 from test_evaluation import small_evaluation
 
 from pin_lightning.error_tables import error_table
-from pin_lightning.evaluation import metrics_of
+from pin_lightning.intervals import metrics_of
 
 
 @pytest.fixture

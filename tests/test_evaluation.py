@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pin_lightning.evaluation import Evaluation, metrics_of
+from pin_lightning.evaluation import Evaluation
+from pin_lightning.intervals import metrics_of
 
 
 @pytest.fixture

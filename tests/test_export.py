@@ -17,8 +17,8 @@ from pin_lightning.deployment.writing import export
 from pin_lightning.entry import one_line_errors
 from pin_lightning.export import with_run
 from pin_lightning.landmark_files import read_landmarks
+from pin_lightning.model import load_localizer
 from pin_lightning.predictor import Predictor
-from pin_lightning.run_folder import load_localizer
 
 SCRIPT = REPOSITORY / "examples" / "onnx_landmarks.py"
 BLOCKED = ("torch", "lightning", "pytorch_lightning", "pin_lightning", "torchio", "SimpleITK")

@@ -7,9 +7,9 @@ import torch
 
 from conftest import composed
 from pin_lightning.fold_folder import write_folds
+from pin_lightning.model import load_localizer
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
-from pin_lightning.run_folder import load_localizer
 from pin_lightning.training import train
 
 pytestmark = pytest.mark.slow

@@ -8,9 +8,9 @@ from programs import run
 from test_evaluation import random_evaluation
 
 from conftest import composed
-from pin_lightning.gather import OPTUNA, GatherJobs, check_choice
+from pin_lightning.failures import write_failure
 from pin_lightning.prediction_files import write_predictions
-from pin_lightning.sweeps.job import write_failure
+from pin_lightning.sweeps.gather import OPTUNA, GatherJobs, check_choice
 
 EXPERIMENTS = ("table1", "table2", "alpha")
 CHOICE = "error: data.split.val_fraction=0: hydra/sweeper=optuna chooses by the validation error"
@@ -50,7 +50,7 @@ def test_a_sweep_ends_in_tables_and_a_figure(sweep, failures):
 def failures(monkeypatch):
     """What makes a sweep end with exit code 2."""
     noted = []
-    monkeypatch.setattr("pin_lightning.entry._failed_jobs", noted)
+    monkeypatch.setattr("pin_lightning.ending.failed_jobs", noted)
     return noted
 
 

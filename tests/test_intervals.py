@@ -6,9 +6,10 @@ import pytest
 from scipy import stats
 from test_evaluation import random_evaluation, small_evaluation
 
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.intervals import intervals_of, numbers_of
 from pin_lightning.metrics import within
-from pin_lightning.report_settings import BootstrapSettings, ReportSettings
+from pin_lightning.report_settings import ReportSettings
 
 
 def test_every_landmark_has_scipys_interval_of_its_mean():

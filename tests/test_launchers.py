@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from programs import run
 
 from conftest import REPOSITORY, composed
-from pin_lightning.gather import check_choice
+from pin_lightning.sweeps.gather import check_choice
 
 TESTS = REPOSITORY / "tests"
 ADAM, KILLED, COUNTED = "torch.optim.AdamW", "deadly.killed", "deadly.counted"

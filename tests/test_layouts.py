@@ -8,11 +8,11 @@ import SimpleITK as sitk
 from hydra.utils import instantiate
 
 from conftest import composed
-from pin_lightning.cases import find_cases
 from pin_lightning.data.phantom import phantom_cases
 from pin_lightning.images import read_header
 from pin_lightning.inspection import inspect_cases
 from pin_lightning.landmark_files import write_landmarks, write_table, write_voxel_text
+from pin_lightning.sources.folder import find_cases
 from pin_lightning.splits import split_cases
 
 

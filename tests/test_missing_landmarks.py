@@ -11,8 +11,8 @@ import torch
 from conftest import composed
 from pin_lightning.landmark_files import read_landmarks, write_landmarks
 from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.model import load_localizer
 from pin_lightning.planning import plan_run
-from pin_lightning.run_folder import load_localizer
 from pin_lightning.shape_models import AutoencoderShapeModel
 from pin_lightning.training import survey_data, train
 

@@ -10,13 +10,14 @@ import pytest
 from page_runs import HOSTILE, evaluation_of, write_page_run
 
 from conftest import composed
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.cross_validation import cross_validate
 from pin_lightning.fold_folder import write_folds
 from pin_lightning.fold_report import report_folds
 from pin_lightning.inference import infer
 from pin_lightning.pages.run_page import write_run_page
-from pin_lightning.report_settings import BootstrapSettings, ReportSettings
+from pin_lightning.report_settings import ReportSettings
 from pin_lightning.training import train
 
 webdriver = pytest.importorskip("selenium.webdriver")

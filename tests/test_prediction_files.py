@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_evaluation import random_evaluation, small_evaluation
 
-from pin_lightning.evaluation import metrics_of
+from pin_lightning.intervals import metrics_of
 from pin_lightning.prediction_files import CSV_COLUMNS, read_predictions, write_predictions
 
 

@@ -9,18 +9,17 @@ import torch
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.cases import Case, find_cases
+from pin_lightning.cases import Case
 from pin_lightning.geometry import Grid, apply_affine, grid_affine
 from pin_lightning.preprocessing import (
     antialias,
-    cache_volumes,
-    cached_volume,
     intensity_window,
-    load_volume,
     preprocess,
     rescale,
     suggest_grid,
 )
+from pin_lightning.sources.folder import find_cases
+from pin_lightning.volume_cache import cache_volumes, cached_volume, load_volume
 
 
 def oblique_affine(sides: tuple[float, float, float], shape: tuple[int, ...]) -> np.ndarray:

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -107,7 +108,9 @@ def test_warped_patches_are_cut_from_the_coarse_volume_on_its_grid(volumes):
     settings = WarpSettings(rotation_sd_degrees=10.0, shift_sd=0.05)
     warp = settings.draw(2, GRID, torch.Generator().manual_seed(0))
     pyramid = build_pyramid(volumes, GRID, [3])
-    (cut,) = cut_levels(pyramid, INDEX, CENTRES_MM, 5, "linear", warp)
+    (cut,) = cut_levels(
+        pyramid, INDEX, CENTRES_MM, 5, "linear", partial(cut_warped_patches, warp=warp)
+    )
     bordered = add_border(coarser(volumes, 3))
     coarse = coarser_grid(GRID, 3)
     expected = cut_warped_patches(bordered, INDEX, CENTRES_MM, warp, coarse, 5, "linear")

@@ -2,7 +2,8 @@ import pytest
 from hydra.errors import ConfigCompositionException, InstantiationException
 from omegaconf.errors import ConfigKeyError
 
-from pin_lightning.refusals import hydra_refusal, user_mistake
+from pin_lightning.errors import user_mistake
+from pin_lightning.refusals import hydra_refusal
 
 
 def test_what_a_constructor_refused_inside_hydra_is_what_is_printed():

@@ -1,6 +1,7 @@
 import pytest
 
-from pin_lightning.report_settings import BootstrapSettings, ReportSettings, report_again
+from pin_lightning.bootstrap import BootstrapSettings
+from pin_lightning.report_settings import ReportSettings, report_again
 
 GIVEN = {"radii_mm": None, "failure_mm": None, "others": {}, "bootstrap": {"level": None}}
 

@@ -8,14 +8,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from pin_lightning.model import load_localizer, read_checkpoint
 from pin_lightning.predictor import Predictor, choose_device
-from pin_lightning.run_folder import (
-    clear_results,
-    load_localizer,
-    read_checkpoint,
-    read_record,
-    write_run,
-)
+from pin_lightning.run_folder import clear_results, read_record, write_run
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from programs import run
 
 from conftest import REPOSITORY, composed
-from pin_lightning.run_folder import read_checkpoint
+from pin_lightning.model import read_checkpoint
 from pin_lightning.training import train
 
 pytestmark = pytest.mark.slow

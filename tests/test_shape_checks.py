@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pin_lightning.cases import find_cases
 from pin_lightning.geometry import flip_lps_ras
 from pin_lightning.inspection import annotate, choose_landmarks, inspect_cases, to_grid_mm
 from pin_lightning.preprocessing import suggest_grid
 from pin_lightning.shape_checks import others_median, outliers, ras_lps, shape_findings, swapped
+from pin_lightning.sources.folder import find_cases
 
 SPACING_MM = 0.5
 NAMES = ("nose", "chin", "eyeL", "eyeR", "earL", "earR", "jawL", "jawR", "top")

@@ -7,7 +7,6 @@ import pytest
 from test_new_cases import config_of
 
 from conftest import composed
-from pin_lightning.cases import find_cases
 from pin_lightning.check_report import check
 from pin_lightning.checks import Finding
 from pin_lightning.inspection import annotate, inspect_cases
@@ -26,6 +25,7 @@ from pin_lightning.skipped import (
     skips_errors,
     write_skipped,
 )
+from pin_lightning.sources.folder import find_cases
 from pin_lightning.survey import survey
 from pin_lightning.training import train
 

@@ -15,7 +15,7 @@ from test_checkpoints import LOADERS, TINY, check_same_end
 from conftest import REPOSITORY, composed
 from pin_lightning.asked_to_end import EVERY
 from pin_lightning.cross_validation import cross_validate
-from pin_lightning.run_folder import read_checkpoint
+from pin_lightning.model import read_checkpoint
 from pin_lightning.training import train
 
 pytestmark = pytest.mark.slow

@@ -12,12 +12,12 @@ from PIL import Image
 from conftest import composed
 from pin_lightning.curves import read_curves
 from pin_lightning.entry import user_mistake
-from pin_lightning.evaluation import metrics_of
+from pin_lightning.intervals import metrics_of
+from pin_lightning.model import load_localizer, read_checkpoint
 from pin_lightning.planes.errors import plane_metrics
 from pin_lightning.planes.groups import plane_groups
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.predictor import Predictor
-from pin_lightning.run_folder import load_localizer, read_checkpoint
 from pin_lightning.training import train
 
 pytestmark = pytest.mark.slow

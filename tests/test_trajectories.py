@@ -4,7 +4,7 @@ import torch
 from conftest import composed
 from pin_lightning.curves import read_curves
 from pin_lightning.data.sampling import OnTrajectories, Scatter
-from pin_lightning.run_folder import read_checkpoint
+from pin_lightning.model import read_checkpoint
 from pin_lightning.training import train
 from pin_lightning.trajectories import FollowTrajectories
 

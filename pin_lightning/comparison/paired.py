@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from pin_lightning.evaluation import success_key
+from pin_lightning.bootstrap import BootstrapSettings
+from pin_lightning.intervals import success_key
 from pin_lightning.metrics import error_quantile, mean_error, within
-from pin_lightning.report_settings import BootstrapSettings
 
 Errors = Float64[np.ndarray, "N L"]
 Ends = tuple[float, float]

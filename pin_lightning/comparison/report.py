@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pin_lightning import plots
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.comparison.paired import Comparison, Difference, compare
 from pin_lightning.comparison.plot import comparison_figure
 from pin_lightning.comparison.runs import pair_runs
@@ -20,7 +21,6 @@ from pin_lightning.comparison.tables import (
 )
 from pin_lightning.evaluation import RADII_MM
 from pin_lightning.files import output_folder, write_text
-from pin_lightning.report_settings import BootstrapSettings
 
 _NUMBERS = ("n", "a", "b", "difference", "low", "high", "simultaneous_low", "simultaneous_high")
 CSV_COLUMNS = ("what", "name", *_NUMBERS, "told_apart")

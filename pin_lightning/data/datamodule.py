@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.inspection import AnnotatedCase
-from pin_lightning.preprocessing import load_volume
 from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
+from pin_lightning.volume_cache import load_volume
 
 
 class VolumeDataset(Dataset[dict[str, Any]]):

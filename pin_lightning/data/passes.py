@@ -10,10 +10,10 @@ import torch
 import torchio as tio
 from torch.utils.data import Dataset, Sampler
 
-from pin_lightning.preprocessing import load_volume
 from pin_lightning.random_states import seed_of
 from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
+from pin_lightning.volume_cache import load_volume
 
 ORDER, FILL = -1, -2  # what is drawn beside the samples of the volumes at places 0, 1, 2, ...
 

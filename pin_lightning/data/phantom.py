@@ -15,7 +15,7 @@ from rich.progress import track
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.cases import Case, find_cases
+from pin_lightning.cases import Case
 from pin_lightning.data.phantom_anatomy import (
     LANDMARK_NAMES,
     MOST_DEGREES,
@@ -31,6 +31,7 @@ from pin_lightning.geometry import apply_affine
 from pin_lightning.landmark_files import write_landmarks
 from pin_lightning.landmarks import LandmarkSet
 from pin_lightning.setting_checks import is_number
+from pin_lightning.sources.folder import find_cases
 
 PHANTOM_VERSION = 1
 # The probe: its virtual apex lies this far from the volume's centre, against the y axis.

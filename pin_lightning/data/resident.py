@@ -15,11 +15,11 @@ from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.files import whole_file
 from pin_lightning.launched import first_before_others, least_of_all
 from pin_lightning.patches import BorderedVolumes, bordered_size
-from pin_lightning.preprocessing import load_volume
 from pin_lightning.pyramid import Pyramid, coarser, coarser_grid, coarser_size
 from pin_lightning.random_states import seed_of
 from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Float, Tensor
+from pin_lightning.volume_cache import load_volume
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
@@ -10,10 +11,18 @@ from pin_lightning.augmentation import Augmentation
 from pin_lightning.data.sampling import Drawn, Sampling
 from pin_lightning.geometry import Grid
 from pin_lightning.intensity import Intensity, change_intensity
-from pin_lightning.pyramid import Pyramid, build_pyramid, check_spacings, cut_levels, merge_levels
+from pin_lightning.pyramid import (
+    Pyramid,
+    build_pyramid,
+    check_spacings,
+    cut_levels,
+    cut_straight,
+    merge_levels,
+)
 from pin_lightning.shape_models import ShapeModel
 from pin_lightning.shard import WHOLE, Shard
 from pin_lightning.types import Bool, Float, Int, Num, Tensor
+from pin_lightning.warped_patches import cut_warped_patches
 from pin_lightning.warps import Warp
 
 GROUPS_PER_STEP = 256  # of parameters that move by themselves: landmarks, or whole shapes
@@ -119,7 +128,8 @@ class ShapePatchSampler:
             warp: Maps to the volumes from those that the points lie in.
         """
         centres_mm = self.shape_model.decode(parameters)
-        settings = (self.patch_side, self.interpolation, warp)
+        cut = cut_straight if warp is None else partial(cut_warped_patches, warp=warp)
+        settings = (self.patch_side, self.interpolation, cut)
         return cut_levels(pyramid, volume_index, centres_mm, *settings)
 
     def samples(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pin_lightning.ensemble import Ensemble
+from pin_lightning.graph_loop import iterate_in_graph
 from pin_lightning.localizer import Localizer
 from pin_lightning.network import patches_to_input
 from pin_lightning.types import Float, Int, Num, Tensor, UInt8
@@ -47,9 +48,8 @@ class LocalizerGraph(nn.Module):
     def __init__(self, localizer: Localizer | Ensemble) -> None:
         super().__init__()
         self.localizer = localizer
-        for one in localizer.modules():
-            if isinstance(one, Localizer):
-                one.keep_starts()
+        for one in _localizers(localizer):
+            one.keep_starts()
 
     def forward(
         self, volume: UInt8[Tensor, "V X Y Z"]
@@ -93,7 +93,19 @@ def localizer_model(graph: LocalizerGraph, size: Sequence[int], opset: int) -> A
         ValueError: It holds what ONNX cannot express.
     """
     volumes = torch.zeros(2, *size, dtype=torch.uint8)
-    return _model(graph.eval(), volumes, LOCALIZER_INPUTS, LOCALIZER_OUTPUTS, "V", opset)
+    localizers = _localizers(graph)
+    for one in localizers:
+        one.set_loop(iterate_in_graph)
+    try:
+        return _model(graph.eval(), volumes, LOCALIZER_INPUTS, LOCALIZER_OUTPUTS, "V", opset)
+    finally:
+        for one in localizers:
+            one.set_loop(None)
+
+
+def _localizers(module: nn.Module) -> list[Localizer]:
+    """All localizers within a module, first stages and members of ensembles included."""
+    return [one for one in module.modules() if isinstance(one, Localizer)]
 
 
 def _model(
@@ -139,8 +151,7 @@ def _parts(graph: nn.Module) -> str:
     if isinstance(graph, NetworkGraph):
         return f"network {type(graph.network).__name__}"
     parts = ("network", "shape_model", "prior", "update_rule")
-    localizers = [one for one in graph.modules() if isinstance(one, Localizer)]
-    names = [type(getattr(one, part)).__name__ for one in localizers for part in parts]
+    names = [type(getattr(one, part)).__name__ for one in _localizers(graph) for part in parts]
     return "localizer of " + ", ".join(name for name in dict.fromkeys(names) if name != "NoneType")
 
 

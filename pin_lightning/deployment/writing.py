@@ -26,14 +26,13 @@ from pin_lightning.deployment.parity import (
     synthetic_volumes,
 )
 from pin_lightning.ensemble import Ensemble
-from pin_lightning.entry import refuse_missing
 from pin_lightning.files import output_folder, whole_file
 from pin_lightning.geometry import Grid
 from pin_lightning.inference import find_inputs
 from pin_lightning.localizer import Localizer
 from pin_lightning.predictor import Predictor
 from pin_lightning.preprocessing import preprocess
-from pin_lightning.setting_checks import check_count, check_flag
+from pin_lightning.setting_checks import check_count, check_flag, refuse_missing
 from pin_lightning.types import Tensor, UInt8
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.conformal import ConformalSettings, leave_one_case_out
-from pin_lightning.report_settings import BootstrapSettings
 
 LEVELS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 

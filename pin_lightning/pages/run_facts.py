@@ -13,15 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from pin_lightning.checks import listed
 from pin_lightning.conformal import Calibration
 from pin_lightning.evaluation import Evaluation
-from pin_lightning.fold_folder import is_folds_folder, read_calibration, read_folds
+from pin_lightning.fold_folder import config_of, is_folds_folder, read_calibration, read_folds
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.run_folder import (
-    CONFIG,
     METRICS,
     PREDICTIONS,
     RunRecord,
     best_checkpoint,
-    read_config,
     read_record,
 )
 from pin_lightning.skipped import read_skipped
@@ -68,17 +66,6 @@ class RunFacts:
     def setting(self, key: str) -> Any:
         """A setting by its dotted name, none where the config lacks it."""
         return OmegaConf.select(self.config, key, default=None)
-
-
-def config_of(run_dir: Path) -> DictConfig:
-    """Resolved settings of a run or of a cross-validation.
-
-    Raises:
-        ValueError: The folder is not that of a run, or damaged.
-    """
-    if is_folds_folder(run_dir) and not (run_dir / CONFIG).is_file():  # of an earlier version
-        return read_config(read_folds(run_dir)[0])
-    return read_config(run_dir)
 
 
 def read_run_facts(run_dir: Path) -> RunFacts:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from pin_lightning.evaluation import Evaluation, summary_of
+from pin_lightning.evaluation import Evaluation
 from pin_lightning.files import write_text
+from pin_lightning.metrics import summary_of
 from pin_lightning.planes.groups import PlaneGroup, groups_within
 from pin_lightning.planes.plane import Plane, angle_degrees, fit_plane, offset_mm
 from pin_lightning.text_tables import csv_number

@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 
 from pin_lightning.files import whole_file
+from pin_lightning.fold_folder import config_of
 from pin_lightning.landmarks import LandmarkSet
-from pin_lightning.pages.run_facts import config_of
 from pin_lightning.planes.groups import PlaneGroup, groups_within, plane_groups
 from pin_lightning.planes.plane import fit_plane
 from pin_lightning.planes.slices import OriginalImage, PlaneSlice, cut_slice

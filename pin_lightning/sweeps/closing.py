@@ -11,9 +11,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from pin_lightning.entry import at_end, end, note_failure
+from pin_lightning.ending import at_end, end, note_failure
+from pin_lightning.failures import Failure, read_failure
 from pin_lightning.files import output_folder
-from pin_lightning.sweeps.job import Failure, read_failure
 
 RECORD = "multirun.yaml"
 

@@ -6,50 +6,14 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from pin_lightning.files import write_text
-
 log = logging.getLogger(__name__)
-
-FAILED = "failed.txt"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A job without a result.
-
-    Attributes:
-        number: Its number in the sweep.
-        overrides: What its command line asked for, as far as it is known.
-        mistake: Why it failed.
-    """
-
-    number: int
-    overrides: tuple[str, ...]
-    mistake: str
-
-    def line(self, shared: Collection[str] = ()) -> str:
-        """The failure in one line.
-
-        Args:
-            shared: Overrides of all jobs, which are left out.
-        """
-        own = ", ".join(one for one in self.overrides if one not in shared)
-        return f"job {self.number}{f' ({own})' if own else ''}: {self.mistake}"
-
-
-def in_sweep() -> bool:
-    """Whether this process runs jobs of a sweep."""
-    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def one_after_the_other(hydra: Any) -> bool:
@@ -109,17 +73,3 @@ def _ended(code: int) -> str:
         f"its process was killed ({signal.Signals(-code).name}), as the system does where memory "
         f"runs out; let fewer jobs run at once, or lower loader.memory_gb"
     )
-
-
-def write_failure(folder: Path, overrides: Sequence[str], mistake: str) -> None:
-    """Leave in the folder of a job why it failed, for what closes the sweep."""
-    write_text(folder / FAILED, "\n".join([" ".join(mistake.split()), *overrides]) + "\n")
-
-
-def read_failure(folder: Path) -> Failure | None:
-    """Why the job of a folder failed; none where nothing is known of a failure."""
-    path = folder / FAILED
-    if not path.is_file():
-        return None
-    mistake, *overrides = path.read_text(encoding="utf-8").splitlines()
-    return Failure(int(folder.name), tuple(overrides), mistake)

@@ -15,9 +15,9 @@ from hydra.core.utils import configure_log, setup_globals
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from pin_lightning.errors import user_mistake
 from pin_lightning.files import whole_file
 from pin_lightning.memory import keep_freed_memory
-from pin_lightning.refusals import user_mistake
 from pin_lightning.sweeps.job import one_after_the_other
 from pin_lightning.termination import end_on_sigterm
 

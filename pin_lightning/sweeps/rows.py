@@ -10,10 +10,10 @@ from jaxtyping import Float64
 from omegaconf import OmegaConf
 
 from pin_lightning.evaluation import Evaluation
+from pin_lightning.failures import Failure, read_failure
 from pin_lightning.prediction_files import read_predictions
 from pin_lightning.run_folder import CONFIG, PREDICTIONS
 from pin_lightning.sweeps.closing import began, job_folders
-from pin_lightning.sweeps.job import Failure, read_failure
 
 SEED = "seed="
 

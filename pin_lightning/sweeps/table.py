@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.metrics import error_quantile, error_sd, mean_error
-from pin_lightning.report_settings import BootstrapSettings
 from pin_lightning.sweeps.published import ALL, Published
 from pin_lightning.sweeps.rows import Row, paired
 from pin_lightning.text_tables import csv_number

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.comparison.paired import compare, paired_interval, sign_flip_p_value
-from pin_lightning.report_settings import BootstrapSettings
 
 SETTINGS = BootstrapSettings(resamples=500)
 

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from pin_lightning.augmentation import Augmentation
-from pin_lightning.cases import Case, find_cases
+from pin_lightning.cases import Case
 from pin_lightning.data.datamodule import LandmarkDataModule, cases_of
 from pin_lightning.data.phantom import make_phantom
 from pin_lightning.data.phantom_anatomy import LANDMARK_NAMES, draw_head, landmarks_in_head
@@ -21,9 +21,11 @@ from pin_lightning.geometry import Grid
 from pin_lightning.inspection import annotate, inspect_cases
 from pin_lightning.landmark_files import read_landmarks, write_landmarks
 from pin_lightning.landmarks import LandmarkSet
-from pin_lightning.preprocessing import cache_volumes, preprocess
+from pin_lightning.preprocessing import preprocess
 from pin_lightning.shape_models import PCAShapeModel
 from pin_lightning.shard import Shard
+from pin_lightning.sources.folder import find_cases
+from pin_lightning.volume_cache import cache_volumes
 
 GRID = Grid((54, 35, 47), 3.0)
 

@@ -10,9 +10,9 @@ from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.data.sampling import Approach, Drawn, OnTrajectories
 from pin_lightning.geometry import Grid
 from pin_lightning.patches import add_border, cut_patches
-from pin_lightning.preprocessing import load_volume
 from pin_lightning.shape_models import IdentityShapeModel, PCAShapeModel
 from pin_lightning.shard import WHOLE, Shard
+from pin_lightning.volume_cache import load_volume
 from pin_lightning.volume_facts import VolumeFacts, write_facts
 
 GRID = Grid((20, 18, 16), 2.0)

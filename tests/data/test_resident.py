@@ -21,10 +21,10 @@ from pin_lightning.data.resident import (
 from pin_lightning.data.sampler import ShapePatchSampler
 from pin_lightning.data.sampling import Approach, Scatter
 from pin_lightning.geometry import Grid
-from pin_lightning.preprocessing import cached_volume, load_volume
 from pin_lightning.pyramid import merge_levels
 from pin_lightning.shape_models import PCAShapeModel
 from pin_lightning.shard import WHOLE, Shard
+from pin_lightning.volume_cache import cached_volume, load_volume
 
 GRID = Grid((20, 18, 16), 2.0)
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.conformal import ConformalSettings, leave_one_case_out
 from pin_lightning.pages.coverage import coverage_curve
-from pin_lightning.report_settings import BootstrapSettings
 
 BOOTSTRAP = BootstrapSettings(resamples=200)
 

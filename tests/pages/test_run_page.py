@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from page_runs import HOSTILE, add_figures, evaluation_of, write_page_run
 
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.conformal import ConformalSettings
 from pin_lightning.fold_folder import write_folds
 from pin_lightning.fold_report import report_folds
 from pin_lightning.pages.page import Picture
 from pin_lightning.pages.run_page import write_run_page
 from pin_lightning.prediction_files import write_predictions
-from pin_lightning.report_settings import BootstrapSettings, ReportSettings
+from pin_lightning.report_settings import ReportSettings
 
 BOOTSTRAP = BootstrapSettings(resamples=100)
 SETTINGS = ReportSettings(bootstrap=BOOTSTRAP)

@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 from page_runs import evaluation_of
 
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.pages.methods import compare
 from pin_lightning.pages.run_tables import case_table, landmark_table, method_table, plane_table
 from pin_lightning.pages.tables import UNKNOWN
-from pin_lightning.report_settings import BootstrapSettings, ReportSettings
+from pin_lightning.report_settings import ReportSettings
 
 SETTINGS = ReportSettings(radii_mm=(1.0, 4.0), bootstrap=BootstrapSettings(resamples=200))
 

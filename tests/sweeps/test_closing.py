@@ -4,10 +4,10 @@ from contextlib import ExitStack
 import pytest
 from omegaconf import OmegaConf
 
-from pin_lightning import entry
+from pin_lightning import ending
+from pin_lightning.failures import Failure, write_failure
 from pin_lightning.sweeps import closing
 from pin_lightning.sweeps.closing import CloseSweep, failures_of, job_folders, shared_overrides
-from pin_lightning.sweeps.job import Failure, write_failure
 
 
 def sweep_config(folder, *overrides):
@@ -40,7 +40,7 @@ def test_folders_of_jobs_by_number_without_those_of_an_earlier_sweep(tmp_path):
 
 @pytest.mark.parametrize("ends", [lambda: None, lambda: 1 / 0])
 def test_a_sweep_is_closed_however_it_ends(tmp_path, ends, monkeypatch, capsys):
-    monkeypatch.setattr(entry, "_failed_jobs", [])
+    monkeypatch.setattr(ending, "failed_jobs", [])
     at_end = ExitStack()
     monkeypatch.setattr(closing, "at_end", at_end)
     config = sweep_config(tmp_path / "sweep", "data=phantom", "seed=0,1")
@@ -53,7 +53,7 @@ def test_a_sweep_is_closed_however_it_ends(tmp_path, ends, monkeypatch, capsys):
     except ZeroDivisionError:
         pass
     assert capsys.readouterr().err == "error: job 1 (seed=1): no memory\n"
-    assert entry._failed_jobs == ["job 1 (seed=1): no memory"]
+    assert ending.failed_jobs == ["job 1 (seed=1): no memory"]
 
 
 @pytest.mark.parametrize("kept", [[], ["notes.txt"], ["multirun.yaml", "0"]])

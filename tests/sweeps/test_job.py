@@ -11,7 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from conftest import composed
-from pin_lightning.sweeps.job import Failure, in_sweep, read_failure, run_alone, write_failure
+from pin_lightning.failures import Failure, in_sweep, read_failure, write_failure
+from pin_lightning.sweeps.job import run_alone
 
 HERE = Path(__file__).parent
 

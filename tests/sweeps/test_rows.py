@@ -7,8 +7,8 @@ from omegaconf import OmegaConf
 from test_evaluation import random_evaluation
 
 from pin_lightning.evaluation import Evaluation
+from pin_lightning.failures import Failure, write_failure
 from pin_lightning.prediction_files import write_predictions
-from pin_lightning.sweeps.job import Failure, write_failure
 from pin_lightning.sweeps.rows import Job, labels_of, paired, read_jobs, rows_of
 
 

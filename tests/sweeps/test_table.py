@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sweeps.test_rows import evaluation_of, job
 
-from pin_lightning.report_settings import BootstrapSettings
+from pin_lightning.bootstrap import BootstrapSettings
 from pin_lightning.sweeps.published import ALL, published_of
 from pin_lightning.sweeps.rows import rows_of
 from pin_lightning.sweeps.table import cells_of, csv_text, landmark_rows, table_rows
