@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new volume (2 minutes)
 	$(RUN) train.py experiment=demo model=multi run_dir=$(DEMO)
-	$(RUN) -c "from pathlib import Path; from pin_lightning.data.phantom import phantom_cases as p; \
+	$(RUN) -c "from pathlib import Path; from pin_lightning.data.sources.phantom import phantom_cases as p; \
 		p(root='$(DEMO)/new_volume', num_cases=1, seed=1000)"
 	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction
 	@echo

@@ -19,21 +19,21 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from pin_lightning.bootstrap import cluster_interval
-from pin_lightning.conf import CONF
-from pin_lightning.cross_validation import cross_validate, out_of_fold
-from pin_lightning.entry import quote_arguments
-from pin_lightning.files import write_text
-from pin_lightning.fold_folder import read_folds
-from pin_lightning.localizer import Localizer
-from pin_lightning.memory import keep_freed_memory
-from pin_lightning.model import load_localizer
-from pin_lightning.predictor import Predictor
-from pin_lightning.run_folder import read_record
-from pin_lightning.run_report import evaluate
-from pin_lightning.survey import Survey
-from pin_lightning.training import survey_data
-from pin_lightning.update_rules import RuleA, RuleC, UpdateRule
+from pin_lightning.cli.conf import CONF
+from pin_lightning.cli.program import quote_arguments
+from pin_lightning.common.files import write_text
+from pin_lightning.data.survey import Survey
+from pin_lightning.distributed.process import keep_freed_memory
+from pin_lightning.evaluation.bootstrap import cluster_interval
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.update_rules import RuleA, RuleC, UpdateRule
+from pin_lightning.reports.run_report import evaluate
+from pin_lightning.runs.folder import read_record
+from pin_lightning.runs.folds import read_folds
+from pin_lightning.runs.model import load_localizer
+from pin_lightning.runs.predictor import Predictor
+from pin_lightning.studies.cross_validation import cross_validate, out_of_fold
+from pin_lightning.training.run import survey_data
 
 HEADER = ("variant", "mean, mm", "median", "95th percentile", "difference (95 % interval)")
 REFERENCE = "accurate"

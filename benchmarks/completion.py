@@ -12,10 +12,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from pin_lightning.conf import CONF
-from pin_lightning.inspection import annotate, choose_landmarks, inspect_cases
-from pin_lightning.preprocessing import suggest_grid
-from pin_lightning.shape_completion import complete_shapes
+from pin_lightning.cli.conf import CONF
+from pin_lightning.data.inspection import annotate, choose_landmarks, inspect_cases
+from pin_lightning.data.preprocessing import suggest_grid
+from pin_lightning.method.shape_models.completion import complete_shapes
 
 SHARES = (0.02, 0.1, 0.3)
 REPEATS = 10

@@ -15,13 +15,13 @@ from results import Row
 from scipy import ndimage
 from setups import BATCH, Setup
 
-from pin_lightning.data.queue import queue_loader
-from pin_lightning.data.resident import ResidentLoader
-from pin_lightning.data.sampler import ShapePatchSampler
-from pin_lightning.geometry import grid_affine
-from pin_lightning.landmark_files import write_landmarks
-from pin_lightning.predictor import Predictor
-from pin_lightning.preprocessing import preprocess
+from pin_lightning.common.geometry import grid_affine
+from pin_lightning.data.landmarks.files import write_landmarks
+from pin_lightning.data.preprocessing import preprocess
+from pin_lightning.runs.predictor import Predictor
+from pin_lightning.training.samples.queue import queue_loader
+from pin_lightning.training.samples.resident import ResidentLoader
+from pin_lightning.training.samples.sampler import ShapePatchSampler
 
 CPU = torch.device("cpu")
 SIZE, SPACING_MM = (200, 146, 134), 0.15  # micro-CT of a mouse skull

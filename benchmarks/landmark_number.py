@@ -10,13 +10,13 @@ from machine import describe, median_seconds
 from rich.console import Console
 from rich.table import Table
 
-from pin_lightning.conf import CONF
-from pin_lightning.geometry import Grid
-from pin_lightning.localizer import Localizer
-from pin_lightning.memory import keep_freed_memory
-from pin_lightning.model import build_localizer
-from pin_lightning.precision import network_dtype
-from pin_lightning.shape_models import PCAShapeModel, PointsShapeModel
+from pin_lightning.cli.conf import CONF
+from pin_lightning.common.geometry import Grid
+from pin_lightning.common.precision import network_dtype
+from pin_lightning.distributed.process import keep_freed_memory
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.shape_models import PCAShapeModel, PointsShapeModel
+from pin_lightning.runs.model import build_localizer
 
 NUMBERS = (10, 20, 45, 90, 180)
 GRID = Grid((158, 116, 106), 0.19)

@@ -12,11 +12,11 @@ from results import Fact, Row
 from setups import BATCH, Setup
 from torch.utils.flop_counter import FlopCounterMode
 
-from pin_lightning.losses import pin_loss
-from pin_lightning.network import TwoHeadCNN, patches_to_input
-from pin_lightning.patches import cut_patches
-from pin_lightning.precision import choose_precision, network_dtype
-from pin_lightning.types import Float, Int, Num, Tensor
+from pin_lightning.common.precision import choose_precision, network_dtype
+from pin_lightning.common.types import Float, Int, Num, Tensor
+from pin_lightning.method.losses import pin_loss
+from pin_lightning.method.networks import TwoHeadCNN, patches_to_input
+from pin_lightning.method.patches import cut_patches
 
 STARTS, ITERATIONS = 6, 10
 

@@ -14,12 +14,12 @@ from accuracy import write
 from hydra import compose, initialize_config_dir
 from rich.console import Console
 
-from pin_lightning.conf import CONF
-from pin_lightning.evaluation import Evaluation
-from pin_lightning.fold_folder import is_finished
-from pin_lightning.memory import keep_freed_memory
-from pin_lightning.prediction_files import read_predictions
-from pin_lightning.training import train
+from pin_lightning.cli.conf import CONF
+from pin_lightning.distributed.process import keep_freed_memory
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.predictions_csv import read_predictions
+from pin_lightning.runs.folds import is_finished
+from pin_lightning.training.run import train
 
 # The data and the split of the demo for all.
 DATA = ["data=phantom", "data.spacing_mm=2.5", "data.source.num_cases=180"]

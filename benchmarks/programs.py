@@ -18,8 +18,8 @@ from machine import describe
 from results import Fact, show
 from scipy import ndimage
 
-from pin_lightning.landmark_files import write_landmarks
-from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.data.landmarks.files import write_landmarks
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE, SPACING_MM, LANDMARKS = (324, 207, 279), 0.5, 10

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from pin_lightning.localizer import Localizer
-from pin_lightning.network import PaperNetwork, TwoHeadCNN
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.networks import PaperNetwork, TwoHeadCNN
 
 
 def slice_patches(volume: np.ndarray, centres: np.ndarray, side: int) -> np.ndarray:

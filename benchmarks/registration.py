@@ -22,14 +22,14 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from rich.progress import track
 
-from pin_lightning.files import write_text
-from pin_lightning.fold_folder import read_folds
-from pin_lightning.geometry import mm_to_world
-from pin_lightning.preprocessing import WorkingVolume
-from pin_lightning.run_folder import CONFIG, RunRecord, read_record
-from pin_lightning.survey import Survey, survey
-from pin_lightning.text_tables import csv_number
-from pin_lightning.volume_cache import load_volume
+from pin_lightning.common.files import write_text
+from pin_lightning.common.geometry import mm_to_world
+from pin_lightning.common.tables import csv_number
+from pin_lightning.data.preprocessing import WorkingVolume
+from pin_lightning.data.survey import Survey, survey
+from pin_lightning.data.volume_cache import load_volume
+from pin_lightning.runs.folder import CONFIG, RunRecord, read_record
+from pin_lightning.runs.folds import read_folds
 
 LEVELS = ((4, 60), (2, 40), (1, 15))  # voxels of a level, iterations of demons
 COLUMNS = ("case", "landmark", "x", "y", "z", "seconds")

@@ -19,10 +19,10 @@ from parts import Parts
 from results import Fact, Row, show, write
 from setups import BATCH, Setup, setups
 
-from pin_lightning.data.resident import ResidentLoader
-from pin_lightning.data.sampler import ShapePatchSampler
-from pin_lightning.memory import keep_freed_memory
-from pin_lightning.precision import network_dtype
+from pin_lightning.common.precision import network_dtype
+from pin_lightning.distributed.process import keep_freed_memory
+from pin_lightning.training.samples.resident import ResidentLoader
+from pin_lightning.training.samples.sampler import ShapePatchSampler
 
 # Half and a quarter of what the authors' code needs, on a CPU; on a graphics card 100,000
 # steps in 3 minutes.

@@ -14,13 +14,13 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from pin_lightning.patches import bordered_size
-from pin_lightning.predictor import Predictor
-from pin_lightning.pyramid import coarser_size
-from pin_lightning.run_folder import read_config, read_record
-from pin_lightning.survey import survey
-from pin_lightning.text_tables import markdown
-from pin_lightning.training import train
+from pin_lightning.common.tables import markdown
+from pin_lightning.data.survey import survey
+from pin_lightning.method.patches import bordered_size
+from pin_lightning.method.pyramid import coarser_size
+from pin_lightning.runs.folder import read_config, read_record
+from pin_lightning.runs.predictor import Predictor
+from pin_lightning.training.run import train
 
 FEW_STEPS, MORE_STEPS = 5, 25
 HOUR, GB = 3600, 1e9

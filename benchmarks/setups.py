@@ -9,19 +9,19 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from pin_lightning.augmentation import Augmentation
-from pin_lightning.data.sampler import ShapePatchSampler
-from pin_lightning.data.sampling import Approach
-from pin_lightning.geometry import Grid
-from pin_lightning.localizer import Localizer
-from pin_lightning.module import PINModule
-from pin_lightning.network import CompactNetwork, PaperNetwork, TwoHeadCNN
-from pin_lightning.patches import BorderedVolumes, add_border
-from pin_lightning.precision import network_dtype
-from pin_lightning.shape_models import PCAShapeModel
-from pin_lightning.types import Float, Tensor, UInt8
-from pin_lightning.update_rules import RuleB, RuleC, UpdateRule
-from pin_lightning.volume_facts import VolumeFacts, write_facts
+from pin_lightning.common.geometry import Grid
+from pin_lightning.common.precision import network_dtype
+from pin_lightning.common.types import Float, Tensor, UInt8
+from pin_lightning.data.volume_facts import VolumeFacts, write_facts
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.networks import CompactNetwork, PaperNetwork, TwoHeadCNN
+from pin_lightning.method.patches import BorderedVolumes, add_border
+from pin_lightning.method.sampling import Approach
+from pin_lightning.method.shape_models import PCAShapeModel
+from pin_lightning.method.update_rules import RuleB, RuleC, UpdateRule
+from pin_lightning.training.augmentation.augmentation import Augmentation
+from pin_lightning.training.module import PINModule
+from pin_lightning.training.samples.sampler import ShapePatchSampler
 
 BATCH = 64
 

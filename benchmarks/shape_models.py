@@ -21,19 +21,19 @@ from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
 
-from pin_lightning.bootstrap import cluster_interval
-from pin_lightning.conf import CONF
-from pin_lightning.data.phantom import HEAD
-from pin_lightning.data.phantom_anatomy import draw_head, landmarks_in_head, to_volume
-from pin_lightning.entry import quote_arguments
-from pin_lightning.files import write_text
-from pin_lightning.inspection import annotate, choose_landmarks, inspect_cases
-from pin_lightning.planning import training_shapes
-from pin_lightning.preprocessing import suggest_grid
-from pin_lightning.shape_models import AutoencoderShapeModel, PCAShapeModel, ShapeModel
-from pin_lightning.shape_models.base import SAMPLING_RANGE_SD
-from pin_lightning.splits import split_cases
-from pin_lightning.text_tables import markdown
+from pin_lightning.cli.conf import CONF
+from pin_lightning.cli.program import quote_arguments
+from pin_lightning.common.files import write_text
+from pin_lightning.common.tables import markdown
+from pin_lightning.data.inspection import annotate, choose_landmarks, inspect_cases
+from pin_lightning.data.preprocessing import suggest_grid
+from pin_lightning.data.sources.phantom import HEAD
+from pin_lightning.data.sources.phantom_anatomy import draw_head, landmarks_in_head, to_volume
+from pin_lightning.data.splits import split_cases
+from pin_lightning.evaluation.bootstrap import cluster_interval
+from pin_lightning.method.shape_models import AutoencoderShapeModel, PCAShapeModel, ShapeModel
+from pin_lightning.method.shape_models.base import SAMPLING_RANGE_SD
+from pin_lightning.training.plan import training_shapes
 
 BEND_DEGREES = 45.0
 FIRST_UNSEEN, UNSEEN = 100_000, 300  # seeds of the heads that no model sees

@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from pin_lightning.failures import read_failure, write_failure
+from pin_lightning.cli.failures import read_failure, write_failure
 
 log = logging.getLogger(__name__)
 

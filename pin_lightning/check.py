@@ -3,15 +3,17 @@
 import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.conf import CONF
-from pin_lightning.entry import one_line_errors, start
+from pin_lightning.cli.conf import CONF
+from pin_lightning.cli.program import one_line_errors, start
 
 
 @hydra.main(config_path=str(CONF), config_name="check", version_base="1.3")
 @one_line_errors
 def main(config: DictConfig) -> None:
     """Check all cases; exit code 2 when there is an error among the findings."""
-    from pin_lightning.check_report import check  # heavy imports, after the config has composed
+    from pin_lightning.reports.data_check import (
+        check,  # heavy imports, after the config has composed
+    )
 
     if check(config) > 0:
         raise SystemExit(2)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pin_lightning.entry import one_line_errors
+from pin_lightning.cli.program import one_line_errors
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -29,7 +29,7 @@ def main(given: Sequence[str] | None = None) -> None:
     """Print the comparison, and write it where asked; exit code 2 on bad input."""
     asked = arguments(given)
     # Heavy imports, after the arguments.
-    from pin_lightning.comparison.report import RADII_MM, compare_runs
+    from pin_lightning.studies.comparison.report import RADII_MM, compare_runs
 
     compare_runs(asked.a, asked.b, asked.split, asked.radii or RADII_MM, asked.output)
 

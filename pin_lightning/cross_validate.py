@@ -6,10 +6,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pin_lightning.conf import CONF
-from pin_lightning.entry import one_line_errors, start
-from pin_lightning.failures import in_sweep
-from pin_lightning.sweeps.job import run_alone
+from pin_lightning.cli.conf import CONF
+from pin_lightning.cli.failures import in_sweep
+from pin_lightning.cli.program import one_line_errors, start
+from pin_lightning.studies.sweeps.job import run_alone
 
 
 @hydra.main(config_path=str(CONF), config_name="cross_validate", version_base="1.3")
@@ -20,10 +20,12 @@ def main(config: DictConfig) -> float:
     config.overrides = list(hydra_config.overrides.task)
     run_dir = Path(hydra_config.runtime.output_dir)
     if in_sweep():
-        metrics = run_alone("pin_lightning.cross_validation.cross_validate", config, run_dir)
+        metrics = run_alone(
+            "pin_lightning.studies.cross_validation.cross_validate", config, run_dir
+        )
     else:
         # Heavy imports, after the config has composed.
-        from pin_lightning.cross_validation import cross_validate
+        from pin_lightning.studies.cross_validation import cross_validate
 
         metrics = cross_validate(config, run_dir)
     return metrics["test"]["radial_error_mm"]["mean"]

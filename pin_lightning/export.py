@@ -7,8 +7,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.conf import CONF
-from pin_lightning.entry import one_line_errors, start
+from pin_lightning.cli.conf import CONF
+from pin_lightning.cli.program import one_line_errors, start
 
 
 def with_run(arguments: Sequence[str]) -> list[str]:

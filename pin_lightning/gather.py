@@ -10,11 +10,11 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from pin_lightning.conf import CONF
-from pin_lightning.entry import one_line_errors, start
-from pin_lightning.setting_checks import refuse_missing
-from pin_lightning.sweeps.closing import RECORD
-from pin_lightning.sweeps.gather import gather
+from pin_lightning.cli.conf import CONF
+from pin_lightning.cli.program import one_line_errors, start
+from pin_lightning.common.settings import refuse_missing
+from pin_lightning.studies.sweeps.closing import RECORD
+from pin_lightning.studies.sweeps.gather import gather
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.conf import CONF
-from pin_lightning.entry import one_line_errors, start
-from pin_lightning.setting_checks import refuse_missing
+from pin_lightning.cli.conf import CONF
+from pin_lightning.cli.program import one_line_errors, start
+from pin_lightning.common.settings import refuse_missing
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 def main(config: DictConfig) -> None:
     """Write the page from the files of the run; neither its data nor its weights are needed."""
     # Heavy, after the config is composed.
-    from pin_lightning.fold_folder import config_of
-    from pin_lightning.pages.run_page import write_run_page
-    from pin_lightning.report_settings import ReportSettings, report_again
+    from pin_lightning.evaluation.settings import ReportSettings, report_again
+    from pin_lightning.reports.pages.run_page import write_run_page
+    from pin_lightning.runs.folds import config_of
 
     refuse_missing(config)
     run_dir = Path(config.run)

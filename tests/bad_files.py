@@ -7,9 +7,9 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
-from pin_lightning.data.phantom import make_phantom
-from pin_lightning.landmark_files import write_landmarks
-from pin_lightning.landmarks import LandmarkSet
+from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.data.landmarks.files import write_landmarks
+from pin_lightning.data.sources.phantom import make_phantom
 
 HEAD = make_phantom(5, (54, 35, 47), (3.0, 3.0, 3.0))
 NAMES = ("Höhle (CSP)", *HEAD.names[1:])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pin_lightning.entry import quote_arguments
+from pin_lightning.cli.program import quote_arguments
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CT_ROOT = Path(
@@ -29,7 +29,7 @@ def composed(*overrides, config_name="train", with_hydra=False):
 @pytest.fixture(scope="session")
 def phantom_root(tmp_path_factory):
     """Ten heads at a coarse spacing."""
-    from pin_lightning.data.phantom import write_phantoms
+    from pin_lightning.data.sources.phantom import write_phantoms
 
     root = tmp_path_factory.mktemp("phantom")
     write_phantoms(root, num_cases=10, size=(54, 35, 47), spacing_mm=(3.0, 3.0, 3.0), seed=0)
@@ -60,7 +60,7 @@ def short_settings(phantom_root, tmp_path_factory):
 @pytest.fixture(scope="session")
 def short_run(short_settings, tmp_path_factory):
     """Run folder of one short training."""
-    from pin_lightning.training import train
+    from pin_lightning.training.run import train
 
     run_dir = tmp_path_factory.mktemp("runs") / "short"
     train(composed(*short_settings), run_dir)

@@ -5,7 +5,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from pin_lightning.geometry import Grid
+from pin_lightning.common.geometry import Grid
 
 GRID = Grid((4, 3, 2), 10.0)
 STARTS, LANDMARKS = 2, 1

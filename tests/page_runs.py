@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.image import imsave
 from omegaconf import OmegaConf
 
-from pin_lightning.evaluation import Evaluation
-from pin_lightning.files import write_json
-from pin_lightning.geometry import Grid
-from pin_lightning.prediction_files import write_predictions
-from pin_lightning.run_folder import RunRecord, write_run
-from pin_lightning.splits import Split
+from pin_lightning.common.files import write_json
+from pin_lightning.common.geometry import Grid
+from pin_lightning.data.splits import Split
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.predictions_csv import write_predictions
+from pin_lightning.runs.folder import RunRecord, write_run
 
 HOSTILE = "<script>alert(\"1\")</script> & 'quoted' " + "long" * 30
 CONFIG = {
@@ -22,9 +22,9 @@ CONFIG = {
     "data": {"root": "/home/somebody/skulls", "cache_dir": "/home/somebody/cache"},
     "report": {"failure_mm": None, "others": {}},
     "model": {"alpha": 0.5, "patch_side": 17, "num_starts": 6},
-    "shape": {"_target_": "pin_lightning.shape_models.PCAShapeModel"},
-    "network": {"_target_": "pin_lightning.network.CompactNetwork"},
-    "update_rule": {"_target_": "pin_lightning.update_rules.RuleB", "max_iterations": 10},
+    "shape": {"_target_": "pin_lightning.method.shape_models.PCAShapeModel"},
+    "network": {"_target_": "pin_lightning.method.networks.CompactNetwork"},
+    "update_rule": {"_target_": "pin_lightning.method.update_rules.RuleB", "max_iterations": 10},
     "trainer": {"max_steps": 30},
     "loader": {"batch_size": 16},
 }

@@ -1,1 +1,1 @@
-"""Phantom data, training samples, and the loaders that deliver them."""
+"""From files on disk to checked working volumes."""

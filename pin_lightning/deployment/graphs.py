@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from pin_lightning.ensemble import Ensemble
-from pin_lightning.graph_loop import iterate_in_graph
-from pin_lightning.localizer import Localizer
-from pin_lightning.network import patches_to_input
-from pin_lightning.types import Float, Int, Num, Tensor, UInt8
+from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
+from pin_lightning.deployment.graph_loop import iterate_in_graph
+from pin_lightning.method.ensemble import Ensemble
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.networks import patches_to_input
 
 _ANY_SIZE = 2**30
 # What the exporter has operators for, up to what it converts them to.

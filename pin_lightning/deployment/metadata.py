@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pin_lightning.conformal import Calibration
-from pin_lightning.ensemble import Ensemble
-from pin_lightning.localizer import Localizer
-from pin_lightning.preprocessing import BACKGROUND_FRACTION, PERCENTILES, PREPROCESSING_VERSION
-from pin_lightning.shape_models import ShapeModel
-from pin_lightning.types import Tensor
+from pin_lightning.common.types import Tensor
+from pin_lightning.data.preprocessing import BACKGROUND_FRACTION, PERCENTILES, PREPROCESSING_VERSION
+from pin_lightning.evaluation.conformal import Calibration
+from pin_lightning.method.ensemble import Ensemble
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.shape_models import ShapeModel
 
 FORMAT_VERSION = 1
 # In words, for who reads a file with a viewer; `docs/deployment.md` says it at length.

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pin_lightning.common.geometry import Grid
+from pin_lightning.common.settings import is_number
+from pin_lightning.common.types import Bool, Float, Tensor, UInt8
 from pin_lightning.deployment.graphs import NetworkGraph
-from pin_lightning.geometry import Grid
-from pin_lightning.localizer import Localizer
-from pin_lightning.pyramid import build_pyramid
-from pin_lightning.setting_checks import is_number
-from pin_lightning.types import Bool, Float, Tensor, UInt8
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.pyramid import build_pyramid
 
 SHAKE = 1e-6  # relative change of every weight: ten times as far as the order of sums takes a start
 SHAKEN_COPIES = 8

@@ -10,6 +10,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from pin_lightning.common.files import output_folder, whole_file
+from pin_lightning.common.geometry import Grid
+from pin_lightning.common.settings import check_count, check_flag, refuse_missing
+from pin_lightning.common.types import Tensor, UInt8
+from pin_lightning.data.preprocessing import preprocess
 from pin_lightning.deployment.graphs import (
     OPSETS,
     LocalizerGraph,
@@ -25,15 +30,10 @@ from pin_lightning.deployment.parity import (
     seconds_per_volume,
     synthetic_volumes,
 )
-from pin_lightning.ensemble import Ensemble
-from pin_lightning.files import output_folder, whole_file
-from pin_lightning.geometry import Grid
-from pin_lightning.inference import find_inputs
-from pin_lightning.localizer import Localizer
-from pin_lightning.predictor import Predictor
-from pin_lightning.preprocessing import preprocess
-from pin_lightning.setting_checks import check_count, check_flag, refuse_missing
-from pin_lightning.types import Tensor, UInt8
+from pin_lightning.inference.run import find_inputs
+from pin_lightning.method.ensemble import Ensemble
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.runs.predictor import Predictor
 
 log = logging.getLogger(__name__)
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")

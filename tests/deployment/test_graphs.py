@@ -23,7 +23,7 @@ from pin_lightning.deployment.parity import (
     session,
     synthetic_volumes,
 )
-from pin_lightning.localizer import Localizer
+from pin_lightning.method.localizer import Localizer
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 import torch
 from small_localizers import NAMES, build, cascade, folds
 
-from pin_lightning.conformal import ConformalSettings, calibrate
 from pin_lightning.deployment.metadata import metadata, numbers
+from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
 
 
 def about(kind):

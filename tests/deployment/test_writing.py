@@ -8,7 +8,7 @@ from conftest import composed
 from pin_lightning.deployment import writing
 from pin_lightning.deployment.parity import Agreement
 from pin_lightning.deployment.writing import export, networks
-from pin_lightning.predictor import Predictor
+from pin_lightning.runs.predictor import Predictor
 
 
 @pytest.fixture

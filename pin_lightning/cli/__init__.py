@@ -1,0 +1,1 @@
+"""The command line: configs, their options, refusals in one line, exit codes."""

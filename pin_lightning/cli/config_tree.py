@@ -1,0 +1,124 @@
+"""The config tree as a table; ``python -m pin_lightning.cli.config_tree`` writes it to the README.
+
+The files of `conf` are the only source: the first comment of an option says what it is for.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from pin_lightning.cli.conf import CONF
+
+README = CONF.parent / "README.md"
+BEGIN, END = "<!-- config tree -->", "<!-- end of the config tree -->"
+BASE = "base"  # what the options of a group share, and no option
+HYDRA = "hydra/"
+TABLE = ".GatherJobs"  # callback that closes a sweep with a table
+# Options of Hydra itself, which are in no file here.
+HYDRAS_OWN = {
+    "hydra/launcher": ("basic", "One job after the other."),
+    "hydra/sweeper": ("basic", "Every combination of what is swept over."),
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a config group.
+
+    Attributes:
+        group: The group, such as ``shape`` or ``hydra/launcher``.
+        name: The option.
+        purpose: What it is for.
+        is_default: Whether it is taken where the command line names nothing.
+    """
+
+    group: str
+    name: str
+    purpose: str
+    is_default: bool
+
+
+def options_of(program: str) -> list[Option]:
+    """Options of all groups that a program uses, defaults first.
+
+    Args:
+        program: Name of its config, such as ``train``.
+    """
+    return [one for group, chosen in groups_of(program).items() for one in _options(group, chosen)]
+
+
+def groups_of(program: str) -> dict[str, str | None]:
+    """Groups of which a program takes an option, in the order of its config, with its default.
+
+    Groups of Hydra are shown where a table closes its sweeps.
+    """
+    config = composed(program)
+    choices = dict(config.hydra.runtime.choices)
+    groups = [group for group in reversed(choices) if not group.startswith(HYDRA)]
+    if any(one._target_.endswith(TABLE) for one in config.hydra.callbacks.values()):
+        groups += [group for group in choices if group.startswith(HYDRA)]
+    return {group: choices[group] for group in groups if (CONF / group).is_dir()}
+
+
+def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """The config of a program with Hydra's part, as a command line would compose it."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(program, overrides=list(overrides), return_hydra_config=True)
+
+
+def option_names(group: str) -> list[str]:
+    """Names of the options of a group."""
+    names = [path.stem for path in (CONF / group).glob("*.yaml") if path.stem != BASE]
+    return sorted([*names, *HYDRAS_OWN.get(group, ())[:1]])
+
+
+def purpose(path: Path) -> str:
+    """The first comment of a YAML file, after the line that names its package.
+
+    Raises:
+        ValueError: It has none.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first = next((line for line in lines if not line.startswith("# @package")), "")
+    if not first.startswith("# "):
+        raise ValueError(f"{path}: does not say what it is for; begin it with a comment")
+    return first.removeprefix("# ")
+
+
+def _options(group: str, chosen: str | None) -> Iterator[Option]:
+    for name in sorted(option_names(group), key=lambda name: name != chosen):
+        own_name, own_purpose = HYDRAS_OWN.get(group, (None, ""))
+        what = own_purpose if name == own_name else purpose(CONF / group / f"{name}.yaml")
+        yield Option(group, name, what, name == chosen)
+
+
+def markdown_table(options: Sequence[Option]) -> str:
+    """The options as a Markdown table, a group's name only where it begins."""
+    lines = ["| group | option | what it is for |", "|---|---|---|"]
+    for group, own in groupby(options, lambda one: one.group):
+        for index, one in enumerate(own):
+            name = f"**`{one.name}`**" if one.is_default else f"`{one.name}`"
+            cells = ("" if index else f"`{group}`", name, one.purpose.replace("|", r"\|"))
+            lines.append(f"| {' | '.join(cells)} |".replace("|  |", "| |"))
+    return "\n".join(lines) + "\n"
+
+
+def with_table(readme: str) -> str:
+    """A README with the table between its markers made anew.
+
+    Raises:
+        ValueError: It has no markers.
+    """
+    if (found := re.search(f"{BEGIN}.*{END}", readme, re.DOTALL)) is None:
+        raise ValueError(f"{README}: has no {BEGIN} and {END}; put them where the table belongs")
+    table = f"{BEGIN}\n{markdown_table(options_of('train'))}{END}"
+    return readme[: found.start()] + table + readme[found.end() :]
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")

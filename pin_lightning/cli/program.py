@@ -1,0 +1,135 @@
+"""How the command-line programs end: one clear line and exit code 2 on bad input."""
+
+import functools
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from pin_lightning.cli.ending import at_end, end, failed_jobs
+from pin_lightning.cli.failures import FAILED, in_sweep, write_failure
+from pin_lightning.cli.refusals import hydra_refusal
+from pin_lightning.common.errors import user_mistake
+from pin_lightning.distributed.process import keep_freed_memory
+from pin_lightning.distributed.ranks import arguments_of_others
+from pin_lightning.distributed.termination import end_on_sigterm
+
+# What users name themselves: Hydra takes a new key only with a sign for it.
+OPEN_SETTINGS = ("report.others.",)
+HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
+
+
+def quote_arguments(arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments with a value in quotes where Hydra's grammar would not take it bare.
+
+    Paths may then hold letters of any language, brackets and equals signs. A key that users name
+    themselves (`OPEN_SETTINGS`) gets the sign that Hydra asks for. The sign of a sweep may stand
+    anywhere.
+
+    >>> quote_arguments(["data.root=skulls (new)", "trainer.max_steps=5"])
+    ["data.root='skulls (new)'", 'trainer.max_steps=5']
+    """
+    signed = [f"++{one}" if one.startswith(OPEN_SETTINGS) else one for one in arguments]
+    quoted = [_quoted(one) if "=" in one and not _parses(one) else one for one in signed]
+    return sorted(quoted, key=lambda one: one not in MULTIRUN)
+
+
+def _quoted(argument: str) -> str:
+    setting, value = argument.split("=", 1)
+    escaped = value.replace("'", "\\'")
+    quoted = f"{setting}='{escaped}'"
+    return quoted if _parses(quoted) else argument
+
+
+def _parses(argument: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    return True
+
+
+def start(main: Callable[[], Any]) -> None:
+    """Run a Hydra program on the arguments of this process.
+
+    What Hydra refuses before the program begins ends like bad input of the program itself: a name
+    that is in no config, or a run folder that cannot be made.
+
+    Args:
+        main: A function under `hydra.main` and `one_line_errors`, of a script that is called like
+            its config.
+    """
+    program = Path(sys.argv[0]).stem
+    if any(argument in HELP for argument in sys.argv[1:]):
+        from pin_lightning.cli.help import command_of, print_help
+
+        print_help(program, command_of(sys.argv[0]))
+        return
+    sys.argv[1:] = quote_arguments(sys.argv[1:])
+    sys.argv += arguments_of_others(sys.argv[1:])
+    keep_freed_memory()
+    end_on_sigterm()
+    logging.raiseExceptions = False  # a log file on a full disk is not worth a traceback a line
+    # Otherwise Hydra prints a traceback and ends the process itself.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with at_end:
+            main()
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        refusal = hydra_refusal(error, program, sys.argv[1:])
+        if refusal is None:
+            raise
+        end(refusal, error)
+    if failed_jobs:
+        raise SystemExit(2)
+
+
+def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a Hydra task function so that bad input prints one line instead of a traceback.
+
+    Only errors that name a user's mistake are caught: `ValueError`, `OSError` and config errors.
+    Anything else is a defect of this program and keeps its traceback. In a sweep, a job that fails
+    for whatever reason ends with None, so that the others go on, and leaves a file that says why:
+    another process may close the sweep (`sweeps.closing`).
+    """
+
+    @functools.wraps(program)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if in_sweep():
+            return _job(program, *args, **kwargs)
+        try:
+            return program(*args, **kwargs)
+        except Exception as error:
+            mistake = user_mistake(error)
+            if mistake is None:
+                raise
+            end(mistake, error)
+
+    return wrapper
+
+
+def _job(program: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A job of a sweep."""
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    (folder / FAILED).unlink(missing_ok=True)  # of an earlier sweep
+    try:
+        return program(*args, **kwargs)
+    except SystemExit as error:
+        if error.code != 2:  # the whole process is asked to end
+            raise
+        mistake = "ended with exit code 2"
+    except Exception as error:
+        mistake = user_mistake(error) or f"{type(error).__name__}: {error}"
+        if user_mistake(error) is None:
+            traceback.print_exc()
+    write_failure(folder, list(hydra_config.overrides.task), mistake)
+    return None

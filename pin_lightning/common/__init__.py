@@ -1,0 +1,1 @@
+"""Vocabulary of every package: types, frames, landmark sets, files, tables, settings, errors."""

@@ -1,5 +1,0 @@
-"""Folder of the configs from which Hydra composes every program."""
-
-from pathlib import Path
-
-CONF = Path(__file__).resolve().parents[1] / "conf"

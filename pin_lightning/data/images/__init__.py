@@ -1,0 +1,1 @@
+"""Image files: headers, voxels, and what is refused."""

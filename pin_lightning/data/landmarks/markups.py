@@ -1,0 +1,146 @@
+"""3D Slicer's markups (.mrk.json) with one point list."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pin_lightning.common.files import write_text
+from pin_lightning.common.geometry import flip_lps_ras
+from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.settings import is_number
+from pin_lightning.data.landmarks.framed import FramedLandmarks, checked_descriptions
+from pin_lightning.data.landmarks.text import read_text
+
+MARKUPS_SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
+    "Resources/Schema/markups-schema-v1.0.3.json#"
+)
+# Old Slicer versions wrote the number of their enumeration instead of the name.
+COORDINATE_SYSTEMS = {"RAS": "RAS", "LPS": "LPS", "0": "RAS", "1": "LPS"}
+STATUSES = ("defined", "undefined", "missing", "preview")
+
+
+def read_markups(path: Path) -> FramedLandmarks:
+    """Landmarks of a 3D Slicer markups file with one point list.
+
+    Args:
+        path: A ``.mrk.json`` file.
+
+    Returns:
+        Landmarks named by their labels; undefined unless their ``positionStatus`` is "defined" or
+        absent.
+
+    Raises:
+        ValueError: The file is not a valid point list.
+    """
+    markup = _point_list(path, _read_json(path))
+    points = _control_points(path, markup)
+    names = [_label(path, index, point) for index, point in enumerate(points)]
+    pairs = zip(names, points, strict=True)
+    positions = [_position(path, name, point) for name, point in pairs]
+    return FramedLandmarks.of(path, names, positions, _frame(path, markup))
+
+
+def write_markups(
+    path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
+) -> None:
+    """Write landmarks as a point list that 3D Slicer opens (schema 1.0.3, LPS, mm).
+
+    Args:
+        path: File to write; its folder is made if absent.
+        landmarks: Landmarks; an undefined one is written with that status and no position.
+        descriptions: One free text per landmark, shown by Slicer beside it.
+
+    Raises:
+        ValueError: The number of descriptions is not the number of landmarks.
+    """
+    texts = checked_descriptions(path, landmarks, descriptions)
+    markup = {
+        "type": "Fiducial",
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "controlPoints": _to_control_points(landmarks, texts),
+    }
+    content = {"@schema": MARKUPS_SCHEMA, "markups": [markup]}
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _to_control_points(landmarks: LandmarkSet, descriptions: list[str]) -> list[dict[str, Any]]:
+    positions_lps = flip_lps_ras(landmarks.positions_world)
+    points = []
+    for index, (name, text) in enumerate(zip(landmarks.names, descriptions, strict=True)):
+        point: dict[str, Any] = {"id": str(index + 1), "label": name, "description": text}
+        if landmarks.defined[index]:
+            point["position"] = positions_lps[index].tolist()
+        point["positionStatus"] = "defined" if landmarks.defined[index] else "undefined"
+        points.append(point)
+    return points
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); save it again in 3D Slicer") from error
+
+
+def _point_list(path: Path, content: Any) -> dict[str, Any]:
+    markups = content.get("markups") if isinstance(content, dict) else None
+    if not isinstance(markups, list) or not markups or not isinstance(markups[0], dict):
+        raise ValueError(f"{path}: has no markups; save a point list from 3D Slicer")
+    if len(markups) > 1:
+        raise ValueError(f"{path}: holds {len(markups)} markups; save one point list per file")
+    kind = markups[0].get("type")
+    if kind != "Fiducial":
+        raise ValueError(f"{path}: markups of type {kind!r}; save a point list (type 'Fiducial')")
+    return markups[0]
+
+
+def _frame(path: Path, markup: dict[str, Any]) -> str | None:
+    units = markup.get("coordinateUnits", "mm")
+    if units != "mm" and (not isinstance(units, list) or units[:1] != ["mm"]):
+        raise ValueError(f"{path}: coordinateUnits is {units!r}; save it in mm")
+    written = markup.get("coordinateSystem")
+    if written is None:
+        return None
+    if str(written) not in COORDINATE_SYSTEMS:
+        raise ValueError(f"{path}: coordinateSystem is {written!r}; it must say 'LPS' or 'RAS'")
+    return COORDINATE_SYSTEMS[str(written)]
+
+
+def _control_points(path: Path, markup: dict[str, Any]) -> list[dict[str, Any]]:
+    points = markup.get("controlPoints")
+    if not isinstance(points, list) or not points:
+        raise ValueError(f"{path}: its point list is empty; place the landmarks and save it again")
+    if not all(isinstance(point, dict) for point in points):
+        raise ValueError(
+            f"{path}: a control point is not a JSON object; save it again in 3D Slicer"
+        )
+    return points
+
+
+def _label(path: Path, index: int, point: dict[str, Any]) -> str:
+    label = point.get("label")
+    if not isinstance(label, str):
+        raise ValueError(f"{path}: control point {index + 1} has no label; name every landmark")
+    return label
+
+
+def _position(path: Path, name: str, point: dict[str, Any]) -> list[float]:
+    status = point.get("positionStatus", "defined")
+    if status not in STATUSES:
+        raise ValueError(
+            f"{path}: landmark {name!r} has positionStatus {status!r}; use {', '.join(STATUSES)}"
+        )
+    if status != "defined":
+        return [math.nan] * 3
+    position = point.get("position")
+    if not isinstance(position, list) or len(position) != 3:
+        raise ValueError(f"{path}: landmark {name!r} has position {position!r}; give x, y, z")
+    if not all(is_number(value) for value in position):
+        raise ValueError(
+            f"{path}: landmark {name!r} has position {position!r}; give finite numbers"
+        )
+    return [float(value) for value in position]

@@ -1,0 +1,140 @@
+"""TableColumns: what the header line of a landmark table says about its columns."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pin_lightning.data.landmarks.delimited import DELIMITERS
+
+# In the order of preference; all in lower case.
+CASE = ("case", "volume", "image", "file", "filename", "name", "id", "specimen", "scan")
+LANDMARK = ("landmark", "label", "fiducial", "point")
+SUBJECT = ("subject", "participant_id", "patient", "animal")
+FRAME = ("frame", "coordinate_system", "space")
+COORDINATES = {
+    ("x", "y", "z"): None,
+    ("x_lps", "y_lps", "z_lps"): "LPS",
+    ("x_ras", "y_ras", "z_ras"): "RAS",
+    ("x_voxel", "y_voxel", "z_voxel"): "voxel",
+    ("i", "j", "k"): "voxel",
+}
+
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """Where in a row things stand.
+
+    Attributes:
+        case: Column of the case, none in a file of one case.
+        subject: Column of the subject.
+        frames: Columns that name the frame.
+        frame: Frame that the names of the coordinate columns tell.
+        landmark: Column of the landmark in a long table; none in a wide one.
+        triples: Columns of x, y, z: by landmark in a wide table; in a long one there is one triple,
+            named "".
+    """
+
+    case: int | None
+    subject: int | None
+    frames: tuple[int, ...]
+    frame: str | None
+    landmark: int | None
+    triples: dict[str, Triple]
+
+
+def find_delimiter(header: str) -> str:
+    """The delimiter that a header line holds most often, outside quotes.
+
+    >>> find_delimiter('case;"a, b, c_x"')
+    ';'
+    """
+    outside = re.sub(r'"[^"]*"', "", header)
+    return max(DELIMITERS, key=outside.count)
+
+
+def find_columns(path: Path, header: Sequence[str]) -> TableColumns:
+    """Columns of a long or a wide table.
+
+    Args:
+        path: Where the header is from, for messages.
+        header: Names of the columns; upper and lower case are the same.
+
+    Raises:
+        ValueError: There are no coordinates, or several; a landmark lacks one, or a column that is
+            needed is absent or occurs twice.
+    """
+    keys = [name.lower() for name in header]
+    bare = _bare_coordinates(path, keys)
+    case, landmark = _case_and_landmark(keys, long=bare is not None)
+    if bare is not None and landmark is None:
+        raise ValueError(
+            f"{path}: has {', '.join(bare)} but no column that names the landmark; "
+            f"add one named landmark"
+        )
+    triples = _wide_triples(path, header) if bare is None else {"": _triple(path, keys, bare)}
+    return TableColumns(
+        case=_index(path, keys, case),
+        subject=_index(path, keys, _first(SUBJECT, keys)),
+        frames=tuple(index for index, key in enumerate(keys) if key in FRAME),
+        frame=None if bare is None else COORDINATES[bare],
+        landmark=None if bare is None else _index(path, keys, landmark),
+        triples=triples,
+    )
+
+
+def _bare_coordinates(path: Path, keys: Sequence[str]) -> tuple[str, str, str] | None:
+    present = [triple for triple in COORDINATES if set(triple) <= set(keys)]
+    if len(present) > 1:
+        sets = " and ".join(", ".join(triple) for triple in present)
+        raise ValueError(f"{path}: has coordinates {sets}; keep one of them")
+    return present[0] if present else None
+
+
+def _case_and_landmark(keys: Sequence[str], long: bool) -> tuple[str | None, str | None]:
+    landmark = _first(LANDMARK, keys)
+    if long and landmark is None and "name" in keys:
+        landmark = "name"  # something must name the landmarks of a long table
+    return _first([key for key in CASE if not long or key != landmark], keys), landmark
+
+
+def _wide_triples(path: Path, header: Sequence[str]) -> dict[str, Triple]:
+    axes: dict[str, dict[str, int]] = {}
+    for index, column in enumerate(header):
+        match = re.fullmatch(r"(.*\S)[_. ]([xyz])", column, re.IGNORECASE | re.DOTALL)
+        if match is None:
+            continue
+        of_landmark = axes.setdefault(match.group(1).strip(), {})
+        if of_landmark.setdefault(match.group(2).lower(), index) != index:
+            raise ValueError(f"{path}: has column {column!r} twice; keep one")
+    if not axes:
+        raise ValueError(
+            f"{path}: its header ({', '.join(header)}) has no coordinates; name them x, y, z, or "
+            f"NAME_x, NAME_y, NAME_z for each landmark"
+        )
+    for name, found in axes.items():
+        absent = [f"{name}_{axis}" for axis in "xyz" if axis not in found]
+        if absent:
+            raise ValueError(f"{path}: has no column {', '.join(absent)}; a landmark needs x, y, z")
+    return {name: (found["x"], found["y"], found["z"]) for name, found in axes.items()}
+
+
+def _triple(path: Path, keys: Sequence[str], names: tuple[str, str, str]) -> Triple:
+    x, y, z = (_column(path, keys, name) for name in names)
+    return x, y, z
+
+
+def _index(path: Path, keys: Sequence[str], name: str | None) -> int | None:
+    return None if name is None else _column(path, keys, name)
+
+
+def _column(path: Path, keys: Sequence[str], name: str) -> int:
+    if keys.count(name) > 1:
+        raise ValueError(f"{path}: has column {name!r} twice; keep one")
+    return keys.index(name)
+
+
+def _first(names: Sequence[str], keys: Sequence[str]) -> str | None:
+    return next((name for name in names if name in keys), None)

@@ -1,0 +1,159 @@
+"""Preprocessing: an image file to its working volume, cached on disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, Num, UInt8
+from scipy import ndimage
+
+from pin_lightning.common.geometry import Grid, canonical_affine, grid_affine
+from pin_lightning.data.images.reading import Header, read_header, read_voxels
+from pin_lightning.data.volume_facts import VolumeFacts, voxel_digest
+
+# Part of every cache file's name: raise it when the same image should give another volume.
+PREPROCESSING_VERSION = 2
+# Half a percent at either end is where metal, noise and reconstruction artefacts sit.
+PERCENTILES = (0.5, 99.5)
+# With more background than this, percentiles of all voxels would describe the background.
+BACKGROUND_FRACTION = 0.5
+# Voxels of the longest side, at most, unless a spacing is asked for: a patch of a fixed number of
+# voxels should span a good part of the anatomy.
+LONGEST_SIDE = 160
+NIFTI_HEADER = 352  # bytes before the voxels
+
+
+@dataclass(frozen=True)
+class WorkingVolume:
+    """An image resampled to the working grid, its intensity rescaled.
+
+    Attributes:
+        intensity: 0 to 255 [X, Y, Z].
+        affine: Working ijk to world RAS+ mm.
+        grid: Size and spacing.
+        facts: What is remembered of the image it was made from.
+    """
+
+    intensity: UInt8[torch.Tensor, "X Y Z"]
+    affine: Float64[np.ndarray, "4 4"]
+    grid: Grid
+    facts: VolumeFacts
+
+
+def suggest_grid(
+    headers: Sequence[Header],
+    spacing_mm: float | int | None = None,
+    size: Sequence[int] | None = None,
+) -> Grid:
+    """Working grid of a data set: what is not given comes from the images.
+
+    The spacing is the larger of two: the median over cases of the finest voxel side, and the
+    longest extent of any case divided by 160; rounded to two significant digits. The size holds
+    the largest extent over cases along each axis, once the axes are in the order closest to RAS.
+
+    Args:
+        headers: Shape and affine per case, from `read_header`.
+        spacing_mm: Voxel side in mm, if it is to be this.
+        size: Voxels along x, y, z, if they are to be these.
+
+    Raises:
+        ValueError: There is no header, or a given value is not positive.
+    """
+    if not headers:
+        raise ValueError("data.root: has no images; the working grid is chosen from them")
+    canonical = [canonical_affine(affine, shape) for shape, affine in headers]
+    sides_mm = np.array([np.linalg.norm(affine[:3, :3], axis=0) for affine, _ in canonical])
+    extent_mm = np.max(sides_mm * np.array([shape for _, shape in canonical]), axis=0)
+    if spacing_mm is None:
+        finest = max(float(np.median(sides_mm.min(axis=1))), float(extent_mm.max()) / LONGEST_SIDE)
+        spacing_mm = float(f"{finest:.2g}")
+    if size is None:
+        Grid((1, 1, 1), float(spacing_mm))  # refuses what cannot be divided by
+        # A little less than whole, so that 30.000001 voxels of rounding noise are not 31.
+        size = [int(side) for side in np.ceil(extent_mm / spacing_mm - 1e-3)]
+    if len(size) != 3:
+        raise ValueError(f"data.grid_size={list(size)}: give three numbers of voxels")
+    return Grid((size[0], size[1], size[2]), float(spacing_mm))
+
+
+def preprocess(path: Path, grid: Grid) -> WorkingVolume:
+    """The working volume of an image file.
+
+    Intensity is rescaled so that the 0.5 and 99.5 percentiles of the image become 0 and 255
+    (percentiles over the voxels above the minimum where most are background), then resampled
+    linearly, after a Gaussian along axes that lose resolution. Outside the image is 0.
+
+    Args:
+        path: A 3D image with one channel, or the folder of a DICOM series.
+        grid: Working grid.
+
+    Returns:
+        The volume with its affine, from `grid_affine`.
+
+    Raises:
+        ValueError: The file cannot be read, is not 3D with one channel, is constant, or holds NaN.
+    """
+    import torchio as tio  # only here: the import is slow, and a warm cache needs none of it
+
+    image_affine = read_header(path)[1]  # refuses before the voxels are read
+    voxels = read_voxels(path)
+    affine = grid_affine(image_affine, voxels.shape, grid)
+    low, high = _checked_window(path, voxels)
+    scaled = rescale(voxels, low, high)
+    smoothed = antialias(scaled, np.linalg.norm(image_affine[:3, :3], axis=0), grid.spacing_mm)
+    image = tio.ScalarImage(tensor=torch.from_numpy(smoothed)[None], affine=image_affine)
+    with torch.random.fork_rng(devices=[]):  # torchio draws even for a fixed transform
+        resampled = tio.Resample(target=(grid.size, affine))(image).data[0]
+    intensity = resampled.round().clamp(0, 255).to(torch.uint8)
+    facts = VolumeFacts(low=low, high=high, digest=voxel_digest(voxels, image_affine))
+    return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=facts)
+
+
+def intensity_window(voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
+    """Low and high ends of an image's range, robust; the voxels finite and not all the same."""
+    minimum = voxels.min()
+    above = voxels[voxels > minimum]
+    mostly_background = above.size < (1 - BACKGROUND_FRACTION) * voxels.size
+    low, high = np.percentile(above if mostly_background else voxels, PERCENTILES)
+    if low >= high:  # few grey levels, such as a mask
+        low, high = minimum, above.max()
+    return float(low), float(high)
+
+
+def rescale(
+    voxels: Num[np.ndarray, "X Y Z"], low: float, high: float
+) -> Float32[np.ndarray, "X Y Z"]:
+    """Intensities with low and high moved to 0 and 255, clipped there."""
+    shifted = (voxels.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    return np.clip(shifted, 0, 255, out=shifted)
+
+
+def antialias(
+    voxels: Float32[np.ndarray, "X Y Z"], sides_mm: Num[np.ndarray, " 3"], spacing_mm: float
+) -> Float32[np.ndarray, "X Y Z"]:
+    """An image smoothed along the axes that are about to lose resolution.
+
+    The Gaussian turns the point spread of a voxel into that of a larger one (Cardoso et al., MICCAI
+    2015). ITK's recursive Gaussian is slower, undershoots, and refuses short axes.
+
+    Args:
+        voxels: Intensities.
+        sides_mm: Voxel sides of the image.
+        spacing_mm: Voxel side it is to be resampled to.
+    """
+    ratio = np.maximum(spacing_mm / sides_mm, 1)
+    sigmas = np.sqrt((ratio**2 - 1) / (8 * np.log(2)))  # in voxels
+    for axis, sigma in enumerate(sigmas):
+        if sigma > 0.1:  # below, the kernel is a single voxel
+            voxels = ndimage.gaussian_filter1d(voxels, sigma, axis, mode="nearest")
+    return voxels
+
+
+def _checked_window(path: Path, voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
+    if not np.isfinite(voxels).all():
+        raise ValueError(f"{path}: some voxels are NaN or infinite; replace them by numbers")
+    if voxels.min() == voxels.max():
+        raise ValueError(f"{path}: all voxels are {voxels.flat[0]}; give an image with contrast")
+    return intensity_window(voxels)

@@ -1,0 +1,302 @@
+"""Phantom data: fetal heads in 3D ultrasound, the paper's ten landmarks exact by construction."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from jaxtyping import Float, Float64, UInt8
+from rich.console import Console
+from rich.progress import track
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from pin_lightning.common.files import whole_file, write_text
+from pin_lightning.common.geometry import apply_affine
+from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.settings import is_number
+from pin_lightning.data.cases import Case
+from pin_lightning.data.landmarks.files import write_landmarks
+from pin_lightning.data.sources.folder import find_cases
+from pin_lightning.data.sources.phantom_anatomy import (
+    LANDMARK_NAMES,
+    MOST_DEGREES,
+    draw_head,
+    echo,
+    landmarks_in_head,
+    skull_distance,
+    to_head,
+    to_volume,
+)
+
+PHANTOM_VERSION = 1
+# The probe: its virtual apex lies this far from the volume's centre, against the y axis.
+APEX_MM = 125.0
+SECTOR_DEGREES = 36.0
+NEAREST_MM, FARTHEST_MM = 76.0, 180.0  # from the apex
+LOOKS = 2  # a scanner compounds several; one look alone is Rayleigh speckle
+WRITERS = 2  # threads; a full-size head takes 2 GB
+# One stream of random numbers each, so that the head does not depend on size or spacing.
+HEAD, PLACEMENT, SPECKLE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A synthetic volume and its exact landmarks.
+
+    Attributes:
+        volume: Echo intensity [X, Y, Z].
+        affine: Voxel index to world RAS+ mm.
+        landmarks_world: Positions of `names`, world RAS+ mm.
+        names: The ten landmarks of the paper.
+    """
+
+    volume: UInt8[np.ndarray, "X Y Z"]
+    affine: Float64[np.ndarray, "4 4"]
+    landmarks_world: Float64[np.ndarray, "10 3"]
+    names: tuple[str, ...] = LANDMARK_NAMES
+
+
+def make_phantom(
+    seed: int,
+    size: Sequence[int] = (108, 69, 93),
+    spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
+    oblique_degrees: float = 0.0,
+    bend_degrees: float = 0.0,
+) -> Phantom:
+    """Synthesise one fetal head; a seed gives the same volume bit for bit.
+
+    Real heads in the paper have 324 x 207 x 279 voxels of 0.5 mm; the default covers the same
+    162 x 103.5 x 139.5 mm. The head of a seed is the same for every size and spacing.
+
+    Args:
+        seed: Which head.
+        size: Voxels along x, y, z.
+        spacing_mm: Voxel sides in mm.
+        oblique_degrees: Angle of a random rotation of the scanner axes against the volume's.
+        bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
+
+    Raises:
+        ValueError: Size or spacing is not positive, the seed is negative, or the bend is too large.
+    """
+    _check(seed, size, spacing_mm, bend_degrees)
+    head = draw_head(np.random.default_rng([seed, HEAD]), bend_degrees)
+    affine = _affine(np.random.default_rng([seed, PLACEMENT]), size, spacing_mm, oblique_degrees)
+    x, y, z = _axes_mm(size, spacing_mm)
+    u, v, w = to_head(head, x, y, z)
+    tissue = echo(head, u, v, w)
+    bone_mm = skull_distance(u, v, w)
+    del u, v, w
+    volume = _scan(tissue, bone_mm, (x, y, z), spacing_mm, np.random.default_rng([seed, SPECKLE]))
+    landmarks_mm = to_volume(head, landmarks_in_head(head))
+    centre = (np.array(size) - 1) / 2
+    landmarks_ijk = landmarks_mm / np.array(spacing_mm) + centre
+    return Phantom(volume, affine, apply_affine(affine, landmarks_ijk))
+
+
+def write_phantoms(
+    root: str | Path,
+    num_cases: int,
+    size: Sequence[int] = (108, 69, 93),
+    spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
+    seed: int = 0,
+    bend_degrees: float = 0.0,
+) -> list[str]:
+    """Write a phantom data set of images and Slicer markups; keep it if it is already there.
+
+    Args:
+        root: Folder for `images/` and `landmarks/`.
+        num_cases: Heads; case i has seed ``seed + i``.
+        size: Voxels along x, y, z.
+        spacing_mm: Voxel sides in mm.
+        seed: Seed of the first head.
+        bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
+
+    Returns:
+        Case names.
+
+    Raises:
+        ValueError: A setting is impossible, or the folder holds phantoms of other settings.
+    """
+    _check(seed, size, spacing_mm, bend_degrees)
+    if num_cases < 1:
+        raise ValueError(f"phantom num_cases={num_cases}: give at least 1")
+    root = Path(root)
+    settings = {
+        "version": PHANTOM_VERSION,
+        "num_cases": num_cases,
+        "size": list(size),
+        "spacing_mm": list(spacing_mm),
+        "seed": seed,
+        "bend_degrees": bend_degrees,
+    }
+    _claim(root, settings)
+    names = [f"head_{index:03d}" for index in range(num_cases)]
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+
+    def write(index: int) -> None:
+        make = partial(make_phantom, seed + index, size, spacing_mm, bend_degrees=bend_degrees)
+        _write_case(root, names[index], make)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        written = pool.map(write, range(num_cases))
+        shown = track(
+            written,
+            "making phantoms",
+            total=num_cases,
+            console=console,
+            transient=True,
+            disable=hidden,
+        )
+        for _ in shown:
+            pass
+    return names
+
+
+def phantom_cases(
+    root: str | Path,
+    num_cases: int,
+    size: Sequence[int] = (108, 69, 93),
+    spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
+    seed: int = 0,
+    bend_degrees: float = 0.0,
+) -> list[Case]:
+    """Cases of a phantom data set, made on first use; arguments as for `write_phantoms`."""
+    write_phantoms(root, num_cases, size, spacing_mm, seed, bend_degrees)
+    return find_cases(Path(root))
+
+
+def _check(
+    seed: int, size: Sequence[int], spacing_mm: Sequence[float], bend_degrees: float
+) -> None:
+    """Refuse a grid, a seed or a bend that no phantom can have."""
+    if seed < 0:
+        raise ValueError(f"phantom seed={seed}: give 0 or more")
+    fits = len(size) == len(spacing_mm) == 3 and np.isfinite([*size, *spacing_mm]).all()
+    if not fits or min(*size, *spacing_mm) <= 0 or any(n % 1 for n in size):
+        raise ValueError(
+            f"phantom size={list(size)} spacing_mm={list(spacing_mm)}: "
+            "give three positive numbers each, whole ones for the size"
+        )
+    if not is_number(bend_degrees) or not 0 <= bend_degrees <= MOST_DEGREES:
+        raise ValueError(f"phantom bend_degrees={bend_degrees}: give 0 to {MOST_DEGREES:g}")
+
+
+def _claim(root: Path, settings: dict[str, object]) -> None:
+    """Record the settings of a new folder, refuse a folder of other settings.
+
+    Another job of a sweep may be doing so, too: its files appear whole, from hidden ones.
+    """
+    record = root / "phantom.json"
+    if record.is_file():
+        if _recorded(record) != settings:
+            raise ValueError(
+                f"data.root={root}: holds phantoms of other settings; "
+                "give another folder or delete it"
+            )
+    elif root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir()):
+        raise ValueError(f"data.root={root}: is not empty and holds no phantoms; give a new folder")
+    else:
+        root.mkdir(parents=True, exist_ok=True)
+        write_text(record, json.dumps(settings))
+
+
+def _recorded(record: Path) -> object:
+    try:
+        not_bent = {"bend_degrees": 0}  # as all were before there was a choice
+        return not_bent | json.loads(record.read_text("utf-8"))
+    except (ValueError, TypeError):  # cut short: nothing says which settings the images have
+        return None
+
+
+def _write_case(root: Path, name: str, make: Callable[[], Phantom]) -> None:
+    image, markups = root / "images" / f"{name}.nii.gz", root / "landmarks" / f"{name}.mrk.json"
+    if image.is_file() and markups.is_file():
+        return
+    phantom = make()
+    with whole_file(image) as temporary:
+        nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), temporary)
+    write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
+
+
+def _affine(
+    rng: np.random.Generator,
+    size: Sequence[int],
+    spacing_mm: Sequence[float],
+    oblique_degrees: float,
+) -> Float64[np.ndarray, "4 4"]:
+    """Affine with an arbitrary origin, as scanners write it, and an oblique direction if asked."""
+    axis, origin = rng.normal(size=(2, 3))
+    rotation = Rotation.from_rotvec(np.deg2rad(oblique_degrees) * axis / np.linalg.norm(axis))
+    affine = np.eye(4)
+    affine[:3, :3] = rotation.as_matrix() * np.array(spacing_mm)
+    affine[:3, 3] = 40 * origin - affine[:3, :3] @ ((np.array(size) - 1) / 2)
+    return affine
+
+
+def _axes_mm(size: Sequence[int], spacing_mm: Sequence[float]) -> tuple[np.ndarray, ...]:
+    """Voxel positions in mm from the volume's centre, one broadcastable array per axis."""
+    axes = [
+        ((np.arange(n) - (n - 1) / 2) * step).astype(np.float32)
+        for n, step in zip(size, spacing_mm, strict=True)
+    ]
+    return tuple(np.meshgrid(*axes, indexing="ij", sparse=True))
+
+
+def _scan(
+    tissue: Float[np.ndarray, "X Y Z"],
+    bone_mm: Float[np.ndarray, "X Y Z"],
+    axes: tuple[np.ndarray, ...],
+    spacing_mm: Sequence[float],
+    rng: np.random.Generator,
+) -> UInt8[np.ndarray, "X Y Z"]:
+    """What the probe makes of the echoes: angle, shadow, attenuation, speckle, sector."""
+    x, y, z = axes
+    depth = np.sqrt(x**2 + (y + np.float32(APEX_MM)) ** 2 + z**2)
+    # Bone that faces the beam, which runs along y, reflects most and shades what lies behind it.
+    facing = np.zeros_like(bone_mm)
+    if bone_mm.shape[1] > 1:
+        facing = np.minimum(np.abs(np.gradient(bone_mm, spacing_mm[1], axis=1)), 1)
+    skull = np.exp(-((bone_mm / np.float32(1.5)) ** 2)) * (0.35 + 0.65 * facing)
+    shade = np.cumsum(skull, axis=1) * np.float32(spacing_mm[1])
+    echoes = np.maximum(tissue, skull) * np.exp(-0.12 * (shade - skull))
+    # Gain over depth undoes most of the attenuation, as on a scanner.
+    echoes *= np.exp(-0.004 * (depth - np.float32(NEAREST_MM)))
+    echoes *= _speckle(echoes.shape, spacing_mm, depth, rng)
+    picture = np.log1p(np.float32(12.0) * echoes) / np.float32(np.log(13.0))
+    inside = (depth > NEAREST_MM) & (depth < FARTHEST_MM)
+    widest = np.tan(np.deg2rad(SECTOR_DEGREES)) * (y + APEX_MM)
+    inside &= (np.abs(x) < widest) & (np.abs(z) < widest)
+    return (np.clip(picture, 0, 1) * 255 * inside).astype(np.uint8)
+
+
+def _speckle(
+    shape: tuple[int, ...],
+    spacing_mm: Sequence[float],
+    depth: Float[np.ndarray, "X Y Z"],
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "X Y Z"]:
+    """Speckle around one, compounded from looks, whose grains widen across the beam with depth."""
+    share = np.clip((depth - NEAREST_MM) / (FARTHEST_MM - NEAREST_MM), 0, 1)
+    power = np.zeros(shape, np.float32)
+    for _ in range(2 * LOOKS):  # real and imaginary part of each look
+        near = _grains(shape, spacing_mm, (0.7, 0.5, 0.7), rng) * np.sqrt(1 - share)
+        power += (near + _grains(shape, spacing_mm, (1.8, 0.6, 1.8), rng) * np.sqrt(share)) ** 2
+    return np.sqrt(power / np.float32(2 * LOOKS))
+
+
+def _grains(
+    shape: tuple[int, ...],
+    spacing_mm: Sequence[float],
+    grain_mm: Sequence[float],
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "X Y Z"]:
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    sigma = [grain / step for grain, step in zip(grain_mm, spacing_mm, strict=True)]
+    noise = ndimage.gaussian_filter(noise, sigma, mode="wrap", truncate=3.0)
+    return noise / max(float(noise.std()), 1e-6)

@@ -1,0 +1,199 @@
+"""Splits: which cases train, validate and test; cases of one subject stay together."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pin_lightning.common.settings import is_number
+from pin_lightning.data.split_lists import NameList, read_lists, setting_text
+
+Group = list[str]  # cases of one subject
+
+
+@dataclass(frozen=True)
+class Split:
+    """Names of the cases of each part, sorted.
+
+    Attributes:
+        train: Cases that train.
+        val: Cases that choose the checkpoint.
+        test: Cases that are only measured on.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+# Settings come from a YAML file or a command line and are checked here: hence `Any`.
+def split_cases(
+    subjects: Mapping[str, str],
+    seed: Any,
+    val_fraction: Any,
+    test_fraction: Any,
+    train_names: Any = None,
+    val_names: Any = None,
+    test_names: Any = None,
+    folds: Any = None,
+    fold: Any = None,
+    skipped: Collection[str] = (),
+) -> Split:
+    """Split cases at random, by fixed lists, or for cross-validation.
+
+    The result depends on the seed and not on the order of the cases. Fractions and folds count
+    subjects. With `train_names`, cases that no list names are in no part.
+
+    Args:
+        subjects: Subject of every case, by the case's name.
+        seed: Seed of the shuffle.
+        val_fraction: Part of the subjects that validates, at least one unless 0. It is taken from
+            `train_names` where these are given, else it counts all subjects.
+        test_fraction: Part of the subjects that tests, at least one unless 0; has no effect with
+            `train_names`, `test_names` or `folds`.
+        train_names: Names of training cases, or a text file with one name per line.
+        val_names: Likewise, instead of `val_fraction`.
+        test_names: Likewise, instead of `test_fraction`.
+        folds: Number of parts of about equal size that take turns to test.
+        fold: Which of them tests, from 0.
+        skipped: Names of cases that were left out, which lists of names may hold as well.
+
+    Returns:
+        The three parts, each sorted; no case is in two.
+
+    Raises:
+        ValueError: A setting is out of range, settings exclude each other, a name is unknown or
+            given twice, a subject would be in two parts, or fewer than two cases train.
+
+    >>> subjects = {"a": "a", "b": "b", "c1": "c", "c2": "c"}
+    >>> split_cases(subjects, 0, 0.25, 0, val_names=["c1", "c2"])
+    Split(train=('a', 'b'), val=('c1', 'c2'), test=())
+    """
+    _whole_number("seed", seed, 0)
+    names = {"train_names": train_names, "val_names": val_names, "test_names": test_names}
+    if folds is not None or fold is not None:
+        settings = {"folds": folds, "fold": fold, "val_fraction": val_fraction}
+        split = _split_by_fold(subjects, seed, names, **settings)
+    else:
+        settings = {"val_fraction": val_fraction, "test_fraction": test_fraction}
+        split = _split_by_lists(subjects, seed, names, skipped, **settings)
+    _check_training_cases(split, subjects, {**names, **settings})
+    return split
+
+
+def _split_by_lists(
+    subjects: Mapping[str, str],
+    seed: int,
+    names: Mapping[str, Any],
+    skipped: Collection[str],
+    val_fraction: Any,
+    test_fraction: Any,
+) -> Split:
+    """What lists do not name is taken by fractions: test first, then val; the rest trains."""
+    lists = read_lists(names, subjects, skipped)
+    if "train_names" in lists:
+        free, test_count = _shuffled_groups(lists["train_names"].names, subjects, seed), 0
+        val_count = _part_size("val_fraction", val_fraction, len(free))
+    else:
+        groups = _shuffled_groups(subjects, subjects, seed)
+        val_count = _part_size("val_fraction", val_fraction, len(groups))
+        test_count = _part_size("test_fraction", test_fraction, len(groups))
+        listed = {name for given in lists.values() for name in given.names}
+        free = [group for group in groups if listed.isdisjoint(group)]
+    test, free = _take(free, test_count, lists.get("test_names"))
+    val, free = _take(free, val_count, lists.get("val_names"))
+    return _split(free, val, test)
+
+
+def _split_by_fold(
+    subjects: Mapping[str, str],
+    seed: int,
+    names: Mapping[str, Any],
+    folds: Any,
+    fold: Any,
+    val_fraction: Any,
+) -> Split:
+    """One fold tests; the subjects that follow it in the shuffled order validate."""
+    groups = _shuffled_groups(subjects, subjects, seed)
+    _check_folds(folds, fold, len(groups))
+    _check_no_lists(names, folds)
+    start, end = (len(groups) * number // folds for number in (fold, fold + 1))
+    free = groups[end:] + groups[:start]
+    val_count = _part_size("val_fraction", val_fraction, len(groups))
+    val, free = _take(free, val_count, None)
+    return _split(free, val, _joined(groups[start:end]))
+
+
+def _shuffled_groups(names: Collection[str], subjects: Mapping[str, str], seed: int) -> list[Group]:
+    """Cases of each subject, subjects in random order, whatever the order of the names."""
+    groups: dict[str, Group] = {}
+    for name in sorted(names):
+        groups.setdefault(subjects[name], []).append(name)
+    # By their first case, so that what subjects are called plays no role.
+    ordered = list(groups.values())
+    return [ordered[index] for index in np.random.default_rng(seed).permutation(len(ordered))]
+
+
+def _take(
+    free: list[Group], count: int, listed: NameList | None
+) -> tuple[Sequence[str], list[Group]]:
+    """A part and what is left: the listed names, else the first `count` free subjects."""
+    if listed is not None:
+        return listed.names, free
+    return _joined(free[:count]), free[count:]
+
+
+def _joined(groups: Iterable[Group]) -> list[str]:
+    return [name for group in groups for name in group]
+
+
+def _split(train: Iterable[Group], val: Iterable[str], test: Iterable[str]) -> Split:
+    return Split(tuple(sorted(_joined(train))), tuple(sorted(val)), tuple(sorted(test)))
+
+
+def _part_size(setting: str, fraction: Any, count: int) -> int:
+    if not is_number(fraction) or not 0 <= fraction < 1:
+        raise ValueError(f"{setting_text(setting, fraction)}: give a number from 0 to below 1")
+    return max(1, int(count * fraction + 0.5)) if fraction > 0 else 0
+
+
+def _whole_number(setting: str, value: Any, lowest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+        raise ValueError(f"{setting_text(setting, value)}: give a whole number from {lowest}")
+
+
+def _check_folds(folds: Any, fold: Any, count: int) -> None:
+    if folds is None:
+        raise ValueError(f"data.split.fold={fold}: needs the number of folds, data.split.folds=5")
+    _whole_number("folds", folds, 2)
+    if folds > count:
+        raise ValueError(f"data.split.folds={folds}: there are {count} subjects; give at most that")
+    if fold is None:
+        raise ValueError(f"data.split.folds={folds}: say which fold tests, data.split.fold=0")
+    _whole_number("fold", fold, 0)
+    if fold >= folds:
+        raise ValueError(f"data.split.fold={fold}: give 0 to {folds - 1}, there are {folds} folds")
+
+
+def _check_no_lists(names: Mapping[str, Any], folds: int) -> None:
+    for setting, given in names.items():
+        if given is not None:
+            raise ValueError(
+                f"{setting_text(setting, given)}: cannot be combined with data.split.folds="
+                f"{folds}, where every case tests once; set one of them to null"
+            )
+
+
+def _check_training_cases(
+    split: Split, subjects: Mapping[str, str], settings: Mapping[str, Any]
+) -> None:
+    if len(split.train) >= 2:
+        return
+    given = ", ".join(
+        setting_text(setting, value) for setting, value in settings.items() if value is not None
+    )
+    raise ValueError(
+        f"{given}: {len(split.train)} of {len(subjects)} cases ({len(set(subjects.values()))} "
+        f"subjects) left to train (val {len(split.val)}, test {len(split.test)}); leave at least 2"
+    )

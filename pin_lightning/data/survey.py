@@ -1,0 +1,183 @@
+"""Survey: read a data set, check all of it, and make its working volumes, before training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pin_lightning.common.geometry import Grid, flip_lps_ras
+from pin_lightning.data.cases import Case
+from pin_lightning.data.checks import cases as checks
+from pin_lightning.data.checks.cases import Finding
+from pin_lightning.data.checks.shapes import shape_findings
+from pin_lightning.data.inspection import (
+    AnnotatedCase,
+    Inspected,
+    annotate,
+    choose_landmarks,
+    inspect_cases,
+    to_grid_mm,
+)
+from pin_lightning.data.preprocessing import suggest_grid
+from pin_lightning.data.skipped import errors_by_case, left_out_findings, skips_errors
+from pin_lightning.data.volume_cache import cache_volumes
+from pin_lightning.data.volume_facts import read_facts
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A data set that was read and checked.
+
+    Attributes:
+        found: All cases of the data set.
+        names: Landmarks to localise.
+        grid: Working grid.
+        inspected: Cases whose header and landmarks could be read, as stored.
+        cases: The same cases on the working grid.
+        volumes: Working volume files by case name.
+        findings: What is wrong, errors first.
+        skipped: What is wrong with the cases that were left out, by case; nothing else has them but
+            `found`, and a warning for each.
+    """
+
+    found: list[Case]
+    names: tuple[str, ...]
+    grid: Grid
+    inspected: list[Inspected]
+    cases: list[AnnotatedCase]
+    volumes: dict[str, Path]
+    findings: list[Finding]
+    skipped: dict[str, str]
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """All landmarks of the data set, whether they are localised or not."""
+        return tuple(dict.fromkeys(name for one in self.inspected for name in one.landmarks.names))
+
+    def refuse_errors(self) -> None:
+        """Refuse to go on when there is an error among the findings.
+
+        Raises:
+            ValueError: Names the first errors, and the command that shows all.
+        """
+        refuse_errors(self.findings)
+
+
+def survey(
+    cases: Sequence[Case],
+    cache_dir: Path,
+    landmarks: Sequence[str] | None = None,
+    spacing_mm: float | int | None = None,
+    grid_size: Sequence[int] | None = None,
+    on_error: str = "refuse",
+) -> Survey:
+    """Read and check all cases; the images are read only where no working volume is cached.
+
+    With ``on_error="skip"`` cases with errors are left out, and the others are checked again, as if
+    those were not there.
+
+    Args:
+        cases: Cases with landmarks.
+        cache_dir: Folder of the working volumes.
+        landmarks: Names to localise; none takes all.
+        spacing_mm: Voxel side of the working grid; none takes it from the images.
+        grid_size: Voxels of the working grid; none takes them from the images.
+        on_error: ``refuse`` or ``skip``.
+
+    Raises:
+        ValueError: No case can be read, or a setting is wrong.
+    """
+    inspected, failures = inspect_cases(cases)
+    skips = skips_errors(on_error)
+    skipped = failures if skips else {}
+    while True:
+        remaining = [one for one in inspected if one.case.name not in skipped]
+        if not remaining:
+            refuse_errors(_errors(failures | skipped))
+            raise ValueError("data.root: has no cases")
+        surveyed = _survey(cases, remaining, cache_dir, landmarks, spacing_mm, grid_size, skips)
+        errors = errors_by_case(surveyed.findings) if skips else {}
+        if not errors:
+            break
+        skipped = skipped | errors
+    first = left_out_findings(skipped) if skips else _errors(failures)
+    findings = sorted([*first, *surveyed.findings], key=lambda one: one.level != "error")
+    return replace(surveyed, findings=findings, skipped=skipped)
+
+
+def _survey(
+    cases: Sequence[Case],
+    inspected: list[Inspected],
+    cache_dir: Path,
+    landmarks: Sequence[str] | None,
+    spacing_mm: float | int | None,
+    grid_size: Sequence[int] | None,
+    skips: bool,
+) -> Survey:
+    """One look at the cases that could be read; none at images if cases will be left out."""
+    names = choose_landmarks(inspected, landmarks)
+    grid = suggest_grid([one.header for one in inspected], spacing_mm, grid_size)
+    annotated = [annotate(one, names, grid) for one in inspected]
+    findings = _landmark_findings(inspected, annotated, names, grid)
+    volumes: dict[str, Path] = {}
+    if not skips or not errors_by_case(findings):  # else the grid may be another one
+        volumes, bad = cache_volumes([one.case for one in inspected], grid, cache_dir)
+        findings = [*_errors(bad), *findings, *_image_findings(inspected, volumes)]
+    return Survey(list(cases), names, grid, inspected, annotated, volumes, findings, {})
+
+
+def _errors(messages: Mapping[str, str]) -> list[Finding]:
+    return [Finding("error", case, "", message) for case, message in messages.items()]
+
+
+def _landmark_findings(
+    inspected: Sequence[Inspected],
+    annotated: Sequence[AnnotatedCase],
+    names: tuple[str, ...],
+    grid: Grid,
+) -> list[Finding]:
+    cases = tuple(one.case.name for one in annotated)
+    shapes_mm = np.stack([one.landmarks_mm.double().numpy() for one in annotated])
+    flipped_mm = np.stack(
+        [
+            to_grid_mm(one.header, flip_lps_ras(both.landmarks.positions_world), grid)
+            for one, both in zip(inspected, annotated, strict=True)
+        ]
+    )
+    outside = checks.outside(inspected)
+    return [
+        *outside,
+        *checks.coincident(inspected),
+        *checks.names(inspected),
+        *checks.spacing(inspected),
+        *shape_findings(shapes_mm, flipped_mm, cases, names, grid.spacing_mm, outside),
+    ]
+
+
+def _image_findings(inspected: Sequence[Inspected], volumes: Mapping[str, Path]) -> list[Finding]:
+    facts = {name: read_facts(path) for name, path in volumes.items()}
+    subjects = {one.case.name: one.case.subject for one in inspected}
+    return [*checks.intensities(facts), *checks.same_images(facts, subjects)]
+
+
+def refuse_errors(findings: Sequence[Finding], shown: int = 3) -> None:
+    """Refuse to go on when there is an error among the findings.
+
+    Args:
+        findings: Errors and warnings.
+        shown: How many errors to name.
+
+    Raises:
+        ValueError: There is an error.
+    """
+    errors = [finding for finding in findings if finding.level == "error"]
+    if errors:
+        said = "; ".join(
+            f"{finding.case}: {finding.message}".lstrip(": ") for finding in errors[:shown]
+        )
+        more = f"; and {len(errors) - shown} more" if len(errors) > shown else ""
+        raise ValueError(
+            f"the data has {len(errors)} errors: {said}{more} "
+            f"(python -m pin_lightning.check with the same data settings shows all)"
+        )

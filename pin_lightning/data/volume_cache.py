@@ -1,0 +1,145 @@
+"""Working volumes on disk, made once."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from rich.console import Console
+from rich.progress import track
+
+from pin_lightning.common.files import output_folder, remove_leftovers, whole_file
+from pin_lightning.common.geometry import Grid
+from pin_lightning.data.cases import Case
+from pin_lightning.data.images.completeness import parts
+from pin_lightning.data.images.reading import stem
+from pin_lightning.data.preprocessing import (
+    NIFTI_HEADER,
+    PREPROCESSING_VERSION,
+    WorkingVolume,
+    preprocess,
+)
+from pin_lightning.data.volume_facts import read_facts, write_facts
+
+ONE_DAY = 24 * 60 * 60.0  # s
+
+
+def cached_volume(path: Path, grid: Grid, cache_dir: Path) -> Path:
+    """The file of an image's working volume, made if absent or damaged.
+
+    An uncompressed uint8 NIfTI: 3D Slicer shows it, and it can be memory-mapped. Its name changes
+    with the files of the image, the grid and the version of the preprocessing.
+
+    Args:
+        path: Image file, or the folder of a DICOM series.
+        grid: Working grid.
+        cache_dir: Folder of the cached volumes, made if absent.
+
+    Raises:
+        ValueError: The image is not one that `preprocess` takes, or the folder cannot be written.
+    """
+    target = _cache_file(path, grid, cache_dir)
+    if not _is_whole(target, grid):
+        _save(preprocess(path, grid), target)
+    return target
+
+
+def load_volume(path: Path) -> WorkingVolume:
+    """A working volume that `cached_volume` wrote, memory-mapped (changes never reach the file).
+
+    Raises:
+        ValueError: The file was removed or damaged since.
+    """
+    try:
+        image: Any = nib.load(path, mmap="c")
+        affine = np.asarray(image.affine, dtype=np.float64)
+        x, y, z = image.shape
+        grid = Grid((x, y, z), float(f"{np.linalg.norm(affine[:3, 0]):.6g}"))
+        intensity = torch.from_numpy(np.asarray(image.dataobj))
+        return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=read_facts(path))
+    except (OSError, ValueError, ImageFileError, HeaderDataError) as error:
+        raise ValueError(
+            f"{path}: this working volume was removed or damaged while it was needed "
+            f"({' '.join(str(error).split())}); start again, it is made anew"
+        ) from error
+
+
+def cache_volumes(
+    cases: Sequence[Case], grid: Grid, cache_dir: Path
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Working volumes of all cases, with a progress bar on a terminal.
+
+    Args:
+        cases: Cases; one whose image is bad does not stop the others.
+        grid: Working grid.
+        cache_dir: Folder of the cached volumes, made if absent.
+
+    Returns:
+        Working volume files by case name, and for bad images what is wrong by case name.
+
+    Raises:
+        ValueError: The folder cannot be written to.
+    """
+    remove_leftovers(cache_dir, ONE_DAY)  # other programs may be writing to it
+    console = Console(stderr=True)
+    quiet = not console.is_terminal
+    files, messages = {}, {}
+    for case in track(cases, "working volumes", console=console, transient=True, disable=quiet):
+        try:
+            target = _cache_file(case.image, grid, cache_dir)
+            volume = None if _is_whole(target, grid) else preprocess(case.image, grid)
+        except ValueError as error:
+            messages[case.name] = str(error)
+            continue
+        if volume is not None:
+            _save(volume, target)
+        files[case.name] = target
+    return files, messages
+
+
+def _cache_file(path: Path, grid: Grid, cache_dir: Path) -> Path:
+    return cache_dir / f"{stem(path)}_{_cache_key(path, grid)}.nii"
+
+
+def _cache_key(path: Path, grid: Grid) -> str:
+    try:
+        state = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in parts(path)]
+    except OSError as error:
+        reason = "no such file" if not path.exists() else error.strerror
+        raise ValueError(
+            f"{path}: cannot be read as an image ({reason}); check the file"
+        ) from error
+    known = (str(path.resolve()), state, grid.size, grid.spacing_mm, PREPROCESSING_VERSION)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+
+
+def _is_whole(target: Path, grid: Grid) -> bool:
+    """Whether a cached file is there with all its voxels and its facts."""
+    if not target.is_file() or target.stat().st_size != NIFTI_HEADER + math.prod(grid.size):
+        return False
+    try:
+        read_facts(target)
+    except (ValueError, HeaderDataError):
+        return False
+    return True
+
+
+def _save(volume: WorkingVolume, target: Path) -> None:
+    output_folder("data.cache_dir", target.parent)
+    image = nib.Nifti1Image(volume.intensity.numpy(), volume.affine)
+    image.header.set_xyzt_units("mm")
+    write_facts(image.header, volume.facts)
+    try:
+        with whole_file(target) as temporary:
+            nib.save(image, temporary)
+    except OSError as error:
+        raise ValueError(
+            f"data.cache_dir={target.parent}: cannot be written to ({error.strerror}); "
+            f"give another folder"
+        ) from error

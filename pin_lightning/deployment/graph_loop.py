@@ -1,0 +1,67 @@
+"""The iteration as a loop inside a graph, for programs that know no Python."""
+
+from typing import TypeAlias
+
+import torch
+
+from pin_lightning.common.types import Float, Int, Tensor
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.pyramid import Pyramid
+
+# Iterations done, where the points are, how many each made, and which of them still move.
+State: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def iterate_in_graph(
+    localizer: Localizer,
+    pyramid: Pyramid,
+    volume_index: Int[Tensor, " N"],
+    parameters: Float[Tensor, "N K"],
+) -> tuple[Float[Tensor, "N K"], Int[Tensor, " N"]]:
+    """Where the iteration of a localizer ends, as `torch.export` can write it down.
+
+    A start that has arrived stays where it is, instead of leaving the batch: a graph has no sizes
+    that change. While the prior holds none arrives, so these iterations are a loop of their own.
+
+    Args:
+        localizer: The localizer.
+        pyramid: Volumes.
+        volume_index: Which of them each of N starts lies in.
+        parameters: Initial shape parameters.
+
+    Returns:
+        Final shape parameters, and how many iterations each start made.
+    """
+    made = torch.zeros_like(volume_index)
+    active = torch.ones_like(volume_index, dtype=torch.bool)
+    state = (torch.zeros((), dtype=torch.int64), parameters, made, active)
+    held, total = localizer.prior_iterations, localizer.update_rule.max_iterations
+    if held > 0:
+        state = _loop(localizer, pyramid, volume_index, state, min(held, total), True)
+    if total > held:
+        state = _loop(localizer, pyramid, volume_index, state, total, False)
+    return state[1], state[2]
+
+
+def _loop(
+    localizer: Localizer,
+    pyramid: Pyramid,
+    volume_index: Int[Tensor, " N"],
+    state: State,
+    end: int,
+    held: bool,
+) -> State:
+    """Iterate until so many iterations are done or no start moves."""
+    from torch._higher_order_ops import while_loop
+
+    def goes_on(done: Tensor, at: Tensor, made: Tensor, active: Tensor) -> Tensor:
+        return (done < end) & active.any()
+
+    def iterate(done: Tensor, at: Tensor, made: Tensor, active: Tensor) -> State:
+        moved = localizer.moved(pyramid, volume_index, at, held)
+        going = active.clone()
+        if localizer.tolerance_mm > 0 and not held:
+            going = active & (localizer.distance_mm(at, moved) >= localizer.tolerance_mm)
+        return done + 1, torch.where(active[:, None], moved, at), made + active.long(), going
+
+    return while_loop(goes_on, iterate, state)

@@ -1,0 +1,1 @@
+"""Processes that work together: ranks, launch, shared random states, joint shutdown."""

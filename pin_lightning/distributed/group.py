@@ -1,0 +1,204 @@
+"""Processes that work together: what is refused, who goes first, what is said, how they end."""
+
+import builtins
+import logging
+import os
+import signal
+import subprocess
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import distributed
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+
+from pin_lightning.distributed.ranks import is_first
+from pin_lightning.distributed.shard import Shard
+from pin_lightning.distributed.termination import EXIT_CODE
+
+FOR_EVER = timedelta(days=365)  # processes wait for one another as long as they live
+SECONDS_TO_END = 10.0  # of a process whose connection is gone
+# Words of what gloo and NCCL raise where another process is gone.
+_LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited")
+
+# Of Lightning's warnings. Epochs play no role here, and the metrics of a validation are those of
+# all processes before they are logged.
+_REMARKS = (
+    "LeafSpec",
+    "smaller than the logging interval",
+    "does not have many workers",
+    "when logging on epoch level in distributed setting",
+    "Checkpoint directory .* exists and is not empty",
+    "Total length of `list` across ranks is zero",
+)
+
+
+def strategy_name(strategy: Any) -> str:
+    """Name of a strategy, that of its class where its settings are given.
+
+    >>> strategy_name({"_target_": "pytorch_lightning.strategies.FSDPStrategy"})
+    'fsdp'
+    """
+    if isinstance(strategy, str):
+        return strategy
+    return str(strategy["_target_"]).rpartition(".")[2].removesuffix("Strategy").lower()
+
+
+def is_one_of_several() -> bool:
+    """Whether other processes were started with this one."""
+    by_torchrun = distributed.is_available() and distributed.is_torchelastic_launched()
+    return not is_first() or (by_torchrun and os.environ.get("WORLD_SIZE", "1") != "1")
+
+
+def check_environment(said: str, strategy: Any, num_nodes: int) -> None:
+    """Refuse numbers that are not those of the processes that were started, or are to be.
+
+    Args:
+        said: The settings as they were given.
+        strategy: Lightning's, for several processes.
+        num_nodes: Machines.
+
+    Raises:
+        ValueError: The numbers differ, or this process knows of no other machine.
+    """
+    environment = strategy.cluster_environment
+    try:
+        environment.validate_settings(strategy.num_processes, num_nodes)
+    except ValueError as error:
+        raise ValueError(f"{said}: {' '.join(str(error).split())}") from error
+    started_by_others = environment.creates_processes_externally
+    if num_nodes > 1 and not started_by_others and "NODE_RANK" not in os.environ:
+        raise ValueError(
+            f"{said}: this process knows of no other node; start it by torchrun or srun, or on "
+            "each node with NODE_RANK, MASTER_ADDR and MASTER_PORT set"
+        )
+
+
+def hush_lightning() -> None:
+    """Keep Lightning's own remarks back: advertisements, the length of an epoch, and the like.
+
+    To be called after its import, which asks for them.
+    """
+    for name in ("lightning_fabric", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # That a process has died, and so all are ended.
+    logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)
+    # PyTorch's, for each process that it ends then; the one line says why.
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
+    for words in _REMARKS:
+        warnings.filterwarnings("ignore", f".*{words}.*")
+
+
+def speak_if_first(level: int) -> None:
+    """Leave messages to the first process.
+
+    Args:
+        level: From which on the others, too, say what they have to say.
+    """
+    if not is_first():
+        logging.getLogger().setLevel(level)
+
+
+@contextmanager
+def first_before_others(shard: Shard) -> Iterator[None]:
+    """A block that the first process runs before all others, which then find what it has made.
+
+    Args:
+        shard: The part of this process.
+    """
+    group = None
+    if shard.count > 1 and distributed.is_initialized():
+        group = distributed.new_group(backend="gloo", timeout=FOR_EVER)
+    if group is not None and shard.rank > 0:
+        distributed.barrier(group)
+    yield
+    if group is not None and shard.rank == 0:
+        distributed.barrier(group)
+
+
+def least_of_all(number: int, shard: Shard, device: torch.device) -> int:
+    """The smallest of the numbers of all processes, which have to ask at the same time.
+
+    Args:
+        number: That of this process.
+        shard: The part of this process.
+        device: Where it trains.
+    """
+    if shard.count == 1 or not distributed.is_initialized():
+        return number
+    least = torch.tensor(number, device=device)
+    distributed.all_reduce(least, distributed.ReduceOp.MIN)
+    return int(least)
+
+
+@contextmanager
+def ends_together(launcher: Any) -> Iterator[None]:
+    """A block that ends in all processes where it fails in one, in one line where that is known.
+
+    Args:
+        launcher: Lightning's, which may have started the other processes; none starts none.
+
+    Raises:
+        ValueError: Another process has failed.
+        SystemExit: This process, or one that it has spawned, was asked to end.
+    """
+    try:
+        yield
+    except BaseException as error:
+        lost = isinstance(error, RuntimeError) and _is_lost(str(error))
+        started = list(getattr(launcher, "procs", ()))
+        failed = _failed(started) if lost else ()
+        for process in started:
+            process.kill()
+        if isinstance(error, SystemExit) and not is_first():
+            # Asked to end: for a failure the first would be killed while it still writes.
+            raise SystemExit(0) from error
+        if failed:
+            raise ValueError(f"{' and '.join(failed)}: all processes are ended") from error
+        if lost:
+            raise ValueError("another process has ended, and so does this one") from error
+        if isinstance(error, ProcessExitedException):
+            raise _as_ended(error) from error
+        if isinstance(error, ProcessRaisedException):
+            raise _as_raised(error) from error
+        raise
+
+
+def _is_lost(said: str) -> bool:
+    return any(words in said for words in _LOST)
+
+
+def _failed(processes: Sequence[subprocess.Popen[bytes]]) -> list[str]:
+    """How the processes ended that did so by themselves, and not well."""
+    found = []
+    for rank, process in enumerate(processes, start=1):
+        try:
+            code = process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            continue
+        if code != 0:
+            found.append(f"rank {rank} ended with code {code}")
+    return found
+
+
+def _as_ended(error: ProcessExitedException) -> SystemExit | ValueError:
+    """What the end of a spawned process means that raised nothing."""
+    if error.exit_code in (EXIT_CODE, -signal.SIGTERM):  # the second before it has a handler
+        return SystemExit(EXIT_CODE)
+    return ValueError(
+        f"rank {error.error_index} ended with code {error.exit_code}: all processes are ended"
+    )
+
+
+def _as_raised(error: ProcessRaisedException) -> Exception:
+    """What a spawned process raised, by its traceback, where that is no defect."""
+    name, _, said = str(error).strip().splitlines()[-1].partition(": ")
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, ValueError | OSError):
+        return ValueError(f"rank {error.error_index}: {said}" if error.error_index else said)
+    if _is_lost(str(error)):
+        return ValueError(f"rank {error.error_index} has lost another process: all are ended")
+    return error

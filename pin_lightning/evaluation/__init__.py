@@ -1,0 +1,1 @@
+"""Errors in mm and the numbers that sum them up; intervals and calibrated radii."""

@@ -1,0 +1,122 @@
+"""How far predicted standard planes are from the true ones, over the cases of an evaluation."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from pin_lightning.common.files import write_text
+from pin_lightning.common.tables import csv_number
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.metrics import summary_of
+from pin_lightning.evaluation.planes.groups import PlaneGroup, groups_within
+from pin_lightning.evaluation.planes.plane import Plane, angle_degrees, fit_plane, offset_mm
+
+CSV_COLUMNS = ("split", "case", "plane", "angle_degrees", "offset_mm")
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneErrors:
+    """Errors of one plane over cases, NaN where it cannot be fitted.
+
+    Attributes:
+        angle_degrees: Between predicted and true plane.
+        offset_mm: From the centre of the true plane to the predicted plane.
+    """
+
+    angle_degrees: Float64[np.ndarray, " N"]
+    offset_mm: Float64[np.ndarray, " N"]
+
+
+def plane_pair(
+    group: PlaneGroup,
+    names: Sequence[str],
+    predicted_world: Float64[np.ndarray, "L 3"],
+    truth_world: Float64[np.ndarray, "L 3"],
+) -> tuple[Plane, Plane] | None:
+    """Predicted and true plane of a case; none where there is no true or no predicted plane.
+
+    Both are fitted to the landmarks that have a true position: one that is missing is no error.
+
+    Args:
+        group: Plane group.
+        names: Landmark names.
+        predicted_world: Predicted positions, RAS+ mm.
+        truth_world: True positions, NaN where undefined.
+    """
+    truth = fit_plane(group, names, truth_world)
+    known = np.isfinite(truth_world).all(axis=-1, keepdims=True)
+    predicted = fit_plane(group, names, np.where(known, predicted_world, np.nan))
+    return None if truth is None or predicted is None else (predicted, truth)
+
+
+def plane_errors(evaluation: Evaluation, group: PlaneGroup) -> PlaneErrors:
+    """Errors of a plane in each case of an evaluation.
+
+    Args:
+        evaluation: Has all landmarks of the group.
+        group: Plane group.
+    """
+    truth_world = np.where(evaluation.defined[..., None], evaluation.truth_world, np.nan)
+    both = zip(evaluation.predicted_world, truth_world, strict=True)
+    pairs = [plane_pair(group, evaluation.names, *positions) for positions in both]
+    return PlaneErrors(
+        np.array([np.nan if pair is None else angle_degrees(*pair) for pair in pairs]),
+        np.array([np.nan if pair is None else offset_mm(*pair) for pair in pairs]),
+    )
+
+
+def plane_metrics(evaluation: Evaluation, groups: Sequence[PlaneGroup]) -> dict[str, Any]:
+    """Errors of the planes that have all their landmarks, for `metrics.json`.
+
+    Args:
+        evaluation: Of one split.
+        groups: Plane groups.
+
+    Returns:
+        ``planes``, by name: ``n``, and ``mean``, ``sd``, ``median`` and ``p95`` of
+        ``angle_degrees`` and ``offset_mm``, none where no case has the plane. Nothing where there
+        is no plane.
+    """
+    used = groups_within(groups, evaluation.names)
+    planes = {group.name: _summary(plane_errors(evaluation, group)) for group in used}
+    return {"planes": planes} if planes else {}
+
+
+def _summary(errors: PlaneErrors) -> dict[str, Any]:
+    summaries = {name: summary_of(values[:, None]) for name, values in vars(errors).items()}
+    return {"n": int(np.isfinite(errors.angle_degrees).sum()), **summaries}
+
+
+def write_plane_errors(
+    path: Path, evaluations: Mapping[str, Evaluation], groups: Sequence[PlaneGroup]
+) -> None:
+    """Write one CSV row per split, case and plane; no file where no plane has all its landmarks.
+
+    A cell is empty where the plane cannot be fitted.
+
+    Args:
+        path: The CSV file; one of before is removed.
+        evaluations: Evaluation of each split.
+        groups: Plane groups.
+    """
+    rows = [
+        (split, case, group.name, *map(csv_number, values))
+        for split, evaluation in evaluations.items()
+        for group in groups_within(groups, evaluation.names)
+        for case, *values in _by_case(evaluation, plane_errors(evaluation, group))
+    ]
+    path.unlink(missing_ok=True)
+    if rows:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([CSV_COLUMNS, *rows])
+        write_text(path, text.getvalue())
+
+
+def _by_case(evaluation: Evaluation, errors: PlaneErrors) -> list[tuple[str, float, float]]:
+    return list(zip(evaluation.cases, errors.angle_degrees, errors.offset_mm, strict=True))

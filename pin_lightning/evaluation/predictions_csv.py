@@ -1,0 +1,118 @@
+"""The file that keeps predictions of annotated cases beside the truth: ``predictions.csv``."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from pin_lightning.common.files import write_text
+from pin_lightning.common.tables import csv_number
+from pin_lightning.evaluation.evaluation import Evaluation
+
+_PREDICTED, _TRUE = ("x", "y", "z"), ("true_x", "true_y", "true_z")
+_MEAN_SHAPE = ("mean_shape_x", "mean_shape_y", "mean_shape_z")
+_LABELS, _OTHERS = ("split", "case", "landmark"), ("spread_mm", "seconds")
+_POSITIONS = (*_PREDICTED, *_TRUE, "radial_error_mm", *_MEAN_SHAPE, "mean_shape_error_mm")
+_LATER = ("localise_seconds",)  # files of earlier versions lack it
+CSV_COLUMNS = (*_LABELS, *_POSITIONS, *_OTHERS, *_LATER)
+_NEEDED = (*_LABELS, *_PREDICTED, *_TRUE, *_MEAN_SHAPE, *_OTHERS)
+
+
+def write_predictions(path: str | Path, evaluations: Mapping[str, Evaluation]) -> None:
+    """Write one CSV row per split, case and landmark; the file appears only when complete.
+
+    Positions are world RAS+ mm. A cell is empty where its value is undefined. Numbers are
+    written in full precision, so `metrics_of` gives the same numbers after `read_predictions`.
+
+    Args:
+        path: The CSV file; its folder is made if absent.
+        evaluations: Evaluation of each split.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for split, evaluation in evaluations.items():
+        writer.writerows([split, *row] for row in _rows(evaluation))
+    write_text(Path(path), text.getvalue())
+
+
+def _rows(evaluation: Evaluation) -> list[list[str]]:
+    """Cells of every case and landmark, in the order of `CSV_COLUMNS` after the split."""
+    shape = evaluation.defined.shape
+    truth = np.where(evaluation.defined[..., None], evaluation.truth_world, np.nan)
+    blocks = (
+        evaluation.predicted_world,
+        truth,
+        evaluation.errors_mm[..., None],
+        evaluation.mean_shape_world,
+        evaluation.mean_shape_errors_mm[..., None],
+        evaluation.spread_mm[..., None],
+        np.broadcast_to(evaluation.seconds[:, None, None], (*shape, 1)),
+        np.broadcast_to(evaluation.localise_seconds[:, None, None], (*shape, 1)),
+    )
+    numbers = np.concatenate(blocks, axis=-1)
+    return [
+        [
+            evaluation.cases[case],
+            evaluation.names[landmark],
+            *map(csv_number, numbers[case, landmark]),
+        ]
+        for case, landmark in np.ndindex(shape)
+    ]
+
+
+def read_predictions(path: str | Path) -> dict[str, Evaluation]:
+    """Evaluation of each split from a file of `write_predictions`.
+
+    Errors are computed again from the positions; the file's own error columns are not read.
+
+    Raises:
+        ValueError: The file lacks a column, a cell is not a number, or the cases of a split
+            differ in their landmarks.
+    """
+    try:
+        return {split: _from_rows(cases) for split, cases in _read_rows(Path(path)).items()}
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read_rows(path: Path) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """Rows of each split and case."""
+    splits: dict[str, dict[str, list[dict[str, str]]]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"lacks the column {missing[0]}; give a predictions.csv")
+        for row in reader:
+            splits.setdefault(row["split"], {}).setdefault(row["case"], []).append(row)
+    return splits
+
+
+def _from_rows(cases: Mapping[str, list[dict[str, str]]]) -> Evaluation:
+    names = [tuple(row["landmark"] for row in rows) for rows in cases.values()]
+    for case, other in zip(cases, names, strict=True):
+        if other != names[0]:
+            raise ValueError(f"case {case} has other landmarks than {next(iter(cases))}")
+    truth_world = _numbers(cases, *_TRUE)
+    return Evaluation(
+        cases=tuple(cases),
+        names=names[0],
+        truth_world=truth_world,
+        defined=np.isfinite(truth_world).all(axis=-1),
+        predicted_world=_numbers(cases, *_PREDICTED),
+        mean_shape_world=_numbers(cases, *_MEAN_SHAPE),
+        spread_mm=_numbers(cases, "spread_mm")[..., 0],
+        seconds=_numbers(cases, "seconds")[:, 0, 0],
+        localise_seconds=_numbers(cases, *_LATER)[:, 0, 0],
+    )
+
+
+def _numbers(
+    cases: Mapping[str, list[dict[str, str]]], *columns: str
+) -> Float64[np.ndarray, "N L M"]:
+    cells = [[[row.get(column) for column in columns] for row in rows] for rows in cases.values()]
+    return np.array([[[float(cell or "nan") for cell in row] for row in rows] for rows in cells])

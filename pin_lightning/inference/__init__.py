@@ -1,0 +1,1 @@
+"""Prediction of many volumes, and the files that it leaves."""

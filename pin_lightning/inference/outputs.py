@@ -1,0 +1,113 @@
+"""What is written for each volume: its landmarks, its slices, and words where they look wrong."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from pin_lightning.common.geometry import Grid, times_as_long
+from pin_lightning.data.images.reading import read_header
+from pin_lightning.data.landmarks.files import write_landmarks
+from pin_lightning.evaluation.planes.groups import PlaneGroup
+from pin_lightning.inference.parts import Failed
+from pin_lightning.inference.plane_slices import cut_slices, write_slices
+from pin_lightning.runs.doubts import Reviewed
+from pin_lightning.runs.error_bars import ErrorBars
+from pin_lightning.runs.predictor import Prediction
+
+log = logging.getLogger(__name__)
+
+FORMATS = ("mrk.json", "fcsv")
+OTHER_SIZE = 2.0  # times as long as the longest side of the working grid, or as short, is a warning
+
+
+@dataclass(frozen=True)
+class VolumeOutputs:
+    """Writes the files of one volume after another.
+
+    Attributes:
+        folder: Where they are written.
+        format: One of `FORMATS`, how names of landmark files end.
+        planes: Standard planes along which slices are written.
+        error_bars: Of the run, none without them.
+        grid: Its working grid.
+
+    Raises:
+        ValueError: There is no such format.
+    """
+
+    folder: Path
+    format: str
+    planes: tuple[PlaneGroup, ...]
+    error_bars: ErrorBars | None
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        """Refuse a format that cannot be written."""
+        check_format(self.format)
+
+    def write(self, name: str, path: Path, result: Prediction | ValueError) -> Reviewed | Failed:
+        """Write the files of a volume; what is wrong with it is said at once.
+
+        Args:
+            name: Of its files.
+            path: The image.
+            result: Its prediction, or what is wrong with it.
+
+        Returns:
+            What is kept of it.
+        """
+        if isinstance(result, ValueError):
+            return _failed(name, path, result)
+        slices = cut_slices(path, result.landmarks, self.planes)
+        if isinstance(slices, ValueError):
+            return _failed(name, path, slices)
+        _warn_of_size(name, path, self.grid)
+        _warn_of_outside(name, result)
+        texts = _descriptions(result, self.error_bars)
+        write_landmarks(self.folder / f"{name}.{self.format}", result.landmarks, texts)
+        write_slices(self.folder, name, slices)
+        return Reviewed.of(name, path, result)
+
+
+def _failed(name: str, path: Path, error: ValueError) -> Failed:
+    log.error("%s: %s", name, error)
+    return Failed(name, path, str(error))
+
+
+def check_format(ending: str) -> None:
+    """Refuse a format of landmark files that cannot be written.
+
+    Raises:
+        ValueError: There is no such format.
+    """
+    if ending not in FORMATS:
+        raise ValueError(f"format={ending}: give one of {', '.join(FORMATS)}")
+
+
+def _warn_of_size(name: str, path: Path, grid: Grid) -> None:
+    """Say which volume is hardly of the kind that the run was trained on."""
+    shape, affine = read_header(path)
+    ratio = times_as_long(affine, shape, grid)
+    if not 1 / OTHER_SIZE <= ratio <= OTHER_SIZE:
+        log.warning(
+            "%s: %.2g times as long as volumes in training; is it of their kind?", name, ratio
+        )
+
+
+def _warn_of_outside(name: str, prediction: Prediction) -> None:
+    """Say which landmarks cannot be right."""
+    if prediction.outside.any():
+        pairs = zip(prediction.names, prediction.outside, strict=True)
+        log.warning("%s: outside the volume: %s", name, ", ".join(n for n, out in pairs if out))
+
+
+def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[str]:
+    pairs = zip(prediction.spread_mm, prediction.outside, strict=True)
+    spreads = [
+        f"{'outside the volume, ' if outside else ''}spread over starts {spread:.2f} mm"
+        for spread, outside in pairs
+    ]
+    if error_bars is None:
+        return spreads
+    texts = error_bars.texts(prediction)
+    return [f"{text}, {spread}" for text, spread in zip(texts, spreads, strict=True)]

@@ -1,0 +1,107 @@
+"""Files of slices along standard planes: ``NAME_PLANE.nii.gz`` and ``NAME_PLANE.png``."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from pin_lightning.common.files import whole_file
+from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.evaluation.planes.groups import PlaneGroup, groups_within, plane_groups
+from pin_lightning.evaluation.planes.plane import fit_plane
+from pin_lightning.evaluation.planes.slices import OriginalImage, PlaneSlice, cut_slice
+from pin_lightning.runs.folds import config_of
+
+log = logging.getLogger(__name__)
+
+
+def groups_of_run(run_dir: Path, names: Sequence[str]) -> tuple[PlaneGroup, ...]:
+    """Planes that a run, or a cross-validation, names and has all landmarks of.
+
+    Args:
+        run_dir: Folder of a run or of a cross-validation.
+        names: Landmarks that it predicts.
+
+    Raises:
+        ValueError: Its config is damaged.
+    """
+    return groups_within(plane_groups(config_of(run_dir).data.planes), names)
+
+
+def cut_slices(
+    path: Path, landmarks: LandmarkSet, groups: Sequence[PlaneGroup]
+) -> dict[str, PlaneSlice] | ValueError:
+    """Slices of an image file through its landmarks, or what is wrong with the file.
+
+    Args:
+        path: The image.
+        landmarks: Its landmarks.
+        groups: Planes to cut; one that is not there is logged and left out.
+
+    Returns:
+        Slices by the name of the plane.
+    """
+    if not groups:
+        return {}
+    try:
+        image = OriginalImage.read(path)
+    except ValueError as error:
+        return error
+    slices = {}
+    for group in groups:
+        plane = fit_plane(group, landmarks.names, landmarks.positions_world)
+        found = None if plane is None else cut_slice(image, plane)
+        if found is None:
+            reason = "its landmarks give none" if plane is None else "it lies outside the image"
+            log.warning("%s: no slice of plane %s: %s", path, group.name, reason)
+        else:
+            slices[group.name] = found
+    return slices
+
+
+def write_slices(folder: Path, name: str, slices: Mapping[str, PlaneSlice]) -> None:
+    """Write slices as NIfTI, in the intensities of the image and 0 outside it, and as PNG.
+
+    Args:
+        folder: Where they are written.
+        name: Name of the image.
+        slices: Slices by the name of the plane.
+    """
+    import SimpleITK as sitk  # only here: the import is slow
+
+    for plane, one in slices.items():
+        volume_path, picture_path = _paths(folder, name, plane)
+        volume = nib.Nifti1Image(np.nan_to_num(one.pixels, nan=0.0)[..., None], one.affine)
+        volume.header.set_xyzt_units("mm")
+        volume.set_sform(one.affine, code="scanner")
+        volume.set_qform(one.affine, code="scanner")
+        with whole_file(volume_path) as temporary:
+            nib.save(volume, temporary)
+        with whole_file(picture_path) as temporary:
+            sitk.WriteImage(sitk.GetImageFromArray(one.picture), str(temporary))
+
+
+def refuse_overwriting(
+    folder: Path, inputs: Mapping[str, Path], groups: Iterable[PlaneGroup]
+) -> None:
+    """Refuse slices that would take the place of an image.
+
+    Raises:
+        ValueError: The message names the image.
+    """
+    images = {path.resolve() for path in inputs.values()}
+    for group in groups:
+        for name in inputs:
+            for path in _paths(folder, name, group.name):
+                if path.resolve() in images:
+                    raise ValueError(
+                        f"{path}: is an input, and a slice would be written there; "
+                        f"give another output folder, or planes=false"
+                    )
+
+
+def _paths(folder: Path, name: str, plane: str) -> tuple[Path, Path]:
+    """Files of a slice: NIfTI and PNG."""
+    return folder / f"{name}_{plane}.nii.gz", folder / f"{name}_{plane}.png"

@@ -1,0 +1,140 @@
+"""Predict many volumes: Slicer markups for each, one CSV and one page for all."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.progress import track
+
+from pin_lightning.common.files import output_folder
+from pin_lightning.common.settings import check_count, check_flag, refuse_missing
+from pin_lightning.distributed.group import ends_together, speak_if_first, strategy_name
+from pin_lightning.distributed.ranks import is_first
+from pin_lightning.distributed.shard import Shard
+from pin_lightning.evaluation.planes.groups import PlaneGroup
+from pin_lightning.inference.inputs import find_inputs
+from pin_lightning.inference.landmark_table import landmark_table
+from pin_lightning.inference.outputs import VolumeOutputs, check_format
+from pin_lightning.inference.parts import Failed, read_parts, without_parts, writing_part
+from pin_lightning.inference.plane_slices import groups_of_run, refuse_overwriting
+from pin_lightning.inference.processes import Processes, prediction_processes
+from pin_lightning.reports.pages.review_page import Review
+from pin_lightning.runs.error_bars import ErrorBars
+from pin_lightning.runs.predictor import Predictor
+
+log = logging.getLogger(__name__)
+
+
+def infer(config: DictConfig) -> int:
+    """Predict every volume that a pattern names.
+
+    Args:
+        config: Composed from `conf/infer.yaml`.
+
+    Returns:
+        How many volumes could not be predicted; each is named, the others are finished. In a
+        process that is not the first of several it is 0: the first counts for all.
+
+    Raises:
+        ValueError: The run folder, the pattern, the output folder or a setting is wrong.
+    """
+    speak_if_first(logging.WARNING)
+    refuse_missing(config)
+    _check_settings(config)
+    strategy, number = config.trainer.strategy, (config.devices, config.num_nodes)
+    processes = prediction_processes(strategy_name(strategy), *number)
+    predictor = Predictor.load(config.run, processes.device(config.device))
+    error_bars = _error_bars(predictor, config)
+    if config.num_starts is not None:
+        predictor.localizer.set_starts(config.num_starts)
+    inputs = find_inputs(config.input)
+    planes = _planes(config, predictor, inputs)
+    folder, grid = output_folder("output", config.output), predictor.localizer.grid
+    outputs = VolumeOutputs(folder, config.format, planes, error_bars, grid)
+    review = Review(predictor.names, error_bars)
+    with without_parts(folder) if is_first() else nullcontext():
+        names, shard = _predict(processes, predictor, outputs, inputs, config)
+        if shard.rank > 0:
+            return 0
+        _merge(folder, review, names, shard.count)
+    if config.review_page:
+        review.write(folder, grid, config.review_page, Path(config.run).resolve().name)
+    failed = [name for name, _ in review.failed]
+    log.info("%d of %d volumes predicted, in %s", len(names) - len(failed), len(names), folder)
+    if failed:
+        log.error("%d not predicted: %s", len(failed), ", ".join(failed))
+    return len(failed)
+
+
+def _predict(
+    processes: Processes,
+    predictor: Predictor,
+    outputs: VolumeOutputs,
+    inputs: Mapping[str, Path],
+    config: DictConfig,
+) -> tuple[list[str], Shard]:
+    """Predict the volumes of this process, and wait for the others; all names, and its part."""
+    with ends_together(processes.launcher):
+        processes.start()
+        inputs = processes.of_first(inputs)  # a file may have come since: all have one list
+        shard = processes.shard
+        own = dict(shard.of(list(inputs.items())))
+        results = predictor.predict_many(own.values(), config.batch_size, config.readers)
+        with closing(results), writing_part(outputs.folder, shard.rank) as add:
+            quiet = shard.rank > 0
+            named = zip(own, results, strict=True)
+            shown = track(named, "predicting", len(own), transient=True, disable=quiet)
+            for name, (path, result) in shown:
+                add(outputs.write(name, path, result))
+        if shard.count > 1:
+            log.info("own %d volumes done, waiting for the other processes", len(own))
+        processes.wait()
+    return list(inputs), shard
+
+
+def _merge(folder: Path, review: Review, names: Sequence[str], count: int) -> None:
+    """One table and one review of the volumes of all processes."""
+    with landmark_table(folder / "landmarks.csv", review.names, review.error_bars) as add:
+        for one in read_parts(folder, count, names):
+            if isinstance(one, Failed):
+                review.add_failed(one.name, one.path, one.reason)
+            else:
+                add(one)
+                review.volumes.append(one)
+
+
+def _check_settings(config: DictConfig) -> None:
+    """Refuse what needs no look at the run or the volumes."""
+    check_format(config.format)
+    for setting in ("batch_size", "readers"):
+        check_count(setting, config[setting])
+    check_count("review_page", config.review_page, least=0)
+    check_flag("planes", config.planes)
+    if config.num_starts is not None:
+        check_count("num_starts", config.num_starts)
+
+
+def _planes(
+    config: DictConfig, predictor: Predictor, inputs: Mapping[str, Path]
+) -> tuple[PlaneGroup, ...]:
+    """Standard planes along which slices are written."""
+    groups = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
+    refuse_overwriting(Path(config.output), inputs, groups)
+    return groups
+
+
+def _error_bars(predictor: Predictor, config: DictConfig) -> ErrorBars | None:
+    """How radii are shown, none for a run without a calibration."""
+    calibration, above_mm = predictor.calibration, config.review_above_mm
+    if calibration is None:
+        if above_mm is not None:
+            raise ValueError(
+                f"review_above_mm={above_mm}: run={config.run} has no error bars; give a folder of "
+                f"python -m pin_lightning.cross_validate, or leave it out"
+            )
+        return None
+    if config.num_starts is not None and is_first():
+        log.warning("num_starts=%s: radii were fitted with another number", config.num_starts)
+    return ErrorBars(calibration, above_mm)

@@ -1,0 +1,97 @@
+"""Several trained localizers as one: their predictions are averaged."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from pin_lightning.common.geometry import Grid
+from pin_lightning.common.types import Float, Int, Num, Tensor
+from pin_lightning.method.localizer import Localizer, Trajectory
+
+
+class Ensemble(nn.Module):
+    """Localizers of the same landmarks on the same grid, asked one after the other.
+
+    Args:
+        localizers: Trained localizers, as those of the folds of a cross-validation.
+
+    Raises:
+        ValueError: There is none, or their grids or numbers of landmarks differ.
+    """
+
+    def __init__(self, localizers: Sequence[Localizer]) -> None:
+        super().__init__()
+        kinds = {(one.grid, one.shape_model.num_landmarks) for one in localizers}
+        if len(kinds) != 1:
+            raise ValueError(
+                f"ensemble: {len(localizers)} localizers with {len(kinds)} grids and numbers of "
+                f"landmarks; give at least one, and all of the same"
+            )
+        self.localizers = nn.ModuleList(localizers)
+
+    @property
+    def members(self) -> list[Localizer]:
+        """The localizers."""
+        return [one for one in self.localizers if isinstance(one, Localizer)]
+
+    @property
+    def grid(self) -> Grid:
+        """Working grid of the volumes."""
+        return self.members[0].grid
+
+    @property
+    def mean_shape_mm(self) -> Float[Tensor, "L 3"]:
+        """The guess that uses no image: the mean of the localizers' guesses."""
+        return torch.stack([one.mean_shape_mm for one in self.members]).mean(dim=0)
+
+    def set_dtype(self, dtype: torch.dtype) -> None:
+        """Choose the type of number in which the networks run."""
+        for one in self.members:
+            one.set_dtype(dtype)
+
+    def set_starts(self, number: int) -> None:
+        """Choose how many starts each localizer averages.
+
+        Raises:
+            ValueError: A localizer cannot have so many.
+        """
+        for one in self.members:
+            one.set_starts(number)
+
+    def forward(self, volumes: Num[Tensor, "V X Y Z"]) -> Trajectory:
+        """Localise the landmarks of one or more working volumes.
+
+        Args:
+            volumes: Working volumes on the grid, 0 to 255, on the device of the networks.
+
+        Returns:
+            The mean over the localizers, each a mean over its starts. The spread holds that of the
+            starts and that of the localizers: the mean square of the first and the mean square
+            distance of their predictions from the mean, added. Starts of all localizers follow one
+            another.
+        """
+        return merge([one(volumes) for one in self.members])
+
+
+def merge(trajectories: Sequence[Trajectory]) -> Trajectory:
+    """One trajectory of the starts of several localizers, each localizer with the same weight.
+
+    Args:
+        trajectories: Of the same volumes. A path that ends earlier stays where it ended.
+    """
+    paths = _same_length([one.landmarks_mm for one in trajectories])
+    iterations: Int[Tensor, "V S"] = torch.cat([one.iterations for one in trajectories], dim=1)
+    predictions = torch.stack([one.prediction_mm for one in trajectories])
+    mean = predictions.mean(dim=0)
+    within = torch.stack([one.spread_mm for one in trajectories]).square().mean(dim=0)
+    between = (predictions - mean).square().sum(-1).mean(dim=0)
+    return Trajectory(torch.cat(paths, dim=2), iterations, mean, (within + between).sqrt())
+
+
+def _same_length(paths: Sequence[Float[Tensor, "V _ S L 3"]]) -> list[Tensor]:
+    longest = max(path.shape[1] for path in paths)
+    return [
+        torch.cat([path, path[:, -1:].expand(-1, longest - path.shape[1], -1, -1, -1)], dim=1)
+        for path in paths
+    ]

@@ -1,0 +1,284 @@
+"""The iterative procedure: starts, patches, network, update rule, average (paper, Section 2)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import nn
+
+from pin_lightning.common.geometry import Grid
+from pin_lightning.common.types import Float, Int, Num, Tensor
+from pin_lightning.method.networks import patches_to_input
+from pin_lightning.method.patches import check_interpolation, check_patch_side
+from pin_lightning.method.pyramid import (
+    Pyramid,
+    build_pyramid,
+    check_spacings,
+    cut_levels,
+    merge_levels,
+)
+from pin_lightning.method.shape_models import ShapeModel
+from pin_lightning.method.targets import displacement_unit
+from pin_lightning.method.update_rules import UpdateRule
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Where every start went, and what came of it.
+
+    Attributes:
+        landmarks_mm: Landmarks of each start before the first and after each iteration.
+        iterations: Iterations each start made before it stopped.
+        prediction_mm: Mean of the final landmarks over the starts, the paper's prediction.
+        spread_mm: Root-mean-square distance of the starts' final landmarks from that mean.
+    """
+
+    landmarks_mm: Float[Tensor, "V T1 S L 3"]
+    iterations: Int[Tensor, "V S"]
+    prediction_mm: Float[Tensor, "V L 3"]
+    spread_mm: Float[Tensor, "V L"]
+
+
+# Replaces the iteration: localizer, pyramid, volume of each start and initial parameters give
+# final parameters [N, K] and the iterations of each start [N].
+Loop: TypeAlias = Callable[
+    ["Localizer", Pyramid, Int[Tensor, " N"], Float[Tensor, "N K"]],
+    tuple[Float[Tensor, "N K"], Int[Tensor, " N"]],
+]
+
+
+class Localizer(nn.Module):
+    """Moves shape parameters towards the anatomy of a working volume.
+
+    Args:
+        network: Two-head CNN.
+        shape_model: Fitted shape model.
+        update_rule: Rule A, B or C.
+        grid: Working grid of the volumes.
+        patch_side: Patch side P in voxels, odd.
+        interpolation: How patches are cut: ``nearest`` or ``linear``.
+        displacement_unit: Unit of the displacement head: ``voxel`` or ``sd``.
+        num_starts: Starts S whose final positions are averaged.
+        tolerance_mm: A start whose landmarks all move less than this in one iteration stops.
+        seed: Seed of the random starts, the same for every volume.
+        patch_spacings: Spacings at which patches are cut, in voxels.
+        prior: Fitted shape model that holds landmarks together at first; none lets them move.
+        prior_share: Share of the iterations, the first ones, after which landmarks are projected
+            into it; then it lets go.
+        first_stage: Localizer (or `Ensemble`) of the same landmarks and grid, whose starts end
+            where those of this one begin; none begins at the starts of the shape model.
+
+    Raises:
+        ValueError: A setting is wrong.
+    """
+
+    _kept_starts: Tensor | None
+
+    def __init__(
+        self,
+        network: nn.Module,
+        shape_model: ShapeModel,
+        update_rule: UpdateRule,
+        grid: Grid,
+        patch_side: int,
+        interpolation: str = "nearest",
+        displacement_unit: str = "voxel",
+        num_starts: int = 6,
+        tolerance_mm: float = 0.0,
+        seed: int = 0,
+        patch_spacings: Sequence[int] = (1,),
+        prior: ShapeModel | None = None,
+        prior_share: float = 0.0,
+        first_stage: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.shape_model = shape_model
+        self.update_rule = update_rule
+        self.grid = grid
+        self.patch_side = check_patch_side(patch_side)
+        self.interpolation = check_interpolation(interpolation)
+        self.displacement_unit = displacement_unit
+        self.num_starts = num_starts
+        self.tolerance_mm = tolerance_mm
+        self.seed = seed
+        self.patch_spacings = check_spacings(patch_spacings)
+        self.prior = prior
+        self.prior_iterations = _prior_iterations(prior, prior_share, update_rule.max_iterations)
+        self.first_stage = first_stage
+        self.register_buffer("_kept_starts", None, persistent=False)
+        self.network_dtype = torch.float32  # positions are in float32 whatever the network's
+        self._loop: Loop | None = None
+
+    @property
+    def mean_shape_mm(self) -> Float[Tensor, "L 3"]:
+        """The guess that uses no image: the mean training shape."""
+        return self.shape_model.mean_mm_
+
+    def set_dtype(self, dtype: torch.dtype) -> None:
+        """Choose the type of number in which the network runs."""
+        self.network_dtype = dtype
+        if self.first_stage is not None:
+            self.first_stage.set_dtype(dtype)  # type: ignore[operator]
+
+    def set_loop(self, loop: Loop | None) -> None:
+        """Replace the iteration by a loop that returns no path; None restores it.
+
+        An exported graph needs one: the sizes of its tensors cannot change on the way.
+        """
+        self._loop = loop
+
+    def set_starts(self, number: int) -> None:
+        """Choose how many starts are averaged.
+
+        Raises:
+            ValueError: The shape model cannot give so many.
+        """
+        self.num_starts, self._kept_starts = number, None
+        self.starts()
+
+    def keep_starts(self) -> None:
+        """Draw the starts once and for all: a graph holds them, and can draw none."""
+        self._kept_starts = self.starts()
+
+    def unit_mm(self) -> Float[Tensor, " K"]:
+        """Millimetres per unit of the displacement head, for each shape parameter."""
+        return displacement_unit(self.displacement_unit, self.shape_model.sd_, self.grid.spacing_mm)
+
+    def starts(self) -> Float[Tensor, "S K"]:
+        """Initial shape parameters, the same for every volume."""
+        if self._kept_starts is not None:
+            return self._kept_starts
+        generator = torch.Generator().manual_seed(self.seed)
+        return self.shape_model.starts(self.num_starts, generator)
+
+    @torch.no_grad()
+    def forward(
+        self,
+        volumes: Num[Tensor, "V X Y Z"],
+        starts: Float[Tensor, "V S K"] | None = None,
+    ) -> Trajectory:
+        """Localise the landmarks of one or more working volumes.
+
+        Args:
+            volumes: Working volumes on the grid, 0 to 255, on the device of the network.
+            starts: Initial shape parameters of each volume; none takes `starts` for all, or where
+                the first stage ends.
+
+        Returns:
+            Positions in grid millimetres, with the path of every start.
+        """
+        with torch.autocast(volumes.device.type, enabled=False):  # of a trainer
+            starts = self._starts_of(volumes) if starts is None else starts
+            return self._localise(volumes, starts)
+
+    def _starts_of(self, volumes: Num[Tensor, "V X Y Z"]) -> Float[Tensor, "V S K"]:
+        if self.first_stage is None:
+            return self.starts().to(volumes.device).expand(volumes.shape[0], -1, -1)
+        ends_mm = self.first_stage(volumes).landmarks_mm[:, -1, : self.num_starts]
+        return self.shape_model.encode(ends_mm)
+
+    def _localise(
+        self, volumes: Num[Tensor, "V X Y Z"], starts: Float[Tensor, "V S K"]
+    ) -> Trajectory:
+        pyramid = build_pyramid(volumes, self.grid, self.patch_spacings)
+        volume_index = torch.arange(volumes.shape[0], device=volumes.device)
+        volume_index = volume_index.repeat_interleave(starts.shape[1])
+        path, iterations = self._iterate(pyramid, volume_index, starts.flatten(0, 1))
+        landmarks_mm = torch.stack([self.shape_model.decode(b) for b in path])
+        landmarks_mm = landmarks_mm.unflatten(1, (volumes.shape[0], -1)).transpose(0, 1)
+        final = landmarks_mm[:, -1]
+        mean = final.mean(dim=1)
+        spread = (final - mean[:, None]).square().sum(-1).mean(dim=1).sqrt()
+        return Trajectory(landmarks_mm, iterations.view(volumes.shape[0], -1), mean, spread)
+
+    def _iterate(
+        self,
+        pyramid: Pyramid,
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+    ) -> tuple[list[Tensor], Int[Tensor, " N"]]:
+        """Path of shape parameters, T + 1 tensors [N, K], and the iterations each start made.
+
+        With a loop of `set_loop` it is the end of the path only.
+        """
+        if self._loop is not None:
+            end, iterations = self._loop(self, pyramid, volume_index, parameters)
+            return [end], iterations
+        path = [parameters]
+        iterations = torch.zeros_like(volume_index)
+        active = torch.arange(len(parameters), device=parameters.device)
+        for iteration in range(self.update_rule.max_iterations):
+            if len(active) == 0:
+                break
+            current = path[-1][active]
+            held = iteration < self.prior_iterations
+            moved = self.moved(pyramid, volume_index[active], current, held)
+            path.append(path[-1].index_copy(0, active, moved))
+            iterations[active] += 1
+            if self.tolerance_mm > 0 and not held:
+                active = active[self.distance_mm(current, moved) >= self.tolerance_mm]
+        return path, iterations
+
+    def moved(
+        self,
+        pyramid: Pyramid,
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+        held: bool,
+    ) -> Float[Tensor, "N K"]:
+        """Where one iteration takes N points, projected into the prior where it holds them."""
+        moved = parameters + self.step(pyramid, volume_index, parameters)
+        return self._project(moved) if held else moved
+
+    def step(
+        self,
+        pyramid: Pyramid,
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+    ) -> Float[Tensor, "N K"]:
+        """Step of the update rule at each of N points in shape space, mm."""
+        patches = self.patches(pyramid, volume_index, parameters)
+        lower = self.network_dtype != torch.float32
+        with torch.autocast(patches.device.type, self.network_dtype, enabled=lower):
+            displacement, logits = self.network(patches_to_input(patches))
+        by_group, spacing_mm = self.shape_model.by_group, self.grid.spacing_mm
+        displacement_mm = by_group(displacement * self.unit_mm())
+        step = self.update_rule.step(displacement_mm, by_group(logits), spacing_mm)
+        return step.view_as(parameters)
+
+    def patches(
+        self,
+        pyramid: Pyramid,
+        volume_index: Int[Tensor, " N"],
+        parameters: Float[Tensor, "N K"],
+    ) -> Num[Tensor, "N C P P"]:
+        """What the network sees at each of N points in shape space."""
+        centres_mm = self.shape_model.decode(parameters)
+        settings = (self.patch_side, self.interpolation)
+        return merge_levels(cut_levels(pyramid, volume_index, centres_mm, *settings))
+
+    def _project(self, parameters: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
+        """The closest shapes that the prior knows."""
+        assert self.prior is not None
+        landmarks_mm = self.shape_model.decode(parameters)
+        return self.shape_model.encode(self.prior.decode(self.prior.encode(landmarks_mm)))
+
+    def distance_mm(
+        self, before: Float[Tensor, "N K"], after: Float[Tensor, "N K"]
+    ) -> Float[Tensor, " N"]:
+        """Largest movement of a landmark between two shapes."""
+        moved = self.shape_model.decode(after) - self.shape_model.decode(before)
+        return moved.norm(dim=-1).amax(dim=-1)
+
+
+def _prior_iterations(prior: ShapeModel | None, share: float, iterations: int) -> int:
+    """Iterations in which a prior holds, at least one; none without one."""
+    if prior is None:
+        return 0
+    if not 0 < share <= 1:
+        raise ValueError(
+            f"model.prior_share={share}: give a share above 0, at most 1, or model.prior=null"
+        )
+    return max(1, round(share * iterations))

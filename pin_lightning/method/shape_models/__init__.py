@@ -1,0 +1,15 @@
+"""Shape models: what a point in shape space means as a set of landmarks."""
+
+from pin_lightning.method.shape_models.autoencoder import AutoencoderShapeModel
+from pin_lightning.method.shape_models.base import ShapeModel
+from pin_lightning.method.shape_models.identity import IdentityShapeModel
+from pin_lightning.method.shape_models.pca import PCAShapeModel
+from pin_lightning.method.shape_models.points import PointsShapeModel
+
+__all__ = [
+    "AutoencoderShapeModel",
+    "IdentityShapeModel",
+    "PCAShapeModel",
+    "PointsShapeModel",
+    "ShapeModel",
+]

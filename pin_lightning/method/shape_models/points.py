@@ -1,0 +1,62 @@
+"""The points shape model: several landmarks, each of which moves by itself."""
+
+from collections.abc import Sequence
+
+import torch
+
+from pin_lightning.common.types import Float, Tensor
+from pin_lightning.method.shape_models.base import ShapeModel, check_shapes
+
+
+class PointsShapeModel(ShapeModel):
+    """L landmarks; their K = 3 L parameters are their distances in mm from their mean positions.
+
+    Nothing holds the landmarks together: each is a group of parameters of its own. ``sd_`` is the
+    scatter of each landmark over the training shapes, the same along the three axes.
+    """
+
+    each_by_itself = True
+
+    @property
+    def num_groups(self) -> int:
+        """One for each landmark."""
+        return self.num_landmarks
+
+    def fit(
+        self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]
+    ) -> "PointsShapeModel":
+        """Learn where each landmark is on average, and how far from there.
+
+        Raises:
+            ValueError: There are fewer than two shapes.
+        """
+        if len(check_shapes(shapes_mm)) < 2:
+            raise ValueError("shape=points: needs at least 2 training cases, there is 1")
+        self.mean_mm_ = shapes_mm.mean(dim=0).float()
+        variance = shapes_mm.double().var(dim=0).mean(dim=1)
+        self.sd_ = variance.sqrt().float().repeat_interleave(3)
+        return self
+
+    def encode(self, landmarks_mm: Float[Tensor, "*batch L 3"]) -> Float[Tensor, "*batch K"]:
+        """Distances from the mean positions."""
+        return (landmarks_mm - self.mean_mm_).flatten(-2)
+
+    def decode(self, parameters: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch L 3"]:
+        """Positions at these distances."""
+        return self.mean_mm_ + parameters.unflatten(-1, (-1, 3))
+
+    def starts(self, count: int, generator: torch.Generator) -> Float[Tensor, "S K"]:
+        """The mean shape, then the mean shape moved as a whole, and each landmark by itself.
+
+        Both are normal: the shift by the mean scatter of a landmark, the landmarks by half theirs.
+
+        Raises:
+            ValueError: The count is below one.
+        """
+        if count < 1:
+            raise ValueError(f"model.num_starts={count}: give at least 1")
+        normal = torch.randn(count, 1 + self.num_landmarks, 3, generator=generator)
+        normal[0] = 0.0
+        normal = normal.to(self.sd_.device)
+        shift = normal[:, :1] * self.sd_.mean()
+        return (shift + normal[:, 1:] * self.sd_.view(-1, 3) / 2).flatten(1)

@@ -1,0 +1,1 @@
+"""Reports of runs, folds and data checks: tables, figures, pages."""

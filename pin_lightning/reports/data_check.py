@@ -1,0 +1,136 @@
+"""What a check of a data set shows: a table of the cases and their findings, a contact sheet."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pin_lightning.common.files import output_folder
+from pin_lightning.common.settings import refuse_missing
+from pin_lightning.data.checks.cases import Finding
+from pin_lightning.data.inspection import Inspected
+from pin_lightning.data.survey import Survey, survey
+from pin_lightning.data.volume_cache import load_volume
+from pin_lightning.evaluation.planes.groups import check_groups, plane_groups
+from pin_lightning.reports.figures import plots
+from pin_lightning.reports.figures.contact_sheet import contact_sheet
+
+# With more cases than this only those with findings are listed.
+MOST_ROWS = 60
+FACTS = ("voxels", "spacing mm", "axes", "landmarks")
+COLOURS = {"error": "red", "warning": "yellow"}
+
+
+def check(config: DictConfig) -> int:
+    """Check a data set, print the table and write the contact sheet.
+
+    Args:
+        config: Composed from `conf/check.yaml`.
+
+    Returns:
+        The number of errors found.
+
+    Raises:
+        ValueError: No case can be read, or a setting is wrong.
+    """
+    refuse_missing(config)
+    sheet = Path(config.sheet)
+    output_folder("sheet", sheet.parent)
+    data = config.data
+    surveyed = survey(
+        instantiate(data.source),
+        Path(data.cache_dir),
+        None if config.model.landmarks is None else list(config.model.landmarks),
+        data.spacing_mm,
+        None if data.grid_size is None else list(data.grid_size),
+        data.on_error,
+    )
+    console = Console()
+    console.print(heading(surveyed), soft_wrap=True, markup=False)
+    console.print(findings_table(surveyed))
+    plots.save(_sheet(surveyed), sheet)
+    counts = Counter(finding.level for finding in surveyed.findings)
+    console.print(
+        f"{counts['error']} errors, {counts['warning']} warnings; {_left_out(surveyed)}"
+        f"{len(surveyed.names)} landmarks; "
+        f"working volumes of {'x'.join(map(str, surveyed.grid.size))} voxels of "
+        f"{surveyed.grid.spacing_mm:g} mm; look at {sheet}",
+        soft_wrap=True,
+        markup=False,
+    )
+    check_groups(plane_groups(data.planes), surveyed.known_names, surveyed.names)
+    return counts["error"]
+
+
+def _left_out(surveyed: Survey) -> str:
+    return f"{len(surveyed.skipped)} cases left out; " if surveyed.skipped else ""
+
+
+def heading(surveyed: Survey) -> str:
+    """The number of cases, and the facts that all of them share."""
+    facts = [_facts(one, surveyed.names) for one in surveyed.inspected]
+    shared = [
+        f"{name} {values[0]}"
+        for name, values in zip(FACTS, zip(*facts, strict=True), strict=True)
+        if len(set(values)) == 1
+    ]
+    return ", ".join([f"{len(surveyed.found)} cases", *shared])
+
+
+def findings_table(surveyed: Survey) -> Table:
+    """Table of the cases, the facts in which they differ, and what was found in each."""
+    by_case: dict[str, list[Finding]] = {}
+    for finding in surveyed.findings:
+        by_case.setdefault(finding.case, []).append(finding)
+    facts = {one.case.name: _facts(one, surveyed.names) for one in surveyed.inspected}
+    varied = [i for i, each in enumerate(zip(*facts.values(), strict=True)) if len(set(each)) > 1]
+    table = Table()
+    for header in ("case", *(FACTS[index] for index in varied), "findings"):
+        table.add_column(header, overflow="fold")
+    if "" in by_case:
+        table.add_row("all", *len(varied) * [""], _said(by_case[""]))
+    for case in surveyed.found:
+        findings = by_case.get(case.name, [])
+        if findings or len(surveyed.found) <= MOST_ROWS:
+            known = facts.get(case.name, len(FACTS) * ("-",))
+            shown = [known[index] for index in varied]
+            table.add_row(Text(case.name), *shown, _said(findings))
+    return table
+
+
+def _facts(inspected: Inspected, names: Sequence[str]) -> tuple[str, ...]:
+    """What `FACTS` names, of one case."""
+    shape, affine = inspected.header
+    sides_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    return (
+        "x".join(map(str, shape)),
+        "x".join(f"{side:.3g}" for side in sides_mm),
+        "".join(nib.aff2axcodes(affine)),
+        f"{inspected.landmarks.select(names).defined.sum()} of {len(names)}",
+    )
+
+
+def _said(findings: Sequence[Finding]) -> Text:
+    lines = [Text(finding.message, COLOURS[finding.level]) for finding in findings]
+    return Text("\n").join(lines)
+
+
+def _sheet(surveyed: Survey) -> plots.Figure:
+    """Contact sheet of the cases that have a working volume."""
+    annotated = {one.case.name: one for one in surveyed.cases if one.case.name in surveyed.volumes}
+
+    def load(name: str) -> tuple[np.ndarray, np.ndarray]:
+        volume = load_volume(surveyed.volumes[name])
+        landmarks_mm = annotated[name].landmarks_mm.double().numpy()
+        return volume.intensity.numpy(), surveyed.grid.mm_to_ijk(landmarks_mm)
+
+    return contact_sheet(
+        tuple(annotated), surveyed.names, load, surveyed.grid.spacing_mm, surveyed.findings
+    )

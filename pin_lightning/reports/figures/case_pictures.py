@@ -1,0 +1,106 @@
+"""Pictures of the best, the median and the worst case: landmarks, and how they were found."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float64
+
+from pin_lightning.common.geometry import Grid
+from pin_lightning.common.types import Float, Tensor
+from pin_lightning.data.inspection import AnnotatedCase
+from pin_lightning.data.preprocessing import WorkingVolume, preprocess
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.planes.groups import PlaneGroup
+from pin_lightning.reports.figures import plots
+from pin_lightning.reports.figures.planes import draw_planes
+from pin_lightning.reports.figures.trajectory_gif import write_trajectory_gif
+from pin_lightning.reports.figures.trajectory_plots import trajectory_figure
+from pin_lightning.runs.predictor import Prediction, Predictor
+
+# Who localises a case, and the case.
+Load: TypeAlias = Callable[[str], tuple[Predictor, AnnotatedCase]]
+
+
+def chosen_cases(evaluation: Evaluation) -> dict[str, str]:
+    """Names of the cases of the least, the median and the largest mean error, by these labels.
+
+    With few cases, one can be there under several labels.
+
+    Args:
+        evaluation: Cases without any defined landmark are left out.
+    """
+    known = np.flatnonzero(evaluation.defined.any(axis=1))
+    order = known[np.argsort(np.nanmean(evaluation.errors_mm[known], axis=1), kind="stable")]
+    if not len(order):
+        return {}
+    places = {"best": 0, "median": (len(order) - 1) // 2, "worst": len(order) - 1}
+    return {label: evaluation.cases[order[place]] for label, place in places.items()}
+
+
+def case_pictures(
+    figures: Path,
+    evaluation: Evaluation,
+    part: str,
+    load: Load,
+    groups: Sequence[PlaneGroup] = (),
+) -> None:
+    """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`, and how starts move.
+
+    A film is in ``PART_LABEL_starts.gif``, a figure to turn, for plotly.js, in the ``.json``
+    beside it.
+
+    Args:
+        figures: The folder to write to.
+        evaluation: Of the split.
+        part: Name of the split.
+        load: Gives predictor and case by the name of the case.
+        groups: Standard planes, shown where the predictor has all their landmarks.
+    """
+    errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
+    for label, name in chosen_cases(evaluation).items():
+        predictor, annotated = load(name)
+        volume = preprocess(annotated.case.image, predictor.localizer.grid)
+        prediction = predictor.localise(volume)
+        title = f"{name}: {label} {part} case, mean error {np.nanmean(errors[name]):.2f} mm"
+        views = [*_views(volume, prediction, annotated, title)]
+        planes = draw_planes(annotated, prediction.landmarks, groups, title)
+        views += [] if planes is None else [("planes", planes)]
+        for kind, figure in views:
+            plots.save(figure, figures / f"{part}_{label}_{kind}.png")
+        stem = figures / f"{part}_{label}_starts"
+        _write_moving(stem, volume, prediction, annotated, f"{name}: {label} {part} case")
+
+
+def _views(
+    volume: WorkingVolume, prediction: Prediction, annotated: AnnotatedCase, title: str
+) -> Iterator[tuple[str, plots.Figure]]:
+    """Three-plane view and start paths."""
+    grid, names = volume.grid, prediction.names
+    predicted_ijk = _ijk(grid, prediction.trajectory.prediction_mm[0])
+    path_ijk = _ijk(grid, prediction.trajectory.landmarks_mm[0])
+    truth_ijk = _ijk(grid, annotated.landmarks_mm)
+    shown = (volume.intensity.numpy(), grid.spacing_mm)
+    yield "case", plots.case_figure(*shown, truth_ijk, predicted_ijk, names, title)
+    yield "starts", trajectory_figure(*shown, path_ijk, truth_ijk, names, title)
+
+
+def _write_moving(
+    stem: Path, volume: WorkingVolume, prediction: Prediction, annotated: AnnotatedCase, title: str
+) -> None:
+    """The starts on their way: a film, and a figure to turn."""
+    # Not needed before this, and plotly takes a while to import.
+    from pin_lightning.reports.figures.trajectory_3d import trajectory_3d, write_trajectory_3d
+
+    grid = volume.grid
+    path_ijk = _ijk(grid, prediction.trajectory.landmarks_mm[0])
+    truth_ijk = _ijk(grid, annotated.landmarks_mm)
+    shown = (volume.intensity.numpy(), grid.spacing_mm, path_ijk, truth_ijk)
+    write_trajectory_gif(stem.with_name(f"{stem.name}.gif"), *shown, title)
+    figure = trajectory_3d(*shown, prediction.names)
+    write_trajectory_3d(stem.with_name(f"{stem.name}.json"), figure)
+
+
+def _ijk(grid: Grid, points_mm: Float[Tensor, "*rest 3"]) -> Float64[np.ndarray, "*rest 3"]:
+    return grid.mm_to_ijk(points_mm.double().cpu().numpy())

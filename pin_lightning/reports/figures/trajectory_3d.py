@@ -1,0 +1,239 @@
+"""Paths of the starts in space, to turn and to play, for a page with plotly.js."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import plotly.io
+from jaxtyping import Float, UInt8
+from matplotlib.colors import to_hex
+
+from pin_lightning.common.files import write_text
+from pin_lightning.common.geometry import Grid
+from pin_lightning.evaluation.convergence import evenly_spaced
+from pin_lightning.reports.figures.labels import Points
+from pin_lightning.reports.figures.plots import PREDICTED, TRUE
+from pin_lightning.reports.figures.trajectory_plots import start_colours
+
+MAX_SHOWN = 30  # iterations
+SLICE_SIDE, MARGIN = 100, 0.05  # voxels along a side of the slice; beyond the paths, of the volume
+GREY, CLEAR = "#808080", "rgba(0,0,0,0)"  # for light and dark pages
+MOVE_MS = 400
+
+
+def write_trajectory_3d(path: Path, figure: go.Figure) -> None:
+    """Write a figure as the JSON that plotly.js draws; the file appears whole or not at all."""
+    write_text(path, plotly.io.to_json(figure, validate=False))
+
+
+def trajectory_3d(
+    volume: UInt8[np.ndarray, "X Y Z"],
+    spacing_mm: float,
+    trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
+    truth_ijk: Points | None,
+    names: Sequence[str],
+) -> go.Figure:
+    """Paths of the starts, true landmarks and predictions on an axial slice, in grid mm.
+
+    A slider moves the starts along their paths; of many iterations some are shown, evenly spaced.
+    The legend shows and hides starts.
+
+    Args:
+        volume: Working volume.
+        spacing_mm: Voxel side in mm.
+        trajectory_ijk: Landmarks of each start before the first and after each iteration.
+        truth_ijk: True positions, NaN where undefined; None without annotation.
+        names: Landmark names.
+    """
+    grid = Grid(volume.shape, spacing_mm)
+    truth_ijk = np.full_like(trajectory_ijk[0, 0], np.nan) if truth_ijk is None else truth_ijk
+    path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)
+    iterations = evenly_spaced(len(path_mm) - 1, MAX_SHOWN)
+    shown_mm = path_mm[iterations]
+    dots = _dots(shown_mm[-1], truth_mm, names)
+    moving = list(range(len(dots)))  # places of the traces that a frame replaces
+    traces = [
+        *dots,
+        *_lines(shown_mm),
+        *_landmarks(shown_mm[-1].mean(axis=0), truth_mm, names),
+        _slice(volume, grid, shown_mm),
+    ]
+    frames = [
+        {"name": str(iteration), "traces": moving, "data": _moved(place_mm, truth_mm)}
+        for iteration, place_mm in zip(iterations, shown_mm, strict=True)
+    ]
+    return go.Figure(data=traces, frames=frames, layout=_layout(iterations))
+
+
+def _dots(
+    places_mm: Float[np.ndarray, "S L 3"], truth_mm: Points, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """A trace of points for each start, which the slider moves."""
+    error = "<br>%{customdata:.2f} mm off" if np.isfinite(truth_mm).any() else ""
+    moved = _moved(places_mm, truth_mm)
+    return [
+        {
+            **moved[start],
+            "mode": "markers",
+            "name": f"start {start + 1}",
+            "legendgroup": f"start {start + 1}",
+            "marker": {"size": 3, "color": colour},
+            "text": list(names),
+            "hovertemplate": "%{text}" + error,
+        }
+        for start, colour in enumerate(_hex_colours(len(places_mm)))
+    ]
+
+
+def _moved(places_mm: Float[np.ndarray, "S L 3"], truth_mm: Points) -> list[dict[str, Any]]:
+    """Positions and errors of the landmarks of each start."""
+    errors_mm = np.linalg.norm(places_mm - truth_mm, axis=-1)
+    return [
+        {**_points(place_mm), "customdata": _numbers(error_mm)}
+        for place_mm, error_mm in zip(places_mm, errors_mm, strict=True)
+    ]
+
+
+def _lines(path_mm: Float[np.ndarray, "T1 S L 3"]) -> list[dict[str, Any]]:
+    """A trace for each start: the paths of its landmarks, with gaps from one to the next."""
+    gap = np.full_like(path_mm[:1], np.nan)
+    lines = np.concatenate([path_mm, gap]).transpose(1, 2, 0, 3)
+    return [
+        {
+            **_points(lines[start].reshape(-1, 3)),
+            "mode": "lines",
+            "legendgroup": f"start {start + 1}",
+            "showlegend": False,
+            "hoverinfo": "skip",
+            "opacity": 0.8,
+            "line": {"width": 3, "color": colour},
+        }
+        for start, colour in enumerate(_hex_colours(len(lines)))
+    ]
+
+
+def _landmarks(
+    predicted_mm: Points, truth_mm: Points, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """True landmarks, where there are any, and predictions with their errors."""
+    errors_mm = np.linalg.norm(predicted_mm - truth_mm, axis=-1)
+    known = np.isfinite(errors_mm)
+    words = [
+        f"{name}<br>{error_mm:.2f} mm off" if np.isfinite(error_mm) else name
+        for name, error_mm in zip(names, errors_mm, strict=True)
+    ]
+    true = {"symbol": "circle-open", "size": 6, "color": TRUE}
+    found = {"symbol": "cross", "size": 8, "color": PREDICTED}  # a plus, which every font has
+    named = [name for name, there in zip(names, known, strict=True) if there]
+    traces = [_markers("true", truth_mm[known], named, true)] if known.any() else []
+    return [*traces, _markers("predicted", predicted_mm, words, found)]
+
+
+def _markers(
+    name: str, places_mm: Points, words: Sequence[str], marker: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        **_points(places_mm),
+        "mode": "markers",
+        "name": name,
+        "marker": marker,
+        "text": list(words),
+        "hovertemplate": "%{text}",
+    }
+
+
+def _slice(
+    volume: UInt8[np.ndarray, "X Y Z"], grid: Grid, path_mm: Float[np.ndarray, "T1 S L 3"]
+) -> dict[str, Any]:
+    """The axial slice through the centre of the predictions, in grey, as wide as the paths."""
+    size, places = np.array(grid.size), grid.mm_to_ijk(path_mm).reshape(-1, 3)
+    low = np.clip(places.min(axis=0) - MARGIN * size, 0, size - 1).astype(int)
+    high = np.clip(places.max(axis=0) + MARGIN * size, 0, size - 1).astype(int)
+    step = 1 + (high - low)[:2].max() // SLICE_SIDE
+    x, y = (np.arange(low[axis], high[axis] + 1, step) for axis in (0, 1))
+    centre_mm = path_mm[-1].mean(axis=(0, 1))
+    z = int(np.clip(grid.mm_to_ijk(centre_mm)[2].round(), 0, size[2] - 1))
+    grey = volume[:, :, z][np.ix_(x, y)].T
+    # One number for all three axes, of which one is then taken.
+    x_mm, y_mm = grid.ijk_to_mm(x[:, None])[:, 0], grid.ijk_to_mm(y[:, None])[:, 1]
+    return {
+        "type": "surface",
+        "name": "slice",
+        "showlegend": True,
+        "x": _numbers(x_mm),
+        "y": _numbers(y_mm),
+        "z": np.full(grey.shape, round(float(centre_mm[2]), 2)).tolist(),
+        "surfacecolor": grey.tolist(),
+        "colorscale": "Greys",
+        "reversescale": True,
+        "showscale": False,
+        "opacity": 0.4,
+        "hoverinfo": "skip",
+        "lighting": {"ambient": 1, "diffuse": 0, "specular": 0, "fresnel": 0},
+    }
+
+
+def _layout(iterations: Sequence[int]) -> dict[str, Any]:
+    """Equal scales, no background of its own, a slider and a button below."""
+    axis = {"color": GREY, "gridcolor": GREY, "showbackground": False, "zeroline": False}
+    return {
+        "template": "none",
+        "paper_bgcolor": CLEAR,
+        "font": {"color": GREY},
+        "margin": {"l": 0, "r": 0, "t": 30, "b": 0},
+        "legend": {"itemsizing": "constant"},
+        "scene": {
+            "aspectmode": "data",
+            "bgcolor": CLEAR,
+            "camera": {"eye": {"x": 1.45, "y": 1.45, "z": 1.2}},
+            **{f"{name}axis": {**axis, "title": {"text": f"{name} (mm)"}} for name in "xyz"},
+        },
+        "sliders": [_slider(iterations)],
+        "updatemenus": [_button()],
+    }
+
+
+def _slider(iterations: Sequence[int]) -> dict[str, Any]:
+    steps = [
+        {"label": str(one), "method": "animate", "args": [[str(one)], _timing(0)]}
+        for one in iterations
+    ]
+    return {
+        "steps": steps,
+        "active": len(iterations) - 1,
+        "currentvalue": {"prefix": "iteration "},
+        "pad": {"l": 100, "r": 20, "b": 10, "t": 10},
+        **dict.fromkeys(("bgcolor", "bordercolor", "tickcolor", "activebgcolor"), GREY),
+    }
+
+
+def _button() -> dict[str, Any]:
+    """Plays from the first iteration to the last."""
+    return {
+        "type": "buttons",
+        "buttons": [{"label": "play", "method": "animate", "args": [None, _timing(MOVE_MS)]}],
+        "showactive": False,
+        **{"x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "pad": {"l": 20, "t": 40}},
+        **{"bgcolor": CLEAR, "bordercolor": GREY},
+    }
+
+
+def _timing(milliseconds: int) -> dict[str, Any]:
+    frame = {"duration": milliseconds, "redraw": True}
+    return {"mode": "immediate", "frame": frame, "transition": {"duration": 0}}
+
+
+def _hex_colours(count: int) -> list[str]:
+    return [to_hex(colour) for colour in start_colours(count)]
+
+
+def _points(points_mm: Float[np.ndarray, "M 3"]) -> dict[str, Any]:
+    columns = zip("xyz", points_mm.T, strict=True)
+    return {"type": "scatter3d", **{name: _numbers(column) for name, column in columns}}
+
+
+def _numbers(values: Float[np.ndarray, " M"]) -> list[float | None]:
+    """Thousandths, since JSON is text; None, a gap, where undefined."""
+    return [round(float(value), 3) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,176 @@
+"""A film of the starts on their way through a volume, on three slices."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from pin_lightning.common.files import whole_file
+from pin_lightning.common.geometry import Grid
+from pin_lightning.evaluation.convergence import evenly_spaced, start_errors_mm
+from pin_lightning.reports.figures import plots
+from pin_lightning.reports.figures.labels import PLANES, Points
+from pin_lightning.reports.figures.trajectory_plots import draw_errors, start_colours
+
+MAX_PICTURES, TAIL = 30, 3  # a tail reaches back so many pictures
+FIRST_MS, NEXT_MS, LAST_MS = 1000, 330, 3000  # how long a picture stays
+DOTS_PER_INCH = 120
+
+
+def write_trajectory_gif(
+    path: Path,
+    volume: plots.Volume,
+    spacing_mm: float,
+    trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
+    truth_ijk: Points | None,
+    title: str,
+) -> None:
+    """Write a film of starts with their tails, true landmarks and error, in a loop.
+
+    Of many iterations some are shown, evenly spaced.
+
+    Args:
+        path: The GIF file, which appears whole or not at all; its folder is made if absent.
+        volume: Working volume.
+        spacing_mm: Voxel side in mm.
+        trajectory_ijk: Landmarks of each start before the first and after each iteration.
+        truth_ijk: True positions, NaN where undefined; None without annotation.
+        title: Shown above, with the iteration and the error of the mean of the starts.
+    """
+    grid = Grid(volume.shape, spacing_mm)
+    truth_ijk = np.full_like(trajectory_ijk[0, 0], np.nan) if truth_ijk is None else truth_ijk
+    path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)
+    film = _Film(volume, grid, path_mm, truth_mm, title)
+    pictures = [film.picture(number) for number in range(len(film.iterations))]
+    _write_gif(path, pictures, _palette(path_mm.shape[1]))
+
+
+def _palette(starts: int) -> Image.Image:
+    """Greys, and what the coloured lines become on greys: 256 colours at most."""
+    greys = np.r_[0:244:4, 255][:, None].repeat(3, axis=1)  # white alone, or paper turns grey
+    drawn = [to_rgb(plots.TRUE), to_rgb(plots.BLUE), *start_colours(min(starts, 19))[:, :3]]
+    pure = 255 * np.array(drawn)
+    mixed = [s * pure + (1 - s) * grey for s in (0.7, 0.4) for grey in (0, 85, 170, 255)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.concatenate([greys, pure, *mixed]).round().astype(np.uint8).tobytes())
+    return palette
+
+
+def _write_gif(path: Path, pictures: Sequence[Image.Image], palette: Image.Image) -> None:
+    """Write pictures in the same colours, so that only what moves is stored anew."""
+    first, *others = (one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures)
+    times = [FIRST_MS, *[NEXT_MS] * (len(pictures) - 2), LAST_MS][-len(pictures) :]
+    with whole_file(path) as temporary:
+        first.save(temporary, save_all=True, append_images=others, duration=times, loop=0)
+
+
+class _Film:
+    """A figure of which only what moves is drawn anew, for each iteration shown.
+
+    Args:
+        volume: Working volume.
+        grid: Its grid.
+        path_mm: Landmarks of each start before the first and after each iteration.
+        truth_mm: True positions, NaN where undefined.
+        title: Shown above.
+    """
+
+    def __init__(
+        self,
+        volume: plots.Volume,
+        grid: Grid,
+        path_mm: Float[np.ndarray, "T1 S L 3"],
+        truth_mm: Points,
+        title: str,
+    ) -> None:
+        self.iterations = evenly_spaced(len(path_mm) - 1, MAX_PICTURES)
+        heading = textwrap.fill(title, 90)
+        self.titles = [f"{heading}\n{words}" for words in _words(path_mm, truth_mm)]
+        predicted_mm = path_mm[-1].mean(axis=0)
+        figure, panels, _ = plots.slice_panels(volume, grid, truth_mm, predicted_mm, title)
+        self.title = figure.suptitle(self.titles[0], fontsize=10, parse_math=False)
+        shown_mm = path_mm[self.iterations]
+        self.slices = [
+            _MovingStarts(axes, shown_mm[..., plane], truth_mm[:, plane])
+            for axes, plane in zip(panels, PLANES, strict=False)
+        ]
+        draw_errors(panels[3], path_mm, truth_mm)
+        panels[3].set_xlabel("Iteration")
+        self.now = panels[3].axvline(0, color=plots.BLUE, linewidth=1)
+        self.moving = [self.title, self.now, *(part for one in self.slices for part in one.parts)]
+        self._draw_still(figure)
+
+    def _draw_still(self, figure: Figure) -> None:
+        """Draw what does not move."""
+        figure.set_dpi(DOTS_PER_INCH)
+        for artist in self.moving:
+            artist.set_animated(True)
+        self.canvas = FigureCanvasAgg(figure)
+        self.canvas.draw()  # lays out, too
+        self.still = self.canvas.copy_from_bbox(figure.bbox)
+
+    def picture(self, number: int) -> Image.Image:
+        """How things stand after one of the iterations that are shown."""
+        iteration = self.iterations[number]
+        self.title.set_text(self.titles[iteration])
+        self.now.set_xdata([iteration, iteration])
+        for one in self.slices:
+            one.show(number)
+        self.canvas.restore_region(self.still)
+        for artist in self.moving:
+            artist.draw(self.canvas.get_renderer())
+        return Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB")
+
+
+def _words(path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Points) -> list[str]:
+    """What is said of each iteration."""
+    errors_mm = start_errors_mm(path_mm.mean(axis=1, keepdims=True), truth_mm)[:, 0]
+    return [
+        f"iteration {iteration} of {len(path_mm) - 1}"
+        + (f", mean error {error_mm:.2f} mm" if np.isfinite(error_mm) else "")
+        for iteration, error_mm in enumerate(errors_mm)
+    ]
+
+
+class _MovingStarts:
+    """Starts with their tails, and the true landmarks, on one slice.
+
+    Args:
+        axes: Panel of the slice.
+        path: Positions in its plane, of each picture.
+        truth: True positions in its plane, NaN where undefined.
+
+    Attributes:
+        parts: What has to be drawn anew.
+    """
+
+    def __init__(
+        self, axes: Axes, path: Float[np.ndarray, "P S L 2"], truth: Float[np.ndarray, "L 2"]
+    ) -> None:
+        self.path = path.reshape(len(path), -1, 2)
+        self.colours = np.repeat(start_colours(path.shape[1]), path.shape[2], axis=0)
+        self.tails = LineCollection([], linewidths=0.9)
+        axes.add_collection(self.tails)
+        x, y = self.path[0].T
+        self.dots = axes.scatter(x, y, 7, self.colours)
+        x, y = truth.T
+        true = axes.scatter(x, y, 26, "none", edgecolors=plots.TRUE)
+        self.parts: list[Artist] = [self.tails, self.dots, true]
+
+    def show(self, number: int) -> None:
+        """Move the starts to where they are in a picture; tails fade over the last few."""
+        before = range(max(0, number - TAIL), number)
+        opacities = np.linspace(0.25, 0.9, TAIL)[TAIL - len(before) :]
+        pieces = [self.path[one : one + 2].swapaxes(0, 1) for one in before]
+        self.tails.set_segments([line for piece in pieces for line in piece])
+        self.tails.set_color([(*c[:3], opacity) for opacity in opacities for c in self.colours])
+        self.dots.set_offsets(self.path[number])

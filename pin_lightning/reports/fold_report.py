@@ -1,0 +1,117 @@
+"""What a cross-validation comes to: out-of-fold errors with intervals, and error bars."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pin_lightning.common.files import write_json
+from pin_lightning.evaluation.bootstrap import BootstrapSettings
+from pin_lightning.evaluation.conformal import ConformalSettings, calibrate, leave_one_case_out
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.planes.errors import write_plane_errors
+from pin_lightning.evaluation.predictions_csv import write_predictions
+from pin_lightning.evaluation.settings import ReportSettings
+from pin_lightning.evaluation.summary import coverage_of, numbers_of
+from pin_lightning.reports.terminal_tables import plane_table
+from pin_lightning.runs.folder import METRICS, PLANES, PREDICTIONS
+from pin_lightning.runs.folds import CALIBRATION, write_calibration
+
+TABLE_HEADER = ("Out of fold", "Value")
+
+
+def report_folds(
+    run_dir: Path,
+    evaluation: Evaluation,
+    calibration: ConformalSettings | None,
+    settings: ReportSettings,
+) -> dict[str, Any]:
+    """Write the predictions, their metrics and the error bars; print one table.
+
+    Args:
+        run_dir: Folder of the cross-validation.
+        evaluation: Out-of-fold predictions of all cases.
+        calibration: How error bars are fitted, none for no error bars.
+        settings: What is shown, and how.
+
+    Returns:
+        The contents of `metrics.json`: as of a run, and ``intervals`` and ``error_bars``.
+
+    Raises:
+        ValueError: There are too few cases for the coverage; all else is written before.
+    """
+    test = numbers_of(evaluation, settings)
+    write_predictions(run_dir / PREDICTIONS, {"test": evaluation})
+    write_plane_errors(run_dir / PLANES, {"test": evaluation}, settings.planes)
+    (run_dir / CALIBRATION).unlink(missing_ok=True)
+    write_json(run_dir / METRICS, {"test": test})
+    if calibration is not None:
+        spread_mm = evaluation.spread_mm
+        fitted = calibrate(evaluation.errors_mm, spread_mm, evaluation.names, calibration)
+        write_calibration(run_dir, fitted)
+        test["error_bars"] = error_bars_of(evaluation, calibration, settings.bootstrap)
+        write_json(run_dir / METRICS, {"test": test})
+    Console().print(fold_table(test))
+    if "planes" in test:
+        Console().print(plane_table(test))
+    return {"test": test}
+
+
+def error_bars_of(
+    evaluation: Evaluation, settings: ConformalSettings, bootstrap: BootstrapSettings
+) -> dict[str, Any]:
+    """How the radii do on each case when all other cases give them, safe for JSON."""
+    within, radii = leave_one_case_out(evaluation.errors_mm, evaluation.spread_mm, settings)
+    if not np.isfinite(radii).all():  # just enough cases, one fewer is not
+        return {"coverage_asked": settings.coverage, "coverage": None}
+    return coverage_of(within, radii, evaluation.names, settings.coverage, bootstrap)
+
+
+def fold_table(test: Mapping[str, Any]) -> Table:
+    """Table of the values with their intervals, for the terminal.
+
+    Args:
+        test: From `report_folds`.
+    """
+    level = test["intervals"]["level"]
+    landmarks = sum(row["n"] for row in test["per_landmark"].values())
+    table = Table(title=f"{test['num_cases']} cases, {landmarks} landmarks, each out of fold")
+    for index, header in enumerate((*TABLE_HEADER, f"{100 * level:g} % interval")):
+        table.add_column(header, justify="right" if index else "left", no_wrap=index > 0)
+    for label, value, interval, places in _table_rows(test):
+        ends = "-" if interval is None else " to ".join(f"{end:.{places}f}" for end in interval)
+        table.add_row(Text(label), "-" if value is None else f"{value:.{places}f}", ends)
+    return table
+
+
+def _table_rows(
+    test: Mapping[str, Any],
+) -> Iterator[tuple[str, float | None, list[float] | None, int]]:
+    """Label, value, interval and decimal places of each row."""
+    intervals = test["intervals"]
+    labels = {"mean": "Mean radial error, mm", "median": "Median, mm", "p95": "95th percentile, mm"}
+    for key, label in labels.items():
+        yield label, test["radial_error_mm"][key], intervals["radial_error_mm"][key], 3
+    for key, value in test["success_rate"].items():
+        interval = intervals["success_rate"][key]
+        yield f"{key.replace('_', ' ').capitalize()}, %", *_percent(value, interval), 1
+    mean_shape = "mean_shape_radial_error_mm"
+    yield "Mean shape: mean error, mm", test[mean_shape]["mean"], intervals[mean_shape]["mean"], 3
+    if (bars := test.get("error_bars")) is not None:
+        label = f"Within their radius, % (asked {100 * bars['coverage_asked']:g})"
+        yield label, *_percent(bars["coverage"], bars.get("coverage_interval")), 1
+        radius, interval = bars.get("median_radius_mm"), bars.get("median_radius_interval")
+        yield "Median radius, mm", radius, interval, 3
+
+
+def _percent(
+    value: float | None, interval: list[float] | None
+) -> tuple[float | None, list[float] | None]:
+    return (
+        None if value is None else 100 * value,
+        None if interval is None else [100 * end for end in interval],
+    )

@@ -1,0 +1,76 @@
+"""The cases that the page of a run shows: the worst, the median and the best."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.reports.figures.case_pictures import chosen_cases
+from pin_lightning.reports.pages.page import Picture, Scene
+from pin_lightning.reports.pages.run_facts import RunFacts
+from pin_lightning.reports.pages.tables import three_digits
+from pin_lightning.runs.folder import FIGURES
+
+_LABELS = ("worst", "median", "best")
+_KINDS = {
+    "case": "true and predicted landmarks on three slices",
+    "planes": "planes through the landmarks",
+}
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """A case to look at.
+
+    Attributes:
+        label: worst, median or best.
+        case: Its name.
+        error: Its mean error in words.
+        pictures: Of its landmarks.
+        starts: How the starts found them, none where it was not drawn.
+        film: The same, moving.
+        scene: The same, to be turned.
+    """
+
+    label: str
+    case: str
+    error: str
+    pictures: tuple[Picture, ...]
+    starts: Picture | None
+    film: Picture | None
+    scene: Scene | None
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is anything to see of the starts."""
+        return any(one is not None for one in (self.starts, self.film, self.scene))
+
+
+def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
+    """The worst case, the median and the best, as far as they were drawn."""
+    chosen = chosen_cases(evaluation)
+    errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
+    for label in (label for label in _LABELS if label in chosen):
+        case, stem = chosen[label], f"{run.part}_{label}"
+        found = {
+            kind: picture_of(run, f"{stem}_{kind}.png", f"{label} case {case}: {text}")
+            for kind, text in _KINDS.items()
+        }
+        text = f"{label} case {case}: paths of the starts"
+        path = run.folder / FIGURES / f"{stem}_starts.json"
+        yield CaseView(
+            label=label,
+            case=case,
+            error=f"mean error {three_digits(float(np.nanmean(errors[case])))} mm",
+            pictures=tuple(one for one in found.values() if one is not None),
+            starts=picture_of(run, f"{stem}_starts.png", text),
+            film=picture_of(run, f"{stem}_starts.gif", text),
+            scene=Scene.of_file(path, f"scene-{label}", text) if path.is_file() else None,
+        )
+
+
+def picture_of(run: RunFacts, name: str, alt: str) -> Picture | None:
+    """A figure of the run, none where it was not drawn."""
+    path = run.folder / FIGURES / name
+    return Picture.of_file(path, alt) if path.is_file() else None

@@ -1,0 +1,98 @@
+"""This run, the mean shape and other methods on the same landmarks of the same cases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.metrics import radial_errors
+from pin_lightning.evaluation.settings import MEAN_SHAPE, OWN
+from pin_lightning.runs.other_methods import OtherMethod
+
+
+@dataclass(frozen=True, eq=False)
+class MethodErrors:
+    """Errors of a method.
+
+    Attributes:
+        name: Of the method.
+        errors_mm: Radial errors, NaN where not every method has a position.
+        seconds: Time for a volume, none where unknown.
+    """
+
+    name: str
+    errors_mm: Float64[np.ndarray, "N L"]
+    seconds: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Methods that can be compared, as all have the same landmarks.
+
+    Attributes:
+        methods: This run first, then the mean shape and the others.
+        known: Landmarks of all cases whose truth is known.
+    """
+
+    methods: tuple[MethodErrors, ...]
+    known: int
+
+    @property
+    def own(self) -> MethodErrors:
+        """This run."""
+        return self.methods[0]
+
+    @property
+    def compared(self) -> int:
+        """Landmarks of all cases that are compared."""
+        return int(np.isfinite(self.own.errors_mm).sum())
+
+    @property
+    def compared_cases(self) -> int:
+        """Cases of which a landmark is compared."""
+        return int(np.isfinite(self.own.errors_mm).any(axis=1).sum())
+
+    def difference_mm(self, method: MethodErrors) -> Float64[np.ndarray, "N L"]:
+        """Error of a method less that of this run, above 0 where this run is closer."""
+        return method.errors_mm - self.own.errors_mm
+
+
+def compare(evaluation: Evaluation, others: Sequence[OtherMethod]) -> Comparison:
+    """Errors of all methods where each of them has a position.
+
+    Args:
+        evaluation: Of this run; its truth is that of all methods.
+        others: Other methods.
+
+    Raises:
+        ValueError: A method has no landmark of these cases, or all methods none in common.
+    """
+    errors = {OWN: evaluation.errors_mm, MEAN_SHAPE: evaluation.mean_shape_errors_mm}
+    seconds = {OWN: float(np.median(evaluation.seconds)), MEAN_SHAPE: None}
+    for other in others:
+        errors[other.name] = _errors_of(other, evaluation)
+        seconds[other.name] = other.seconds
+    common = np.logical_and.reduce([np.isfinite(one) for one in errors.values()])
+    if others and not common.any():
+        names = ", ".join(other.name for other in others)
+        raise ValueError(f"report.others: {names} have no landmark in common; give fewer")
+    methods = [
+        MethodErrors(name, np.where(common, one, np.nan), seconds[name])
+        for name, one in errors.items()
+    ]
+    return Comparison(tuple(methods), int(evaluation.defined.sum()))
+
+
+def _errors_of(other: OtherMethod, evaluation: Evaluation) -> Float64[np.ndarray, "N L"]:
+    cases, names = evaluation.cases, evaluation.names
+    found_world = np.array([[other.at(case, name) for name in names] for case in cases])
+    errors = radial_errors(found_world, evaluation.truth_world, evaluation.defined)
+    if not np.isfinite(errors).any():
+        own = next(iter(other.positions_world))
+        raise ValueError(
+            f"report.others.{other.name}={other.path}: has no landmark of these cases; it has "
+            f"{own[1]!r} of {own[0]!r}, the run has {names[0]!r} of {cases[0]!r}"
+        )
+    return errors

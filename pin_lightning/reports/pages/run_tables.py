@@ -1,0 +1,153 @@
+"""Tables of a run's page: methods, landmarks, cases, planes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.metrics import error_quantile, error_sd, mean_error, within
+from pin_lightning.evaluation.settings import OWN, ReportSettings
+from pin_lightning.evaluation.summary import p95
+from pin_lightning.reports.pages.methods import Comparison, MethodErrors
+from pin_lightning.reports.pages.tables import Cell, Column, Table, barred, count, number, share
+
+
+def method_table(comparison: Comparison, settings: ReportSettings) -> Table:
+    """Errors of this run, of the mean shape and of other methods, with intervals.
+
+    Args:
+        comparison: Methods on the same landmarks.
+        settings: Radii, and how intervals are made.
+    """
+    level = f"{100 * settings.bootstrap.level:g} % interval below, over cases"
+    columns = (
+        Column("Method", numeric=False),
+        Column("Mean, mm", level),
+        Column("SD, mm"),
+        Column("Median, mm", level),
+        Column("95th percentile, mm", level),
+        *(Column(f"≤ {radius:g} mm, %", level) for radius in settings.radii_mm),
+        Column("Farther than this run, mm", "mean over the same landmarks, " + level),
+        Column("Seconds a volume", "median"),
+    )
+    rows = [_method_row(comparison, one, settings) for one in comparison.methods]
+    return Table("Errors of all methods", columns, tuple(rows))
+
+
+def _method_row(
+    comparison: Comparison, method: MethodErrors, settings: ReportSettings
+) -> tuple[Cell, ...]:
+    errors, interval = method.errors_mm, settings.bootstrap.interval
+    close = [within(errors, radius) for radius in settings.radii_mm]
+    difference = comparison.difference_mm(method)
+    own = method.name == OWN
+    farther = None if own else float(np.nanmean(difference))
+    return (
+        Cell(method.name, tone="own" if own else ""),
+        number(float(mean_error(errors)), interval(errors, np.mean)),
+        number(float(error_sd(errors))),
+        number(float(error_quantile(errors, 0.5)), interval(errors, np.median)),
+        number(float(error_quantile(errors, 0.95)), interval(errors, p95)),
+        *(share(float(mean_error(one)), interval(one, np.mean)) for one in close),
+        number(farther, None if own else interval(difference, np.mean)),
+        number(method.seconds),
+    )
+
+
+def landmark_table(
+    evaluation: Evaluation,
+    failure_mm: float,
+    covered: Float64[np.ndarray, "N L"] | None = None,
+    radii_mm: Float64[np.ndarray, "N L"] | None = None,
+) -> Table:
+    """Errors of each landmark.
+
+    Args:
+        evaluation: Landmarks without any truth are left out.
+        failure_mm: Error from which a landmark has failed.
+        covered: Whether each lies within its radius, none without error bars.
+        radii_mm: Those radii.
+    """
+    errors, guess = evaluation.errors_mm, evaluation.mean_shape_errors_mm
+    shown = np.flatnonzero(evaluation.defined.any(axis=0))
+    largest = float(np.nanmax(np.nanmean(errors[:, shown], axis=0), initial=0))
+    rows = []
+    for index in shown:
+        column, worst = errors[:, index], int(np.nanargmax(errors[:, index]))
+        failed = int((column > failure_mm).sum())
+        cells = [Cell(evaluation.names[index]), *_spread_of(column, largest)]
+        cells += [number(float(np.nanmean(guess[:, index]))), _failed(failed)]
+        if covered is not None and radii_mm is not None:
+            held = covered[:, index]
+            cells += [share(float(np.nanmean(held))), number(float(np.median(radii_mm[:, index])))]
+        rows.append((*cells, Cell(evaluation.cases[worst], float(column[worst]))))
+    bars = (Column("Within radius, %"), Column("Median radius, mm"))
+    columns = (
+        *(Column("Landmark", numeric=False), Column("Cases"), Column("Mean, mm")),
+        *(
+            Column("Median, mm"),
+            Column("95th pct., mm"),
+            Column("Mean shape, mm"),
+            Column("Failed"),
+        ),
+        *(() if covered is None else bars),
+        Column("Worst case", "sorts by its error", numeric=False),
+    )
+    return Table("Errors of each landmark", columns, tuple(rows))
+
+
+def _spread_of(errors: Float64[np.ndarray, " N"], largest: float) -> list[Cell]:
+    known = errors[np.isfinite(errors)]
+    mean = barred(float(known.mean()), largest)
+    median = number(float(np.median(known)))
+    return [count(int(known.size)), mean, median, number(p95(known))]
+
+
+def _failed(failed: int) -> Cell:
+    return Cell(str(failed), float(failed), tone="bad" if failed else "")
+
+
+def case_table(evaluation: Evaluation, failure_mm: float) -> Table:
+    """Errors of each case, largest mean first.
+
+    Args:
+        evaluation: Cases without any truth are left out.
+        failure_mm: Error from which a landmark has failed.
+    """
+    errors, guess = evaluation.errors_mm, evaluation.mean_shape_errors_mm
+    known = np.flatnonzero(evaluation.defined.any(axis=1))
+    means = np.nanmean(errors[known], axis=1)
+    largest = float(means.max(initial=0))
+    rows = []
+    for case in known[np.argsort(-means, kind="stable")]:
+        row, worst = errors[case], int(np.nanargmax(errors[case]))
+        failed = int((row > failure_mm).sum())
+        cells = [Cell(evaluation.cases[case]), *_spread_of(row, largest)[:3]]
+        cells += [number(float(row[worst])), Cell(evaluation.names[worst])]
+        rows.append((*cells, number(float(np.nanmean(guess[case]))), _failed(failed)))
+    columns = (
+        *(Column("Case", numeric=False), Column("Landmarks"), Column("Mean, mm")),
+        *(Column("Median, mm"), Column("Largest, mm"), Column("Farthest landmark", numeric=False)),
+        *(Column("Mean shape, mm"), Column("Failed")),
+    )
+    return Table("Errors of each case", columns, tuple(rows), short=10)
+
+
+def plane_table(planes: Mapping[str, Any]) -> Table:
+    """Errors of planes through landmarks.
+
+    Args:
+        planes: By name, ``n``, and ``angle_degrees`` and ``offset_mm`` with ``mean``, ``sd`` and
+            ``median``, as in `metrics.json`.
+    """
+    keys = {"angle_degrees": "Angle, °", "offset_mm": "Offset, mm"}
+    kinds = {"mean": "mean", "sd": "SD", "median": "median"}
+    columns = [Column("Plane", numeric=False), Column("Cases")]
+    columns += [Column(f"{keys[key]}: {kinds[kind]}") for key in keys for kind in kinds]
+    rows = []
+    for name, found in planes.items():
+        numbers = [number((found.get(key) or {}).get(kind)) for key in keys for kind in kinds]
+        rows.append((Cell(name), count(int(found["n"])), *numbers))
+    return Table("Errors of planes", tuple(columns), tuple(rows))

@@ -1,0 +1,165 @@
+"""What a run leaves to look at: numbers, predictions, figures, a page and a printed table."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from pin_lightning.common.files import write_json
+from pin_lightning.data.inspection import AnnotatedCase
+from pin_lightning.data.skipped import count_skipped, read_skipped, skips_errors, write_skipped
+from pin_lightning.evaluation.convergence import Convergence
+from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.planes.errors import write_plane_errors
+from pin_lightning.evaluation.predictions_csv import write_predictions
+from pin_lightning.evaluation.settings import ReportSettings
+from pin_lightning.evaluation.summary import coverage_of, numbers_of
+from pin_lightning.reports.convergence_report import convergence_of, report_convergence
+from pin_lightning.reports.figures import plots
+from pin_lightning.reports.figures.case_pictures import case_pictures
+from pin_lightning.reports.pages.run_page import write_run_page
+from pin_lightning.reports.terminal_tables import error_table, plane_table
+from pin_lightning.runs.folder import FIGURES, LOGS, METRICS, PLANES, PREDICTIONS
+from pin_lightning.runs.predictor import Predictor
+
+log = logging.getLogger(__name__)
+
+
+def report(
+    run_dir: Path,
+    predictor: Predictor,
+    parts: Mapping[str, Sequence[AnnotatedCase]],
+    settings: ReportSettings,
+    on_error: str = "refuse",
+) -> dict[str, Any]:
+    """Evaluate the cases of each split, write and print the results.
+
+    Args:
+        run_dir: Where `metrics.json`, `predictions.csv`, `convergence.csv`, `figures/` and
+            `report.html` are written.
+        predictor: The trained predictor.
+        parts: Annotated cases of each split to evaluate; pictures are of the last.
+        settings: What is shown, and how.
+        on_error: With ``skip``, cases whose image has become damaged are left out.
+
+    Returns:
+        The contents of `metrics.json`.
+
+    Raises:
+        ValueError: An image cannot be read, or none of a split.
+    """
+    skipped: dict[str, str] | None = {} if skips_errors(on_error) else None
+    found = {part: evaluate(predictor, cases, part, skipped) for part, cases in parts.items()}
+    if skipped:
+        count_skipped(skipped, sum(map(len, parts.values())))
+        write_skipped(run_dir, read_skipped(run_dir) | skipped)
+    evaluations = {part: evaluation for part, (evaluation, _) in found.items()}
+    convergence = {part: cases for part, (_, cases) in found.items()}
+    metrics = {
+        part: {**numbers_of(one, settings), **_error_bars(one, predictor, settings)}
+        for part, one in evaluations.items()
+    }
+    write_json(run_dir / METRICS, metrics)
+    write_predictions(run_dir / PREDICTIONS, evaluations)
+    write_plane_errors(run_dir / PLANES, evaluations, settings.planes)
+    report_convergence(run_dir, evaluations, convergence, settings.pictures)
+    for part, one in metrics.items():
+        Console().print(error_table(one, f"{part}: {one['num_cases']} cases"))
+        if "planes" in one:
+            Console().print(plane_table(one))
+    if settings.pictures:
+        _draw(run_dir, predictor, parts, evaluations, settings)
+        log.info("%s", write_run_page(run_dir, settings))
+    return metrics
+
+
+def _error_bars(
+    evaluation: Evaluation, predictor: Predictor, settings: ReportSettings
+) -> dict[str, Any]:
+    """How often the radii of a predictor hold; nothing where it has none."""
+    if (bars := predictor.calibration) is None:
+        return {}
+    radii_mm, errors = bars.radius_mm(evaluation.spread_mm), evaluation.errors_mm
+    within = np.where(np.isfinite(errors), errors <= radii_mm, np.nan)
+    shown = (evaluation.names, bars.settings.coverage, settings.bootstrap)
+    return {"error_bars": coverage_of(within, radii_mm, *shown)}
+
+
+def _draw(
+    run_dir: Path,
+    predictor: Predictor,
+    parts: Mapping[str, Sequence[AnnotatedCase]],
+    evaluations: Mapping[str, Evaluation],
+    settings: ReportSettings,
+) -> None:
+    """Figures of the training and of each split; pictures of cases of the last, which counts."""
+    figures = run_dir / FIGURES
+    if (logged := run_dir / LOGS / "metrics.csv").is_file():  # a very short run logs nothing
+        plots.save(plots.training_figure(logged), figures / "training.png")
+    for part, evaluation in evaluations.items():
+        plots.save(plots.error_figure(evaluation), figures / f"{part}_errors.png")
+    if evaluations:
+        part, evaluation = list(evaluations.items())[-1]
+        localised = {one.case.name: (predictor, one) for one in parts[part]}
+        case_pictures(figures, evaluation, part, localised.__getitem__, settings.planes)
+
+
+def evaluate(
+    predictor: Predictor,
+    cases: Sequence[AnnotatedCase],
+    part: str,
+    skipped: dict[str, str] | None = None,
+) -> tuple[Evaluation, dict[str, Convergence]]:
+    """Predict annotated cases from their image files and put the truth beside them.
+
+    Args:
+        predictor: The predictor.
+        cases: Annotated cases.
+        part: What they are, for the progress bar.
+        skipped: Where it is noted what is wrong with images that cannot be read, by case; none
+            refuses them.
+
+    Returns:
+        The predictions, and how the starts converge by the name of the case.
+
+    Raises:
+        ValueError: An image cannot be read, or none can.
+    """
+    paths = [annotated.case.image for annotated in cases]
+    arrays, convergence = [], {}  # not the predictions: volumes and trajectories are large
+    known = []
+    with closing(predictor.predict_many(paths)) as results:
+        tracked = track(results, f"evaluating {part}", len(paths), transient=True)
+        for annotated, (_, found) in zip(cases, tracked, strict=True):
+            if isinstance(found, ValueError):
+                if skipped is None:
+                    raise found
+                log.warning("%s: left out: %s", annotated.case.name, found)
+                skipped[annotated.case.name] = str(found)
+                continue
+            known.append(annotated)
+            convergence[annotated.case.name] = convergence_of(annotated, found)
+            shapes = (found.positions_world, found.mean_shape_world, found.spread_mm)
+            arrays.append((*shapes, *map(np.float64, (found.seconds, found.localise_seconds))))
+    if not known:
+        raise ValueError(f"{part}: no image can be read, such as that of {cases[0].case.name}")
+    predicted_world, mean_shape_world, spread_mm, seconds, localise_seconds = map(
+        np.stack, zip(*arrays, strict=True)
+    )
+    evaluation = Evaluation(
+        cases=tuple(annotated.case.name for annotated in known),
+        names=predictor.names,
+        truth_world=np.stack([annotated.landmarks.positions_world for annotated in known]),
+        defined=np.stack([annotated.landmarks.defined for annotated in known]),
+        predicted_world=predicted_world,
+        mean_shape_world=mean_shape_world,
+        spread_mm=spread_mm,
+        seconds=seconds,
+        localise_seconds=localise_seconds,
+    )
+    return evaluation, convergence

@@ -1,0 +1,1 @@
+"""A trained run on disk, and what it predicts."""

@@ -1,0 +1,181 @@
+"""The self-contained run folder: what a training leaves behind and a prediction needs.
+
+``config.yaml`` is the resolved config, ``run.json`` holds what the data decided (landmark names,
+working grid, split), ``checkpoints/`` the weights together with the fitted shape model.
+"""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from pin_lightning.common.files import output_folder, write_json, write_text
+from pin_lightning.common.geometry import Grid
+from pin_lightning.data.splits import Split
+
+FORMAT_VERSION = 1
+CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
+LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
+METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
+PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
+UNFINISHED = "unfinished"  # an empty file that is there until a training has been evaluated
+EXPORTED = "onnx"  # as of `pin_lightning.export`
+FIRST_STAGE = "first_stage"  # a run folder inside the run folder
+_NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
+# Settings that runs of earlier versions lack, with what these did.
+_LATER_SETTINGS = {
+    "model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0},
+    "data": {"planes": {}},
+}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the training data decided, kept beside the config.
+
+    Attributes:
+        names: Landmarks in the order of the network's channels.
+        grid: Working grid.
+        num_parameters: Shape parameters K.
+        split: Case names of each split.
+    """
+
+    names: tuple[str, ...]
+    grid: Grid
+    num_parameters: int
+    split: Split
+
+
+def difference(record: RunRecord, other: RunRecord) -> tuple[str, object, object] | None:
+    """In what two runs differ that cannot work together, with what the one and the other has."""
+    for what, own, others in (
+        ("landmarks", ", ".join(record.names), ", ".join(other.names)),
+        ("working grid", record.grid, other.grid),
+    ):
+        if own != others:
+            return what, own, others
+    return None
+
+
+def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
+    """Remove what an earlier training left in a run folder: it must not be taken for a new one's.
+
+    Args:
+        run_dir: The run folder; it need not exist.
+        keep_checkpoints: Whether the new training goes on from one of these.
+    """
+    if not run_dir.is_dir():
+        return
+    for name in (METRICS, PREDICTIONS, PLANES, CONVERGENCE, PAGE):
+        (run_dir / name).unlink(missing_ok=True)
+    shutil.rmtree(run_dir / FIGURES, ignore_errors=True)
+    if not keep_checkpoints:
+        for name in (CHECKPOINTS, EXPORTED):
+            shutil.rmtree(run_dir / name, ignore_errors=True)
+
+
+def write_run(
+    run_dir: Path, config: DictConfig, record: RunRecord, first_stage: Path | None = None
+) -> None:
+    """Write the resolved config, the record and the first stage, before training starts.
+
+    Args:
+        run_dir: The run folder.
+        config: Resolved settings.
+        record: What the data decided.
+        first_stage: Run folder that a copy is taken of, of what prediction needs.
+
+    Raises:
+        ValueError: The folder cannot be written to.
+    """
+    output_folder("run_dir", run_dir)
+    shutil.rmtree(run_dir / FIRST_STAGE, ignore_errors=True)  # of an attempt with another one
+    if first_stage is not None:
+        _copy_run(first_stage, run_dir / FIRST_STAGE)
+    write_text(run_dir / CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    write_json(run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record)})
+
+
+def _copy_run(source: Path, target: Path) -> None:
+    """Copy what prediction needs of a run folder."""
+    weights = best_checkpoint(source)
+    (target / CHECKPOINTS).mkdir(parents=True)
+    for name in (CONFIG, RECORD):
+        shutil.copy(source / name, target / name)
+    shutil.copy(weights, target / CHECKPOINTS / weights.name)
+    if (source / FIRST_STAGE).is_dir():
+        _copy_run(source / FIRST_STAGE, target / FIRST_STAGE)
+
+
+def read_record(run_dir: Path) -> RunRecord:
+    """Read `run.json`.
+
+    Raises:
+        ValueError: The folder has no readable record of this version.
+    """
+    path = run_dir / RECORD
+    if not path.is_file():
+        raise ValueError(f"run={run_dir}: has no {RECORD}; give a folder that train.py wrote")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version = data["format_version"]
+        record = _record(data) if version == FORMAT_VERSION else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    if record is None:
+        raise ValueError(
+            f"{path}: has format_version {version}, this program reads {FORMAT_VERSION}; "
+            f"use the version of the program that wrote it, or train again"
+        )
+    return record
+
+
+def _record(data: dict[str, Any]) -> RunRecord:
+    grid = Grid(tuple(data["grid"]["size"]), data["grid"]["spacing_mm"])
+    split = Split(**{part: tuple(names) for part, names in data["split"].items()})
+    return RunRecord(tuple(data["names"]), grid, data["num_parameters"], split)
+
+
+def read_config(run_dir: Path) -> DictConfig:
+    """Read `config.yaml`, with what earlier versions did where they lack a setting.
+
+    Raises:
+        ValueError: The folder has none, it is damaged, or it lacks what a prediction needs.
+    """
+    path = run_dir / CONFIG
+    if not path.is_file():
+        raise ValueError(f"run={run_dir}: has no {CONFIG}; give a folder that train.py wrote")
+    try:
+        config = OmegaConf.load(path)
+        if not isinstance(config, DictConfig):
+            raise ValueError("no settings")
+        config = OmegaConf.merge(_LATER_SETTINGS, config)
+        assert isinstance(config, DictConfig)
+        OmegaConf.set_struct(config, True)  # a setting that is absent is an error, not none
+        absent = [key for key in _NEEDED_SETTINGS if OmegaConf.select(config, key) is None]
+        if absent:
+            raise ValueError(f"lacks {', '.join(absent)}")
+    except (OSError, ValueError, YAMLError) as error:
+        raise _damaged(path, error) from error
+    return config
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return ValueError(f"{path}: is damaged ({reason}); train again or restore it")
+
+
+def best_checkpoint(run_dir: Path) -> Path:
+    """The checkpoint to predict with: the best in validation, else the last.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for name in ("best.ckpt", "last.ckpt"):
+        if (path := run_dir / CHECKPOINTS / name).is_file():
+            return path
+    raise ValueError(f"run={run_dir}: has no {CHECKPOINTS}/best.ckpt or last.ckpt; train it first")

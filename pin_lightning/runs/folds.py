@@ -1,0 +1,186 @@
+"""The folder of a cross-validation: a run folder for each fold, and what all of them share.
+
+``folds.json`` says how many folds there are, ``fold0``, ``fold1``, ... are ordinary run folders,
+and ``calibration.json`` holds the error bars fitted on the cases that each fold did not see.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from omegaconf import DictConfig
+
+from pin_lightning.common.files import write_json
+from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.runs.folder import (
+    CONFIG,
+    PREDICTIONS,
+    RECORD,
+    UNFINISHED,
+    RunRecord,
+    difference,
+    read_config,
+)
+from pin_lightning.runs.model import load_localizer
+
+FORMAT_VERSION = 1
+FOLDS, CALIBRATION = "folds.json", "calibration.json"
+_COMMAND = "python -m pin_lightning.cross_validate"
+_ARRAYS = ("usual_error_mm", "factor", "median_radius_mm")
+Content = TypeVar("Content")
+
+
+def fold_folder(run_dir: Path, fold: int) -> Path:
+    """Run folder of a fold."""
+    return run_dir / f"fold{fold}"
+
+
+def is_finished(fold_dir: Path) -> bool:
+    """Whether the run of a fold was trained and evaluated."""
+    written = all((fold_dir / name).is_file() for name in (RECORD, PREDICTIONS))
+    return written and not (fold_dir / UNFINISHED).exists()
+
+
+def is_folds_folder(run_dir: Path) -> bool:
+    """Whether a folder is that of a cross-validation."""
+    return (run_dir / FOLDS).is_file()
+
+
+def write_folds(run_dir: Path, folds: int) -> None:
+    """Say that a folder is that of a cross-validation.
+
+    Args:
+        run_dir: The folder.
+        folds: Number of folds.
+    """
+    write_json(run_dir / FOLDS, {"format_version": FORMAT_VERSION, "folds": folds})
+
+
+def read_folds(run_dir: Path) -> list[Path]:
+    """Run folders of all folds.
+
+    Raises:
+        ValueError: `folds.json` is damaged or of another version, or a fold is not finished.
+    """
+    count = _read(run_dir / FOLDS, _fold_count)
+    folders = [fold_folder(run_dir, fold) for fold in range(count)]
+    absent = [folder.name for folder in folders if not is_finished(folder)]
+    if absent:
+        raise ValueError(
+            f"run={run_dir}: {', '.join(absent)} of {count} folds not there or not finished; "
+            f"start {_COMMAND} again with run_dir={run_dir}"
+        )
+    return folders
+
+
+def load_folds(run_dir: Path) -> tuple[list[Localizer], RunRecord]:
+    """Localizers of all folds, and the record of the first.
+
+    Raises:
+        ValueError: A fold is not finished or damaged, or the folds differ in their landmarks or
+            working grids.
+    """
+    folders = read_folds(run_dir)
+    loaded = [load_localizer(folder) for folder in folders]
+    first = loaded[0][1]
+    for folder, (_, record) in zip(folders, loaded, strict=True):
+        check_same(folder, record, first)
+    return [localizer for localizer, _ in loaded], first
+
+
+def check_same(folder: Path, record: RunRecord, first: RunRecord) -> None:
+    """Refuse a fold that cannot be averaged with the first.
+
+    Raises:
+        ValueError: Its landmarks or its working grid are others.
+    """
+    if (found := difference(record, first)) is not None:
+        what, own, others = found
+        raise ValueError(
+            f"{folder}: its {what} ({own}) differ from those of fold0 ({others}); "
+            f"put the folds of one cross-validation together"
+        )
+
+
+def write_calibration(run_dir: Path, calibration: Calibration) -> None:
+    """Write error bars as plain JSON, by the name of the landmark."""
+    columns = zip(*(getattr(calibration, name).tolist() for name in _ARRAYS), strict=True)
+    landmarks = [dict(zip(_ARRAYS, column, strict=True)) for column in columns]
+    content = {
+        "format_version": FORMAT_VERSION,
+        **asdict(calibration.settings),
+        "num_cases": calibration.num_cases,
+        "landmarks": dict(zip(calibration.names, landmarks, strict=True)),
+    }
+    write_json(run_dir / CALIBRATION, content)
+
+
+def read_calibration(run_dir: Path, names: tuple[str, ...]) -> Calibration | None:
+    """Error bars of a folder, none when it has none.
+
+    Args:
+        run_dir: Folder of a cross-validation.
+        names: Landmarks of its predictor.
+
+    Raises:
+        ValueError: `calibration.json` is damaged, of another version, or of other landmarks.
+    """
+    path = run_dir / CALIBRATION
+    if not path.is_file():
+        return None
+    calibration = _read(path, _calibration)
+    if calibration.names != names:
+        raise ValueError(
+            f"{path}: is of the landmarks {', '.join(calibration.names)}, the run has "
+            f"{', '.join(names)}; restore or delete it"
+        )
+    return calibration
+
+
+def _fold_count(content: dict[str, Any]) -> int:
+    count = content["folds"]
+    if not isinstance(count, int) or isinstance(count, bool) or count < 2:
+        raise ValueError(f"folds={count}")
+    return count
+
+
+def _calibration(content: dict[str, Any]) -> Calibration:
+    settings = ConformalSettings(content["coverage"], content["spread_weight"], content["pooled"])
+    landmarks = content["landmarks"]
+    arrays = [np.array([float(one[name]) for one in landmarks.values()]) for name in _ARRAYS]
+    if not all(np.isfinite(values).all() for values in arrays):
+        raise ValueError("a number is not finite")
+    return Calibration(settings, tuple(landmarks), int(content["num_cases"]), *arrays)
+
+
+def _read(path: Path, parse: Callable[[dict[str, Any]], Content]) -> Content:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["format_version"]
+        parsed = parse(content) if version == FORMAT_VERSION else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(
+            f"{path}: is damaged ({reason}); start {_COMMAND} again with run_dir={path.parent}"
+        ) from error
+    if parsed is None:
+        raise ValueError(
+            f"{path}: has format_version {version}, this program reads {FORMAT_VERSION}; "
+            f"use the version of the program that wrote it, or start {_COMMAND} again"
+        )
+    return parsed
+
+
+def config_of(run_dir: Path) -> DictConfig:
+    """Resolved settings of a run or of a cross-validation.
+
+    Raises:
+        ValueError: The folder is not that of a run, or damaged.
+    """
+    if is_folds_folder(run_dir) and not (run_dir / CONFIG).is_file():  # of an earlier version
+        return read_config(read_folds(run_dir)[0])
+    return read_config(run_dir)

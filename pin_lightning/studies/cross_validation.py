@@ -1,0 +1,214 @@
+"""Cross-validation: a run for each fold, then what all cases say that their fold did not see."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.common.files import output_folder, write_text
+from pin_lightning.common.settings import check_count, refuse_missing
+from pin_lightning.data.inspection import AnnotatedCase
+from pin_lightning.data.survey import Survey
+from pin_lightning.distributed.strategies import refuse_starting_again
+from pin_lightning.evaluation.conformal import ConformalSettings
+from pin_lightning.evaluation.evaluation import Evaluation, join_cases
+from pin_lightning.evaluation.planes.groups import PlaneGroup
+from pin_lightning.evaluation.predictions_csv import read_predictions
+from pin_lightning.evaluation.settings import ReportSettings
+from pin_lightning.reports.convergence_report import report_fold_convergence
+from pin_lightning.reports.figures import plots
+from pin_lightning.reports.figures.case_pictures import case_pictures
+from pin_lightning.reports.fold_report import report_folds
+from pin_lightning.reports.pages.run_page import write_run_page
+from pin_lightning.runs.folder import (
+    CONFIG,
+    FIGURES,
+    LAST_CHECKPOINT,
+    PREDICTIONS,
+    RECORD,
+    RunRecord,
+)
+from pin_lightning.runs.folds import fold_folder, is_finished, read_folds, write_folds
+from pin_lightning.runs.other_methods import read_others
+from pin_lightning.runs.predictor import Predictor
+from pin_lightning.studies.concurrent import run_at_once
+from pin_lightning.training.loggers import name_group
+from pin_lightning.training.plan import plan_run
+from pin_lightning.training.resume import LAST
+from pin_lightning.training.run import survey_data, train_surveyed
+from pin_lightning.training.same_training import check_same_training
+
+log = logging.getLogger(__name__)
+
+# What the folds are summed up by; the rest of the config is that of a training.
+OWN_SETTINGS = ("calibration", "folds_at_once")
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """A fold that is to be trained, or was.
+
+    Attributes:
+        folder: Its run folder.
+        config: Config of its training.
+        record: What the data decides.
+    """
+
+    folder: Path
+    config: DictConfig
+    record: RunRecord
+
+
+def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """Train all folds that are not finished, and sum up the cases that each fold did not see.
+
+    Args:
+        config: Composed from `conf/cross_validate.yaml`.
+        run_dir: Where the folds are, or will be: ``fold0``, ``fold1``, ...
+
+    Returns:
+        The contents of `metrics.json`.
+
+    Raises:
+        ValueError: A setting or a data file is wrong, or a fold in the folder was trained with
+            other settings or cases; the message names it.
+    """
+    refuse_missing(config)
+    calibration = None
+    if config.calibration.coverage is not None:
+        calibration = ConformalSettings(**config.calibration)
+    settings = ReportSettings.of(config.report, config.data.planes)
+    read_others(dict(settings.others))  # refuses a wrong file now rather than after all folds
+    check_count("folds_at_once", config.folds_at_once)
+    _check_settings(config, run_dir)
+    shared, surveyed = survey_data(_training_config(config))
+    folds = list(_plan(shared, surveyed, run_dir))
+    if calibration is not None:
+        tested = {name for fold in folds for name in fold.record.split.test}
+        known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
+        calibration.check_cases(np.array(known), surveyed.names)
+    _train(folds, surveyed, run_dir, config.folds_at_once)
+    write_text(run_dir / CONFIG, OmegaConf.to_yaml(_joint_config(shared, run_dir), resolve=True))
+    evaluation = out_of_fold(run_dir)
+    metrics = report_folds(run_dir, evaluation, calibration, settings)
+    folders = [fold.folder for fold in folds]
+    report_fold_convergence(run_dir, folders, evaluation, settings.pictures)
+    if settings.pictures:
+        _draw(run_dir, evaluation, folds, surveyed, settings.planes)
+        log.info("%s", write_run_page(run_dir, settings))
+    return metrics
+
+
+def out_of_fold(run_dir: Path) -> Evaluation:
+    """Predictions of all cases, each by the fold that did not see it.
+
+    Args:
+        run_dir: Folder of a cross-validation.
+
+    Raises:
+        ValueError: A fold is not finished, or the folds differ in their landmarks.
+    """
+    parts = [read_predictions(folder / PREDICTIONS) for folder in read_folds(run_dir)]
+    return join_cases([part["test"] for part in parts if "test" in part])
+
+
+def _check_settings(config: DictConfig, run_dir: Path) -> None:
+    split = config.data.split
+    if split.folds is None:
+        raise ValueError("data.split.folds=null: give the number of folds, data.split.folds=5")
+    if split.fold is not None:
+        raise ValueError(
+            f"data.split.fold={split.fold}: all folds are trained here; leave it out, or take "
+            f"train.py for one"
+        )
+    if config.ckpt_path not in (None, LAST):
+        raise ValueError(
+            f"ckpt_path={config.ckpt_path}: folds are not continued from a checkpoint; leave it "
+            f"out, finished folds are kept"
+        )
+    refuse_starting_again(config, "a cross-validation", also_by_others=True)
+    if (run_dir / RECORD).exists():
+        raise ValueError(f"run_dir={run_dir}: is the folder of a single run; give another folder")
+
+
+def _training_config(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in OWN_SETTINGS])
+
+
+def _joint_config(config: DictConfig, run_dir: Path) -> DictConfig:
+    """What all folds share, and how they are shown together."""
+    joint = config.copy()
+    joint.run_dir = str(run_dir)
+    return joint
+
+
+def _plan(config: DictConfig, surveyed: Survey, run_dir: Path) -> Iterator[Fold]:
+    """All folds; a wrong setting is refused before the first of them is trained."""
+    yield _plan_fold(config, surveyed, run_dir, 0)  # refuses a number of folds that is none
+    for number in range(1, config.data.split.folds):
+        yield _plan_fold(config, surveyed, run_dir, number)
+
+
+def _plan_fold(config: DictConfig, surveyed: Survey, run_dir: Path, number: int) -> Fold:
+    own = config.copy()
+    own.data.split.fold = number
+    own.report.others = {}  # all cases are compared in the end, not those of a fold
+    own.run_name = f"{config.run_name}_fold{number}"
+    name_group(own, run_dir.name)
+    fold = Fold(fold_folder(run_dir, number), own, plan_run(own, surveyed).record)
+    if is_finished(fold.folder):
+        check_same_training(fold.folder, own, fold.record)
+    return fold
+
+
+def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int) -> None:
+    output_folder("run_dir", run_dir)
+    write_folds(run_dir, len(folds))
+    unfinished = [fold for fold in folds if not is_finished(fold.folder)]
+    for fold in folds:
+        if fold not in unfinished:
+            log.info("%s: finished before", fold.folder.name)
+    for fold in unfinished:
+        fold.config.ckpt_path = LAST if _can_go_on(fold) else None
+    if at_once == 1:
+        for fold in unfinished:
+            log.info("%s of %d", fold.folder.name, len(folds))
+            train_surveyed(fold.config, surveyed, fold.folder)
+    elif unfinished:
+        settings = [(fold.config, surveyed, fold.folder) for fold in unfinished]
+        run_at_once(train_surveyed, settings, [fold.folder for fold in unfinished], at_once)
+
+
+def _can_go_on(fold: Fold) -> bool:
+    """Whether a fold was broken off in a training of the same settings and cases."""
+    if not (fold.folder / LAST_CHECKPOINT).is_file():
+        return False
+    try:
+        check_same_training(fold.folder, fold.config, fold.record)
+    except ValueError as error:
+        log.info("%s: begins anew (%s)", fold.folder.name, error)
+        return False
+    return True
+
+
+def _draw(
+    run_dir: Path,
+    evaluation: Evaluation,
+    folds: Sequence[Fold],
+    surveyed: Survey,
+    groups: Sequence[PlaneGroup],
+) -> None:
+    """Figures of all cases, each localised by the fold that did not see it."""
+    figures = run_dir / FIGURES
+    plots.save(plots.error_figure(evaluation), figures / "test_errors.png")
+    cases = {one.case.name: one for one in surveyed.cases}
+    folders = {name: fold.folder for fold in folds for name in fold.record.split.test}
+
+    def load(name: str) -> tuple[Predictor, AnnotatedCase]:
+        return Predictor.load(folders[name]), cases[name]
+
+    case_pictures(figures, evaluation, "test", load, groups)

@@ -1,0 +1,133 @@
+"""Close a sweep with one table and one figure."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pin_lightning.cli.ending import end, note_failure
+from pin_lightning.studies.sweeps.closing import CloseSweep, shared_overrides
+from pin_lightning.studies.sweeps.published import published_of
+
+log = logging.getLogger(__name__)
+
+
+# In the files only: a terminal has 80 columns.
+OPTUNA = "hydra_plugins.hydra_optuna_sweeper."
+
+
+HIDDEN = (
+    "n",
+    "Median",
+    "95th percentile",
+    "Jobs, SD of their means",
+    "Difference from the reference",
+)
+
+
+class GatherJobs(CloseSweep):
+    """Hydra callback that closes a sweep of trainings with their table."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse a sweep that cannot be closed before the jobs run, not after."""
+        try:
+            published: Any = OmegaConf.to_container(config.summary.published, resolve=True)
+            published_of(published)
+            check_choice(config)
+        except ValueError as error:
+            end(str(error), error)  # Hydra would make a warning of it
+        super().on_multirun_start(config)
+
+    def close(self, config: DictConfig) -> None:
+        """Name the failed jobs, write and print the table; without finished jobs there is none."""
+        try:
+            gather(Path(config.hydra.sweep.dir), config, note_failure)
+        except ValueError as error:
+            note_failure(str(error))
+
+
+def check_choice(config: DictConfig) -> None:
+    """Refuse a sweeper that would choose settings by the test cases.
+
+    Raises:
+        ValueError: It looks for the smallest error, and no case validates.
+    """
+    if not str(config.hydra.sweeper._target_).startswith(OPTUNA) or "calibration" in config:
+        return  # all cases of a cross-validation have an error by a model that did not see them
+    split = config.data.split
+    if not split.val_fraction and split.val_names is None:
+        raise ValueError(
+            f"data.split.val_fraction={split.val_fraction}: hydra/sweeper=optuna chooses by the "
+            f"validation error, and no case validates; give data.split.val_fraction=0.2"
+        )
+
+
+def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
+    """Write ``table.md``, ``table.csv`` and ``figure.png`` of a sweep's finished jobs.
+
+    Args:
+        sweep_dir: Folder with a run folder for each job.
+        config: That of the sweep, with Hydra's part.
+        note: What is done with the line for a job that is not finished.
+
+    Raises:
+        ValueError: No job has finished, or a setting is wrong.
+    """
+    # Heavy imports: Hydra imports this file before it knows whether there is a sweep.
+    from pin_lightning.common.files import write_text
+    from pin_lightning.common.tables import markdown
+    from pin_lightning.evaluation.bootstrap import BootstrapSettings
+    from pin_lightning.reports.figures import plots
+    from pin_lightning.studies.sweeps.figure import sweep_figure
+    from pin_lightning.studies.sweeps.rows import read_jobs, rows_of
+    from pin_lightning.studies.sweeps.table import cells_of, csv_text, landmark_rows, table_rows
+
+    jobs, failures = read_jobs(sweep_dir)
+    shared = shared_overrides(config)
+    unfinished = [failure.line(shared) for failure in failures]
+    for line in unfinished:
+        note(line)
+    if not jobs:
+        raise ValueError(f"sweep={sweep_dir}: no job has finished, so there is no table")
+    summary = config.summary
+    published: Any = OmegaConf.to_container(summary.published, resolve=True)
+    bootstrap = BootstrapSettings(**config.report.bootstrap)
+    cells = cells_of(rows_of(jobs, failures), summary.reference, published_of(published), bootstrap)
+    title = summary.title or ""
+    lines = [f"{title}\n\n" if title else "", markdown(*table_rows(cells, bootstrap.level))]
+    by_landmark = landmark_rows(cells)
+    if by_landmark[0]:
+        lines.append("\n" + markdown(*by_landmark))
+    lines.append(_reference_note(cells, summary.reference))
+    if unfinished:
+        lines.append("\nNot finished:\n\n" + "".join(f"- {line}\n" for line in unfinished))
+    write_text(sweep_dir / "table.md", "".join(lines))
+    write_text(sweep_dir / "table.csv", csv_text(cells))
+    plots.save(sweep_figure(cells, bootstrap.level, title), sweep_dir / "figure.png")
+    for header, body in (table_rows(cells, bootstrap.level, HIDDEN), by_landmark):
+        if header:
+            Console().print(_terminal_table(title, header, body))
+    log.info("%s: table.md, table.csv, figure.png", sweep_dir)
+
+
+def _reference_note(cells: Sequence[Any], reference: str | None) -> str:
+    """What differences are from; nothing where there is one row."""
+    methods = list(dict.fromkeys(cell.method for cell in cells))
+    if len(methods) < 2:
+        return ""
+    chosen = reference or methods[0]
+    return f"\nDifferences are from {chosen}, over the landmarks of the cases that both have.\n"
+
+
+def _terminal_table(title: str, header: list[str], body: list[list[str]]) -> Table:
+    table = Table(title=Text(title) if title else None)
+    for index, name in enumerate(header):
+        table.add_column(name, justify="right" if index else "left")
+    for line in body:
+        table.add_row(*map(Text, line))
+    return table

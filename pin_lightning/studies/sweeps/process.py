@@ -1,0 +1,91 @@
+"""The process of one job of a sweep; `job.run_alone` starts it and tells it what to do."""
+
+import logging
+import os
+import pickle
+import signal
+import sys
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log, setup_globals
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from pin_lightning.common.errors import user_mistake
+from pin_lightning.common.files import whole_file
+from pin_lightning.distributed.process import keep_freed_memory
+from pin_lightning.distributed.termination import end_on_sigterm
+from pin_lightning.studies.sweeps.job import one_after_the_other
+
+log = logging.getLogger(__name__)
+
+STDIN = 0
+
+
+def main(answer: Path) -> None:
+    """Do what standard input says, and leave what came of it.
+
+    Args:
+        answer: File of the result, or of the one line that says why there is none; pickled.
+    """
+    with os.fdopen(os.dup(STDIN), "rb") as told:
+        function, arguments, hydra_config, cache = pickle.load(told)
+    Thread(target=_end_with_sweep, daemon=True).start()
+    end_on_sigterm()
+    # By it SLURM tells all processes, and the sweep ends this one.
+    if hasattr(signal, "SIGUSR2"):
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    keep_freed_memory()
+    _speak(_hydra(hydra_config, cache))
+    outcome = _outcome(function, arguments)
+    with whole_file(answer) as temporary:
+        temporary.write_bytes(pickle.dumps(outcome))
+
+
+def _hydra(container: Any, cache: Any) -> DictConfig:
+    """Hydra's part of the config, which this process then knows like that of the sweep."""
+    setup_globals()
+    config = OmegaConf.create({"hydra": OmegaConf.structured(HydraConf)})
+    with open_dict(config.hydra):
+        config.hydra.merge_with(container)
+    OmegaConf.set_cache(config, cache)
+    HydraConfig.instance().set_config(config)
+    known: DictConfig = config.hydra
+    return known
+
+
+def _speak(hydra: DictConfig) -> None:
+    """Show messages where jobs follow one another; otherwise keep them in the job's folder."""
+    if one_after_the_other(hydra):
+        configure_log(hydra.job_logging, hydra.verbose)
+        return
+    messages = Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log"  # where Hydra logs, too
+    with messages.open("a", encoding="utf-8") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+
+
+def _outcome(function: str, arguments: Any) -> tuple[Any, str | None]:
+    """The result of a call, or the one line that says why it failed."""
+    try:
+        return get_method(function)(*arguments), None
+    except (Exception, SystemExit) as error:
+        if (mistake := user_mistake(error)) is None:  # a defect, or no memory left
+            log.exception("a defect in the job")
+            mistake = f"{type(error).__name__}: {error}"
+        return None, mistake
+
+
+def _end_with_sweep() -> None:
+    """End this process once the sweep has ended, in whatever way: its end of the pipe is closed."""
+    os.read(STDIN, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,181 @@
+"""Checkpoints that are whole, and between two steps, so that a training can go on as if uncut."""
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from pin_lightning.common.files import whole_file
+from pin_lightning.distributed.random_states import global_states, set_global_states
+from pin_lightning.distributed.termination import EXIT_CODE, postpone_end
+
+log = logging.getLogger(__name__)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoint files that appear whole or not at all, whenever the process is killed.
+
+    Lightning's own are written to the system's folder for temporary files, and moved from there,
+    which takes a while where that is on another disk.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint; one that cannot be written leaves the one before as it was."""
+        content = io.BytesIO()  # torch has no clear error for a full disk
+        torch.save(checkpoint, content)
+        with whole_file(Path(path), durable=True) as temporary:
+            temporary.write_bytes(content.getbuffer())
+
+
+class KeepBest(ModelCheckpoint):
+    """Saves ``best.ckpt`` after each validation that is better than all before.
+
+    Args:
+        folder: Where it is saved.
+        monitor: What is smaller when it is better.
+    """
+
+    def __init__(self, folder: Path, monitor: str) -> None:
+        super().__init__(folder, "best", monitor=monitor, enable_version_counter=False)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Know the best before, also where the run folder was moved since."""
+        path = Path(str(self.dirpath)) / "best.ckpt"
+        if state_dict["best_k_models"] and path.is_file():
+            here = dict.fromkeys(("best_model_path", "kth_best_model_path"), str(path))
+            scores = {str(path): state_dict["best_model_score"]}
+            state_dict = {**state_dict, **here, "dirpath": self.dirpath, "best_k_models": scores}
+        super().load_state_dict(state_dict)
+
+
+class KeepLast(Checkpoint):
+    """Saves ``last.ckpt`` where all of a step is done: validation, best checkpoint, what is logged.
+
+    From there a training goes on to the same weights as one that was never cut, on the same number
+    of processes. It is saved every so many steps, at the end, and on SIGTERM, which ends the
+    training with the exit code 143.
+
+    Args:
+        path: The file.
+        every: Steps from one time to the next.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path = path
+        self.every = every
+        self.saved_step = 0
+        self.loader: dict[str, Any] | None = None  # while a save is due: it waits for validation
+        self.restored: dict[str, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take up what Lightning does not keep: random numbers, and that training was to end.
+
+        Where it begins, each process drops out other activations; the first as if it were alone.
+        """
+        self.saved_step = trainer.global_step
+        if trainer.global_rank > 0:
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+        if self.restored:
+            set_global_states(self.restored["random"])
+            trainer.should_stop = self.restored["should_stop"]
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Note that a save is due; the step is not logged yet, and validation may come."""
+        step = trainer.global_step
+        if step % self.every == 0 and step != self.saved_step:
+            loader: Any = trainer.train_dataloader
+            self.loader = loader.state_dict()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save what is due after validation, and after the best checkpoint."""
+        self._save_due(trainer)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Save what is due where no validation came."""
+        self._save_due(trainer)
+        postpone_end(until_saved=True)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save what is due before the loader begins anew."""
+        self._save_due(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the end."""
+        postpone_end(until_saved=False)
+        self.loader = None
+        if trainer.global_step != self.saved_step:
+            self._save(trainer)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Save the last step when the process is asked to end."""
+        postpone_end(until_saved=False)
+        if isinstance(exception, SIGTERMException):
+            exception.code = EXIT_CODE
+            self.loader = None
+            if trainer.global_step != self.saved_step:
+                self._save(trainer)
+            log.info(
+                "asked to end: step %d is saved, the same command with ckpt_path=last goes on",
+                trainer.global_step,
+            )
+
+    def _save_due(self, trainer: pl.Trainer) -> None:
+        if self.loader is not None:
+            self._save(trainer)
+            self.loader = None
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        for logger in trainer.loggers:
+            logger.save()  # no checkpoint without what was logged before it
+        trainer.save_checkpoint(self.path, weights_only=False)
+        self.saved_step = trainer.global_step
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Put the end of the last step into any checkpoint of this training."""
+        step, interval = trainer.global_step, trainer.val_check_batch
+        checkpoint[type(self).__name__] = {
+            "random": global_states(),
+            "should_stop": trainer.should_stop,
+        }
+        fit_loop = checkpoint["loops"]["fit_loop"]
+        if self.loader is not None:
+            fit_loop["state_dict"]["combined_loader"] = [self.loader]
+        after_a_step(fit_loop, step, interval is not None and step % interval == 0)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep for the start what `on_save_checkpoint` added; earlier versions added nothing."""
+        self.restored = checkpoint.get(type(self).__name__, {})
+
+
+def after_a_step(fit_loop: dict[str, Any], step: int, validates: bool) -> None:
+    """Make the progress of a checkpoint that of a step which is done, in an epoch that is not.
+
+    Lightning goes on from there in the same way, wherever the checkpoint was taken: during
+    validation, at the start of the next step or after the end of an epoch.
+
+    Args:
+        fit_loop: State of the fit loop; changed in place.
+        step: Steps that are done.
+        validates: Whether validation comes after this step; Lightning skips it, and counts the step
+            once more.
+    """
+    for epoch in fit_loop["epoch_progress"].values():
+        done = epoch["ready"] - 1
+        epoch.update(started=epoch["ready"], processed=done, completed=done)
+    for batches in (fit_loop["epoch_loop.batch_progress"][key] for key in ("total", "current")):
+        batches.update(dict.fromkeys(("ready", "started", "processed"), batches["completed"]))
+    fit_loop["epoch_loop.state_dict"]["_batches_that_stepped"] = step - validates

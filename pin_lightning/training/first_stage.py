@@ -1,0 +1,59 @@
+"""The first stage of a cascade: another run, at whose landmarks a localizer begins."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.runs.folder import RunRecord, difference
+from pin_lightning.runs.folds import fold_folder, is_folds_folder
+from pin_lightning.runs.model import load_localizer
+
+
+def first_stage_folder(config: DictConfig) -> Path | None:
+    """Run folder of the first stage that a config asks for, none where it asks for none.
+
+    Of a folder of folds it is the fold that the config trains.
+
+    Raises:
+        ValueError: The folder has no such fold, or no single fold is trained.
+    """
+    if config.first_stage is None:
+        return None
+    folder, fold = Path(config.first_stage), config.data.split.fold
+    if not is_folds_folder(folder):
+        return folder
+    if fold is None:
+        raise ValueError(
+            f"first_stage={folder}: is the folder of a cross-validation; "
+            f"give one of its folds, or train folds (data.split.folds)"
+        )
+    return fold_folder(folder, fold)
+
+
+def load_first_stage(folder: Path, record: RunRecord) -> Localizer:
+    """The first stage of a run, with its best weights.
+
+    Args:
+        folder: Its run folder.
+        record: Of the run that builds on it.
+
+    Raises:
+        ValueError: The folder is damaged or of other landmarks or another working grid, or it was
+            trained on cases that the run is to be measured on.
+    """
+    localizer, before = load_localizer(folder)
+    if (found := difference(before, record)) is not None:
+        what, there, here = found
+        raise ValueError(
+            f"first_stage={folder}: its {what} ({there}) differ from those of this run "
+            f"({here}); give a run of the same"
+        )
+    own, others = record.split, before.split
+    seen = {*own.test} & {*others.train, *others.val} | {*own.val} & {*others.train}
+    if seen:
+        raise ValueError(
+            f"first_stage={folder}: {', '.join(sorted(seen))} trained or validated it and would be "
+            f"measured on here; give a run with the same data.split"
+        )
+    return localizer

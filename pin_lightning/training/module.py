@@ -1,0 +1,182 @@
+"""LightningModule: trains the two-head CNN, validates the whole iterative procedure."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import FSDPStrategy
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from pin_lightning.common.types import Tensor
+from pin_lightning.evaluation.torchmetrics import MeanRadialError
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.losses import (
+    SQUARED_ERROR,
+    DisplacementLoss,
+    PINLoss,
+    check_alpha,
+    pin_loss,
+    share_of_known,
+)
+from pin_lightning.method.networks import patches_to_input
+from pin_lightning.method.targets import direction_target, displacement_target
+
+VALIDATION_ERROR = "val/radial_error_mm"  # what counts: best checkpoint and early stopping by it
+LANDMARK_ERROR = "val_landmark/{}_mm"
+
+
+class PINModule(pl.LightningModule):
+    """The training and validation steps of PIN.
+
+    Args:
+        localizer: Holds the network and the fitted shape model.
+        alpha: Weight of the direction loss in Eq. 2, in [0, 1].
+        optimizer: Makes the optimiser from the parameters.
+        scheduler: Makes the learning-rate schedule from the optimiser and ``total_steps``, stepped
+            once a batch; none keeps the rate constant, as in the paper.
+        displacement_loss: The displacement term of Eq. 2.
+        all_known: Whether every sample has all its landmarks; else those that are NaN are left out.
+        names: Landmark names, under which validation logs the error of each; none logs that of
+            all only.
+
+    Raises:
+        ValueError: Alpha is outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        localizer: Localizer,
+        alpha: float,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
+        displacement_loss: DisplacementLoss = SQUARED_ERROR,
+        all_known: bool = True,
+        names: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.localizer = localizer
+        self.alpha = check_alpha(alpha)
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.displacement_loss = displacement_loss
+        self.all_known = all_known
+        self.names = tuple(names)
+        self.validation_error = MeanRadialError()
+        self.landmark_errors = MeanRadialError(per="landmark")
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Loss of Eq. 2 on one batch of random-point patches, for each group of parameters.
+
+        Groups without a truth do not count; of several processes all groups that are known count
+        alike, however many of them each process has.
+
+        Args:
+            batch: ``patches`` [B, C, P, P], ``parameters`` and ``true_parameters`` [B, K] in mm;
+                ``scale_mm`` [B, G] where the sampling knows it.
+            batch_index: Unused.
+        """
+        displacement, logits = self.localizer.network(patches_to_input(batch["patches"]))
+        target_mm = displacement_target(batch["true_parameters"], batch["parameters"])
+        shape_model = self.localizer.shape_model
+        unit_mm = shape_model.by_group(self.localizer.unit_mm().expand_as(target_mm))
+        displacement, logits, target_mm = (
+            shape_model.by_group(one) for one in (displacement, logits, target_mm)
+        )
+        scale_mm = batch.get("scale_mm")
+        scale = None if scale_mm is None else scale_mm.reshape(-1, 1) / unit_mm
+        share: Tensor | float = 1.0
+        if not self.all_known:
+            known = torch.isfinite(target_mm).all(dim=1)
+            share = share_of_known(known)
+            if not known.any():  # then any rows do: they count 0 times, and others wait for them
+                known, target_mm = torch.ones_like(known), torch.zeros_like(target_mm)
+            displacement, logits, target_mm, unit_mm = (
+                one[known] for one in (displacement, logits, target_mm, unit_mm)
+            )
+            scale = None if scale is None else scale[known]
+        direction = direction_target(target_mm)
+        target, settings = target_mm / unit_mm, (self.alpha, self.displacement_loss, scale)
+        loss = pin_loss(displacement, logits, target, direction, *settings)
+        if self._logs_this_step():
+            # Orthonormal modes: the norm over K is the total landmark motion, hence the root of L.
+            error_mm = (displacement.detach() * unit_mm - target_mm).norm(dim=1).mean()
+            error_mm = error_mm / (shape_model.num_landmarks / shape_model.num_groups) ** 0.5
+            accuracy = (logits.argmax(dim=1) == direction).float().mean()
+            self._log_training(loss, accuracy, error_mm, share, len(batch["patches"]))
+        return loss.total * share
+
+    def _log_training(
+        self,
+        loss: PINLoss,
+        accuracy: Tensor,
+        error_mm: Tensor,
+        share: Tensor | float,
+        batch_size: int,
+    ) -> None:
+        values = {
+            "train/loss": loss.total,
+            "train/displacement_loss": loss.displacement,
+            "train/direction_loss": loss.direction,
+            "train/direction_accuracy": accuracy,
+            "train/displacement_error_mm": error_mm,
+        }
+        values = {name: value * share for name, value in values.items()}
+        self.log_dict(values, batch_size=batch_size, sync_dist=True)  # the mean over processes
+
+    def _logs_this_step(self) -> bool:
+        """Whether Lightning writes what is logged now; other steps are spared the bookkeeping."""
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return (self.trainer.global_step + 1) % every == 0
+
+    def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
+        """Radial error of the full iterative procedure on whole volumes.
+
+        Args:
+            batch: ``volume`` [V, X, Y, Z] and ``landmarks_mm`` [V, L, 3].
+            batch_index: Unused.
+        """
+        truth_mm = batch["landmarks_mm"]
+        trajectory = self.localizer(batch["volume"])
+        defined = torch.isfinite(truth_mm).all(dim=-1)
+        self.validation_error.update(trajectory.prediction_mm, truth_mm, defined)
+        self.landmark_errors.update(trajectory.prediction_mm, truth_mm, defined)
+        self.log(VALIDATION_ERROR, self.validation_error, prog_bar=True, batch_size=len(truth_mm))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the error of each landmark that a validation case has."""
+        errors_mm = self.landmark_errors.compute().reshape(-1).tolist() if self.names else []
+        self.landmark_errors.reset()
+        named = zip(self.names, errors_mm, strict=True)
+        known = {LANDMARK_ERROR.format(name): one for name, one in named if not math.isnan(one)}
+        self.log_dict(known)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | int | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of all gradients; Lightning itself refuses that for a fused optimiser."""
+        if not gradient_clip_val:
+            return
+        if isinstance(self.trainer.strategy, FSDPStrategy):
+            sharded: Any = self.trainer.strategy.model
+            sharded.clip_grad_norm_(gradient_clip_val)  # adds up the parts of all processes
+        else:
+            nn.utils.clip_grad_norm_(self.localizer.network.parameters(), gradient_clip_val)
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser over the network, with the schedule stepped after every batch."""
+        optimizer = self.make_optimizer(self.localizer.network.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }

@@ -1,0 +1,140 @@
+"""How a training that was cut off goes on by the command that began it."""
+
+import errno
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from pin_lightning.common.files import remove_leftovers
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.runs.folder import CHECKPOINTS, LAST_CHECKPOINT, LOGS, RunRecord
+from pin_lightning.runs.model import LOCALIZER_PREFIX, read_checkpoint
+from pin_lightning.training.same_training import FREE_SETTINGS, check_same_training
+
+log = logging.getLogger(__name__)
+
+LAST = "last"
+# A quota and a limit on the size of files are full disks, too.
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+# A training may go on elsewhere or otherwise shared out, and without a schedule for longer.
+_FREE_SETTINGS = (
+    *FREE_SETTINGS,
+    *("trainer", "strategy", "loader.num_workers", "loader.memory_gb"),
+)
+
+
+def find_checkpoint(config: DictConfig, run_dir: Path, record: RunRecord) -> Path | None:
+    """The checkpoint that a training goes on from, none where it begins.
+
+    Args:
+        config: Settings; with ``ckpt_path=last`` it is the last one in the run folder.
+        run_dir: The run folder.
+        record: What the data decides.
+
+    Raises:
+        ValueError: The checkpoint is damaged or, with ``ckpt_path=last``, of another training.
+    """
+    if config.ckpt_path != LAST:
+        return None if config.ckpt_path is None else Path(config.ckpt_path)
+    path = run_dir / LAST_CHECKPOINT
+    if not path.is_file():
+        log.info("ckpt_path=last: %s is not there yet, training begins", path)
+        return None
+    check_same_training(run_dir, config, record, _FREE_SETTINGS)
+    return path
+
+
+def is_own(checkpoint: Path | None, run_dir: Path) -> bool:
+    """Whether a checkpoint is of the run folder itself, whose best one and log then go on, too."""
+    own = (run_dir / CHECKPOINTS).resolve()
+    return checkpoint is not None and checkpoint.parent.resolve() == own
+
+
+def steps_done(
+    checkpoint: Path | None, run_dir: Path, config: DictConfig, localizer: Localizer
+) -> int:
+    """Steps that a checkpoint has done, which is refused where a training cannot go on from it.
+
+    Args:
+        checkpoint: What the training goes on from; none begins it.
+        run_dir: Its run folder.
+        config: Its settings.
+        localizer: What it trains.
+
+    Raises:
+        ValueError: The checkpoint is damaged, of another model or of a schedule of another length,
+            or nothing is left to do.
+    """
+    if checkpoint is None:
+        return 0
+    content = read_checkpoint(checkpoint)
+    _check_weights(checkpoint, content["state_dict"], localizer)
+    step, most = int(content["global_step"]), config.trainer.max_steps
+    # A number of epochs, which is nobody's default, may end a training and its schedule sooner.
+    if config.model.scheduler is not None and config.trainer.get("max_epochs") is None:
+        _check_schedules(checkpoint, content.get("lr_schedulers", []), most)
+    if 0 < most <= step and not is_own(checkpoint, run_dir):
+        raise ValueError(
+            f"ckpt_path={checkpoint}: has done all steps of trainer.max_steps={most}; "
+            f"predict with its run, or begin anew in another run_dir without ckpt_path"
+        )
+    log.info("goes on after step %d, from %s", step, checkpoint)
+    return step
+
+
+def _check_weights(path: Path, state: dict[str, Any], localizer: Localizer) -> None:
+    saved = {name: tuple(value.shape) for name, value in state.items()}
+    weights = localizer.state_dict().items()
+    own = {f"{LOCALIZER_PREFIX}{name}": tuple(value.shape) for name, value in weights}
+    for name in sorted(saved.keys() | own.keys()):
+        if saved.get(name) != own.get(name):
+            there, here = (str(one.get(name, "absent")) for one in (saved, own))
+            raise ValueError(
+                f"ckpt_path={path}: is of another model ({name} is {there}, now {here}); "
+                f"give the settings that it was trained with, or another checkpoint"
+            )
+
+
+def _check_schedules(path: Path, schedules: Sequence[dict[str, Any]], most: int) -> None:
+    for total in (one["total_steps"] for one in schedules if "total_steps" in one):
+        if total != most:
+            raise ValueError(
+                f"trainer.max_steps={most}: model.scheduler was made for {total} steps in {path}; "
+                f"give trainer.max_steps={total}, or train anew, "
+                f"with model.scheduler=null where it is to go on for longer"
+            )
+
+
+def clear_leftovers(run_dir: Path) -> None:
+    """Remove what a killed training left half-written in its run folder."""
+    for folder in (run_dir, run_dir / CHECKPOINTS, run_dir / LOGS):
+        remove_leftovers(folder)
+
+
+@contextmanager
+def full_disk_named(run_dir: Path) -> Iterator[None]:
+    """Say what is kept, and how to go on, when the disk is full in the block.
+
+    Raises:
+        ValueError: Instead of the system's error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        reason = f"no space left to write to: {error.strerror}{where}"
+        raise ValueError(f"run_dir={run_dir}: {reason}; {_kept(run_dir)}") from error
+
+
+def _kept(run_dir: Path) -> str:
+    path = run_dir / LAST_CHECKPOINT
+    if not path.is_file():
+        return "no checkpoint was saved yet; free space and start again"
+    step = read_checkpoint(path)["global_step"]
+    return f"the checkpoint of step {step} is kept; free space and go on with ckpt_path=last"

@@ -1,0 +1,162 @@
+"""From a config to a trained, evaluated run folder."""
+
+import gc
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.common.settings import check_count, refuse_missing
+from pin_lightning.data.skipped import count_skipped, write_skipped
+from pin_lightning.data.survey import Survey, survey
+from pin_lightning.distributed.group import speak_if_first
+from pin_lightning.distributed.ranks import is_first
+from pin_lightning.distributed.strategies import check_strategy, refuse_starting_again
+from pin_lightning.evaluation.planes.groups import check_groups, plane_groups
+from pin_lightning.evaluation.settings import ReportSettings
+from pin_lightning.method.patches import default_patch_side
+from pin_lightning.reports.run_report import report
+from pin_lightning.runs.folder import UNFINISHED, best_checkpoint, clear_results, write_run
+from pin_lightning.runs.model import load_weights, read_checkpoint
+from pin_lightning.runs.other_methods import read_others
+from pin_lightning.runs.predictor import Predictor
+from pin_lightning.training.combinations import check_combination, without_effect
+from pin_lightning.training.fit import fit
+from pin_lightning.training.loggers import experiment_loggers, name_group
+from pin_lightning.training.plan import check_steps, plan_run
+from pin_lightning.training.resume import (
+    LAST,
+    clear_leftovers,
+    find_checkpoint,
+    full_disk_named,
+    is_own,
+    steps_done,
+)
+from pin_lightning.training.wandb_results import log_to_wandb
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """Train, evaluate on the held-out cases, and leave a self-contained run folder.
+
+    Args:
+        config: Composed from `conf/train.yaml`; what is null is filled in from the data.
+        run_dir: Where the run is written.
+
+    Returns:
+        The contents of `metrics.json`; nothing in a process that is not the first of several.
+
+    Raises:
+        ValueError: A setting or a data file is wrong; the message names it.
+    """
+    return train_surveyed(*survey_data(config), run_dir)
+
+
+def train_job(config: DictConfig, run_dir: Path) -> dict[str, Any]:
+    """`train`, as a job of a sweep, which loggers then show together."""
+    config.run_name = f"{config.run_name}_{run_dir.name}"
+    name_group(config, run_dir.parent.name)
+    refuse_starting_again(config, "a sweep")
+    return train(config, run_dir)
+
+
+def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
+    """Read and check the data of a training, or of several that share them.
+
+    Returns:
+        A config in which what the data decides is filled in, and the data.
+
+    Raises:
+        ValueError: A setting or a data file is wrong; the message names it.
+    """
+    speak_if_first(logging.ERROR)
+    refuse_missing(config)
+    check_count("seed", config.seed, least=0)
+    check_steps(config)
+    check_combination(config)
+    check_strategy(config)
+    if config.ckpt_path not in (None, LAST):
+        read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
+    for line in without_effect(config):
+        log.warning("%s", line)
+    config = config.copy()
+    surveyed = _survey(config)
+    surveyed.refuse_errors()
+    check_groups(plane_groups(config.data.planes), surveyed.known_names, surveyed.names)
+    return config, surveyed
+
+
+def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any]:
+    """`train` on data that were read already, with the config that came with them."""
+    with full_disk_named(run_dir):
+        return _train(config, surveyed, run_dir)
+
+
+def _train(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any]:
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    config = config.copy()
+    config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
+    settings = ReportSettings.of(config.report, config.data.planes)
+    read_others(dict(settings.others))  # refuses a wrong file now rather than after the training
+    plan = plan_run(config, surveyed)
+    parts, record = plan.parts, plan.record
+    checkpoint = find_checkpoint(config, run_dir, record)
+    done = steps_done(checkpoint, run_dir, config, plan.localizer)
+    goes_on = is_own(checkpoint, run_dir)
+    config.ckpt_path = None if checkpoint is None else str(checkpoint)
+    if is_first():
+        clear_leftovers(run_dir)
+        clear_results(run_dir, keep_checkpoints=goes_on)
+        write_run(run_dir, config, record, plan.first_stage)
+        (run_dir / UNFINISHED).touch()
+        write_skipped(run_dir, surveyed.skipped)
+    log.info(
+        "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
+        *(len(record.names), record.num_parameters, *map(len, parts.values())),
+    )
+    with experiment_loggers(config, run_dir, done if goes_on else 0) as loggers:
+        fit(config, run_dir, plan, surveyed.volumes, loggers)
+        if not is_first():
+            return {}
+        gc.collect()  # trainer and module hold one another, and with them the volumes
+        load_weights(plan.localizer, best_checkpoint(run_dir))
+        evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
+        predictor = Predictor(plan.localizer, record.names)
+        metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
+        log_to_wandb(loggers, run_dir, metrics)
+    (run_dir / UNFINISHED).unlink(missing_ok=True)
+    return metrics
+
+
+def _survey(config: DictConfig) -> Survey:
+    """Read and check the data; the working grid that it decides is written to the config."""
+    data, model = config.data, config.model
+    surveyed = survey(
+        instantiate(data.source),
+        Path(data.cache_dir),
+        None if model.landmarks is None else list(model.landmarks),
+        data.spacing_mm,
+        None if data.grid_size is None else list(data.grid_size),
+        data.on_error,
+    )
+    grid = surveyed.grid
+    chosen = {
+        "data.spacing_mm": grid.spacing_mm,
+        "data.grid_size": list(grid.size),
+        "model.patch_side": default_patch_side(grid.size),
+    }
+    for key, value in chosen.items():
+        if OmegaConf.select(config, key) is None:
+            OmegaConf.update(config, key, value)
+            log.info("%s=%s (from the data)", key, value)
+    log.info("working volumes of %s voxels of %s mm", grid.size, grid.spacing_mm)
+    log.info("patches of %d voxels, %s", model.patch_side, model.interpolation)
+    for finding in surveyed.findings:
+        if finding.level == "warning":
+            log.warning("%s", finding)
+    count_skipped(surveyed.skipped, len(surveyed.found))
+    return surveyed

@@ -1,0 +1,1 @@
+"""Training samples and the loaders that deliver them."""

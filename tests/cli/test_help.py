@@ -1,0 +1,81 @@
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+from programs import run
+
+from conftest import REPOSITORY
+from pin_lightning.cli import program as entry
+from pin_lightning.cli.config_tree import CONF
+from pin_lightning.cli.help import (
+    command_of,
+    parents_of,
+    print_help,
+    read_config,
+    wrapped,
+)
+
+PROGRAMS = sorted(path.stem for path in CONF.glob("*.yaml"))
+
+
+def script(program):
+    own = REPOSITORY / f"{program}.py"
+    return own if own.is_file() else REPOSITORY / "pin_lightning" / f"{program}.py"
+
+
+def test_every_config_is_that_of_a_program_with_examples():
+    for program in PROGRAMS:
+        command = command_of(str(script(program)))
+        introduction, settings = read_config(program)
+        first, *rest = introduction.splitlines()
+        assert first[0].isupper(), program
+        assert rest[-1].startswith("  "), program  # what follows is the comment of a setting
+        examples = [line for line in rest if line.startswith(f"  {command} ")]
+        assert 2 <= len(examples) <= 6, program
+        keys = set(OmegaConf.load(CONF / f"{program}.yaml")) - {"defaults", "hydra"}
+        assert {line.split(":")[0] for line in settings.splitlines() if line[:1].isalpha()} == keys
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_help_fits_the_terminal(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_help("check", "python -m pin_lightning.check")
+    said = capsys.readouterr().out
+    assert "  python -m pin_lightning.check data=folder data.root=FOLDER\n" in said
+    assert "folder *" in said
+    assert "# Names of the landmarks to check" in said
+    assert "hydra:" not in said
+    long = [line for line in said.splitlines() if len(line.rstrip()) > width]
+    assert all(line.startswith("python -m pin_lightning.check GROUP=OPTION") for line in long)
+
+
+def test_parents_are_shown_too(monkeypatch):
+    assert parents_of("cross_validate") == ["train"]
+    assert parents_of("evaluate") == ["report"]
+    assert parents_of("train") == []
+
+
+def test_comments_wrap_and_values_do_not():
+    text = "# one two three\nkey: [a, b, c, d]  # four\n  # five six seven"
+    assert wrapped(text, 11) == (
+        "# one two\n# three\nkey: [a, b, c, d]  # four\n  # five\n  # six\n  # seven"
+    )
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_comes_before_the_program(flag, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(script("gather")), "sweep=nowhere", flag])
+    entry.start(lambda: pytest.fail("the program began"))
+    assert capsys.readouterr().out.startswith("Make the table of a sweep again")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_program_helps_without_its_heavy_imports(program):
+    own = (REPOSITORY / f"{program}.py").is_file()
+    command = [f"{program}.py"] if own else ["-m", f"pin_lightning.{program}"]
+    done = run("-X", "importtime", *command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"{command_of(str(script(program)))} GROUP=OPTION --cfg job" in done.stdout
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"torch", "pytorch_lightning", "torchio", "matplotlib"}

@@ -1,0 +1,86 @@
+import pytest
+from programs import run
+
+from pin_lightning.cli.nearest import meant_by, no_such_option, no_such_setting
+
+KEYS = [
+    "seed",
+    "model",
+    "model.alpha",
+    "model.optimizer.lr",
+    "trainer.max_steps",
+    "data.split.seed",
+]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("model.alhpa", ["model.alpha"]),
+        ("alpha", ["model.alpha"]),
+        ("alhpa", ["model.alpha"]),
+        ("modle.alpha", ["model.alpha"]),
+        ("lr", ["model.optimizer.lr"]),
+        ("model.lr", ["model.optimizer.lr"]),
+        ("loader.max_steps", ["trainer.max_steps"]),
+        ("sede", ["seed"]),
+        ("train.seed", ["seed", "data.split.seed"]),
+        ("model.alpha.x", []),  # nothing is below a number
+        ("radius", []),
+    ],
+)
+def test_the_setting_that_is_meant(wrong, meant):
+    assert meant_by(wrong, KEYS) == meant
+
+
+def test_the_option_that_is_meant():
+    assert no_such_option("update_rule", "D") == (
+        "update_rule=D: there is no such option; There are A, B, C"
+    )
+    assert "did you mean sampling=scatter? There are approach, " in no_such_option(
+        "sampling", "sctter"
+    )
+    assert "did you mean shape=pca? " in no_such_option("shape", "PCA")
+    assert "did you mean update_rule=B? " in no_such_option("update_rule", "b")
+    assert no_such_option("model/x", "y") == "model/x=y: there is no such group of options"
+
+
+def test_a_setting_of_another_option():
+    said = no_such_setting("loader.queue_length", "train", [])
+    assert said == "loader.queue_length: is a setting of loader=queue; give that, or leave it out"
+
+
+def test_a_group_that_is_meant_and_one_that_is_not():
+    assert "did you mean shape? There are autoencoder, " in no_such_setting(
+        "shpae", "train", ["shpae=pca"]
+    )
+    assert no_such_setting("data", "infer", []).startswith(
+        "data: there is no such setting or group;"
+    )
+
+
+PROCESSES = {
+    "train.py model=mutli": "model=mutli: there is no such option; did you mean model=multi?",
+    "train.py data=phantom max_steps=5": "did you mean trainer.max_steps?",
+    "train.py loader.queue_lenght=9": "did you mean loader.queue_length, of loader=queue?",
+    "train.py data=phantom -m model.alhpa=0,1": "did you mean model.alpha?",
+    "train.py -m data=phantom model=multi,mutli": "did you mean model=multi?",
+    "train.py -m hydra/sweeper=listed hydra.sweeper.jobs=[[modle=multi]]": "did you mean model?",
+    "train.py hydra/launcher=jobllib": "did you mean hydra/launcher=joblib?",
+    "infer.py imput=x": "imput: there is no such setting or group; did you mean input?",
+    "-m pin_lightning.check dta=csv": "did you mean data?",
+    "-m pin_lightning.cross_validate folds=3": "did you mean data.split.folds?",
+    "-m pin_lightning.evaluate ouput=x": "did you mean output?",
+    "-m pin_lightning.report report.radii=[1]": "did you mean report.radii_mm?",
+    "-m pin_lightning.gather swep=x": "did you mean sweep?",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", PROCESSES)
+def test_every_program_names_the_nearest_in_one_line(command):
+    done = run(*command.split())
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert PROCESSES[command] in line

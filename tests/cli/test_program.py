@@ -1,0 +1,132 @@
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError
+
+from pin_lightning.cli import ending
+from pin_lightning.cli import program as entry
+from pin_lightning.cli.failures import Failure, read_failure, write_failure
+from pin_lightning.cli.program import one_line_errors, quote_arguments
+from pin_lightning.common.settings import refuse_missing
+
+
+def program(error):
+    @one_line_errors
+    def run():
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("model.alpha=2: give\n  less"), "error: model.alpha=2: give less\n"),
+        (PermissionError(13, "Permission denied", "/out"), "error: [Errno 13] Permission denied"),
+        (ConfigKeyError("Key 'alpa' is not in struct"), "error: config: Key 'alpa'"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(capsys, error, line):
+    with pytest.raises(SystemExit) as stop:
+        program(error)()
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(line)
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [TypeError("a defect"), AssertionError("a defect")])
+def test_a_defect_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        program(error)()
+    wrapped = InstantiationException("Error in call to target 'x'")
+    wrapped.__cause__ = error
+    with pytest.raises(InstantiationException):
+        program(wrapped)()
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """The folder of a job of a sweep that this process seems to run."""
+    hydra = {"mode": RunMode.MULTIRUN, "runtime": {"output_dir": str(tmp_path / "3")}}
+    known = OmegaConf.create({**hydra, "overrides": {"task": ["seed=1"]}})
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: known)
+    return tmp_path / "3"
+
+
+@pytest.mark.parametrize(
+    ("error", "mistake"),
+    [
+        (ValueError("model.alpha=2"), "model.alpha=2"),
+        (TypeError("a defect"), "TypeError: a defect"),
+        (SystemExit(2), "ended with exit code 2"),
+    ],
+)
+def test_a_job_of_a_sweep_fails_without_ending_the_sweep(job, error, mistake):
+    assert program(error)() is None
+    assert read_failure(job) == Failure(3, ("seed=1",), mistake)
+
+
+def test_a_job_that_is_asked_to_end_ends_the_sweep_and_leaves_no_earlier_failure(job):
+    write_failure(job, [], "of an earlier sweep")
+    with pytest.raises(SystemExit) as stop:
+        program(SystemExit(143))()
+    assert stop.value.code == 143
+    assert read_failure(job) is None
+
+
+def test_what_a_sweeper_raises_is_one_line_after_the_sweep_is_closed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+    def main():
+        ending.at_end.callback(print, "closed")
+        raise ValueError("No trials are completed yet.")
+
+    with pytest.raises(SystemExit) as stop:
+        entry.start(main)
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("closed\n", "error: No trials are completed yet.\n")
+
+
+def test_missing_values_are_named_even_behind_an_interpolation():
+    config = OmegaConf.create({"data": {"source": {"root": "${data.root}"}, "root": "???"}})
+    with pytest.raises(ValueError, match=r"^data\.root: is not set; give data\.root=VALUE$"):
+        refuse_missing(config)
+    config.data.root = "here"
+    refuse_missing(config)
+
+
+VALUES = ["/data/köpfe", "a b/(1)", "it's = {odd}", "scans/**/*.nii.gz", "x=y", "日本/头", "plain"]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_any_path_reaches_the_config_as_it_was_typed(value, tmp_path):
+    (tmp_path / "config.yaml").write_text("path: null")
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        config = compose("config", overrides=quote_arguments([f"path={value}"]))
+    assert config.path == value
+
+
+def test_what_hydra_understands_stays_as_it_is():
+    arguments = [
+        "-m",
+        "model.alpha=0,1",
+        "a=[1,2]",
+        "+b={c: 1}",
+        "~d",
+        "e=null",
+        "--cfg",
+        "f='x y'",
+    ]
+    assert quote_arguments(arguments) == arguments
+
+
+def test_the_sign_of_a_sweep_may_stand_anywhere():
+    assert quote_arguments(["data=phantom", "-m", "seed=0,1"]) == ["-m", "data=phantom", "seed=0,1"]

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from pin_lightning.common.precision import choose_precision, has_fast_bf16, network_dtype
+
+CPU = torch.device("cpu")
+
+
+def pretend(monkeypatch, bf16, amx=False, cuda=False):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+
+
+@pytest.mark.parametrize(("bf16", "amx"), [(True, False), (False, True), (False, False)])
+def test_the_processor_decides(monkeypatch, bf16, amx):
+    pretend(monkeypatch, bf16, amx)
+    fast = bf16 or amx
+    assert has_fast_bf16(CPU) == fast
+    assert network_dtype(CPU) == (torch.bfloat16 if fast else torch.float32)
+    assert choose_precision("auto", "auto") == ("bf16-mixed" if fast else "32-true")
+
+
+def test_a_setting_wins_over_the_hardware(monkeypatch):
+    pretend(monkeypatch, bf16=True)
+    assert choose_precision("32-true", "auto") == "32-true"
+    pretend(monkeypatch, bf16=False)
+    assert choose_precision("bf16-mixed", "cpu") == "bf16-mixed"
+
+
+def test_the_graphics_card_counts_where_it_trains(monkeypatch):
+    pretend(monkeypatch, bf16=False, cuda=True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert choose_precision("auto", "gpu") == "bf16-mixed"
+    assert choose_precision("auto", "cpu") == "32-true"
+
+
+def test_other_devices_compute_in_float32():
+    assert not has_fast_bf16(torch.device("mps"))
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match=r"trainer\.precision=16: give one of auto"):
+        choose_precision("16", "auto")

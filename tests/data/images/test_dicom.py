@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
+from test_layouts import write_series
+
+from pin_lightning.common.geometry import apply_affine, itk_affine
+from pin_lightning.data.images.dicom import holds_dicom
+from pin_lightning.data.images.reading import read_header, read_voxels
+
+
+@pytest.fixture
+def image():
+    """An oblique volume of 16-bit voxels, one of them bright."""
+    voxels = np.random.default_rng(0).integers(-500, 500, (7, 9, 11)).astype(np.int16)
+    voxels[5, 3, 2] = 4000  # z, y, x
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((0.8, 0.9, 1.5))
+    image.SetOrigin((-20.5, 33.0, 7.25))
+    turn = Rotation.from_euler("xyz", [10, -20, 5], degrees=True).as_matrix()
+    image.SetDirection(turn.ravel().tolist())
+    return image
+
+
+@pytest.fixture
+def series(image, tmp_path):
+    write_series(image, tmp_path / "series")
+    return tmp_path / "series"
+
+
+def files(series):
+    return sorted(series.glob("*.dcm"))
+
+
+def test_header_and_voxels_are_those_that_were_written(image, series):
+    shape, affine = read_header(series)
+    assert shape == image.GetSize()
+    expected = itk_affine(image.GetOrigin(), image.GetSpacing(), image.GetDirection())
+    np.testing.assert_allclose(affine, expected, atol=1e-4)
+    np.testing.assert_array_equal(read_voxels(series), sitk.GetArrayFromImage(image).T)
+
+
+def test_a_bright_voxel_lies_where_the_affine_says(image, series):
+    found = np.unravel_index(read_voxels(series).argmax(), image.GetSize())
+    world = apply_affine(read_header(series)[1], np.array(found, float))
+    lps = image.TransformIndexToPhysicalPoint((2, 3, 5))
+    np.testing.assert_allclose(world, np.array(lps) * [-1, -1, 1], atol=1e-3)
+
+
+def test_names_of_files_and_other_files_do_not_matter(image, series):
+    before = read_voxels(series)
+    for number, path in enumerate(files(series)):
+        path.rename(series / f"slice{99 - number}.dcm")
+    (series / "notes.txt").write_text("not a slice")
+    np.testing.assert_array_equal(read_voxels(series), before)
+    assert read_header(series)[0] == image.GetSize()
+
+
+def lose_a_slice(image, series):
+    files(series)[3].unlink()
+
+
+def double_a_slice(image, series):
+    other = series.parent / "other"
+    write_series(image, other)
+    files(other)[2].rename(series / "again.dcm")
+
+
+def lose_all(image, series):
+    for path in files(series):
+        path.unlink()
+
+
+def add_a_series(image, series):
+    for path in files(series):
+        slice_ = sitk.ReadImage(str(path))
+        for key in ("0020|0037", "0020|0032", "0020|0013", "0008|0060"):
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(str(path))
+            reader.ReadImageInformation()
+            slice_.SetMetaData(key, reader.GetMetaData(key))
+        slice_.SetMetaData("0020|000e", "1.2.3.5")
+        writer = sitk.ImageFileWriter()
+        writer.KeepOriginalImageUIDOn()
+        writer.SetFileName(str(series / f"b{path.name}"))
+        writer.Execute(slice_)
+
+
+def cut_a_slice(image, series):
+    content = files(series)[3].read_bytes()
+    files(series)[3].write_bytes(content[: len(content) // 3])
+
+
+BAD = {
+    "a slice is missing": lose_a_slice,
+    "a slice twice": double_a_slice,
+    "no slices": lose_all,
+    "two series": add_a_series,
+    "a slice is cut short": cut_a_slice,
+}
+
+
+@pytest.mark.parametrize("spoil", BAD.values(), ids=BAD)
+def test_refuses_in_one_line_that_names_the_folder(image, series, spoil):
+    spoil(image, series)
+    with pytest.raises(ValueError, match=str(series.name)) as caught:
+        print(read_header(series), read_voxels(series).shape)
+    assert str(series) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_slices_is_known_by_its_files(series, tmp_path):
+    assert holds_dicom(series)
+    (tmp_path / "empty").mkdir()
+    assert not holds_dicom(tmp_path / "empty")

@@ -1,0 +1,128 @@
+import json
+
+import numpy as np
+import pytest
+
+from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.data.landmarks.markups import read_markups, write_markups
+
+
+def point(label="nose", position=(1.0, 2.0, 3.0), **other):
+    return {"id": "1", "label": label, "position": list(position), **other}
+
+
+def content(points=None, **other):
+    markup = {"type": "Fiducial", "coordinateSystem": "LPS", "controlPoints": points or [point()]}
+    return {"@schema": "", "markups": [{**markup, **other}]}
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(value):
+        path = tmp_path / "case.mrk.json"
+        path.write_text(value if isinstance(value, str) else json.dumps(value), "utf-8")
+        return path
+
+    return write
+
+
+FRAMES = {
+    "lps": ("LPS", "LPS"),
+    "old-lps": ("1", "LPS"),
+    "old-lps-number": (1, "LPS"),
+    "ras": ("RAS", "RAS"),
+    "old-ras": ("0", "RAS"),
+    "old-ras-number": (0, "RAS"),
+    "null": (None, None),
+}
+
+
+@pytest.mark.parametrize(("system", "frame"), FRAMES.values(), ids=FRAMES.keys())
+def test_positions_and_frame_are_those_of_the_file(save, system, frame):
+    framed = read_markups(save(content(coordinateSystem=system)))
+    assert framed.frame == frame
+    assert framed.positions.tolist() == [[1, 2, 3]]
+
+
+def test_a_file_without_coordinate_system_says_no_frame(save):
+    value = content()
+    del value["markups"][0]["coordinateSystem"]
+    assert read_markups(save(value)).frame is None
+
+
+@pytest.mark.parametrize("status", ["undefined", "missing", "preview"])
+def test_only_points_with_status_defined_count(save, status):
+    # Slicer writes an empty text as the position of a point that was never placed.
+    unplaced = {**point("b"), "position": "", "positionStatus": status}
+    points = [point("a", positionStatus="defined"), unplaced, point("c")]
+    framed = read_markups(save(content(points)))
+    assert framed.names == ("a", "b", "c")
+    assert np.isnan(framed.positions).all(axis=1).tolist() == [False, True, False]
+
+
+def test_written_file_is_what_slicer_expects(tmp_path):
+    path = tmp_path / "new folder" / "case.mrk.json"
+    write_markups(path, LandmarkSet.of(["a"], np.array([[1.0, 2, 3]])), ["spread 0.2 mm"])
+    written = json.loads(path.read_text("utf-8"))
+    assert written["@schema"].endswith("/markups-schema-v1.0.3.json#")
+    (markup,) = written["markups"]
+    assert (markup["type"], markup["coordinateSystem"]) == ("Fiducial", "LPS")
+    assert markup["coordinateUnits"] == "mm"
+    assert markup["controlPoints"] == [
+        {
+            "id": "1",
+            "label": "a",
+            "description": "spread 0.2 mm",
+            "position": [-1.0, -2.0, 3.0],
+            "positionStatus": "defined",
+        }
+    ]
+    assert [file.name for file in path.parent.iterdir()] == ["case.mrk.json"]
+
+
+def test_written_file_has_no_nan_which_is_not_json(tmp_path):
+    path = tmp_path / "case.mrk.json"
+    write_markups(path, LandmarkSet.of(["a"], np.full((1, 3), np.nan)))
+    (written,) = json.loads(path.read_text("utf-8"))["markups"][0]["controlPoints"]
+    assert written["positionStatus"] == "undefined"
+    assert "position" not in written
+
+
+INVALID = {
+    "json": ("{", "not valid JSON"),
+    "too-deep": ("[" * 100_000, "not valid JSON"),
+    "no-markups": ({}, "has no markups"),
+    "not-an-object": ([], "has no markups"),
+    "empty-markups": ({"markups": []}, "has no markups"),
+    "two-lists": ({"markups": content()["markups"] * 2}, "holds 2 markups"),
+    "curve": (content(type="Curve"), "type 'Curve'"),
+    "no-points": ({"markups": [{**content()["markups"][0], "controlPoints": []}]}, "empty"),
+    "point-not-object": (content([3]), "not a JSON object"),
+    "system-unknown": (content(coordinateSystem="IJK"), "coordinateSystem is 'IJK'"),
+    "micrometres": (content(coordinateUnits="um"), "coordinateUnits is 'um'; save it in mm"),
+    "centimetres": (content(coordinateUnits=["cm", "UCUM", "cm"]), "coordinateUnits is"),
+    "two-coordinates": (content([point(position=(1, 2))]), "'nose' has position"),
+    "no-position": (content([{"label": "nose"}]), "'nose' has position None"),
+    "text": (content([point(position=("1", 2, 3))]), "finite numbers"),
+    "nan": (content([point(position=(float("nan"), 2, 3))]), "finite numbers"),
+    "infinite": (content([point(position=(float("inf"), 2, 3))]), "finite numbers"),
+    "beyond-float": (content([point(position=(10**400, 2, 3))]), "finite numbers"),
+    "status": (content([point(positionStatus="placed")]), "positionStatus 'placed'"),
+    "same-label": (content([point("a"), point("b"), point("a")]), "occur twice: a;"),
+    "no-label": (content([point("a"), {"position": [1, 2, 3]}]), "point 2 has no label"),
+    "blank-label": (content([point("  ")]), "landmark 1 has no label"),
+}
+
+
+@pytest.mark.parametrize(("value", "message"), INVALID.values(), ids=INVALID.keys())
+def test_invalid_files_are_refused_in_one_line_that_names_them(save, value, message):
+    path = save(value)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_markups(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_units_may_be_a_coded_entry(save):
+    units = ["mm", "UCUM", "millimeter"]
+    assert read_markups(save(content(coordinateUnits=units))).names == ("nose",)

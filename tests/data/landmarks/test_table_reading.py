@@ -1,0 +1,234 @@
+import numpy as np
+import pytest
+
+from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.data.landmarks.table_reading import case_name, read_framed_table
+from pin_lightning.data.landmarks.table_writing import write_case_table, write_table
+
+LONG = """case,landmark,x,y,z
+A,nose,1,2,3
+A,chin,4,5,6.5
+B,nose,-7,8,9
+B,chin,,,
+"""
+WIDE = """case,nose_x,nose_y,nose_z,chin_x,chin_y,chin_z
+A,1,2,3,4,5,6.5
+B,-7,8,9,,,
+"""
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(text):
+        path = tmp_path / "the table.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+        return path
+
+    return write
+
+
+SAME = {
+    "long": LONG,
+    "wide": WIDE,
+    "semicolons": LONG.replace(",", ";"),
+    "decimal-comma": LONG.replace(",", ";").replace("6.5", "6,5"),
+    "tabs": LONG.replace(",", "\t"),
+    "wide-tabs": WIDE.replace(",", "\t"),
+    "blanks-around": LONG.replace(",", " , "),
+    "windows": LONG.replace("\n", "\r\n"),
+    "old-mac": LONG.replace("\n", "\r"),
+    "byte-order-mark": "\ufeff" + LONG,
+    "blank-lines": LONG.replace("\nB", "\n\n,,,,\nB") + "\n\n",
+    "upper-case-columns": LONG.replace("case,landmark,x,y,z", "CASE,Landmark,X,Y,Z"),
+    "image-files": LONG.replace("A,", "A.nii.gz,").replace("B,", "B.NII,"),
+    "paths": LONG.replace("A,", "/data/scans/A.nrrd,").replace("B,", "C:\\scans\\B,"),
+    "not-available": LONG.replace("B,chin,,,", "B,chin,NA,NaN,n/a"),
+    "extra-columns": LONG.replace("\n", ",7\n").replace("z,7", "z,rater"),
+    "columns-in-another-order": "z,y,x,point,volume\n3,2,1,nose,A\n6.5,5,4,chin,A\n"
+    "9,8,-7,nose,B\n,,,chin,B\n",
+    "name-is-the-case": LONG.replace("case,landmark", "name,label"),
+    "name-is-the-landmark": LONG.replace("case,landmark", "specimen,name"),
+    "wide-with-points": WIDE.replace("_", "."),
+    "wide-with-blanks": WIDE.replace("_", " "),
+    "wide-upper-case-axes": WIDE.replace("_x", "_X"),
+    "quoted": LONG.replace("A,nose", '"A","nose"'),
+}
+
+
+@pytest.mark.parametrize("text", SAME.values(), ids=SAME.keys())
+def test_every_flavour_gives_the_same_landmarks(save, text):
+    table = read_framed_table(save(text))
+    assert list(table.cases) == ["A", "B"]
+    assert [case.names for case in table.cases.values()] == [("nose", "chin")] * 2
+    np.testing.assert_array_equal(table.cases["A"].positions, [[1, 2, 3], [4, 5, 6.5]])
+    np.testing.assert_array_equal(table.cases["B"].positions, [[-7, 8, 9], [np.nan] * 3])
+    assert table.frame is None
+    assert table.subjects == {}
+
+
+def test_cases_of_a_long_table_have_the_landmarks_of_their_rows(save):
+    table = read_framed_table(save("case,landmark,x,y,z\nB,b,1,2,3\nA,a,4,5,6\nB,a,7,8,9\n"))
+    assert {case: framed.names for case, framed in table.cases.items()} == {
+        "B": ("b", "a"),
+        "A": ("a",),
+    }
+
+
+def test_wide_names_may_hold_separators(save):
+    header = "case;left eye_upper_x;left eye_upper_y;left eye_upper_z;a, b.x;a, b.y;a, b.z"
+    table = read_framed_table(save(f"{header}\nA;1;2;3;4;5;6\n"))
+    assert table.cases["A"].names == ("left eye_upper", "a, b")
+
+
+def test_case_columns_have_an_order_of_preference(save):
+    table = read_framed_table(save("scan,id,volume,label,x,y,z\ns,i,v,nose,1,2,3\n"))
+    assert list(table.cases) == ["v"]
+
+
+@pytest.mark.parametrize("column", ["subject", "participant_id", "Patient", "ANIMAL"])
+def test_subjects_of_the_cases_that_have_one(save, column):
+    text = f"case,{column},landmark,x,y,z\nA,mouse1,a,1,2,3\nA,mouse1,b,1,2,3\nB,,a,1,2,3\n"
+    assert read_framed_table(save(text)).subjects == {"A": "mouse1"}
+
+
+def with_cells(column, *cells):
+    rows = [f"{line},{cell}" for line, cell in zip(LONG.split("\n")[1:], cells, strict=False)]
+    return "\n".join([f"case,landmark,x,y,z,{column}", *rows]) + "\n"
+
+
+def with_axes(*axes):
+    return LONG.replace("x,y,z", ",".join(axes))
+
+
+SAID = {
+    "column": (with_cells("frame", *["LPS"] * 4), "LPS"),
+    "column-in-lower-case": (with_cells("coordinate_system", *["ras"] * 4), "RAS"),
+    "column-space": (with_cells("Space", *["Voxel"] * 4), "voxel"),
+    "empty-column": (with_cells("frame", *[""] * 4), None),
+    "comment": ("# frame = LPS\n" + LONG, "LPS"),
+    "slicer-comment": ("# made by hand\n#CoordinateSystem = RAS\n\n" + LONG, "RAS"),
+    "comment-from-a-spreadsheet": ("# frame = voxel;;;;\n" + LONG.replace(",", ";"), "voxel"),
+    "axes-lps": (with_axes("x_lps", "y_lps", "z_lps"), "LPS"),
+    "axes-ras": (with_axes("X_RAS", "Y_RAS", "Z_RAS"), "RAS"),
+    "axes-voxel": (with_axes("x_voxel", "y_voxel", "z_voxel"), "voxel"),
+    "ijk": (with_axes("i", "j", "k"), "voxel"),
+    "all-the-same": ("# frame: LPS\n" + with_cells("frame", *["LPS"] * 4), "LPS"),
+    "wide": ("# frame = LPS\n" + WIDE, "LPS"),
+}
+
+
+@pytest.mark.parametrize(("text", "frame"), SAID.values(), ids=SAID.keys())
+def test_frame_that_a_table_says(save, text, frame):
+    table = read_framed_table(save(text))
+    assert table.frame == frame
+    assert {framed.frame for framed in table.cases.values()} == {frame}
+
+
+def long(*rows, header="case,landmark,x,y,z"):
+    return "\n".join([header, *rows]) + "\n"
+
+
+INVALID = {
+    "empty": ("", "empty"),
+    "only-comments": ("# frame = LPS\n", "has no rows"),
+    "header-only": ("case,landmark,x,y,z\n", "has no rows"),
+    "not-utf-8": ("case,landmark,x,y,z\nA,Nasenfl\xfcgel,1,2,3\n".encode("latin-1"), "not UTF-8"),
+    "utf-16": (LONG.encode("utf-16"), "not UTF-8"),
+    "no-coordinates": (long("A,nose", header="case,landmark"), "has no coordinates"),
+    "no-z": (long("A,nose,1,2", header="case,landmark,x,y"), "has no coordinates"),
+    "mixed-axes": (long("A,nose,1,2,3", header="case,landmark,x_lps,y_lps,z_ras"), "no coordi"),
+    "two-sets": (long("A,a,1,2,3,1,2,3", header="case,point,x,y,z,i,j,k"), "x, y, z and i, j, k"),
+    "no-landmark-column": (long("A,1,2,3", header="case,x,y,z"), "no column that names the landm"),
+    "column-twice": (long("A,a,1,2,3,4", header="case,label,x,y,z,X"), "column 'x' twice"),
+    "incomplete-triple": (long("A,1,2", header="case,nose_x,nose_z"), "no column nose_y"),
+    "wide-column-twice": (long("A,1,1,2,3", header="case,a_x,a.x,a_y,a_z"), "'a.x' twice"),
+    "cells": (long("A,nose,1,2,3", "A,chin,1,2"), "line 3: has 4 cells, the header has 5"),
+    "cells-below-comment": ("# frame = LPS\n" + long("A,nose,1,2"), "line 3: has 4 cells"),
+    "part": (long("A,nose,1,,3"), "line 2: landmark 'nose' has a position in part"),
+    "text": (long("A,nose,1,2,3", "A,chin,1,zwei,3"), "line 3: landmark 'chin', y: 'zwei'"),
+    "infinite": (long("A,nose,1,2,-inf"), "z: '-inf' is not a finite number"),
+    "decimal-comma-in-tabs": (long("A,nose,1,2,3").replace(",", "\t").replace("1", "1,5"), "'1,5'"),
+    "thousands": ("case;label;x;y;z\nA;nose;1.234,5;2;3\n", "x: '1.234,5'"),
+    "no-landmark": (long("A,,1,2,3"), "line 2: names no landmark"),
+    "no-case": (long(",nose,1,2,3"), "line 2: names no case"),
+    "suffix-only": (long("scans/.nii.gz,nose,1,2,3"), "line 2: names no case"),
+    "landmark-twice": (long("A,a,1,2,3", "A,b,1,2,3", "A,a,1,2,3"), "line 4: .*'A' occurs twice"),
+    "wide-case-twice": (WIDE + "A,1,2,3,4,5,6\n", "line 4: case 'A' has a second row"),
+    "wide-without-case": (long("1,2,3", "4,5,6", header="a_x,a_y,a_z"), "no column case"),
+    "case-spelt-in-two-ways": (long("one/A,a,1,2,3", "two/A,b,1,2,3"), "case 'A' has spelling"),
+    "two-subjects": (
+        long("A,s,a,1,2,3", "A,t,b,1,2,3", header="case,subject,landmark,x,y,z"),
+        "subject 't' here and 's' above",
+    ),
+    "open-quote": (long('A,"nose,1,2,3'), "not a valid row"),
+    "unknown-frame": (with_cells("frame", *["MNI"] * 4), "frame is 'MNI'"),
+    "two-frames": (with_cells("frame", "LPS", "RAS", "LPS", "LPS"), "both LPS and RAS"),
+    "frame-in-some-rows": (with_cells("frame", "LPS", "", "LPS", "LPS"), "frame is ''"),
+    "comment-against-column": ("# frame = RAS\n" + SAID["column"][0], "both RAS and LPS"),
+    "comment-against-axes": ("# frame = RAS\n" + SAID["ijk"][0], "both RAS and voxel"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), INVALID.values(), ids=INVALID.keys())
+def test_invalid_tables_are_refused_in_one_line_that_names_them(save, text, message):
+    path = save(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_framed_table(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+CASE_NAMES = {
+    "ANNA": "ANNA",
+    "ANNA.v2": "ANNA.v2",
+    "ANNA.nii.gz": "ANNA",
+    "scans/sub 1/ANNA.MHA": "ANNA",
+    "D:\\scans\\Änna.nrrd": "Änna",
+    "dicom/ANNA/": "ANNA",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("written", "name"), CASE_NAMES.items())
+def test_case_name(written, name):
+    assert case_name(written) == name
+
+
+LANDMARKS = LandmarkSet.of(["a, b", "c"], np.array([[0.1, -2, 3], [np.nan] * 3]))
+WRITTEN = {
+    "long": (False, 'case,landmark,x,y,z,frame\nA,"a, b",0.1,-2.0,3.0,RAS\nA,c,,,,RAS\n'),
+    "wide": (True, 'case,frame,"a, b_x","a, b_y","a, b_z",c_x,c_y,c_z\nA,RAS,0.1,-2.0,3.0,,,\n'),
+}
+
+
+@pytest.mark.parametrize(("wide", "text"), WRITTEN.values(), ids=WRITTEN.keys())
+def test_written_table(tmp_path, wide, text):
+    path = tmp_path / "new" / "table.csv"
+    write_table(path, {"A": LANDMARKS}, wide=wide)
+    assert path.read_text("utf-8") == text
+    assert [file.name for file in path.parent.iterdir()] == ["table.csv"]
+
+
+def test_written_table_of_one_case_with_descriptions(tmp_path):
+    path = tmp_path / "case.csv"
+    write_case_table(path, LANDMARKS, ["spread 0.2; low", ""])
+    assert path.read_text("utf-8") == (
+        'landmark,x,y,z,frame,description\n"a, b",0.1,-2.0,3.0,RAS,"spread 0.2; low"\nc,,,,RAS,\n'
+    )
+
+
+UNWRITABLE = {
+    "none": ({}, "no cases"),
+    "no-landmarks": ({"A": LandmarkSet.of([], np.zeros((0, 3)))}, "'A' has no landmarks"),
+    "case-with-suffix": ({"A.nii": LANDMARKS}, "reads as 'A'"),
+    "case-with-break": ({"A\nB": LANDMARKS}, "cannot be written"),
+    "landmark-with-blank": ({"A": LandmarkSet.of(["a "], np.zeros((1, 3)))}, "'a ' cannot"),
+}
+
+
+@pytest.mark.parametrize(("cases", "message"), UNWRITABLE.values(), ids=UNWRITABLE.keys())
+def test_tables_that_would_come_back_changed_are_not_written(tmp_path, cases, message):
+    path = tmp_path / "table.csv"
+    with pytest.raises(ValueError, match=message):
+        write_table(path, cases)
+    assert not path.exists()

@@ -1,0 +1,129 @@
+import logging
+import pickle
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+
+from pin_lightning.distributed.group import (
+    check_environment,
+    ends_together,
+    first_before_others,
+    speak_if_first,
+    strategy_name,
+)
+from pin_lightning.distributed.shard import WHOLE, Shard
+
+LOST = RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:50566")
+
+LOST_RAISED = f"RuntimeError: {LOST}"
+LOST_BY_NCCL = "torch.distributed.DistBackendError: NCCL error\nremote process exited\nLast error:"
+
+
+def process(code):
+    return subprocess.Popen([sys.executable, "-S", "-c", code])
+
+
+def test_where_another_process_has_failed_it_is_named_and_all_are_ended():
+    started = [process("raise SystemExit(0)"), process("raise SystemExit(3)")]
+    with (
+        pytest.raises(ValueError, match=r"^rank 2 ended with code 3: all"),
+        ends_together(SimpleNamespace(procs=started)),
+    ):
+        raise LOST
+
+
+def test_a_failure_of_its_own_ends_the_others_and_stays_what_it_is():
+    waiting = process("import time; time.sleep(60)")
+    with pytest.raises(KeyError, match="own"), ends_together(SimpleNamespace(procs=[waiting])):
+        raise KeyError("own")
+    assert waiting.wait(10) == -9
+
+
+@pytest.mark.parametrize(("rank", "code"), [("0", 143), ("1", 0)])
+def test_processes_that_were_asked_to_end_do_not_count_as_failed(monkeypatch, rank, code):
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    with pytest.raises(SystemExit) as stop, ends_together(None):
+        raise SystemExit(143)
+    assert stop.value.code == code
+
+
+def test_a_process_that_started_no_other_says_that_one_has_ended():
+    with pytest.raises(ValueError, match="another process has ended"), ends_together(None):
+        raise LOST
+    with pytest.raises(RuntimeError, match="no memory"), ends_together(None):
+        raise RuntimeError("no memory")
+
+
+@pytest.mark.parametrize(
+    ("rank", "last", "line"),
+    [
+        (0, "ValueError: loader.batch_size=0: give 1", "loader.batch_size=0: give 1"),
+        (1, "FileNotFoundError: [Errno 2] a.nii", "rank 1: [Errno 2] a.nii"),
+        (1, "KeyError: 'a defect'", None),
+        (1, "something: else", None),
+        (1, LOST_RAISED, "rank 1 has lost another process: all are ended"),
+        (0, LOST_BY_NCCL, "rank 0 has lost another process: all are ended"),
+    ],
+)
+def test_a_users_mistake_in_a_spawned_process_is_one_here(rank, last, line):
+    error = ProcessRaisedException(f"\n-- Process {rank}:\nTraceback ...\n{last}\n", rank, 1)
+    kind = ProcessRaisedException if line is None else ValueError
+    with pytest.raises(kind) as raised, ends_together(None):
+        raise pickle.loads(pickle.dumps(error))
+    if line is not None:
+        assert str(raised.value) == line
+
+
+@pytest.mark.parametrize("code", [143, -15])
+def test_a_spawned_process_that_was_asked_to_end_ends_the_program_so(code):
+    with pytest.raises(SystemExit) as end, ends_together(None):
+        raise ProcessExitedException("process 1 terminated", 1, 4711, code)
+    assert end.value.code == 143
+
+
+def test_a_spawned_process_that_is_killed_is_named_in_a_line():
+    with (
+        pytest.raises(ValueError, match=r"^rank 1 ended with code -9: all processes are ended$"),
+        ends_together(None),
+    ):
+        raise ProcessExitedException("process 1 terminated with signal SIGKILL", 1, 4711, -9)
+
+
+def test_only_the_first_process_speaks(monkeypatch):
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "level", logging.INFO)
+    speak_if_first(logging.ERROR)
+    assert root.level == logging.INFO
+    monkeypatch.setenv("RANK", "1")
+    speak_if_first(logging.ERROR)
+    assert root.level == logging.ERROR
+
+
+@pytest.mark.parametrize("shard", [WHOLE, Shard(1, 2)])
+def test_a_process_without_others_waits_for_none(shard):
+    with first_before_others(shard):
+        pass
+
+
+def test_numbers_that_were_not_started_are_refused(monkeypatch):
+    def refuse(*numbers):
+        raise ValueError("the product (2 * 1)\n does not match")
+
+    environment = SimpleNamespace(validate_settings=refuse, creates_processes_externally=False)
+    strategy = SimpleNamespace(cluster_environment=environment, num_processes=2)
+    with pytest.raises(ValueError, match=r"^devices=2: the product \(2 \* 1\) does not match$"):
+        check_environment("devices=2", strategy, 1)
+    environment.validate_settings = lambda *numbers: None
+    check_environment("devices=2", strategy, 1)
+    with pytest.raises(ValueError, match="num_nodes=2: this process knows of no other node"):
+        check_environment("num_nodes=2", strategy, 2)
+    monkeypatch.setenv("NODE_RANK", "0")
+    check_environment("num_nodes=2", strategy, 2)
+
+
+def test_a_strategy_is_called_as_it_was_asked_for():
+    assert strategy_name("ddp_spawn") == "ddp_spawn"
+    assert strategy_name({"_target_": "a.b.FSDPStrategy"}) == "fsdp"

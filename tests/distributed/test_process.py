@@ -1,0 +1,58 @@
+import json
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from conftest import REPOSITORY
+from pin_lightning.distributed.process import keep_freed_memory
+
+FAULTS = """
+import resource, torch
+from pin_lightning.distributed.process import keep_freed_memory
+kept = {keep} and keep_freed_memory()
+def make(count):
+    for _ in range(count):
+        torch.ones(16_000_000)  # 64 MB, freed at once
+make(20)
+before = resource.getrusage(resource.RUSAGE_SELF)
+make(20)
+after = resource.getrusage(resource.RUSAGE_SELF)
+print(kept, after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these options")
+def test_memory_that_was_freed_is_used_again_and_does_not_grow():
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", FAULTS.format(keep=keep)],
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        ).stdout.split()
+        for keep in (True, False)
+    ]
+    (kept, few, grown), (_, many, _) = printed
+    assert kept == "True"
+    assert int(few) < int(many) / 100
+    assert int(grown) < 1000
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert keep_freed_memory() is False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak of a process is read with wait4")
+def test_the_papers_72_volumes_train_within_3_gb(tmp_path):
+    """Through train.py; at 324 x 207 x 279 voxels the volumes alone are 1.4 GB."""
+    command = [sys.executable, "benchmarks/programs.py", "--steps=4", "--memory"]
+    subprocess.run([*command, "--output", str(tmp_path)], cwd=REPOSITORY, check=True)
+    facts = json.loads((tmp_path / "programs.json").read_text("utf-8"))["facts"]
+    limited = {fact["what"]: fact["value"] for fact in facts if fact["target"].endswith("GB")}
+    assert len(limited) == 1
+    assert max(limited.values()) < 3.0

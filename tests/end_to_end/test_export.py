@@ -1,0 +1,148 @@
+"""The command as a user types it, and its files in a program without PyTorch."""
+
+import csv
+import io
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import onnx
+import pytest
+from programs import run
+
+from conftest import REPOSITORY, composed
+from pin_lightning.cli.program import one_line_errors
+from pin_lightning.data.landmarks.files import read_landmarks
+from pin_lightning.data.sources.phantom import make_phantom
+from pin_lightning.deployment.writing import export
+from pin_lightning.export import with_run
+from pin_lightning.runs.model import load_localizer
+from pin_lightning.runs.predictor import Predictor
+
+SCRIPT = REPOSITORY / "examples" / "onnx_landmarks.py"
+BLOCKED = ("torch", "lightning", "pytorch_lightning", "pin_lightning", "torchio", "SimpleITK")
+# Refuses to import what a program without PyTorch does not have, then runs the script.
+WITHOUT_PYTORCH = f"""
+import runpy, sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {BLOCKED}:
+            raise ImportError(name + " is not here")
+sys.meta_path.insert(0, Blocked())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+assert not [one for one in sys.modules if one.split(".")[0] in {BLOCKED}]
+"""
+
+
+def script(*arguments, cwd):
+    return run("-c", WITHOUT_PYTORCH, SCRIPT, *arguments, cwd=cwd)
+
+
+def test_the_run_may_stand_alone(tmp_path):
+    assert with_run(["outputs/run", "opset=20"]) == ["run=outputs/run", "opset=20"]
+    assert with_run(["run=outputs/run"]) == ["run=outputs/run"]
+    odd = tmp_path / "model.alpha=0.5"
+    assert with_run([str(odd)]) == [str(odd)]
+    odd.mkdir()
+    assert with_run([str(odd)]) == [f"run={odd}"]
+    assert with_run(["--cfg", "job", str(odd)]) == ["--cfg", "job", f"run={odd}"]
+    for arguments in ([], ["--help"], ["+a=1"], ["~a"], ["opset=20", "no/such"]):
+        assert with_run(arguments) == arguments
+
+
+def ends(run_dir, folder, capsys):
+    """The one line with which the command ends, having left nothing."""
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(SystemExit) as stop:
+        one_line_errors(export)(composed(f"run={run_dir}", config_name="export"))
+    assert stop.value.code == 2
+    assert sorted(folder.rglob("*")) == before
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
+
+
+def test_a_folder_that_is_no_run(tmp_path, capsys):
+    assert "has no run.json; give a folder that train.py wrote" in ends(tmp_path, tmp_path, capsys)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_not_trained_or_damaged(short_run, tmp_path, capsys):
+    copy = shutil.copytree(short_run, tmp_path / "run")
+    (copy / "checkpoints" / "best.ckpt").write_bytes(b"no checkpoint")
+    assert "best.ckpt: is not a checkpoint of plain tensors" in ends(copy, tmp_path, capsys)
+    shutil.rmtree(copy / "checkpoints")
+    assert "has no checkpoints/best.ckpt or last.ckpt; train it" in ends(copy, tmp_path, capsys)
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory):
+    """An upright volume, and one that is oblique, coarse, flipped, cropped and of other numbers."""
+    folder = tmp_path_factory.mktemp("to localise")
+    phantom = make_phantom(77, (54, 35, 47), (3.0, 3.0, 3.0))
+    nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), folder / "upright.nii.gz")
+    phantom = make_phantom(78, (50, 30, 47), (3.0, 3.5, 2.5), oblique_degrees=20.0)
+    image = nib.Nifti1Image(phantom.volume.astype(np.int16) * 7 - 300, phantom.affine)
+    flipped = image.as_reoriented(np.array([[2, -1], [0, 1], [1, -1]]))
+    nib.save(flipped, folder / "oblique.nii")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(short_run, volumes, tmp_path_factory):
+    """One real export, by the command."""
+    output = tmp_path_factory.mktemp("exported") / "für ONNX"
+    settings = [f"output={output}", f"input={volumes}"]
+    return run("-m", "pin_lightning.export", short_run, *settings), output
+
+
+@pytest.mark.slow
+def test_the_command_says_how_well_the_files_agree(exported, short_run):
+    done, output = exported
+    assert done.returncode == 0, done.stderr
+    assert "of the largest output from PyTorch" in done.stdout
+    assert "from those of PyTorch, in 2 volumes" in done.stdout
+    assert "seconds per volume, " in done.stdout
+    assert "onnx_ir" not in done.stdout + done.stderr
+    assert sorted(path.name for path in output.iterdir()) == ["localizer.onnx", "network.onnx"]
+    record = json.loads((short_run / "run.json").read_text("utf-8"))
+    for path in output.iterdir():
+        entries = {one.key: json.loads(one.value) for one in onnx.load(path).metadata_props}
+        assert entries["landmarks"] == record["names"]
+        assert entries["grid"] == record["grid"]
+    modes = np.array(entries["localizers"][0]["shape_model"]["tensors"]["modes_"])
+    shape_model = load_localizer(short_run)[0].shape_model
+    np.testing.assert_array_equal(modes.astype(np.float32), shape_model.modes_)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["upright.nii.gz", "oblique.nii"])
+def test_onnx_runtime_alone_finds_what_infer_finds(name, exported, short_run, volumes, tmp_path):
+    _, output = exported
+    arguments = [output / "localizer.onnx", volumes / name, "--markups", "found.mrk.json"]
+    done = script(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    predictor = Predictor.load(short_run, "cpu")
+    expected = predictor.predict(volumes / name)
+    assert [row["landmark"] for row in rows] == list(expected.names)
+    found = np.array([[float(row[axis]) for axis in "xyz"] for row in rows])
+    # A hundredth of a voxel, but for a start that rounding sends elsewhere.
+    np.testing.assert_allclose(found, expected.positions_world, atol=0.03)
+    spread = [float(row["spread_mm"]) for row in rows]
+    np.testing.assert_allclose(spread, expected.spread_mm, atol=0.03)
+    written = read_landmarks(tmp_path / "found.mrk.json")
+    assert written.names == expected.names
+    np.testing.assert_allclose(written.positions_world, found, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_none_ends_the_command(tmp_path):
+    done = run("-m", "pin_lightning.export", tmp_path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: run={tmp_path}: has no run.json")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())

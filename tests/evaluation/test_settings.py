@@ -1,0 +1,37 @@
+import pytest
+
+from pin_lightning.evaluation.bootstrap import BootstrapSettings
+from pin_lightning.evaluation.settings import ReportSettings, report_again
+
+GIVEN = {"radii_mm": None, "failure_mm": None, "others": {}, "bootstrap": {"level": None}}
+
+
+def test_null_keeps_what_a_page_was_made_with():
+    before = {"radii_mm": [1, 2], "failure_mm": 3.0, "others": {"a": "a.csv"}}
+    assert ReportSettings.of(report_again(before, GIVEN)) == ReportSettings(
+        (1, 2), 3.0, (("a", "a.csv"),)
+    )
+
+
+def test_what_is_given_counts():
+    before = {"failure_mm": 3.0, "others": {"a": "a.csv"}, "bootstrap": {"seed": 5}}
+    given = {"failure_mm": 2.0, "others": {"b": "b.csv"}, "bootstrap": {"level": 0.9}}
+    settings = ReportSettings.of(report_again(before, given))
+    assert settings.failure_mm == 2.0
+    assert dict(settings.others) == {"a": "a.csv", "b": "b.csv"}
+    assert settings.bootstrap == BootstrapSettings(level=0.9, seed=5)
+
+
+def test_a_run_of_an_earlier_version_has_the_defaults():
+    assert ReportSettings.of(report_again({}, GIVEN)) == ReportSettings()
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(ValueError, match=r"report\.radii_mm"):
+        ReportSettings.of(report_again({}, {**GIVEN, "radii_mm": [2, 1]}))
+
+
+@pytest.mark.parametrize(("name", "value"), [("bootstrap", 0.9), ("others", ["ants.csv"])])
+def test_settings_that_are_not_by_name_are_refused(name, value):
+    with pytest.raises(ValueError, match=rf"report\.{name}=.*settings by name"):
+        report_again({}, {**GIVEN, name: value})

@@ -1,0 +1,118 @@
+import pytest
+import torch
+from torch import nn
+
+from pin_lightning.method.networks import CompactNetwork, PaperNetwork, patches_to_input
+
+
+def test_paper_network_has_the_papers_parameters():
+    network = PaperNetwork(in_channels=30, num_parameters=15, patch_side=101)
+    assert sum(weights.numel() for weights in network.parameters()) == 4_772_301
+
+
+def test_paper_network_shrinks_the_patch_as_in_the_paper():
+    network = PaperNetwork(in_channels=3, num_parameters=3, patch_side=101)
+    sides, patches = [101], torch.zeros(1, 3, 101, 101)
+    for layer in network.features:
+        patches = layer(patches)
+        if not isinstance(layer, nn.ReLU):
+            sides.append(patches.shape[-1])
+    assert sides == [101, 99, 49, 47, 23, 21, 10, 8, 4, 2, 1]
+
+
+def test_paper_network_starts_as_in_the_paper():
+    network = PaperNetwork(in_channels=30, num_parameters=15, patch_side=101)
+    for name, values in network.named_parameters():
+        if name.endswith("bias"):
+            assert (values == 0.1).all()
+        else:
+            assert values.abs().max() <= 0.2  # truncated at two standard deviations
+            # A normal cut at two SD has 0.88 of its SD.
+            assert values.std().item() == pytest.approx(0.088, abs=0.006)
+
+
+def test_paper_network_has_two_heads_with_dropout():
+    network = PaperNetwork(in_channels=3, num_parameters=3, patch_side=101)
+    for head, outputs in [(network.displacement_head, 3), (network.direction_head, 6)]:
+        linear = [layer for layer in head if isinstance(layer, nn.Linear)]
+        assert [layer.out_features for layer in linear] == [1024, 1024, outputs]
+        assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
+        assert isinstance(head[-1], nn.Linear)  # no activation on the output
+
+
+@pytest.mark.parametrize("side", [93, 49, 1])
+def test_paper_network_refuses_small_patches(side):
+    with pytest.raises(ValueError, match=f"patch_side={side}"):
+        PaperNetwork(in_channels=3, num_parameters=3, patch_side=side)
+
+
+@pytest.mark.parametrize("side", [95, 101, 125])
+def test_paper_network_takes_larger_patches(side):
+    network = PaperNetwork(in_channels=3, num_parameters=3, patch_side=side)
+    displacement, logits = network(torch.zeros(2, 3, side, side))
+    assert displacement.shape == (2, 3)
+    assert logits.shape == (2, 6)
+
+
+@pytest.mark.parametrize("side", [1, 3, 5, 15, 25, 47, 49, 101])
+def test_compact_network_takes_any_odd_patch(side):
+    network = CompactNetwork(in_channels=6, num_parameters=4, patch_side=side, widths=(8, 8, 8, 8))
+    displacement, logits = network(torch.zeros(2, 6, side, side))
+    assert displacement.shape == (2, 4)
+    assert logits.shape == (2, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [PaperNetwork, CompactNetwork])
+def test_pooling_before_rectifying_changes_neither_values_nor_gradients(build):
+    """The order of the paper, layer by layer, on the same weights."""
+    torch.manual_seed(0)
+    network = build(3, 2, 95).double()
+    patches = torch.rand(4, 3, 95, 95, dtype=torch.float64)
+    pooling = [index for index, one in enumerate(network.features) if isinstance(one, nn.MaxPool2d)]
+    order = list(range(len(network.features)))
+    for index in pooling:
+        order[index], order[index + 1] = index + 1, index
+    results = []
+    for features in (network.features, [network.features[index] for index in order]):
+        maps = patches.clone().requires_grad_()
+        inputs = maps
+        for layer in features:
+            maps = layer(maps)
+        network.zero_grad()
+        maps.square().sum().backward()
+        gradients = [weights.grad.clone() for weights in network.features.parameters()]
+        results.append([maps, inputs.grad, *gradients])
+    for ours, papers in zip(*results, strict=True):
+        torch.testing.assert_close(ours, papers)
+    assert pooling
+
+
+def test_compact_network_refuses_an_even_patch():
+    with pytest.raises(ValueError, match="patch_side=48"):
+        CompactNetwork(in_channels=6, num_parameters=4, patch_side=48)
+
+
+def test_compact_network_does_not_depend_on_the_scale_of_intensity():
+    """What batch normalisation is for."""
+    outputs = []
+    for scale in (1.0, 0.2):
+        torch.manual_seed(0)
+        network = CompactNetwork(3, 2, 15, widths=(4, 4), hidden=(8,), dropout=0.0)
+        outputs.append(
+            network(scale * torch.rand(16, 3, 15, 15, generator=torch.manual_seed(1)))[0]
+        )
+    torch.testing.assert_close(*outputs, atol=2e-2, rtol=0)
+
+
+def test_heads_do_not_share_weights_but_features_do():
+    network = CompactNetwork(3, 2, 15, widths=(4, 4), hidden=(8,), dropout=0.0)
+    displacement, _ = network(torch.rand(2, 3, 15, 15))
+    displacement.sum().backward()
+    assert all(weights.grad is not None for weights in network.features.parameters())
+    assert all(weights.grad is None for weights in network.direction_head.parameters())
+
+
+def test_input_is_scaled_to_one():
+    patches = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1)
+    assert patches_to_input(patches).flatten().tolist() == pytest.approx([0, 0.2, 1])

@@ -1,0 +1,126 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from page_runs import HOSTILE, add_figures, evaluation_of, write_page_run
+
+from pin_lightning.evaluation.bootstrap import BootstrapSettings
+from pin_lightning.evaluation.conformal import ConformalSettings
+from pin_lightning.evaluation.predictions_csv import write_predictions
+from pin_lightning.evaluation.settings import ReportSettings
+from pin_lightning.reports.fold_report import report_folds
+from pin_lightning.reports.pages.page import Picture
+from pin_lightning.reports.pages.run_page import write_run_page
+from pin_lightning.runs.folds import write_folds
+
+BOOTSTRAP = BootstrapSettings(resamples=100)
+SETTINGS = ReportSettings(bootstrap=BOOTSTRAP)
+
+
+@pytest.fixture(autouse=True)
+def without_charts(monkeypatch):
+    """Charts are tested where they are made; to write one takes longer than all the rest."""
+    monkeypatch.setattr(Picture, "of_chart", lambda _, alt: Picture("data:,", alt))
+
+
+def page_of(run_dir: Path, settings=SETTINGS) -> str:
+    path = write_run_page(run_dir, settings)
+    assert path == run_dir / "report.html"
+    text = path.read_text(encoding="utf-8")
+    return text
+
+
+def words(text: str) -> str:
+    """What a reader sees, more or less."""
+    text = re.sub(r"<(style|script)\b.*?</\1>", "", text, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", text).replace("&nbsp;", " ").split())
+
+
+def test_a_run(tmp_path):
+    text = words(page_of(write_page_run(tmp_path)))
+    assert "times closer than the mean shape" in text
+    assert "1 of 48 landmarks" in text
+    assert "cross_validate" in text
+    assert "no pictures of cases" in text
+    assert "All 48 landmarks are compared" in text
+    assert "2 training, 1 validation, 12 test" in text
+    assert "/home/somebody" not in text
+
+
+def test_what_is_in_the_folder_is_shown(tmp_path):
+    add_figures(write_page_run(tmp_path))
+    text = page_of(tmp_path)
+    assert text.count('<img src="data:image/png') == 3
+    assert "plotly.js v" in text
+    assert "&lt;b&gt;TV&lt;/b&gt;" in text
+    assert json.loads(re.search(r'data-scene="scene-worst">(.*?)</script>', text).group(1))["data"]
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    text = page_of(write_page_run(tmp_path, evaluation_of(hostile=True)))
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; &amp; &#39;quoted&#39;" in text
+    assert HOSTILE not in text
+
+
+def test_other_methods_are_compared_where_all_have_a_landmark(tmp_path):
+    run_dir = write_page_run(tmp_path / "run")
+    write_predictions(tmp_path / "other" / "predictions.csv", {"test": evaluation_of(6)})
+    settings = ReportSettings(others=(("atlas", str(tmp_path / "other")),), bootstrap=BOOTSTRAP)
+    text = words(page_of(run_dir, settings))
+    assert "Only the 24 of 48 landmarks that all methods have are compared" in text
+    assert "on 6 test cases" in text
+    assert " atlas " in text
+
+
+@pytest.mark.slow
+def test_a_cross_validation_says_whether_its_error_bars_hold(tmp_path):
+    halves = [evaluation_of(10, seed=number) for number in range(2)]
+    for number, half in enumerate(halves):
+        write_page_run(tmp_path / f"fold{number}", half)
+    write_folds(tmp_path, 2)
+    report_folds(tmp_path, evaluation_of(20), ConformalSettings(), SETTINGS)
+    text = words(page_of(tmp_path))
+    assert "Cross-validation, 2 folds" in text
+    assert "of the landmarks lie within their radius" in text
+    assert "where 90 % are asked" in text
+    assert "Median radius, mm" in text
+    (tmp_path / "calibration.json").unlink()
+    assert "There are none" in words(page_of(tmp_path))
+
+
+def test_what_few_cases_cannot_say_is_said(tmp_path):
+    text = words(page_of(write_page_run(tmp_path, evaluation_of(1))))
+    assert "1 case (one case, so no interval)" in text
+    assert "Only 1 case:" in text
+
+
+def test_no_case_held_out(tmp_path):
+    run_dir = write_page_run(tmp_path)
+    write_predictions(run_dir / "predictions.csv", {})
+    shutil.rmtree(run_dir / "logs")
+    text = words(page_of(run_dir))
+    assert "nothing is known about the errors" in text
+    assert "too short to log a curve" in text
+
+
+def test_validation_cases_are_no_test(tmp_path):
+    run_dir = write_page_run(tmp_path)
+    write_predictions(run_dir / "predictions.csv", {"val": evaluation_of()})
+    assert "No case was kept for the test" in words(page_of(run_dir))
+
+
+def test_a_run_that_is_no_better_than_the_mean_shape_says_so(tmp_path):
+    evaluation = evaluation_of()
+    evaluation.predicted_world[:] += np.array([100.0, 0, 0])
+    assert "no closer than the mean shape" in words(page_of(write_page_run(tmp_path, evaluation)))
+
+
+def test_a_damaged_figure_is_refused(tmp_path):
+    add_figures(write_page_run(tmp_path))
+    (tmp_path / "figures" / "test_worst_starts.json").write_text("{")
+    with pytest.raises(ValueError, match="is no figure of plotly"):
+        write_run_page(tmp_path, SETTINGS)

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
+from pin_lightning.runs.doubts import Reviewed, doubts_of
+from pin_lightning.runs.error_bars import ErrorBars
+
+SPREAD = np.array([[1.0, 2.0], [1.0, 9.0], [2.0, 2.0]])
+
+
+def error_bars(above_mm=None):
+    arrays = (np.ones(2), np.ones(2), np.array([1.0, 4.0]))
+    return ErrorBars(Calibration(ConformalSettings(), ("a", "b"), 9, *arrays), above_mm)
+
+
+def test_without_error_bars_volumes_are_compared_with_one_another():
+    doubts = doubts_of(SPREAD, None)
+    np.testing.assert_allclose(doubts.ratio, [[1, 1], [1, 4.5], [2, 1]])
+    np.testing.assert_array_equal(doubts.flagged, [[0, 0], [0, 1], [0, 0]])
+    assert doubts.order == [1, 2, 0]
+
+
+def test_with_error_bars_what_is_usual_comes_from_them():
+    doubts = doubts_of(SPREAD, error_bars())
+    np.testing.assert_allclose(doubts.ratio, SPREAD / [1, 4])
+    np.testing.assert_array_equal(doubts.flagged, [[0, 0], [0, 1], [0, 0]])
+
+
+def test_a_limit_of_ones_own_flags():
+    doubts = doubts_of(SPREAD, error_bars(above_mm=1.5))
+    np.testing.assert_array_equal(doubts.flagged, [[0, 1], [0, 1], [1, 1]])
+
+
+@pytest.mark.parametrize("spread", [np.zeros((1, 2)), np.ones((1, 2))])
+def test_one_volume_is_like_itself(spread):
+    doubts = doubts_of(spread, None)
+    assert not doubts.flagged.any()
+    assert doubts.order == [0]
+
+
+def test_what_is_not_finite_is_the_most_doubtful_and_spoils_no_other():
+    spread = np.array([[1.0, 2.0], [np.nan, 2.0], [1.0, np.inf], [1.0, 2.0]])
+    doubts = doubts_of(spread, None)
+    np.testing.assert_array_equal(doubts.flagged, [[0, 0], [1, 0], [0, 1], [0, 0]])
+    np.testing.assert_array_equal(doubts.ratio[0], [1, 1])
+    assert doubts.order[:2] == [1, 2]
+    assert doubts_of(np.full((2, 1), np.nan), error_bars=None).flagged.all()
+
+
+def test_a_landmark_outside_its_volume_is_the_most_doubtful():
+    arrays = (np.zeros((2, 3)), np.array([1.0, 2.0]), None)
+    one = Reviewed("a", Path("a.nii"), *arrays, np.array([False, True]))
+    np.testing.assert_array_equal(one.doubt_mm, [1, np.inf])

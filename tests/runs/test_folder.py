@@ -1,0 +1,133 @@
+import json
+import pickle
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from pin_lightning.runs.folder import clear_results, read_record, write_run
+from pin_lightning.runs.model import load_localizer, read_checkpoint
+from pin_lightning.runs.predictor import Predictor, choose_device
+
+
+@pytest.fixture
+def run_copy(short_run, tmp_path):
+    return shutil.copytree(short_run, tmp_path / "run")
+
+
+def test_a_loaded_run_predicts_as_it_was_evaluated(short_run, phantom_root):
+    from pin_lightning.evaluation.predictions_csv import read_predictions
+
+    evaluation = read_predictions(short_run / "predictions.csv")["test"]
+    predictor = Predictor.load(short_run, device="cpu")
+    for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):
+        prediction = predictor.predict(phantom_root / "images" / f"{case}.nii.gz")
+        assert prediction.names == evaluation.names
+        np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
+        assert prediction.spread_mm.shape == (10,)
+        assert (prediction.spread_mm > 0).all()
+
+
+def test_a_run_folder_can_be_moved(run_copy):
+    localizer, record = load_localizer(run_copy)
+    assert len(record.names) == localizer.shape_model.num_landmarks == 10
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("run.json", "run.json"),
+        ("config.yaml", "config.yaml"),
+        ("checkpoints", "best.ckpt"),
+    ],
+)
+def test_a_run_folder_that_lacks_a_file_is_refused(run_copy, missing, words):
+    path = run_copy / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(ValueError, match=words):
+        Predictor.load(run_copy)
+
+
+def test_another_version_is_refused(run_copy):
+    record = json.loads((run_copy / "run.json").read_text("utf-8"))
+    (run_copy / "run.json").write_text(json.dumps({**record, "format_version": 99}))
+    with pytest.raises(ValueError, match="99"):
+        read_record(run_copy)
+
+
+def test_a_damaged_record_is_refused(run_copy):
+    for text in ("{", "{}", "[]"):
+        (run_copy / "run.json").write_text(text)
+        with pytest.raises(ValueError, match=r"run\.json: is damaged"):
+            read_record(run_copy)
+
+
+def test_a_checkpoint_that_holds_code_is_refused_and_not_executed(run_copy, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    torch.save({"state_dict": {}, "evil": Evil()}, run_copy / "checkpoints" / "best.ckpt")
+    with pytest.raises(ValueError, match="plain tensors"):
+        Predictor.load(run_copy)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_damaged_checkpoints_are_refused(run_copy):
+    path = run_copy / "checkpoints" / "best.ckpt"
+    whole = path.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], b"no checkpoint", pickle.dumps([1])):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"best\.ckpt"):
+            read_checkpoint(path)
+    path.write_bytes(whole)
+    assert "state_dict" in read_checkpoint(path)
+
+
+def test_weights_of_another_network_are_refused(run_copy):
+    config = (run_copy / "config.yaml").read_text("utf-8")
+    (run_copy / "config.yaml").write_text(config.replace("- 64\n", "- 32\n"))
+    with pytest.raises(ValueError, match=r"does not fit its config\.yaml"):
+        Predictor.load(run_copy)
+
+
+def test_a_run_from_before_a_setting_existed_loads(run_copy):
+    path = run_copy / "config.yaml"
+    config = OmegaConf.load(path)
+    for key in ("patch_spacings", "prior", "prior_share", "ema_decay"):
+        del config.model[key]
+    del config.sampling, config.displacement_loss
+    OmegaConf.save(config, path)
+    localizer, _ = load_localizer(run_copy)
+    assert localizer.patch_spacings == (1,)
+    assert localizer.prior is None
+
+
+def test_record_round_trip(short_run, tmp_path):
+    record = replace(read_record(short_run), names=("a", "ü 1"))
+    write_run(tmp_path, OmegaConf.create({"seed": 0}), record)
+    assert read_record(tmp_path) == record
+
+
+def test_devices():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda")
+    for name in ("toaster", "cuda:99"):
+        with pytest.raises(ValueError, match=name):
+            choose_device(name)
+
+
+def test_results_of_an_earlier_training_do_not_outlive_it(tmp_path):
+    names = ("metrics.json", "predictions.csv", "planes.csv", "convergence.csv", "report.html")
+    kept = ("onnx/network.onnx", "checkpoints/best.ckpt", "notes.txt")
+    for name in (*names, "figures/a.png", *kept):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    clear_results(tmp_path, keep_checkpoints=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "notes.txt", "onnx"}
+    clear_results(tmp_path, keep_checkpoints=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt"}
+    clear_results(tmp_path / "absent", keep_checkpoints=False)

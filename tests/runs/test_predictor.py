@@ -1,0 +1,170 @@
+import threading
+import weakref
+from contextlib import closing
+from dataclasses import replace
+from itertools import count, islice
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from pin_lightning.common.geometry import Grid
+from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.networks import CompactNetwork
+from pin_lightning.method.shape_models import PCAShapeModel
+from pin_lightning.method.update_rules import RuleB
+from pin_lightning.runs import predictor as predictor_module
+from pin_lightning.runs.predictor import Predictor
+
+GRID = Grid((14, 13, 12), 2.0)
+LONG = 20  # seconds after which a thread that waits counts as stuck
+
+
+@pytest.fixture
+def predictor():
+    """An untrained network: where it goes depends on the image all the same."""
+    torch.manual_seed(0)
+    shapes = 4 * torch.randn(6, 3, 3, generator=torch.Generator().manual_seed(0))
+    model = PCAShapeModel(2).fit(shapes, GRID.extent_mm)
+    network = CompactNetwork(9, 2, 5, widths=(4, 4), hidden=(8,), dropout=0.0)
+    network.displacement_head[-1].weight.data.mul_(30)
+    pin = Localizer(network, model, RuleB(4), GRID, 5, num_starts=3)
+    made = Predictor(pin, ("a", "b", "c"), "cpu")
+    made.localizer.network_dtype = torch.float32
+    return made
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Seven volumes of noise, each with its own origin."""
+    made = []
+    for index in range(7):
+        voxels = np.random.default_rng(index).integers(0, 256, GRID.size, np.uint8)
+        affine = np.diag([2.0, 2, 2, 1])
+        affine[:3, 3] = 10 * index
+        made.append(tmp_path / f"{index}.nii.gz")
+        nib.save(nib.Nifti1Image(voxels, affine), made[-1])
+    return made
+
+
+@pytest.mark.parametrize(("batch_size", "readers"), [(1, 1), (3, 1), (4, 2), (16, 3)])
+def test_many_files_are_predicted_as_one_at_a_time(predictor, paths, batch_size, readers):
+    results = list(predictor.predict_many(paths, batch_size, readers))
+    assert [path for path, _ in results] == paths
+    ends = []
+    for path, prediction in results:
+        alone = predictor.predict(path)
+        np.testing.assert_allclose(prediction.positions_world, alone.positions_world, atol=1e-3)
+        np.testing.assert_allclose(prediction.spread_mm, alone.spread_mm, atol=1e-3)
+        assert prediction.trajectory.landmarks_mm.shape == alone.trajectory.landmarks_mm.shape
+        assert prediction.seconds > 0
+        ends.append(prediction.positions_world - 10 * paths.index(path))
+    assert np.ptp(np.stack(ends), axis=0).max() > 0.1  # the images differ, so do the predictions
+
+
+def test_a_bad_file_is_reported_in_its_place_and_takes_no_place_in_a_batch(predictor, paths):
+    damaged = paths[0].with_name("damaged.nii.gz")
+    damaged.write_bytes(b"no image")
+    sizes = []
+    predictor.localizer.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    order = [damaged, *paths[:2], damaged, paths[2], damaged]
+    results = dict(enumerate(predictor.predict_many(order, batch_size=3)))
+    assert [path for path, _ in results.values()] == order
+    for place, path in enumerate(order):
+        assert isinstance(results[place][1], ValueError) == (path == damaged)
+    assert "damaged.nii.gz: cannot be read as an image" in str(results[0][1])
+    assert sizes == [3]
+
+
+def test_an_error_of_the_program_itself_is_not_taken_for_a_bad_file(predictor, paths, monkeypatch):
+    def defect(*_):
+        raise RuntimeError("defect")
+
+    monkeypatch.setattr(predictor_module, "preprocess", defect)
+    with pytest.raises(RuntimeError, match="defect"):
+        list(predictor.predict_many(paths))
+
+
+def test_the_next_files_are_read_while_these_are_localised(predictor, paths, monkeypatch):
+    """The localizer waits until a file of the next batch is being read."""
+    began = {path: threading.Event() for path in paths}
+    preprocess = predictor_module.preprocess
+
+    def announced(path, grid):
+        began[path].set()
+        return preprocess(path, grid)
+
+    monkeypatch.setattr(predictor_module, "preprocess", announced)
+    overlapped = []
+    predictor.localizer.register_forward_pre_hook(
+        lambda *_: overlapped.append(began[paths[min(2 * len(overlapped) + 2, 6)]].wait(LONG))
+    )
+    assert len(list(predictor.predict_many(paths, batch_size=2, readers=1))) == 7
+    assert overlapped == [True] * 4
+
+
+def test_memory_does_not_grow_with_the_number_of_files(predictor, paths, monkeypatch):
+    """At most two batches of working volumes live at a time, from an endless list of files."""
+    preprocess, living, most = predictor_module.preprocess, weakref.WeakSet(), []
+    lock = threading.Lock()
+
+    class Counted(predictor_module.WorkingVolume):
+        pass
+
+    def counted(path, grid):
+        volume = Counted(**vars(preprocess(path, grid)))
+        with lock:
+            living.add(volume.intensity)
+            most.append(len(living))
+        return volume
+
+    monkeypatch.setattr(predictor_module, "preprocess", counted)
+    endless = (paths[index % len(paths)] for index in count())
+    with closing(predictor.predict_many(endless, batch_size=2, readers=2)) as results:
+        assert len(list(islice(results, 30))) == 30
+    assert max(most) <= 2 * 2 + 1  # and one that is being handed over
+
+
+def test_closing_early_ends_the_readers(predictor, paths, monkeypatch):
+    read = []
+    preprocess = predictor_module.preprocess
+    monkeypatch.setattr(
+        predictor_module,
+        "preprocess",
+        lambda path, grid: read.append(path) or preprocess(path, grid),
+    )
+    with closing(predictor.predict_many(paths * 20, batch_size=2, readers=2)) as results:
+        next(results)
+    assert len(read) <= 6
+    assert not [one for one in threading.enumerate() if one.name.startswith("reader")]
+
+
+@pytest.mark.parametrize("setting", ["batch_size", "readers"])
+@pytest.mark.parametrize("value", [0, -1, True])
+def test_refuses_what_is_no_count(predictor, paths, setting, value):
+    with pytest.raises(ValueError, match=f"{setting}={value}: give a whole number"):
+        predictor.predict_many(paths, **{setting: value})
+
+
+def test_no_files_give_nothing(predictor):
+    assert list(predictor.predict_many([])) == []
+
+
+def test_an_unknown_device_is_refused(predictor):
+    with pytest.raises(ValueError, match="device=nonsense: cannot be used here"):
+        Predictor(predictor.localizer, predictor.names, "nonsense")
+
+
+def test_a_landmark_that_left_the_volume_is_marked(predictor, paths, monkeypatch):
+    before = predictor.predict(paths[0]).outside
+    localise = predictor.localizer.forward
+
+    def astray(volumes, starts=None):
+        found = localise(volumes, starts)
+        positions = found.prediction_mm.clone()
+        positions[:, 0, 1], positions[:, 1] = 1e4, float("nan")
+        return replace(found, prediction_mm=positions)
+
+    monkeypatch.setattr(predictor.localizer, "forward", astray)
+    assert predictor.predict(paths[0]).outside.tolist() == [True, True, *before[2:]]

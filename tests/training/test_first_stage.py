@@ -1,0 +1,83 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import composed
+from pin_lightning.evaluation.predictions_csv import read_predictions
+from pin_lightning.runs.folds import write_folds
+from pin_lightning.runs.model import load_localizer
+from pin_lightning.runs.predictor import Predictor
+from pin_lightning.training.run import train
+
+pytestmark = pytest.mark.slow
+
+TINY = ["model=shared", "model.patch_side=9", "loader.batch_size=2", "trainer.max_steps=2"]
+TINY += ["trainer.val_check_interval=2", "model.num_starts=2", "data.split.val_fraction=0.1"]
+
+
+@pytest.fixture(scope="module")
+def cascade(short_settings, short_run, tmp_path_factory):
+    """Run folder of a shared network that starts where the short run ends; that one is gone."""
+    folder = tmp_path_factory.mktemp("runs")
+    first = shutil.copytree(short_run, folder / "first")
+    train(composed(*short_settings, *TINY, f"first_stage={first}"), folder / "second")
+    shutil.rmtree(first)
+    return folder / "second"
+
+
+def test_a_cascade_loads_from_its_own_folder_as_it_was_evaluated(cascade, phantom_root):
+    evaluation = read_predictions(cascade / "predictions.csv")["test"]
+    predictor = Predictor.load(cascade, device="cpu")
+    for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):
+        prediction = predictor.predict(phantom_root / "images" / f"{case}.nii.gz")
+        np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
+
+
+def test_it_begins_at_the_landmarks_of_the_first_stage(cascade, short_run):
+    second, first = load_localizer(cascade)[0], load_localizer(short_run)[0]
+    volume = torch.zeros(1, *second.grid.size, dtype=torch.uint8)
+    ends_mm = first(volume).landmarks_mm[:, -1, :2]
+    torch.testing.assert_close(second(volume).landmarks_mm[:, 0], ends_mm)
+
+
+def test_training_leaves_the_first_stage_as_it_was(cascade, short_run):
+    second, first = load_localizer(cascade)[0], load_localizer(short_run)[0]
+    kept = second.first_stage.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in first.state_dict().items())
+
+
+def changed(short_run, folder, change):
+    copy = shutil.copytree(short_run, folder / "changed")
+    record = json.loads((copy / "run.json").read_text("utf-8"))
+    change(record)
+    (copy / "run.json").write_text(json.dumps(record))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda record: record["names"].reverse(), "its landmarks"),
+        (lambda record: record["grid"]["size"].reverse(), "its working grid"),
+        (lambda record: record["split"].update(train=record["split"]["test"]), "measured on here"),
+    ],
+)
+def test_a_run_that_cannot_be_a_first_stage_is_refused(
+    short_settings, short_run, tmp_path, change, words
+):
+    copy = changed(short_run, tmp_path, change)
+    with pytest.raises(ValueError, match=f"first_stage={copy}: .*{words}"):
+        train(composed(*short_settings, *TINY, f"first_stage={copy}"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_folds_is_for_folds(short_settings, tmp_path):
+    write_folds(tmp_path / "folds", 3)
+    settings = [*short_settings, *TINY, f"first_stage={tmp_path}/folds"]
+    with pytest.raises(ValueError, match="give one of its folds"):
+        train(composed(*settings), tmp_path / "run")
+    with pytest.raises(ValueError, match=r"fold1: has no run\.json"):
+        train(composed(*settings, "data.split.folds=3", "data.split.fold=1"), tmp_path / "run")

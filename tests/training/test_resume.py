@@ -1,0 +1,98 @@
+import errno
+import logging
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from page_runs import CONFIG, write_page_run
+from small_localizers import pca
+
+from pin_lightning.common.files import whole_file
+from pin_lightning.runs.folder import read_record
+from pin_lightning.training.resume import (
+    clear_leftovers,
+    find_checkpoint,
+    full_disk_named,
+    is_own,
+    steps_done,
+)
+
+LOCALIZER = pca()
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    folder = write_page_run(tmp_path / "run")
+    (folder / "checkpoints").mkdir()
+    state = {f"localizer.{name}": value for name, value in LOCALIZER.state_dict().items()}
+    torch.save({"state_dict": state, "global_step": 40}, folder / "checkpoints" / "last.ckpt")
+    return folder
+
+
+def config_of(ckpt_path, **settings):
+    model = {**CONFIG["model"], "scheduler": None}
+    return OmegaConf.create({**CONFIG, "model": model, **settings, "ckpt_path": ckpt_path})
+
+
+def test_last_is_that_of_the_run_folder(run_dir):
+    record = read_record(run_dir)
+    checkpoint = find_checkpoint(config_of("last"), run_dir, record)
+    assert checkpoint == run_dir / "checkpoints" / "last.ckpt"
+    assert steps_done(checkpoint, run_dir, config_of("last"), LOCALIZER) == 40
+    assert is_own(checkpoint, run_dir)
+    assert find_checkpoint(config_of(None), run_dir, record) is None
+    other = find_checkpoint(config_of("a/b.ckpt"), run_dir, record)
+    assert str(other) == "a/b.ckpt"
+    assert not is_own(other, run_dir)
+    assert not is_own(None, run_dir)
+
+
+def test_where_there_is_no_last_a_training_begins_and_says_so(tmp_path, run_dir, caplog):
+    caplog.set_level(logging.INFO)
+    assert find_checkpoint(config_of("last"), tmp_path / "new", read_record(run_dir)) is None
+    assert "new/checkpoints/last.ckpt is not there yet, training begins" in caplog.text
+    assert steps_done(None, tmp_path / "new", config_of("last"), LOCALIZER) == 0
+
+
+def test_last_may_go_on_for_longer_but_not_as_another_model(run_dir):
+    record = read_record(run_dir)
+    find_checkpoint(config_of("last", trainer={"max_steps": 999}), run_dir, record)
+    with pytest.raises(ValueError, match=r"was trained with model\.alpha=0\.5, now it is 0\.9"):
+        find_checkpoint(config_of("last", model={**CONFIG["model"], "alpha": 0.9}), run_dir, record)
+
+
+def test_a_damaged_last_is_refused(run_dir):
+    path = run_dir / "checkpoints" / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="is not a checkpoint of plain tensors"):
+        steps_done(path, run_dir, config_of("last"), LOCALIZER)
+
+
+@pytest.mark.parametrize("reason", ["ENOSPC", "EDQUOT", "EFBIG"])
+def test_a_full_disk_is_named_with_what_is_kept(run_dir, tmp_path, reason):
+    error = OSError(getattr(errno, reason), "it is full", "a.ckpt")
+    words = "run: no space left to write to: it is full"
+    with pytest.raises(ValueError, match=words) as named, full_disk_named(run_dir):
+        raise error
+    assert str(named.value).endswith(
+        "(a.ckpt); the checkpoint of step 40 is kept; free space and go on with ckpt_path=last"
+    )
+    words = "no checkpoint was saved yet; free space and start again"
+    with pytest.raises(ValueError, match=words), full_disk_named(tmp_path / "new"):
+        raise error
+
+
+def test_other_errors_are_let_through(run_dir):
+    with pytest.raises(FileNotFoundError), full_disk_named(run_dir):
+        raise FileNotFoundError(errno.ENOENT, "no such file", "a")
+
+
+def test_what_a_killed_training_left_is_removed(run_dir):
+    before = sorted(run_dir.rglob("*"))
+    names = ("a.csv", "checkpoints/last.ckpt", "logs/metrics.csv")
+    killed = [whole_file(run_dir / name) for name in names]
+    for one in killed:
+        one.__enter__().touch()
+    assert len(list(run_dir.rglob("*"))) == len(before) + 3
+    clear_leftovers(run_dir)
+    assert sorted(run_dir.rglob("*")) == before
