@@ -5,14 +5,13 @@ import torch
 from pin_lightning.common.geometry import Grid
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer
-from pin_lightning.method.networks import CompactNetwork
+from pin_lightning.method.networks import CompactNetwork, SharedNetwork
 from pin_lightning.method.shape_models import (
     AutoencoderShapeModel,
     IdentityShapeModel,
     PCAShapeModel,
     PointsShapeModel,
 )
-from pin_lightning.method.shared_network import SharedNetwork
 from pin_lightning.method.update_rules import RuleA, RuleB, RuleC
 
 GRID = Grid((20, 17, 14), 1.5)

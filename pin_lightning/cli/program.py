@@ -18,9 +18,8 @@ from pin_lightning.cli.ending import at_end, end, failed_jobs
 from pin_lightning.cli.failures import FAILED, in_sweep, write_failure
 from pin_lightning.cli.refusals import hydra_refusal
 from pin_lightning.common.errors import user_mistake
-from pin_lightning.distributed.process import keep_freed_memory
+from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
 from pin_lightning.distributed.ranks import arguments_of_others
-from pin_lightning.distributed.termination import end_on_sigterm
 
 # What users name themselves: Hydra takes a new key only with a sign for it.
 OPEN_SETTINGS = ("report.others.",)

@@ -15,9 +15,8 @@ import torch
 from torch import distributed
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
-from pin_lightning.distributed.ranks import is_first
-from pin_lightning.distributed.shard import Shard
-from pin_lightning.distributed.termination import EXIT_CODE
+from pin_lightning.distributed.process import EXIT_CODE
+from pin_lightning.distributed.ranks import Shard, is_first
 
 FOR_EVER = timedelta(days=365)  # processes wait for one another as long as they live
 SECONDS_TO_END = 10.0  # of a process whose connection is gone

@@ -17,8 +17,7 @@ from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 from pytorch_lightning.trainer.call import _interrupt
 
 from pin_lightning.distributed.group import hush_lightning
-from pin_lightning.distributed.process import keep_freed_memory
-from pin_lightning.distributed.termination import EXIT_CODE, end_on_sigterm
+from pin_lightning.distributed.process import EXIT_CODE, end_on_sigterm, keep_freed_memory
 
 
 def _pack_generator(generator: torch.Generator) -> tuple[Any, tuple[str, bytes]]:

@@ -1,9 +1,13 @@
-"""What is written for each volume: its landmarks, its slices, and words where they look wrong."""
+"""Output of each volume (landmarks, slices, warnings), and the table of all, ``landmarks.csv``."""
 
+import csv
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pin_lightning.common.files import whole_file
 from pin_lightning.common.geometry import Grid, times_as_long
 from pin_lightning.data.images.reading import read_header
 from pin_lightning.data.landmarks.files import write_landmarks
@@ -13,6 +17,10 @@ from pin_lightning.inference.plane_slices import cut_slices, write_slices
 from pin_lightning.runs.doubts import Reviewed
 from pin_lightning.runs.error_bars import ErrorBars
 from pin_lightning.runs.predictor import Prediction
+
+CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm", "seconds")
+# After those, where the run has a calibration.
+ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")
 
 log = logging.getLogger(__name__)
 
@@ -111,3 +119,35 @@ def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[
         return spreads
     texts = error_bars.texts(prediction)
     return [f"{text}, {spread}" for text, spread in zip(texts, spreads, strict=True)]
+
+
+@contextmanager
+def landmark_table(
+    path: Path, names: tuple[str, ...], error_bars: ErrorBars | None
+) -> Iterator[Callable[[Reviewed], None]]:
+    """A CSV to which predictions are added as they come; it appears when the block ends well.
+
+    One row per volume and landmark, world RAS+ mm.
+
+    Args:
+        path: The file.
+        names: Landmark names.
+        error_bars: Of the run, none without them.
+    """
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS if error_bars is None else CSV_COLUMNS + ERROR_BAR_COLUMNS)
+
+        def add_rows(one: Reviewed) -> None:
+            bars = [[] for _ in names] if error_bars is None else error_bars.cells(one)
+            for row, bar in zip(_rows(one, names), bars, strict=True):
+                writer.writerow([one.name, one.path, *row, f"{one.seconds:.3f}", *bar])
+
+        yield add_rows
+
+
+def _rows(one: Reviewed, names: tuple[str, ...]) -> list[list[str]]:
+    return [
+        [name, "RAS", *(f"{value:.4f}" for value in (*position, spread))]
+        for name, position, spread in zip(names, one.positions_world, one.spread_mm, strict=True)
+    ]

@@ -11,7 +11,7 @@ from pin_lightning.distributed.group import (
     hush_lightning,
     is_one_of_several,
 )
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 
 STRATEGIES = ("auto", "ddp")
 Thing = TypeVar("Thing")

@@ -11,12 +11,10 @@ from rich.progress import track
 from pin_lightning.common.files import output_folder
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
 from pin_lightning.distributed.group import ends_together, speak_if_first, strategy_name
-from pin_lightning.distributed.ranks import is_first
-from pin_lightning.distributed.shard import Shard
+from pin_lightning.distributed.ranks import Shard, is_first
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.inference.inputs import find_inputs
-from pin_lightning.inference.landmark_table import landmark_table
-from pin_lightning.inference.outputs import VolumeOutputs, check_format
+from pin_lightning.inference.outputs import VolumeOutputs, check_format, landmark_table
 from pin_lightning.inference.parts import Failed, read_parts, without_parts, writing_part
 from pin_lightning.inference.plane_slices import groups_of_run, refuse_overwriting
 from pin_lightning.inference.processes import Processes, prediction_processes

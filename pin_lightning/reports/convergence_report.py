@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from pin_lightning.data.inspection import AnnotatedCase
-from pin_lightning.evaluation.convergence import Convergence, join_convergence
-from pin_lightning.evaluation.convergence_files import read_convergence, write_convergence
+from pin_lightning.evaluation.convergence import (
+    Convergence,
+    join_convergence,
+    read_convergence,
+    write_convergence,
+)
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.trajectory_plots import convergence_figure

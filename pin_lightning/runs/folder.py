@@ -4,7 +4,6 @@
 working grid, split), ``checkpoints/`` the weights together with the fitted shape model.
 """
 
-import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,21 +15,18 @@ from yaml import YAMLError
 from pin_lightning.common.files import output_folder, write_json, write_text
 from pin_lightning.common.geometry import Grid
 from pin_lightning.data.splits import Split
+from pin_lightning.runs.formats import FORMAT_VERSION, damaged, read_versioned, upgraded
 
-FORMAT_VERSION = 1
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
 PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
+FOLDS = "folds.json"  # of a cross-validation
 UNFINISHED = "unfinished"  # an empty file that is there until a training has been evaluated
 EXPORTED = "onnx"  # as of `pin_lightning.export`
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
-# Settings that runs of earlier versions lack, with what these did.
-_LATER_SETTINGS = {
-    "model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0},
-    "data": {"planes": {}},
-}
+_REMEDY = "train again"
 
 
 @dataclass(frozen=True)
@@ -115,23 +111,12 @@ def read_record(run_dir: Path) -> RunRecord:
     """Read `run.json`.
 
     Raises:
-        ValueError: The folder has no readable record of this version.
+        ValueError: The folder has no record, or a damaged one, or one of a later version.
     """
     path = run_dir / RECORD
     if not path.is_file():
         raise ValueError(f"run={run_dir}: has no {RECORD}; give a folder that train.py wrote")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        version = data["format_version"]
-        record = _record(data) if version == FORMAT_VERSION else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path, error) from error
-    if record is None:
-        raise ValueError(
-            f"{path}: has format_version {version}, this program reads {FORMAT_VERSION}; "
-            f"use the version of the program that wrote it, or train again"
-        )
-    return record
+    return read_versioned(path, _record, _REMEDY)
 
 
 def _record(data: dict[str, Any]) -> RunRecord:
@@ -141,32 +126,36 @@ def _record(data: dict[str, Any]) -> RunRecord:
 
 
 def read_config(run_dir: Path) -> DictConfig:
-    """Read `config.yaml`, with what earlier versions did where they lack a setting.
+    """Read `config.yaml`, in the present format whatever version of the program wrote it.
 
     Raises:
-        ValueError: The folder has none, it is damaged, or it lacks what a prediction needs.
+        ValueError: The folder has none, it is damaged, of a later version, or lacks what a
+            prediction needs.
     """
     path = run_dir / CONFIG
     if not path.is_file():
         raise ValueError(f"run={run_dir}: has no {CONFIG}; give a folder that train.py wrote")
+    version = _version(run_dir)
     try:
         config = OmegaConf.load(path)
         if not isinstance(config, DictConfig):
             raise ValueError("no settings")
-        config = OmegaConf.merge(_LATER_SETTINGS, config)
-        assert isinstance(config, DictConfig)
+        config = upgraded(config, version)
         OmegaConf.set_struct(config, True)  # a setting that is absent is an error, not none
         absent = [key for key in _NEEDED_SETTINGS if OmegaConf.select(config, key) is None]
         if absent:
             raise ValueError(f"lacks {', '.join(absent)}")
     except (OSError, ValueError, YAMLError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error, _REMEDY) from error
     return config
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return ValueError(f"{path}: is damaged ({reason}); train again or restore it")
+def _version(run_dir: Path) -> int:
+    """The ``format_version`` of a folder of a run or of folds; 1 where no file says it."""
+    for name in (RECORD, FOLDS):
+        if (path := run_dir / name).is_file():
+            return read_versioned(path, lambda content: int(content["format_version"]), _REMEDY)
+    return 1
 
 
 def best_checkpoint(run_dir: Path) -> Path:

@@ -4,11 +4,9 @@
 and ``calibration.json`` holds the error bars fitted on the cases that each fold did not see.
 """
 
-import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -18,6 +16,7 @@ from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.runs.folder import (
     CONFIG,
+    FOLDS,
     PREDICTIONS,
     RECORD,
     UNFINISHED,
@@ -25,13 +24,12 @@ from pin_lightning.runs.folder import (
     difference,
     read_config,
 )
+from pin_lightning.runs.formats import FORMAT_VERSION, read_versioned
 from pin_lightning.runs.model import load_localizer
 
-FORMAT_VERSION = 1
-FOLDS, CALIBRATION = "folds.json", "calibration.json"
+CALIBRATION = "calibration.json"
 _COMMAND = "python -m pin_lightning.cross_validate"
 _ARRAYS = ("usual_error_mm", "factor", "median_radius_mm")
-Content = TypeVar("Content")
 
 
 def fold_folder(run_dir: Path, fold: int) -> Path:
@@ -66,7 +64,7 @@ def read_folds(run_dir: Path) -> list[Path]:
     Raises:
         ValueError: `folds.json` is damaged or of another version, or a fold is not finished.
     """
-    count = _read(run_dir / FOLDS, _fold_count)
+    count = read_versioned(run_dir / FOLDS, _fold_count, _remedy(run_dir))
     folders = [fold_folder(run_dir, fold) for fold in range(count)]
     absent = [folder.name for folder in folders if not is_finished(folder)]
     if absent:
@@ -132,7 +130,7 @@ def read_calibration(run_dir: Path, names: tuple[str, ...]) -> Calibration | Non
     path = run_dir / CALIBRATION
     if not path.is_file():
         return None
-    calibration = _read(path, _calibration)
+    calibration = read_versioned(path, _calibration, _remedy(run_dir))
     if calibration.names != names:
         raise ValueError(
             f"{path}: is of the landmarks {', '.join(calibration.names)}, the run has "
@@ -157,22 +155,8 @@ def _calibration(content: dict[str, Any]) -> Calibration:
     return Calibration(settings, tuple(landmarks), int(content["num_cases"]), *arrays)
 
 
-def _read(path: Path, parse: Callable[[dict[str, Any]], Content]) -> Content:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["format_version"]
-        parsed = parse(content) if version == FORMAT_VERSION else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(
-            f"{path}: is damaged ({reason}); start {_COMMAND} again with run_dir={path.parent}"
-        ) from error
-    if parsed is None:
-        raise ValueError(
-            f"{path}: has format_version {version}, this program reads {FORMAT_VERSION}; "
-            f"use the version of the program that wrote it, or start {_COMMAND} again"
-        )
-    return parsed
+def _remedy(run_dir: Path) -> str:
+    return f"start {_COMMAND} again with run_dir={run_dir}"
 
 
 def config_of(run_dir: Path) -> DictConfig:

@@ -13,8 +13,7 @@ from typing import Any
 
 import torch
 
-from pin_lightning.distributed.process import keep_freed_memory
-from pin_lightning.distributed.termination import end_on_sigterm
+from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
 
 log = logging.getLogger(__name__)
 

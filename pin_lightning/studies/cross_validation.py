@@ -38,9 +38,8 @@ from pin_lightning.runs.predictor import Predictor
 from pin_lightning.studies.concurrent import run_at_once
 from pin_lightning.training.loggers import name_group
 from pin_lightning.training.plan import plan_run
-from pin_lightning.training.resume import LAST
+from pin_lightning.training.resume import LAST, check_same_training
 from pin_lightning.training.run import survey_data, train_surveyed
-from pin_lightning.training.same_training import check_same_training
 
 log = logging.getLogger(__name__)
 

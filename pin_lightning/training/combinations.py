@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 from torch import nn
 
 from pin_lightning.method.losses import DisplacementLoss
+from pin_lightning.method.networks import SharedNetwork
 from pin_lightning.method.sampling import Approach, Sampling
 from pin_lightning.method.shape_models import ShapeModel
-from pin_lightning.method.shared_network import SharedNetwork
 from pin_lightning.method.update_rules import RuleA, RuleB, UpdateRule
 
 

@@ -1,4 +1,4 @@
-"""How a training that was cut off goes on by the command that began it."""
+"""Resumption: ``ckpt_path=last`` goes on with the same training in the same folder."""
 
 import errno
 import logging
@@ -7,13 +7,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.files import remove_leftovers
 from pin_lightning.method.localizer import Localizer
-from pin_lightning.runs.folder import CHECKPOINTS, LAST_CHECKPOINT, LOGS, RunRecord
+from pin_lightning.runs.folder import (
+    CHECKPOINTS,
+    LAST_CHECKPOINT,
+    LOGS,
+    RunRecord,
+    read_config,
+    read_record,
+)
 from pin_lightning.runs.model import LOCALIZER_PREFIX, read_checkpoint
-from pin_lightning.training.same_training import FREE_SETTINGS, check_same_training
+
+# What has no effect on the weights.
+FREE_SETTINGS = (
+    *("run_dir", "run_name", "method", "overrides", "ckpt_path", "logger", "report", "summary"),
+    *("data.cache_dir", "data.on_error", "data.planes", "checkpoint"),
+)
 
 log = logging.getLogger(__name__)
 
@@ -138,3 +150,46 @@ def _kept(run_dir: Path) -> str:
         return "no checkpoint was saved yet; free space and start again"
     step = read_checkpoint(path)["global_step"]
     return f"the checkpoint of step {step} is kept; free space and go on with ckpt_path=last"
+
+
+def check_same_training(
+    run_dir: Path, config: DictConfig, record: RunRecord, free: Sequence[str] = FREE_SETTINGS
+) -> None:
+    """Refuse a folder of other settings or cases.
+
+    Args:
+        run_dir: Run folder that a training has begun in.
+        config: Settings now.
+        record: What the data decides now.
+        free: Settings that may differ, or groups of them.
+
+    Raises:
+        ValueError: It was trained otherwise; the message names the setting.
+    """
+    before = _settings(read_config(run_dir), free)
+    now = _settings(config, free)
+    for setting in sorted(before.keys() | now.keys()):
+        if before.get(setting) != now.get(setting):
+            raise ValueError(
+                f"{run_dir}: was trained with {setting}={before.get(setting)}, now it is "
+                f"{now.get(setting)}; give the same setting, or another run_dir"
+            )
+    if read_record(run_dir) != record:
+        raise ValueError(
+            f"{run_dir}: was trained on other cases, landmarks or another working grid than "
+            f"the data have now; give another run_dir"
+        )
+
+
+def _settings(config: Any, free: Sequence[str]) -> dict[str, Any]:
+    """All values that a training depends on, by their dotted names."""
+
+    def flat(node: Any, path: str) -> dict[str, Any]:
+        if path in free:
+            return {}
+        if isinstance(node, dict):
+            parts = [flat(value, f"{path}.{key}".lstrip(".")) for key, value in node.items()]
+            return {key: value for part in parts for key, value in part.items()}
+        return {path: node}
+
+    return flat(OmegaConf.to_container(config, resolve=True), "")

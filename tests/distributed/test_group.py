@@ -14,7 +14,7 @@ from pin_lightning.distributed.group import (
     speak_if_first,
     strategy_name,
 )
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 
 LOST = RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:50566")
 

@@ -1,7 +1,8 @@
 import pytest
+import torch
 
 from pin_lightning.cli.program import one_line_errors
-from pin_lightning.distributed.ranks import arguments_of_others, is_first, rank_name
+from pin_lightning.distributed.ranks import WHOLE, Shard, arguments_of_others, is_first, rank_name
 
 # Environment of a process: by nobody, Lightning, torchrun, SLURM, and by hand on a second machine.
 NAMES = [
@@ -47,3 +48,16 @@ def test_the_others_say_who_they_are(started, capsys):
     with pytest.raises(SystemExit):
         program()
     assert capsys.readouterr().err == "error: rank 2: data.root=x: is not there\n"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("number", [0, 1, 4, 7])
+def test_all_processes_together_have_each_item_once(count, number):
+    parts = [Shard(rank, count).of(range(number)) for rank in range(count)]
+    assert sorted(item for part in parts for item in part) == list(range(number))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_rows_of_a_tensor_by_hand():
+    assert torch.arange(7)[Shard(1, 3).rows].tolist() == [1, 4]
+    assert torch.arange(3)[WHOLE.rows].tolist() == [0, 1, 2]

@@ -17,7 +17,7 @@ from pin_lightning.reports.data_check import check
 from pin_lightning.training.run import train
 
 BEST = "checkpoints/best.ckpt"
-RESTORE = "train again or restore it"
+RESTORE = "restore it, or train again"
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ ENDS = {
     "no-record": (damaged("run.json", None), "has no run.json; give a folder that train.py wrote"),
     "no-config": (damaged("config.yaml", None), "has no config.yaml; give a folder"),
     "no-checkpoints": (damaged("checkpoints", None), "has no checkpoints/best.ckpt or last.ckpt"),
-    "version": (of_another_version, "format_version 99, this program reads 1; use"),
+    "version": (of_another_version, "format_version 99, this program reads 1 to 2; use"),
     "record-cut": (damaged("run.json", '{"format_ver'), RESTORE),
     "record-list": (damaged("run.json", "[]"), RESTORE),
     "record-lacks": (damaged("run.json", '{"format_version": 1}'), RESTORE),

@@ -7,8 +7,10 @@ from pin_lightning.evaluation.convergence import (
     evenly_spaced,
     join_convergence,
     movements_mm,
+    read_convergence,
     spreads_mm,
     start_errors_mm,
+    write_convergence,
 )
 
 NAN = float("nan")
@@ -90,3 +92,41 @@ def test_iterations_are_evenly_spaced_with_first_and_last(iterations, most):
     assert len(chosen) == min(most, iterations + 1) == len(set(chosen))
     gaps = np.diff(chosen)
     assert gaps.size == 0 or gaps.max() - gaps.min() <= 1
+
+
+NAN_X = float("nan")
+
+
+def test_what_was_written_is_read(tmp_path):
+    path = tmp_path / "run" / "convergence.csv"
+    one = Convergence(np.array([2.0, 1.5]), np.array([NAN_X, 0.25]), np.array([3.0, 0.12345]))
+    other = Convergence(np.array([NAN_X]), np.array([NAN_X]), np.array([0.0]))
+    write_convergence(path, {"val": {"a, b": other}, "test": {"a, b": one, "c": one}})
+    assert path.read_text("utf-8").splitlines()[:4] == [
+        "split,case,iteration,radial_error_mm,movement_mm,spread_mm",
+        'val,"a, b",0,,,0.0000',
+        'test,"a, b",0,2.0000,,3.0000',
+        'test,"a, b",1,1.5000,0.2500,0.1235',
+    ]
+    again = read_convergence(path)
+    assert [list(cases) for cases in again.values()] == [["a, b"], ["a, b", "c"]]
+    for name in ("error_mm", "movement_mm", "spread_mm"):
+        found = getattr(again["test"]["c"], name)
+        np.testing.assert_allclose(found, getattr(one, name), atol=1e-4)
+    assert [entry.name for entry in path.parent.iterdir()] == ["convergence.csv"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("split,case\n", "lacks the column iteration"),
+        ("split,case,iteration,radial_error_mm,movement_mm,spread_mm\nval,a,0,x,1,1\n", "'x'"),
+        ("split,case,iteration,radial_error_mm,movement_mm,spread_mm\nval,a,0\n", "mend or"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, text, words):
+    path = tmp_path / "convergence.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=words) as refused:
+        read_convergence(path)
+    assert str(path) in str(refused.value)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pin_lightning.distributed.shard import Shard
+from pin_lightning.distributed.ranks import Shard
 from pin_lightning.inference.parts import Failed, read_parts, without_parts, writing_part
 from pin_lightning.runs.doubts import Reviewed
 

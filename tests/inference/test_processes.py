@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.inference.processes import Alone, Together, prediction_processes
 
 

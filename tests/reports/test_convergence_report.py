@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from test_evaluation import small_evaluation
 
-from pin_lightning.evaluation.convergence import Convergence
-from pin_lightning.evaluation.convergence_files import read_convergence, write_convergence
+from pin_lightning.evaluation.convergence import Convergence, read_convergence, write_convergence
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.reports.convergence_report import report_convergence, report_fold_convergence
 

@@ -101,6 +101,8 @@ def test_a_run_from_before_a_setting_existed_loads(run_copy):
         del config.model[key]
     del config.sampling, config.displacement_loss
     OmegaConf.save(config, path)
+    record = json.loads((run_copy / "run.json").read_text("utf-8"))
+    (run_copy / "run.json").write_text(json.dumps({**record, "format_version": 1}))
     localizer, _ = load_localizer(run_copy)
     assert localizer.patch_spacings == (1,)
     assert localizer.prior is None

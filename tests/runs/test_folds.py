@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from conftest import composed
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
-from pin_lightning.inference.landmark_table import CSV_COLUMNS
+from pin_lightning.inference.outputs import CSV_COLUMNS
 from pin_lightning.inference.run import infer
 from pin_lightning.runs.folder import read_record
 from pin_lightning.runs.folds import (
@@ -179,7 +179,7 @@ def test_folds_on_other_grids_are_refused(own_folds):
     [
         ("folds.json", "{", r"folds\.json: is damaged"),
         ("folds.json", '{"format_version": 1, "folds": 0}', r"folds\.json: is damaged"),
-        ("folds.json", '{"format_version": 2}', "format_version 2, this program reads 1"),
+        ("folds.json", '{"format_version": 3}', "format_version 3, this program reads 1 to 2"),
         ("calibration.json", "[]", r"calibration\.json: is damaged"),
         ("calibration.json", '{"format_version": 1}', r"calibration\.json: is damaged"),
     ],

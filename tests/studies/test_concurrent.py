@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pin_lightning.distributed.termination import end_on_sigterm
+from pin_lightning.distributed.process import end_on_sigterm
 from pin_lightning.studies import concurrent as processes
 
 

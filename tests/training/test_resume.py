@@ -10,6 +10,7 @@ from small_localizers import pca
 from pin_lightning.common.files import whole_file
 from pin_lightning.runs.folder import read_record
 from pin_lightning.training.resume import (
+    check_same_training,
     clear_leftovers,
     find_checkpoint,
     full_disk_named,
@@ -96,3 +97,27 @@ def test_what_a_killed_training_left_is_removed(run_dir):
     assert len(list(run_dir.rglob("*"))) == len(before) + 3
     clear_leftovers(run_dir)
     assert sorted(run_dir.rglob("*")) == before
+
+
+def test_settings_that_have_no_effect_on_the_weights_may_differ(tmp_path):
+    run_dir = write_page_run(tmp_path / "run")
+    config = OmegaConf.create({**CONFIG, "run_name": "other", "report": {"pictures": False}})
+    config.data = {**CONFIG["data"], "cache_dir": "elsewhere", "on_error": "skip"}
+    check_same_training(run_dir, config, read_record(run_dir))
+
+
+def test_another_setting_is_named_with_both_values(tmp_path):
+    run_dir = write_page_run(tmp_path / "run")
+    record = read_record(run_dir)
+    config = OmegaConf.create({**CONFIG, "seed": 3, "trainer": {"max_steps": 99}})
+    with pytest.raises(ValueError, match="run: was trained with seed=0, now it is 3; give the"):
+        check_same_training(run_dir, config, record)
+    check_same_training(run_dir, config, record, free=("seed", "trainer"))
+
+
+def test_other_cases_are_refused(tmp_path):
+    run_dir, other = (write_page_run(tmp_path / name) for name in ("run", "other"))
+    text = (other / "run.json").read_text("utf-8").replace("case_0", "case_99")
+    (other / "run.json").write_text(text)
+    with pytest.raises(ValueError, match="was trained on other cases, landmarks or another"):
+        check_same_training(run_dir, OmegaConf.create(CONFIG), read_record(other))

@@ -15,7 +15,7 @@ from pin_lightning.evaluation.planes.errors import plane_metrics
 from pin_lightning.evaluation.planes.groups import plane_groups
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.evaluation.summary import metrics_of
-from pin_lightning.reports.figures.curves import read_curves
+from pin_lightning.reports.figures.plots import read_curves
 from pin_lightning.runs.model import load_localizer, read_checkpoint
 from pin_lightning.runs.predictor import Predictor
 from pin_lightning.training.run import train

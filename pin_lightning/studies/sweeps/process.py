@@ -17,8 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pin_lightning.common.errors import user_mistake
 from pin_lightning.common.files import whole_file
-from pin_lightning.distributed.process import keep_freed_memory
-from pin_lightning.distributed.termination import end_on_sigterm
+from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
 from pin_lightning.studies.sweeps.job import one_after_the_other
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import torch
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Num, Tensor
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.training.augmentation.warped_patches import COLUMN_AXES, ROW_AXES, blocks
 from pin_lightning.training.augmentation.warps import check_not_negative
 

@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from pin_lightning.common.files import whole_file
+from pin_lightning.distributed.process import EXIT_CODE, postpone_end
 from pin_lightning.distributed.random_states import global_states, set_global_states
-from pin_lightning.distributed.termination import EXIT_CODE, postpone_end
 
 log = logging.getLogger(__name__)
 

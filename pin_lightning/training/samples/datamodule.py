@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.volume_cache import load_volume
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.training.samples.sampler import ShapePatchSampler
 
 

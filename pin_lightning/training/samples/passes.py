@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.volume_cache import load_volume
 from pin_lightning.distributed.random_states import seed_of
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 
 ORDER, FILL = -1, -2  # what is drawn beside the samples of the volumes at places 0, 1, 2, ...
 

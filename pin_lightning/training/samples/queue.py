@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.distributed.random_states import seed_of
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.sampling import OnTrajectories
 from pin_lightning.training.samples.passes import FILL, PassDataset, PassSampler
 from pin_lightning.training.samples.resumable import ResumableLoader

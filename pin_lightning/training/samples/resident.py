@@ -15,7 +15,7 @@ from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.volume_cache import load_volume
 from pin_lightning.distributed.group import first_before_others, least_of_all
 from pin_lightning.distributed.random_states import seed_of
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.patches import BorderedVolumes, bordered_size
 from pin_lightning.method.pyramid import Pyramid, coarser, coarser_grid, coarser_size
 from pin_lightning.training.samples.resumable import ResumableLoader

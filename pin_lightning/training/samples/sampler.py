@@ -9,7 +9,7 @@ import torch
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Bool, Float, Int, Num, Tensor
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.pyramid import (
     Pyramid,
     build_pyramid,

@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from pin_lightning.common.geometry import Grid
-from pin_lightning.distributed.shard import Shard
+from pin_lightning.distributed.ranks import Shard
 from pin_lightning.training.augmentation import intensity as module
 from pin_lightning.training.augmentation.intensity import (
     Intensity,

@@ -3,7 +3,7 @@ import torch
 
 from conftest import composed
 from pin_lightning.method.sampling import OnTrajectories, Scatter
-from pin_lightning.reports.figures.curves import read_curves
+from pin_lightning.reports.figures.plots import read_curves
 from pin_lightning.runs.model import read_checkpoint
 from pin_lightning.training.callbacks.trajectories import FollowTrajectories
 from pin_lightning.training.run import train

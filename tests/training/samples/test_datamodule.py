@@ -19,7 +19,7 @@ from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.data.sources.phantom_anatomy import LANDMARK_NAMES, draw_head, landmarks_in_head
 from pin_lightning.data.sources.phantom_anatomy import to_volume as head_to_volume
 from pin_lightning.data.volume_cache import cache_volumes
-from pin_lightning.distributed.shard import Shard
+from pin_lightning.distributed.ranks import Shard
 from pin_lightning.method.sampling import Approach
 from pin_lightning.method.shape_models import PCAShapeModel
 from pin_lightning.training.augmentation.augmentation import Augmentation

@@ -1,4 +1,4 @@
-from pin_lightning.distributed.shard import Shard
+from pin_lightning.distributed.ranks import Shard
 from pin_lightning.training.samples.passes import PassSampler
 
 

@@ -7,7 +7,7 @@ import torchio as tio
 from pin_lightning.common.geometry import Grid
 from pin_lightning.data.volume_cache import load_volume
 from pin_lightning.data.volume_facts import VolumeFacts, write_facts
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.patches import add_border, cut_patches
 from pin_lightning.method.sampling import Approach, Drawn, OnTrajectories
 from pin_lightning.method.shape_models import IdentityShapeModel, PCAShapeModel

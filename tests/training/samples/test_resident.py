@@ -10,7 +10,7 @@ from scipy import stats
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.data.volume_cache import cached_volume, load_volume
-from pin_lightning.distributed.shard import WHOLE, Shard
+from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.pyramid import merge_levels
 from pin_lightning.method.sampling import Approach, Scatter
 from pin_lightning.method.shape_models import PCAShapeModel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
-from pin_lightning.inference.landmark_table import landmark_table
+from pin_lightning.inference.outputs import landmark_table
 from pin_lightning.runs.doubts import Reviewed
 from pin_lightning.runs.error_bars import ErrorBars
 

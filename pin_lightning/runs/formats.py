@@ -1,0 +1,118 @@
+"""Formats of run folders: what earlier versions of the program wrote is brought up to date.
+
+``format_version`` stands in `run.json` and `folds.json` and is that of the whole folder. A change
+of the format adds a step to `_STEPS`, so that every earlier folder stays readable.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+
+FORMAT_VERSION = 2
+Content = TypeVar("Content")
+
+# Modules that a `config.yaml` of version 1 names, and where their contents are now.
+_MOVED = {
+    "pin_lightning.augmentation": "pin_lightning.training.augmentation.augmentation",
+    "pin_lightning.cases": "pin_lightning.data.sources.folder",
+    "pin_lightning.data.phantom": "pin_lightning.data.sources.phantom",
+    "pin_lightning.data.queue": "pin_lightning.training.samples.queue",
+    "pin_lightning.data.resident": "pin_lightning.training.samples.resident",
+    "pin_lightning.data.sampling": "pin_lightning.method.sampling",
+    "pin_lightning.losses": "pin_lightning.method.losses",
+    "pin_lightning.network": "pin_lightning.method.networks",
+    "pin_lightning.shape_models": "pin_lightning.method.shape_models",
+    "pin_lightning.shared_network": "pin_lightning.method.networks",
+    "pin_lightning.sources.bids": "pin_lightning.data.sources.bids",
+    "pin_lightning.sources.csv_table": "pin_lightning.data.sources.csv_table",
+    "pin_lightning.sources.pin": "pin_lightning.data.sources.pin_layout",
+    "pin_lightning.update_rules": "pin_lightning.method.update_rules",
+}
+# Settings that the first runs of version 1 lack, with what these did.
+_LATER_SETTINGS = {
+    "model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0},
+    "data": {"planes": {}},
+}
+
+
+def read_versioned(path: Path, parse: Callable[[dict[str, Any]], Content], remedy: str) -> Content:
+    """Parse a JSON file that says its ``format_version``.
+
+    Args:
+        path: The file.
+        parse: Makes of its contents what is returned.
+        remedy: What to do where the file cannot be restored.
+
+    Raises:
+        ValueError: It is damaged, or of a version that this program does not know.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["format_version"]
+        is_known = type(version) is int and 1 <= version <= FORMAT_VERSION
+        parsed = parse(content) if is_known else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, error, remedy) from error
+    if parsed is None:
+        raise ValueError(
+            f"{path}: has format_version {version}, this program reads 1 to {FORMAT_VERSION}; "
+            f"use the version of the program that wrote it, or {remedy}"
+        )
+    return parsed
+
+
+def damaged(path: Path, error: Exception, remedy: str) -> ValueError:
+    """The refusal of a file that cannot be read."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return ValueError(f"{path}: is damaged ({reason}); restore it, or {remedy}")
+
+
+def upgraded(config: DictConfig, version: int) -> DictConfig:
+    """A config with the names and settings of the present format.
+
+    Args:
+        config: As read from a run folder.
+        version: ``format_version`` of that folder.
+    """
+    for step in _STEPS[version - 1 :]:
+        config = step(config)
+    return config
+
+
+def _of_packages(config: DictConfig) -> DictConfig:
+    """Version 1 to 2: modules moved into packages."""
+    renamed = OmegaConf.create(_renamed(OmegaConf.to_container(config)))
+    full = OmegaConf.merge(_LATER_SETTINGS, renamed)
+    assert isinstance(full, DictConfig)
+    return full
+
+
+def _renamed(node: Any) -> Any:
+    """Settings whose ``_target_`` values name the modules of today."""
+    if isinstance(node, list):
+        return [_renamed(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _present_name(value) if key == "_target_" else _renamed(value)
+        for key, value in node.items()
+    }
+
+
+def _present_name(target: Any) -> Any:
+    """Dotted name of today for one that may have moved; others stay.
+
+    >>> _present_name("pin_lightning.network.CompactNetwork")
+    'pin_lightning.method.networks.CompactNetwork'
+    """
+    if not isinstance(target, str):
+        return target
+    old = max((one for one in _MOVED if target.startswith(f"{one}.")), key=len, default=None)
+    return target if old is None else _MOVED[old] + target.removeprefix(old)
+
+
+# Each takes a config of the version at its place, from 1 on, to the next.
+_STEPS: tuple[Callable[[DictConfig], DictConfig], ...] = (_of_packages,)
