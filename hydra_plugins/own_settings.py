@@ -1,12 +1,11 @@
 """Hydra plugin that lets ``conf/hydra`` set what other plugins offer, by their names."""
 
-from pathlib import Path
-
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+from pin_lightning.cli.conf import CONF
+
 PLUGIN = "_plugin"
 
 

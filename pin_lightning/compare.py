@@ -10,7 +10,7 @@ from pin_lightning.cli.program import one_line_errors
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments of the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m pin_lightning.compare",
+        prog="pin-lightning compare",
         description="Compare two runs on the cases and landmarks that both have.",
     )
     what = "folder of train.py or of cross_validate, or a predictions.csv"

@@ -1,20 +1,17 @@
 """Evaluate a run on new cases: ``python -m pin_lightning.evaluate run=RUN data.root=DIR``."""
 
-import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.cli.conf import CONF
-from pin_lightning.cli.program import one_line_errors, start
+from pin_lightning.cli.program import program
 
 
-@hydra.main(config_path=str(CONF), config_name="evaluate", version_base="1.3")
-@one_line_errors
+@program("evaluate")
 def main(config: DictConfig) -> None:
-    """Predict new cases, put the truth beside them, and leave what a training leaves."""
-    from pin_lightning.studies.new_cases import evaluate_new  # heavy, after the config has composed
+    """Predict new cases, compare with the truth, and write the results of a training."""
+    from pin_lightning.studies import new_cases  # heavy, after the config has composed
 
-    evaluate_new(config)
+    new_cases.evaluate_new(config)
 
 
 if __name__ == "__main__":
-    start(main)
+    main()

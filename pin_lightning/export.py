@@ -4,11 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import hydra
 from omegaconf import DictConfig
 
-from pin_lightning.cli.conf import CONF
-from pin_lightning.cli.program import one_line_errors, start
+from pin_lightning.cli.program import program
 
 
 def with_run(arguments: Sequence[str]) -> list[str]:
@@ -28,15 +26,14 @@ def with_run(arguments: Sequence[str]) -> list[str]:
     return [f"run={one}" if i == found else one for i, one in enumerate(arguments)]
 
 
-@hydra.main(config_path=str(CONF), config_name="export", version_base="1.3")
-@one_line_errors
+@program("export")
 def main(config: DictConfig) -> None:
     """Write the files; exit code 2 where they would not compute what PyTorch does."""
-    from pin_lightning.deployment.writing import export  # heavy, after the config has composed
+    from pin_lightning.deployment import writing  # heavy, after the config has composed
 
-    export(config)
+    writing.export(config)
 
 
 if __name__ == "__main__":
     sys.argv[1:] = with_run(sys.argv[1:])
-    start(main)
+    main()

@@ -2,4 +2,13 @@
 
 from pathlib import Path
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def _find(package: Path) -> Path:
+    """`conf` inside the package, as a wheel has it, or beside it, as in a checkout."""
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+CONF = _find(_PACKAGE)

@@ -1,6 +1,7 @@
 """What ``--help`` prints: what a program does, its config tree, its settings with comments."""
 
 import re
+import sys
 import textwrap
 from itertools import groupby
 from pathlib import Path
@@ -26,7 +27,8 @@ def print_help(program: str, command: str) -> None:
     """
     console = Console(highlight=False, markup=False, emoji=False)
     introduction, own = read_config(program)
-    console.print(introduction, soft_wrap=True)
+    own_command = f"pin-lightning {program.replace('_', '-')}"  # as the configs write it
+    console.print(introduction.replace(own_command, command), soft_wrap=True)
     if options := options_of(program):
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         for header in ("GROUP", "OPTION", "WHAT IT IS FOR"):
@@ -98,13 +100,13 @@ def wrapped(settings: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def command_of(script: str) -> str:
-    """How the script of a program is called.
+def command_of(program: str) -> str:
+    """How a program is called: as it was called, by a script of a checkout or the console command.
 
-    >>> command_of("train.py"), command_of("/here/pin_lightning/check.py")
-    ('python train.py', 'python -m pin_lightning.check')
+    Args:
+        program: Name of its config, such as ``cross_validate``.
     """
-    path = Path(script)
-    if path.parent.name == "pin_lightning":
-        return f"python -m pin_lightning.{path.stem}"
-    return f"python {path.name}"
+    script = Path(sys.argv[0]).name
+    if script == f"{program}.py" and program in ("train", "infer"):
+        return f"python {script}"
+    return f"pin-lightning {program.replace('_', '-')}"

@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from pin_lightning.cli.conf import CONF
 from pin_lightning.cli.ending import at_end, end, failed_jobs
 from pin_lightning.cli.failures import FAILED, in_sweep, write_failure
 from pin_lightning.cli.refusals import hydra_refusal
@@ -56,21 +59,40 @@ def _parses(argument: str) -> bool:
     return True
 
 
-def start(main: Callable[[], Any]) -> None:
-    """Run a Hydra program on the arguments of this process.
-
-    What Hydra refuses before the program begins ends like bad input of the program itself: a name
-    that is in no config, or a run folder that cannot be made.
+def program(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+    """Make a Hydra program of a function of its config.
 
     Args:
-        main: A function under `hydra.main` and `one_line_errors`, of a script that is called like
-            its config.
+        name: Name of its config in `conf`, such as ``train``.
     """
-    program = Path(sys.argv[0]).stem
+
+    def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
+        main = hydra.main(config_path=str(CONF), config_name=name, version_base="1.3")
+        composed = main(one_line_errors(task))
+
+        @functools.wraps(task)
+        def run() -> None:
+            start(name, composed)
+
+        return run
+
+    return decorate
+
+
+def start(program: str, main: Callable[[], Any]) -> None:
+    """Run a Hydra program on the arguments of this process.
+
+    Errors that Hydra raises before the program begins end like bad input of the program itself: an
+    unknown setting, or a run folder that cannot be made.
+
+    Args:
+        program: Name of its config.
+        main: A function under `hydra.main` and `one_line_errors`.
+    """
     if any(argument in HELP for argument in sys.argv[1:]):
         from pin_lightning.cli.help import command_of, print_help
 
-        print_help(program, command_of(sys.argv[0]))
+        print_help(program, command_of(program))
         return
     sys.argv[1:] = quote_arguments(sys.argv[1:])
     sys.argv += arguments_of_others(sys.argv[1:])

@@ -179,5 +179,5 @@ def refuse_errors(findings: Sequence[Finding], shown: int = 3) -> None:
         more = f"; and {len(errors) - shown} more" if len(errors) > shown else ""
         raise ValueError(
             f"the data has {len(errors)} errors: {said}{more} "
-            f"(python -m pin_lightning.check with the same data settings shows all)"
+            f"(pin-lightning check with the same data settings shows all)"
         )

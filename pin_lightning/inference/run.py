@@ -130,7 +130,7 @@ def _error_bars(predictor: Predictor, config: DictConfig) -> ErrorBars | None:
         if above_mm is not None:
             raise ValueError(
                 f"review_above_mm={above_mm}: run={config.run} has no error bars; give a folder of "
-                f"python -m pin_lightning.cross_validate, or leave it out"
+                f"pin-lightning cross-validate, or leave it out"
             )
         return None
     if config.num_starts is not None and is_first():

@@ -28,7 +28,7 @@ from pin_lightning.runs.formats import FORMAT_VERSION, read_versioned
 from pin_lightning.runs.model import load_localizer
 
 CALIBRATION = "calibration.json"
-_COMMAND = "python -m pin_lightning.cross_validate"
+_COMMAND = "pin-lightning cross-validate"
 _ARRAYS = ("usual_error_mm", "factor", "median_radius_mm")
 
 

@@ -121,7 +121,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for damaged and for unsafe files
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{path}: is not a checkpoint of plain tensors ({reason}); train again or restore it"
+            f"{path}: is not a checkpoint of plain tensors ({reason}); restore it, or train again"
         ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(

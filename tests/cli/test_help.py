@@ -8,7 +8,6 @@ from conftest import REPOSITORY
 from pin_lightning.cli import program as entry
 from pin_lightning.cli.config_tree import CONF
 from pin_lightning.cli.help import (
-    command_of,
     parents_of,
     print_help,
     read_config,
@@ -25,7 +24,7 @@ def script(program):
 
 def test_every_config_is_that_of_a_program_with_examples():
     for program in PROGRAMS:
-        command = command_of(str(script(program)))
+        command = f"pin-lightning {program.replace('_', '-')}"
         introduction, settings = read_config(program)
         first, *rest = introduction.splitlines()
         assert first[0].isupper(), program
@@ -39,14 +38,14 @@ def test_every_config_is_that_of_a_program_with_examples():
 @pytest.mark.parametrize("width", [80, 120])
 def test_help_fits_the_terminal(width, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(width))
-    print_help("check", "python -m pin_lightning.check")
+    print_help("check", "python here.py")
     said = capsys.readouterr().out
-    assert "  python -m pin_lightning.check data=folder data.root=FOLDER\n" in said
+    assert "  python here.py data=folder data.root=FOLDER\n" in said
     assert "folder *" in said
     assert "# Names of the landmarks to check" in said
     assert "hydra:" not in said
     long = [line for line in said.splitlines() if len(line.rstrip()) > width]
-    assert all(line.startswith("python -m pin_lightning.check GROUP=OPTION") for line in long)
+    assert all(line.startswith("python here.py GROUP=OPTION") for line in long)
 
 
 def test_parents_are_shown_too(monkeypatch):
@@ -65,7 +64,7 @@ def test_comments_wrap_and_values_do_not():
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_comes_before_the_program(flag, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [str(script("gather")), "sweep=nowhere", flag])
-    entry.start(lambda: pytest.fail("the program began"))
+    entry.start("gather", lambda: pytest.fail("the program began"))
     assert capsys.readouterr().out.startswith("Make the table of a sweep again")
 
 
@@ -76,6 +75,7 @@ def test_every_program_helps_without_its_heavy_imports(program):
     command = [f"{program}.py"] if own else ["-m", f"pin_lightning.{program}"]
     done = run("-X", "importtime", *command, "--help")
     assert done.returncode == 0, done.stderr
-    assert f"{command_of(str(script(program)))} GROUP=OPTION --cfg job" in done.stdout
+    called = f"python {program}.py" if own else f"pin-lightning {program.replace('_', '-')}"
+    assert f"{called} GROUP=OPTION --cfg job" in done.stdout
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "pytorch_lightning", "torchio", "matplotlib"}

@@ -89,7 +89,7 @@ def test_what_a_sweeper_raises_is_one_line_after_the_sweep_is_closed(monkeypatch
         raise ValueError("No trials are completed yet.")
 
     with pytest.raises(SystemExit) as stop:
-        entry.start(main)
+        entry.start("train", main)
     assert stop.value.code == 2
     said = capsys.readouterr()
     assert (said.out, said.err) == ("closed\n", "error: No trials are completed yet.\n")

@@ -4,7 +4,7 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
-from test_new_cases import config_of
+from studies.test_new_cases import config_of
 
 from conftest import composed
 from pin_lightning.common.landmark_set import LandmarkSet

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_checkpoints import TINY
+from training.callbacks.test_checkpoints import TINY
 
 from conftest import REPOSITORY
 from pin_lightning.data.sources.phantom import write_phantoms

@@ -2,10 +2,10 @@ import csv
 import os
 
 import pytest
+from evaluation.test_evaluation import random_evaluation
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from programs import run
-from test_evaluation import random_evaluation
 
 from conftest import composed
 from pin_lightning.cli.failures import write_failure

@@ -5,7 +5,6 @@ import pytest
 from page_runs import write_page_run
 
 from conftest import composed
-from pin_lightning.cli.program import start
 from pin_lightning.report import main
 from pin_lightning.reports.pages.page import Picture
 
@@ -13,7 +12,7 @@ from pin_lightning.reports.pages.page import Picture
 def report(monkeypatch, *arguments):
     """Run the command in this process."""
     monkeypatch.setattr(sys, "argv", ["pin_lightning.report", *map(str, arguments)])
-    start(main)
+    main()
 
 
 def test_the_page_is_made_again_with_other_settings(tmp_path, monkeypatch):

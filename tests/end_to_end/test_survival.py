@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from test_checkpoints import LOADERS, TINY, check_same_end
+from training.callbacks.test_checkpoints import LOADERS, TINY, check_same_end
 
 from conftest import REPOSITORY, composed
 from pin_lightning.runs.model import read_checkpoint

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_evaluation import random_evaluation, small_evaluation
+from evaluation.test_evaluation import random_evaluation, small_evaluation
 
 from pin_lightning.evaluation.predictions_csv import (
     CSV_COLUMNS,

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from evaluation.test_evaluation import random_evaluation, small_evaluation
 from scipy import stats
-from test_evaluation import random_evaluation, small_evaluation
 
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.metrics import within

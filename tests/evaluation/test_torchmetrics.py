@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from test_metrics import random_batch
+from evaluation.test_metrics import random_batch
 from torchmetrics import MetricCollection
 
 from pin_lightning.evaluation.metrics import (

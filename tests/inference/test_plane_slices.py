@@ -4,9 +4,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from evaluation.planes.test_slices import TO_LPS, image_of, pixel_places, plane_of
 from matplotlib.image import imread
 from omegaconf import OmegaConf
-from planes.test_slices import TO_LPS, image_of, pixel_places, plane_of
 
 from conftest import composed
 from pin_lightning.common.geometry import apply_affine

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_evaluation import small_evaluation
+from evaluation.test_evaluation import small_evaluation
 
 from pin_lightning.evaluation.convergence import Convergence, read_convergence, write_convergence
 from pin_lightning.evaluation.predictions_csv import read_predictions

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from evaluation.test_evaluation import small_evaluation
 from rich.console import Console
-from test_evaluation import small_evaluation
 
 from pin_lightning.evaluation.summary import metrics_of
 from pin_lightning.reports.terminal_tables import error_table

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from evaluation.test_evaluation import random_evaluation
 from programs import run
 from rich.console import Console
-from test_evaluation import random_evaluation
 
 from conftest import composed
 from pin_lightning.evaluation.bootstrap import BootstrapSettings

@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from evaluation.test_evaluation import small_evaluation
 from omegaconf import OmegaConf
 from PIL import Image
-from test_evaluation import small_evaluation
 from wandb_files import read_run
 
 from conftest import REPOSITORY

@@ -1,17 +1,20 @@
 """The page of a run: what it can and cannot do, from the files in its folder."""
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import DictConfig
 
+from pin_lightning.common.settings import refuse_missing
 from pin_lightning.evaluation.bootstrap import FEW_CASES
 from pin_lightning.evaluation.conformal import leave_one_case_out
 from pin_lightning.evaluation.coverage import coverage_curve
 from pin_lightning.evaluation.evaluation import Evaluation
-from pin_lightning.evaluation.settings import ReportSettings
+from pin_lightning.evaluation.settings import ReportSettings, report_again
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.pages.case_views import case_views, picture_of
 from pin_lightning.reports.pages.charts import PAGE_INCHES, coverage_figure, success_figure
@@ -35,7 +38,10 @@ from pin_lightning.reports.pages.run_tables import (
 )
 from pin_lightning.reports.pages.tables import percent, range_text, three_digits
 from pin_lightning.runs.folder import LOGS, PAGE
+from pin_lightning.runs.folds import config_of
 from pin_lightning.runs.other_methods import read_others
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,21 @@ class Tile:
     unit: str
     detail: str
     bad: bool = False
+
+
+def write_again(config: DictConfig) -> None:
+    """Write the page of a run again.
+
+    Args:
+        config: Composed from `conf/report.yaml`; what is null is as the page was made before.
+
+    Raises:
+        ValueError: A setting is wrong, or a file of the folder is absent or damaged.
+    """
+    refuse_missing(config)
+    run_dir = Path(config.run)
+    report = report_again(config_of(run_dir).get("report", {}), config.report)
+    log.info("%s", write_run_page(run_dir, ReportSettings.of(report)))
 
 
 def write_run_page(run_dir: Path, settings: ReportSettings) -> Path:

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pin_lightning.cli.ending import end, note_failure
-from pin_lightning.studies.sweeps.closing import CloseSweep, shared_overrides
+from pin_lightning.common.settings import refuse_missing
+from pin_lightning.studies.sweeps.closing import RECORD, CloseSweep, shared_overrides
 from pin_lightning.studies.sweeps.published import published_of
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,27 @@ def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
         if header:
             Console().print(_terminal_table(title, header, body))
     log.info("%s: table.md, table.csv, figure.png", sweep_dir)
+
+
+def gather_again(config: DictConfig) -> None:
+    """Write the table of an earlier sweep.
+
+    Args:
+        config: Composed from `conf/gather.yaml`; what is null is as the sweep was started.
+
+    Raises:
+        ValueError: The folder is not that of a sweep, or a setting is wrong.
+    """
+    refuse_missing(config)
+    sweep_dir = Path(config.sweep)
+    record = sweep_dir / RECORD
+    if not record.is_file():
+        raise ValueError(f"sweep={sweep_dir}: has no {RECORD}; give the folder of a sweep")
+    before: Any = OmegaConf.load(record)
+    for key, value in config.summary.items():
+        if value is not None:
+            before.summary[key] = value
+    gather(sweep_dir, before, log.error)
 
 
 def _reference_note(cells: Sequence[Any], reference: str | None) -> str:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from data.test_layouts import write_series
 from scipy.spatial.transform import Rotation
-from test_layouts import write_series
 
 from pin_lightning.common.geometry import apply_affine, itk_affine
 from pin_lightning.data.images.dicom import holds_dicom

@@ -6,9 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from data.test_layouts import write_series
 from nibabel import orientations
 from scipy.spatial.transform import Rotation
-from test_layouts import write_series
 
 from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from evaluation.test_evaluation import random_evaluation
 from rich.console import Console
 from scipy.spatial.transform import Rotation
-from test_evaluation import random_evaluation
 
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.planes.axes import LineFit

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from evaluation.planes.test_slices import image_of
 from matplotlib import pyplot
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
-from planes.test_slices import image_of
 
 from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet

@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 import pytest
-from test_plots import SIZE, SPACING_MM, names_of, volume
-from test_trajectory_plots import straight_paths
+from reports.figures.test_plots import SIZE, SPACING_MM, names_of, volume
+from reports.figures.test_trajectory_plots import straight_paths
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.reports.figures.trajectory_3d import trajectory_3d, write_trajectory_3d

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image, ImageSequence
-from test_plots import SPACING_MM, volume
-from test_trajectory_plots import straight_paths
+from reports.figures.test_plots import SPACING_MM, volume
+from reports.figures.test_trajectory_plots import straight_paths
 
 from pin_lightning.reports.figures import plots, trajectory_gif
 from pin_lightning.reports.figures.trajectory_gif import write_trajectory_gif

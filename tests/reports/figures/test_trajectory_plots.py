@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
-from test_plots import SIZE, SPACING_MM, legend_texts, names_of, volume
+from reports.figures.test_plots import SIZE, SPACING_MM, legend_texts, names_of, volume
 
 from pin_lightning.evaluation.convergence import Convergence, join_convergence
 from pin_lightning.reports.figures import trajectory_plots

@@ -1,5 +1,5 @@
 import numpy as np
-from comparison.test_paired import SETTINGS, named, two_runs
+from studies.comparison.test_paired import SETTINGS, named, two_runs
 
 from pin_lightning.reports.figures.plots import BLUE, ORANGE
 from pin_lightning.studies.comparison.paired import compare

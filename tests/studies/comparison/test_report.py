@@ -2,9 +2,9 @@ import csv
 
 import numpy as np
 import pytest
-from comparison.test_paired import SETTINGS
-from comparison.test_runs import reordered, write_run_folder
-from test_evaluation import random_evaluation
+from evaluation.test_evaluation import random_evaluation
+from studies.comparison.test_paired import SETTINGS
+from studies.comparison.test_runs import reordered, write_run_folder
 
 from pin_lightning.compare import main
 from pin_lightning.studies.comparison.paired import compare

@@ -1,8 +1,8 @@
 import io
 
 import numpy as np
-from comparison.test_paired import SETTINGS, named, two_runs
 from rich.console import Console
+from studies.comparison.test_paired import SETTINGS, named, two_runs
 
 from pin_lightning.studies.comparison.paired import compare
 from pin_lightning.studies.comparison.tables import (

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sweeps.test_rows import evaluation_of, job
+from studies.sweeps.test_rows import evaluation_of, job
 
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.studies.sweeps.figure import sweep_figure, swept_values

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluation.test_evaluation import random_evaluation
 from omegaconf import OmegaConf
-from test_evaluation import random_evaluation
 
 from pin_lightning.cli.failures import Failure, write_failure
 from pin_lightning.evaluation.evaluation import Evaluation

@@ -3,7 +3,7 @@ import io
 
 import numpy as np
 import pytest
-from sweeps.test_rows import evaluation_of, job
+from studies.sweeps.test_rows import evaluation_of, job
 
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.studies.sweeps.published import ALL, published_of

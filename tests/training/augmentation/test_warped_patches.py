@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from test_warps import KINDS
+from training.augmentation.test_warps import KINDS
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.method.patches import add_border, cut_patches

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf, open_dict
 
 from conftest import composed
 from pin_lightning.cli.failures import Failure, in_sweep, read_failure, write_failure
-from pin_lightning.studies.sweeps.job import run_alone
+from pin_lightning.cli.job import run_alone
 
 HERE = Path(__file__).parent
 
@@ -100,7 +100,7 @@ def sweep_with_an_endless_job(folder):
 @pytest.mark.parametrize("how", ["terminate", "kill"])
 def test_a_job_ends_with_its_sweep(tmp_path, how):
     code = f"import test_job; test_job.sweep_with_an_endless_job({str(tmp_path)!r})"
-    paths = os.pathsep.join([str(HERE), str(HERE.parents[1]), *sys.path])
+    paths = os.pathsep.join([str(HERE), str(HERE.parent), *sys.path])
     environment = {**os.environ, "PYTHONPATH": paths}
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as sweep:
         while not (tmp_path / "beat").is_file():

@@ -15,10 +15,10 @@ from hydra.core.utils import configure_log, setup_globals
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from pin_lightning.cli.job import one_after_the_other
 from pin_lightning.common.errors import user_mistake
 from pin_lightning.common.files import whole_file
 from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
-from pin_lightning.studies.sweeps.job import one_after_the_other
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,8 @@ from omegaconf import OmegaConf
 from page_runs import write_page_run
 
 from pin_lightning.compare import main as compare
-from pin_lightning.entry import start
-from pin_lightning.predictor import Predictor
 from pin_lightning.report import main as report
+from pin_lightning.runs.predictor import Predictor
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def test_report_and_compare_call_nothing_that_a_run_names(hostile, monkeypatch, 
     run_dir, trace = hostile
     settings = [f"run={run_dir}", "report.bootstrap.resamples=100"]
     monkeypatch.setattr(sys, "argv", ["pin_lightning.report", *settings])
-    start(report)
+    report()
     assert (run_dir / "report.html").is_file()
     compare([str(run_dir), str(run_dir)])
     assert "12 test cases" in " ".join(capsys.readouterr().out.split())

@@ -1,4 +1,4 @@
-"""One job of a sweep: a process of its own, and a file that says why where it fails."""
+"""Trainings that a command line asks for: here, or as jobs of a sweep in processes of their own."""
 
 import logging
 import os
@@ -6,12 +6,16 @@ import pickle
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.cli.failures import in_sweep
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +23,26 @@ log = logging.getLogger(__name__)
 def one_after_the_other(hydra: Any) -> bool:
     """Whether no two jobs of a sweep run at once, so that each can have the terminal."""
     return str(hydra.launcher._target_).endswith(".BasicLauncher")
+
+
+def run_training(config: DictConfig, alone: str, here: str, split: str) -> float | None:
+    """Train in the folder that Hydra made, in a process of its own where it is a job of a sweep.
+
+    Args:
+        config: Of the training or cross-validation.
+        alone: Dotted name of the function for a job of a sweep.
+        here: The same for a single run; imported only now, as it is heavy.
+        split: Cases whose mean error is returned.
+
+    Returns:
+        Mean radial error in mm; None where the split has no cases.
+    """
+    hydra_config = HydraConfig.get()
+    config.overrides = list(hydra_config.overrides.task)
+    run_dir = Path(hydra_config.runtime.output_dir)
+    run = partial(run_alone, alone) if in_sweep() else get_method(here)
+    metrics = run(config, run_dir)
+    return metrics[split]["radial_error_mm"]["mean"] if split in metrics else None
 
 
 def run_alone(function: str, *arguments: object) -> Any:
@@ -37,7 +61,7 @@ def run_alone(function: str, *arguments: object) -> Any:
     """
     with TemporaryDirectory() as folder:
         answer = Path(folder) / "answer"
-        command = [sys.executable, "-m", "pin_lightning.studies.sweeps.process", str(answer)]
+        command = [sys.executable, "-m", "pin_lightning.cli.job_process", str(answer)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
             assert process.stdin is not None

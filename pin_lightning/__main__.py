@@ -1,0 +1,58 @@
+"""The console command ``pin-lightning PROGRAM ...``, also ``python -m pin_lightning PROGRAM``."""
+
+import runpy
+import sys
+from importlib.metadata import version
+
+HELP, VERSION = ("-h", "--help"), "--version"
+# Module of each program, and its purpose.
+PROGRAMS = {
+    "train": ("pin_lightning.training", "train a landmark detector and evaluate it"),
+    "infer": ("pin_lightning.inference", "predict the landmarks of any volumes"),
+    "check": ("pin_lightning.check", "check a data set before training"),
+    "cross-validate": ("pin_lightning.cross_validate", "train all folds, calibrate error bars"),
+    "evaluate": ("pin_lightning.evaluate", "evaluate a run on new annotated cases"),
+    "compare": ("pin_lightning.compare", "compare two runs case by case"),
+    "report": ("pin_lightning.report", "make the page of a run again"),
+    "gather": ("pin_lightning.gather", "make the table of a sweep again"),
+    "export": ("pin_lightning.export", "write a run as ONNX files"),
+}
+
+
+def main() -> None:
+    """Run the program that the first argument names, as ``python -m MODULE`` would.
+
+    A process that the program starts anew (Lightning's, for several devices) is then of that module
+    and needs no name of a program.
+    """
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in (*HELP, ""):
+        print(usage())
+        raise SystemExit(0 if name else 2)
+    if name == VERSION:
+        print(version("pin-lightning"))
+        return
+    if name not in PROGRAMS:
+        known = ", ".join(PROGRAMS)
+        print(f"error: {name}: there is no such program; give one of {known}", file=sys.stderr)
+        raise SystemExit(2)
+    del sys.argv[1]
+    runpy.run_module(PROGRAMS[name][0], run_name="__main__", alter_sys=True)
+
+
+def usage() -> str:
+    """The programs, a line each."""
+    lines = [f"  {name:<15} {purpose}" for name, (_, purpose) in PROGRAMS.items()]
+    return "\n".join(
+        [
+            "pin-lightning PROGRAM [GROUP=OPTION] [KEY=VALUE] ...",
+            "",
+            *lines,
+            "",
+            "pin-lightning PROGRAM --help tells what a program takes.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

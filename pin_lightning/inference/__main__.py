@@ -1,0 +1,18 @@
+"""Predict landmarks: ``python infer.py run=RUN input='volumes/*.nii.gz' output=predictions``."""
+
+from omegaconf import DictConfig
+
+from pin_lightning.cli.program import program
+
+
+@program("infer")
+def main(config: DictConfig) -> None:
+    """Predict every volume; exit code 2 when one could not be predicted."""
+    from pin_lightning.inference import run  # heavy, after the config has composed
+
+    if run.infer(config) > 0:
+        raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""Train and evaluate a landmark detector: ``python train.py data=folder data.root=DIR``."""
+
+from omegaconf import DictConfig
+
+from pin_lightning.cli.job import run_training
+from pin_lightning.cli.program import program
+
+
+@program("train")
+def main(config: DictConfig) -> float | None:
+    """Run one training; returns the validation error so that a sweeper can minimise it.
+
+    None where no cases validate: a choice by the test cases would spoil their error.
+    """
+    module = "pin_lightning.training.run"
+    return run_training(config, f"{module}.train_job", f"{module}.train", split="val")
+
+
+if __name__ == "__main__":
+    main()
