@@ -3,7 +3,9 @@
 import re
 import tomllib
 
+import pytest
 import yaml
+from test_layers import ORDER
 
 from conftest import REPOSITORY
 
@@ -23,3 +25,18 @@ def test_targets_that_contributing_names_exist():
     makefile = (REPOSITORY / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert {"test", "test-all"} <= named <= targets
+
+
+PATH = r"`((?:pin_lightning|tests|conf|docs)/[\w/.]+)`"
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(PATH, CONTRIBUTING))))
+def test_files_that_contributing_names_exist(path):
+    """NAME stands for a new file, whose folder exists."""
+    named = REPOSITORY / path
+    assert (named.parent if "NAME" in path else named).exists()
+
+
+def test_layers_that_contributing_names_are_those_that_are_tested():
+    (line,) = re.findall(r"^    (common < .*) < programs$", CONTRIBUTING, re.MULTILINE)
+    assert [re.sub("[{},]", "", one) for one in line.split(" < ")] == ORDER
