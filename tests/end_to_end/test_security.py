@@ -8,7 +8,6 @@ import pytest
 from omegaconf import OmegaConf
 from page_runs import write_page_run
 
-from pin_lightning.cli.program import start
 from pin_lightning.compare import main as compare
 from pin_lightning.report import main as report
 from pin_lightning.runs.predictor import Predictor
