@@ -66,6 +66,7 @@ def build_localizer(
         prior=instantiate(model.prior) if prior is None else prior,
         prior_share=model.prior_share,
         first_stage=first_stage,
+        precision=config.trainer.precision,
     )
 
 

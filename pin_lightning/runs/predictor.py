@@ -12,7 +12,6 @@ import torch
 from pin_lightning.cli.program import user_mistake
 from pin_lightning.common.geometry import mm_to_world
 from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.common.precision import network_dtype
 from pin_lightning.common.settings import check_count
 from pin_lightning.common.types import Bool, Float
 from pin_lightning.data.preprocessing import WorkingVolume, preprocess
@@ -95,7 +94,7 @@ class Predictor:
     ) -> None:
         self.device = choose_device(device)
         self.localizer = localizer.eval().to(self.device)
-        self.localizer.set_dtype(network_dtype(self.device))
+        self.localizer.choose_dtype(self.device)
         self.names = names
         self.calibration = calibration
 
