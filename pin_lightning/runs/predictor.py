@@ -39,8 +39,8 @@ class Prediction:
         localise_seconds: Its part of localising the batch.
         trajectory: Path of every start, in grid millimetres; a batch of one.
         outside: Which landmarks lie outside the working volume, or nowhere: a start went astray.
-        radius_mm: How far the true landmark lies away at most, with the coverage of the predictor's
-            calibration; none without one.
+        radius_mm: Radius that holds the true landmark about as often as the predictor's calibration
+            asks; none without one.
     """
 
     names: tuple[str, ...]
