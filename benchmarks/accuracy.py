@@ -161,7 +161,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_freed_memory()
     output: Path = arguments.output
-    config, surveyed = survey_data(config_of(REFERENCE, given, output))
+    config, surveyed, _ = survey_data(config_of(REFERENCE, given, output))
     title = f"{len(surveyed.cases)} cases, {config.data.split.folds} folds, "
     title += f"{config.trainer.max_steps} steps"
     errors = {}

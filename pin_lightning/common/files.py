@@ -45,16 +45,17 @@ def _sync(path: Path) -> None:
         os.close(opened)
 
 
-def remove_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
-    """Remove what killed processes left of files that they were writing.
+def remove_leftovers(folder: Path, older_than_s: float = 0.0, pattern: str = f"{_PART}*") -> None:
+    """Remove old files, by default what killed processes left of files that they were writing.
 
     Args:
         folder: Looked in, not below; it need not exist.
-        older_than_s: Age from which nobody can be writing to such a file any more.
+        older_than_s: Age from which nobody can be writing to such a file, or need it, any more.
+        pattern: Of the names of such files.
     """
     newest = time.time() - older_than_s
-    for path in folder.glob(f"{_PART}*"):
-        with suppress(FileNotFoundError):  # another process removes it, too
+    for path in folder.glob(pattern):
+        with suppress(OSError):  # another process removes it, too, or it belongs to somebody else
             if path.stat().st_mtime <= newest:
                 path.unlink()
 

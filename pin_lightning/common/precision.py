@@ -1,4 +1,9 @@
-"""Precision: whether the network runs in bfloat16, decided by what the hardware does fast."""
+"""Precision: whether networks run in bfloat16; weights and positions are always in float32.
+
+A run keeps the precision that it was trained and validated in: its ``trainer.precision`` says what
+it predicts in, too. With ``auto`` that is what each device does fast, in training as in prediction,
+so that a run which was trained in bfloat16 predicts in float32 on a device that only emulates it.
+"""
 
 import torch
 
@@ -19,17 +24,12 @@ def has_fast_bf16(device: torch.device) -> bool:
     return False
 
 
-def network_dtype(device: torch.device) -> torch.dtype:
-    """What the network should compute in on a device."""
-    return torch.bfloat16 if has_fast_bf16(device) else torch.float32
-
-
-def choose_precision(setting: str, accelerator: str) -> str:
-    """Lightning's name of the precision to train with.
+def network_dtype(device: torch.device, setting: str = "auto") -> torch.dtype:
+    """Type of number in which a network computes on a device.
 
     Args:
-        setting: ``auto`` takes bfloat16 where it is fast; weights stay in float32 either way.
-        accelerator: Lightning's name of where the training runs, ``auto`` for the best there is.
+        device: Where it computes.
+        setting: ``trainer.precision``; ``auto`` takes bfloat16 where it is fast.
 
     Raises:
         ValueError: The setting is unknown.
@@ -37,7 +37,29 @@ def choose_precision(setting: str, accelerator: str) -> str:
     if setting not in SETTINGS:
         raise ValueError(f"trainer.precision={setting}: give one of {', '.join(SETTINGS)}")
     if setting != "auto":
-        return setting
+        return NETWORK_DTYPES[setting]
+    return torch.bfloat16 if has_fast_bf16(device) else torch.float32
+
+
+def training_device(accelerator: str) -> torch.device:
+    """Kind of device that Lightning trains on.
+
+    Args:
+        accelerator: Lightning's name of it, ``auto`` for the best there is.
+    """
     on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    device = torch.device("cuda" if on_cuda else "cpu")
-    return "bf16-mixed" if has_fast_bf16(device) else "32-true"
+    return torch.device("cuda" if on_cuda else "cpu")
+
+
+def choose_precision(setting: str, accelerator: str) -> str:
+    """Lightning's name of the precision to train with.
+
+    Args:
+        setting: ``trainer.precision``.
+        accelerator: ``trainer.accelerator``.
+
+    Raises:
+        ValueError: The setting is unknown.
+    """
+    dtype = network_dtype(training_device(accelerator), setting)
+    return next(name for name, own in NETWORK_DTYPES.items() if own == dtype)

@@ -28,6 +28,10 @@ from pin_lightning.data.preprocessing import (
 from pin_lightning.data.volume_facts import read_facts, write_facts
 
 ONE_DAY = 24 * 60 * 60.0  # s
+# Files in which `loader=resident` lays out all volumes of a training, which takes as much room
+# again. A training marks them as used; others can be made anew.
+STACK = "stack_{}.u8"
+STACKS_KEPT = 30 * ONE_DAY  # longer than a training that may be mapping it on another machine
 
 
 def cached_volume(path: Path, grid: Grid, cache_dir: Path) -> Path:
@@ -87,6 +91,7 @@ def cache_volumes(
         ValueError: The folder cannot be written to.
     """
     remove_leftovers(cache_dir, ONE_DAY)  # other programs may be writing to it
+    remove_leftovers(cache_dir, STACKS_KEPT, STACK.format("*"))
     console = Console(stderr=True)
     quiet = not console.is_terminal
     files, messages = {}, {}

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import distributed
+from torch.distributed import DistNetworkError, DistStoreError
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from pin_lightning.distributed.process import EXIT_CODE
@@ -20,8 +21,10 @@ from pin_lightning.distributed.ranks import Shard, is_first
 
 FOR_EVER = timedelta(days=365)  # processes wait for one another as long as they live
 SECONDS_TO_END = 10.0  # of a process whose connection is gone
-# Words of what gloo and NCCL raise where another process is gone.
-_LOST = ("closed by peer", "reset by peer", "Broken pipe", "remote process exited")
+# What gloo and NCCL raise where another process is gone has no type of its own: gloo's is a plain
+# RuntimeError, which names the source file that talks to the others, and NCCL's is that of all its
+# failures, with the name of this one. Neither depends on how the reason is worded.
+_LOST = ("gloo/transport", "ncclRemoteError")
 
 # Of Lightning's warnings. Epochs play no role here, and the metrics of a validation are those of
 # all processes before they are logged.
@@ -147,9 +150,11 @@ def ends_together(launcher: Any) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        lost = isinstance(error, RuntimeError) and _is_lost(str(error))
+        lost = _is_lost(error)
         started = list(getattr(launcher, "procs", ()))
-        failed = _failed(started) if lost else ()
+        # Of another error, too, a process that has ended by now is the reason.
+        seconds = SECONDS_TO_END if lost else 0.0
+        failed = _failed(started, seconds) if isinstance(error, RuntimeError) else ()
         for process in started:
             process.kill()
         if isinstance(error, SystemExit) and not is_first():
@@ -166,16 +171,23 @@ def ends_together(launcher: Any) -> Iterator[None]:
         raise
 
 
-def _is_lost(said: str) -> bool:
-    return any(words in said for words in _LOST)
+def _is_lost(error: BaseException) -> bool:
+    """Whether an error of this process says that another one is gone."""
+    if isinstance(error, DistNetworkError | DistStoreError):  # before, it is one of the set-up
+        return distributed.is_initialized()
+    return isinstance(error, RuntimeError) and _says_lost(str(error))
 
 
-def _failed(processes: Sequence[subprocess.Popen[bytes]]) -> list[str]:
-    """How the processes ended that did so by themselves, and not well."""
+def _says_lost(said: str) -> bool:
+    return any(mark in said.replace("\\", "/") for mark in _LOST)
+
+
+def _failed(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> list[str]:
+    """Processes that ended by themselves, and not well, within some seconds each."""
     found = []
     for rank, process in enumerate(processes, start=1):
         try:
-            code = process.wait(SECONDS_TO_END)
+            code = process.wait(seconds)
         except subprocess.TimeoutExpired:
             continue
         if code != 0:
@@ -198,6 +210,6 @@ def _as_raised(error: ProcessRaisedException) -> Exception:
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, ValueError | OSError):
         return ValueError(f"rank {error.error_index}: {said}" if error.error_index else said)
-    if _is_lost(str(error)):
+    if _says_lost(str(error)):
         return ValueError(f"rank {error.error_index} has lost another process: all are ended")
     return error

@@ -1,5 +1,6 @@
 """How many processes train, and what cannot work; refused before anything is written."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,16 +20,32 @@ from pin_lightning.distributed.group import check_environment, is_one_of_several
 _SETTINGS = ("accelerator", "devices", "num_nodes")
 
 
-def check_strategy(config: DictConfig) -> None:
+@dataclass(frozen=True)
+class Several:
+    """Several trainings that follow from one command.
+
+    Attributes:
+        name: What they are called.
+        within_process: Whether they are in one process, as the folds of a cross-validation are.
+    """
+
+    name: str
+    within_process: bool = False
+
+
+def check_strategy(config: DictConfig, several: Several | None = None) -> None:
     """Refuse processes that Lightning cannot have here.
 
     Args:
         config: Composed from `conf/train.yaml`.
+        several: What it is one of; none where it is a training of its own.
 
     Raises:
         ValueError: A setting is wrong, such as a device that is not there; the message names it.
     """
     strategy = _strategy(config.trainer)
+    if several is not None:
+        _check_starting_again(config.trainer, strategy, several)
     if isinstance(strategy, FSDPStrategy):
         _check_sharding(config.model)
     if not isinstance(strategy, ParallelStrategy):
@@ -46,29 +63,25 @@ def check_strategy(config: DictConfig) -> None:
     check_environment(_said(config.trainer), strategy, config.trainer.num_nodes)
 
 
-def refuse_starting_again(config: DictConfig, what: str, also_by_others: bool = False) -> None:
-    """Refuse processes that begin with the command line where more than one training follows.
+def _check_starting_again(trainer: DictConfig, strategy: Any, several: Several) -> None:
+    """Refuse processes that begin with the command line, of which more than one training follows.
 
-    Args:
-        config: Composed from `conf/train.yaml`.
-        what: What several trainings are called here.
-        also_by_others: Whether processes that torchrun or SLURM start are refused, too.
-
-    Raises:
-        ValueError: Such a strategy is asked for.
+    Those that torchrun or SLURM start do so, too, where all trainings are in one process.
     """
-    strategy = _strategy(config.trainer)
     if isinstance(getattr(strategy, "launcher", None), _SubprocessScriptLauncher):
         started_by_others = strategy.cluster_environment.creates_processes_externally
-        if also_by_others or not started_by_others:
+        if several.within_process or not started_by_others:
             raise ValueError(
-                f"{_said(config.trainer)}: starts the command line again for each process, which "
-                f"{what} cannot; give strategy=ddp_spawn"
+                f"{_said(trainer)}: starts the command line again for each process, which "
+                f"{several.name} cannot; give strategy=ddp_spawn"
             )
 
 
 def _strategy(trainer: DictConfig) -> Any:
     """The strategy that Lightning makes of the settings.
+
+    Only a whole Trainer says what is wrong with any of them, and before the data are read. The one
+    that trains is another: it is given its loggers and callbacks as it is made, for each fold anew.
 
     Raises:
         ValueError: Lightning refuses them.

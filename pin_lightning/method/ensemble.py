@@ -50,6 +50,11 @@ class Ensemble(nn.Module):
         for one in self.members:
             one.set_dtype(dtype)
 
+    def choose_dtype(self, device: torch.device) -> None:
+        """Let each network compute as in its own training, on a device."""
+        for one in self.members:
+            one.choose_dtype(device)
+
     def set_starts(self, number: int) -> None:
         """Choose how many starts each localizer averages.
 

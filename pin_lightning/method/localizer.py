@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pin_lightning.common.geometry import Grid
+from pin_lightning.common.precision import network_dtype
 from pin_lightning.common.types import Float, Int, Num, Tensor
 from pin_lightning.method.networks import patches_to_input
 from pin_lightning.method.patches import check_interpolation, check_patch_side
@@ -68,6 +69,7 @@ class Localizer(nn.Module):
             into it; then it lets go.
         first_stage: Localizer (or `Ensemble`) of the same landmarks and grid, whose starts end
             where those of this one begin; none begins at the starts of the shape model.
+        precision: What the network was trained in, one of `precision.SETTINGS`.
 
     Raises:
         ValueError: A setting is wrong.
@@ -91,6 +93,7 @@ class Localizer(nn.Module):
         prior: ShapeModel | None = None,
         prior_share: float = 0.0,
         first_stage: nn.Module | None = None,
+        precision: str = "auto",
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -108,6 +111,7 @@ class Localizer(nn.Module):
         self.prior_iterations = _prior_iterations(prior, prior_share, update_rule.max_iterations)
         self.first_stage = first_stage
         self.register_buffer("_kept_starts", None, persistent=False)
+        self.precision = precision
         self.network_dtype = torch.float32  # positions are in float32 whatever the network's
         self._loop: Loop | None = None
 
@@ -128,6 +132,19 @@ class Localizer(nn.Module):
         An exported graph needs one: the sizes of its tensors cannot change on the way.
         """
         self._loop = loop
+
+    def choose_dtype(self, device: torch.device) -> None:
+        """Let the network, and that of the first stage, compute as in its own training.
+
+        Args:
+            device: Where they compute.
+
+        Raises:
+            ValueError: A precision is unknown.
+        """
+        self.network_dtype = network_dtype(device, self.precision)
+        if self.first_stage is not None:
+            self.first_stage.choose_dtype(device)  # type: ignore[operator]
 
     def set_starts(self, number: int) -> None:
         """Choose how many starts are averaged.

@@ -31,13 +31,15 @@ class DisplacementLoss(Protocol):
         displacement: Float[Tensor, "B K"],
         true_displacement: Float[Tensor, "B K"],
         scale: Float[Tensor, "B K"] | None,
-    ) -> Float[Tensor, ""]:
-        """Mean over the batch.
+        reduction: str = "mean",
+    ) -> Float[Tensor, "*rows"]:
+        """Mean over the batch, or each error with ``reduction="none"``.
 
         Args:
             displacement: Predicted displacement, in the unit the network is trained in.
             true_displacement: Target displacement, in the same unit.
             scale: How far from the truth samples were drawn, in the same unit.
+            reduction: As of PyTorch's losses.
         """
         ...
 
@@ -53,9 +55,10 @@ class SquaredError:
         displacement: Float[Tensor, "B K"],
         true_displacement: Float[Tensor, "B K"],
         scale: Float[Tensor, "B K"] | None = None,
-    ) -> Float[Tensor, ""]:
-        """Mean over the batch."""
-        return functional.mse_loss(displacement, true_displacement)
+        reduction: str = "mean",
+    ) -> Float[Tensor, "*rows"]:
+        """Mean over the batch, or each error."""
+        return functional.mse_loss(displacement, true_displacement, reduction=reduction)
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,12 @@ class RelativeError:
         displacement: Float[Tensor, "B K"],
         true_displacement: Float[Tensor, "B K"],
         scale: Float[Tensor, "B K"] | None,
-    ) -> Float[Tensor, ""]:
-        """Mean over the batch."""
+        reduction: str = "mean",
+    ) -> Float[Tensor, "*rows"]:
+        """Mean over the batch, or each error."""
         assert scale is not None
-        return functional.smooth_l1_loss(displacement / scale, true_displacement / scale)
+        scaled = (displacement / scale, true_displacement / scale)
+        return functional.smooth_l1_loss(*scaled, reduction=reduction)
 
 
 SQUARED_ERROR = SquaredError()
@@ -97,6 +102,7 @@ def pin_loss(
     alpha: float,
     displacement_loss: DisplacementLoss = SQUARED_ERROR,
     scale: Float[Tensor, "B K"] | None = None,
+    weight: Float[Tensor, " B"] | None = None,
 ) -> PINLoss:
     """Eq. 2: ``(1 - alpha)`` times mean squared displacement error + alpha times cross-entropy.
 
@@ -108,29 +114,44 @@ def pin_loss(
         alpha: Weight of the direction term; 0 trains displacement only, 1 direction only.
         displacement_loss: The displacement term.
         scale: How far from the truth samples were drawn, where the displacement term needs it.
+        weight: Of each row, as of `weight_of_known`: terms are weighted sums instead of means.
 
     Raises:
         ValueError: Alpha is outside [0, 1].
     """
     check_alpha(alpha)
-    displacement_term = displacement_loss(displacement, true_displacement, scale)
-    direction_term = functional.cross_entropy(logits, true_direction)
+    displacements = (displacement, true_displacement, scale)
+    if weight is None:
+        displacement_term = displacement_loss(*displacements)
+        direction_term = functional.cross_entropy(logits, true_direction)
+    else:
+        each = displacement_loss(*displacements, reduction="none").mean(dim=1)
+        displacement_term = mean_over(each, weight)
+        each = functional.cross_entropy(logits, true_direction, reduction="none")
+        direction_term = mean_over(each, weight)
     total = (1 - alpha) * displacement_term + alpha * direction_term
     return PINLoss(total, displacement_term, direction_term)
 
 
-def share_of_known(known: Bool[Tensor, " B"]) -> Float[Tensor, ""]:
-    """Factor of this process's mean over known rows; with it the mean over processes is over all.
+def mean_over(values: Float[Tensor, " B"], weight: Float[Tensor, " B"] | None) -> Float[Tensor, ""]:
+    """Mean of values, or their weighted sum."""
+    return values.mean() if weight is None else (values * weight).sum()
+
+
+def weight_of_known(known: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Weights of the rows of this process; the mean over processes of weighted sums is over all.
+
+    Rows are weighted rather than selected: selecting would make a graphics card synchronise.
 
     Args:
-        known: Which rows of this process count; the others ask for theirs at the same time.
+        known: Rows of this process that count; the others ask for theirs at the same time.
 
     Returns:
-        1 for one process, or where all know as many; 0 where this one knows none.
+        0 for the others. The sum over this process is 1 for one process that knows any.
     """
-    own = known.sum().float()
-    every, processes = own.clone(), 1
+    weight = known.float()
+    every, processes = weight.sum(), 1
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(every)
         processes = dist.get_world_size()
-    return own * processes / every.clamp(min=1)
+    return weight * processes / every.clamp(min=1)

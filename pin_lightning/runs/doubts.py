@@ -79,12 +79,14 @@ def doubts_of(doubt_mm: Float64[np.ndarray, "N L"], error_bars: ErrorBars | None
         error_bars: Of the run; without them the median over the volumes is what is usual.
     """
     if error_bars is None:
-        known = np.where(np.isfinite(doubt_mm).any(axis=0), doubt_mm, np.inf)
-        usual_mm = np.nanmedian(known, axis=0)
+        usual_mm = np.nanmedian(
+            np.where(np.isfinite(doubt_mm).any(axis=0), doubt_mm, np.inf), axis=0
+        )
     else:
         usual_mm = error_bars.calibration.median_radius_mm
     # What is not finite is of a network that has gone astray: nothing is more doubtful.
-    ratio = np.where(np.isfinite(doubt_mm), doubt_mm / np.maximum(usual_mm, 1e-9), np.inf)
+    known, ratio = np.isfinite(doubt_mm), np.full_like(doubt_mm, np.inf)
+    np.divide(doubt_mm, np.maximum(usual_mm, 1e-9), out=ratio, where=known)
     if error_bars is None:
         return Doubts(ratio, ratio > UNUSUAL)
     above_mm = error_bars.review_above_mm

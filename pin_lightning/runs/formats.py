@@ -35,6 +35,7 @@ _MOVED = {
 _LATER_SETTINGS = {
     "model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0},
     "data": {"planes": {}},
+    "trainer": {"precision": "auto"},
 }
 
 

@@ -11,6 +11,7 @@ from pin_lightning.common.geometry import Grid
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.pyramid import check_spacings
 from pin_lightning.method.shape_models import ShapeModel
+from pin_lightning.method.update_rules import UpdateRule
 from pin_lightning.runs.folder import (
     FIRST_STAGE,
     RunRecord,
@@ -30,6 +31,7 @@ def build_localizer(
     num_parameters: int,
     prior: ShapeModel | None = None,
     first_stage: Localizer | None = None,
+    update_rule: UpdateRule | None = None,
 ) -> Localizer:
     """The localizer that a config describes, with fresh network weights.
 
@@ -41,6 +43,7 @@ def build_localizer(
         num_parameters: Shape parameters K.
         prior: Fitted `model.prior`; none makes one that is about to be loaded.
         first_stage: Where its starts begin; none begins at those of the shape model.
+        update_rule: That of the config; none makes it.
     """
     model = config.model
     spacings = check_spacings(model.patch_spacings)
@@ -54,7 +57,7 @@ def build_localizer(
     return Localizer(
         network,
         shape_model,
-        instantiate(config.update_rule),
+        instantiate(config.update_rule) if update_rule is None else update_rule,
         grid,
         patch_side=model.patch_side,
         interpolation=model.interpolation,
@@ -66,6 +69,7 @@ def build_localizer(
         prior=instantiate(model.prior) if prior is None else prior,
         prior_share=model.prior_share,
         first_stage=first_stage,
+        precision=config.trainer.precision,
     )
 
 

@@ -12,7 +12,6 @@ import torch
 from pin_lightning.cli.program import user_mistake
 from pin_lightning.common.geometry import mm_to_world
 from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.common.precision import network_dtype
 from pin_lightning.common.settings import check_count
 from pin_lightning.common.types import Bool, Float
 from pin_lightning.data.preprocessing import WorkingVolume, preprocess
@@ -40,8 +39,8 @@ class Prediction:
         localise_seconds: Its part of localising the batch.
         trajectory: Path of every start, in grid millimetres; a batch of one.
         outside: Which landmarks lie outside the working volume, or nowhere: a start went astray.
-        radius_mm: How far the true landmark lies away at most, with the coverage of the predictor's
-            calibration; none without one.
+        radius_mm: Radius that holds the true landmark about as often as the predictor's calibration
+            asks; none without one.
     """
 
     names: tuple[str, ...]
@@ -95,7 +94,7 @@ class Predictor:
     ) -> None:
         self.device = choose_device(device)
         self.localizer = localizer.eval().to(self.device)
-        self.localizer.set_dtype(network_dtype(self.device))
+        self.localizer.choose_dtype(self.device)
         self.names = names
         self.calibration = calibration
 

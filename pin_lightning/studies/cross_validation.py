@@ -13,7 +13,7 @@ from pin_lightning.common.files import output_folder, write_text
 from pin_lightning.common.settings import check_count, refuse_missing
 from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.survey import Survey
-from pin_lightning.distributed.strategies import refuse_starting_again
+from pin_lightning.distributed.strategies import Several
 from pin_lightning.evaluation.conformal import ConformalSettings
 from pin_lightning.evaluation.evaluation import Evaluation, join_cases
 from pin_lightning.evaluation.planes.groups import PlaneGroup
@@ -36,10 +36,11 @@ from pin_lightning.runs.folds import fold_folder, is_finished, read_folds, write
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor
 from pin_lightning.studies.concurrent import run_at_once
+from pin_lightning.training.combinations import Parts
 from pin_lightning.training.loggers import name_group
-from pin_lightning.training.plan import plan_run
+from pin_lightning.training.plan import Prepared, plan_run, prepare_run
 from pin_lightning.training.resume import LAST, check_same_training
-from pin_lightning.training.run import survey_data, train_surveyed
+from pin_lightning.training.run import survey_data, train_prepared
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +55,17 @@ class Fold:
     Attributes:
         folder: Its run folder.
         config: Config of its training.
-        record: What the data decides.
+        prepared: What the data decide.
     """
 
     folder: Path
     config: DictConfig
-    record: RunRecord
+    prepared: Prepared
+
+    @property
+    def record(self) -> RunRecord:
+        """What is kept beside the config."""
+        return self.prepared.record
 
 
 def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -84,8 +90,9 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     read_others(dict(settings.others))  # refuses a wrong file now rather than after all folds
     check_count("folds_at_once", config.folds_at_once)
     _check_settings(config, run_dir)
-    shared, surveyed = survey_data(_training_config(config))
-    folds = list(_plan(shared, surveyed, run_dir))
+    several = Several("a cross-validation", within_process=True)
+    shared, surveyed, parts = survey_data(_training_config(config), several)
+    folds = list(_prepare(shared, surveyed, parts, run_dir))
     if calibration is not None:
         tested = {name for fold in folds for name in fold.record.split.test}
         known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
@@ -129,7 +136,6 @@ def _check_settings(config: DictConfig, run_dir: Path) -> None:
             f"ckpt_path={config.ckpt_path}: folds are not continued from a checkpoint; leave it "
             f"out, finished folds are kept"
         )
-    refuse_starting_again(config, "a cross-validation", also_by_others=True)
     if (run_dir / RECORD).exists():
         raise ValueError(f"run_dir={run_dir}: is the folder of a single run; give another folder")
 
@@ -145,20 +151,24 @@ def _joint_config(config: DictConfig, run_dir: Path) -> DictConfig:
     return joint
 
 
-def _plan(config: DictConfig, surveyed: Survey, run_dir: Path) -> Iterator[Fold]:
+def _prepare(config: DictConfig, surveyed: Survey, parts: Parts, run_dir: Path) -> Iterator[Fold]:
     """All folds; a wrong setting is refused before the first of them is trained."""
-    yield _plan_fold(config, surveyed, run_dir, 0)  # refuses a number of folds that is none
+    first = _prepare_fold(config, surveyed, parts, run_dir, 0)  # refuses a number that is none
+    plan_run(first.config, first.prepared)  # and what the network refuses
+    yield first
     for number in range(1, config.data.split.folds):
-        yield _plan_fold(config, surveyed, run_dir, number)
+        yield _prepare_fold(config, surveyed, parts, run_dir, number)
 
 
-def _plan_fold(config: DictConfig, surveyed: Survey, run_dir: Path, number: int) -> Fold:
+def _prepare_fold(
+    config: DictConfig, surveyed: Survey, parts: Parts, run_dir: Path, number: int
+) -> Fold:
     own = config.copy()
     own.data.split.fold = number
     own.report.others = {}  # all cases are compared in the end, not those of a fold
     own.run_name = f"{config.run_name}_fold{number}"
     name_group(own, run_dir.name)
-    fold = Fold(fold_folder(run_dir, number), own, plan_run(own, surveyed).record)
+    fold = Fold(fold_folder(run_dir, number), own, prepare_run(own, surveyed, parts))
     if is_finished(fold.folder):
         check_same_training(fold.folder, own, fold.record)
     return fold
@@ -176,10 +186,10 @@ def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int)
     if at_once == 1:
         for fold in unfinished:
             log.info("%s of %d", fold.folder.name, len(folds))
-            train_surveyed(fold.config, surveyed, fold.folder)
+            train_prepared(fold.config, surveyed, fold.prepared, fold.folder)
     elif unfinished:
-        settings = [(fold.config, surveyed, fold.folder) for fold in unfinished]
-        run_at_once(train_surveyed, settings, [fold.folder for fold in unfinished], at_once)
+        settings = [(fold.config, surveyed, fold.prepared, fold.folder) for fold in unfinished]
+        run_at_once(train_prepared, settings, [fold.folder for fold in unfinished], at_once)
 
 
 def _can_go_on(fold: Fold) -> bool:

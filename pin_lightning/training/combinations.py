@@ -13,34 +13,38 @@ from pin_lightning.method.networks import SharedNetwork
 from pin_lightning.method.sampling import Approach, Sampling
 from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.method.update_rules import RuleA, RuleB, UpdateRule
+from pin_lightning.training.augmentation.augmentation import Augmentation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parts:
-    """What a config puts together.
+    """Objects that a config puts together, built once; folds share them.
 
     Attributes:
-        shape: Shape model, not fitted.
+        shape: Shape model, not fitted; a training fits a copy.
+        prior: That of `model.prior`, not fitted either; none without one.
         network: Class of the network.
         update_rule: Rule A, B or C.
         sampling: Where samples lie.
         displacement_loss: The displacement term of the loss.
+        augmentation: Of training samples, not yet for certain landmarks.
     """
 
     shape: ShapeModel
+    prior: ShapeModel | None
     network: type[nn.Module]
     update_rule: UpdateRule
     sampling: Sampling
     displacement_loss: DisplacementLoss
+    augmentation: Augmentation
 
     @classmethod
     def of(cls, config: DictConfig) -> "Parts":
         """Parts of a config that was composed from `conf/train.yaml`."""
-        made = {
-            name: instantiate(config[name])
-            for name in ("shape", "update_rule", "sampling", "displacement_loss")
-        }
-        return cls(network=get_class(config.network._target_), **made)
+        names = ("shape", "update_rule", "sampling", "displacement_loss", "augmentation")
+        made = {name: instantiate(config[name]) for name in names}
+        prior, network = instantiate(config.model.prior), get_class(config.network._target_)
+        return cls(prior=prior, network=network, **made)
 
 
 # What makes no sense, and what to do instead. How many landmarks and voxels there are shows only
@@ -108,28 +112,24 @@ WITHOUT_EFFECT: tuple[tuple[str, Callable[[Any, Parts], bool], str], ...] = (
 )
 
 
-def check_combination(config: DictConfig) -> None:
+def check_combination(parts: Parts) -> None:
     """Refuse parts that make no sense together, before any data are read.
-
-    Args:
-        config: Composed from `conf/train.yaml`.
 
     Raises:
         ValueError: They make none; the message says why, and what to do.
     """
-    parts = Parts.of(config)
     for makes_no_sense, reason in REFUSED:
         if makes_no_sense(parts):
             raise ValueError(reason)
 
 
-def without_effect(config: DictConfig) -> Iterator[str]:
+def without_effect(config: DictConfig, parts: Parts) -> Iterator[str]:
     """Lines about settings of the command line that change nothing, and outputs that nobody trains.
 
     Args:
         config: Composed from `conf/train.yaml`; its `overrides` are what was asked for.
+        parts: Of the config.
     """
-    parts = Parts.of(config)
     asked = {one.split("=")[0].lstrip("+~") for one in config.overrides}
     for setting, has_none, reason in WITHOUT_EFFECT:
         if setting in asked and has_none(config, parts):

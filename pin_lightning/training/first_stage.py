@@ -4,10 +4,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from pin_lightning.method.localizer import Localizer
-from pin_lightning.runs.folder import RunRecord, difference
+from pin_lightning.runs.folder import RunRecord, best_checkpoint, difference, read_record
 from pin_lightning.runs.folds import fold_folder, is_folds_folder
-from pin_lightning.runs.model import load_localizer
 
 
 def first_stage_folder(config: DictConfig) -> Path | None:
@@ -31,8 +29,8 @@ def first_stage_folder(config: DictConfig) -> Path | None:
     return fold_folder(folder, fold)
 
 
-def load_first_stage(folder: Path, record: RunRecord) -> Localizer:
-    """The first stage of a run, with its best weights.
+def check_first_stage(folder: Path, record: RunRecord) -> None:
+    """Refuse a first stage that a run cannot build on; no weights are read.
 
     Args:
         folder: Its run folder.
@@ -42,7 +40,7 @@ def load_first_stage(folder: Path, record: RunRecord) -> Localizer:
         ValueError: The folder is damaged or of other landmarks or another working grid, or it was
             trained on cases that the run is to be measured on.
     """
-    localizer, before = load_localizer(folder)
+    before = read_record(folder)
     if (found := difference(before, record)) is not None:
         what, there, here = found
         raise ValueError(
@@ -56,4 +54,4 @@ def load_first_stage(folder: Path, record: RunRecord) -> Localizer:
             f"first_stage={folder}: {', '.join(sorted(seen))} trained or validated it and would be "
             f"measured on here; give a run with the same data.split"
         )
-    return localizer
+    best_checkpoint(folder)

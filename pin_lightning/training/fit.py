@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
-from pin_lightning.common.precision import NETWORK_DTYPES, choose_precision
+from pin_lightning.common.precision import choose_precision, training_device
 from pin_lightning.distributed.group import ends_together, hush_lightning
 from pin_lightning.distributed.spawn import SpawnedProcess, SpawningLauncher, passing_sigterm_on
 from pin_lightning.runs.folder import CHECKPOINTS, LAST_CHECKPOINT
@@ -65,7 +65,7 @@ def fit(
     datamodule.train_dataloader()  # refuses a wrong setting before other processes are started
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     log.info("trainer.precision=%s", precision)
-    localizer.network_dtype = NETWORK_DTYPES[precision]
+    localizer.choose_dtype(training_device(config.trainer.accelerator))
     # Deterministic algorithms, but without writing to memory that is written to anyway.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     trainer: pl.Trainer = instantiate(

@@ -19,8 +19,9 @@ from pin_lightning.method.losses import (
     DisplacementLoss,
     PINLoss,
     check_alpha,
+    mean_over,
     pin_loss,
-    share_of_known,
+    weight_of_known,
 )
 from pin_lightning.method.networks import patches_to_input
 from pin_lightning.method.targets import direction_target, displacement_target
@@ -88,34 +89,24 @@ class PINModule(pl.LightningModule):
         )
         scale_mm = batch.get("scale_mm")
         scale = None if scale_mm is None else scale_mm.reshape(-1, 1) / unit_mm
-        share: Tensor | float = 1.0
+        weight = None
         if not self.all_known:
             known = torch.isfinite(target_mm).all(dim=1)
-            share = share_of_known(known)
-            if not known.any():  # then any rows do: they count 0 times, and others wait for them
-                known, target_mm = torch.ones_like(known), torch.zeros_like(target_mm)
-            displacement, logits, target_mm, unit_mm = (
-                one[known] for one in (displacement, logits, target_mm, unit_mm)
-            )
-            scale = None if scale is None else scale[known]
+            weight = weight_of_known(known)
+            target_mm = torch.where(known[:, None], target_mm, 0.0)  # 0 * NaN is NaN
         direction = direction_target(target_mm)
         target, settings = target_mm / unit_mm, (self.alpha, self.displacement_loss, scale)
-        loss = pin_loss(displacement, logits, target, direction, *settings)
+        loss = pin_loss(displacement, logits, target, direction, *settings, weight)
         if self._logs_this_step():
             # Orthonormal modes: the norm over K is the total landmark motion, hence the root of L.
-            error_mm = (displacement.detach() * unit_mm - target_mm).norm(dim=1).mean()
+            error_mm = mean_over((displacement.detach() * unit_mm - target_mm).norm(dim=1), weight)
             error_mm = error_mm / (shape_model.num_landmarks / shape_model.num_groups) ** 0.5
-            accuracy = (logits.argmax(dim=1) == direction).float().mean()
-            self._log_training(loss, accuracy, error_mm, share, len(batch["patches"]))
-        return loss.total * share
+            accuracy = mean_over((logits.argmax(dim=1) == direction).float(), weight)
+            self._log_training(loss, accuracy, error_mm, len(batch["patches"]))
+        return loss.total
 
     def _log_training(
-        self,
-        loss: PINLoss,
-        accuracy: Tensor,
-        error_mm: Tensor,
-        share: Tensor | float,
-        batch_size: int,
+        self, loss: PINLoss, accuracy: Tensor, error_mm: Tensor, batch_size: int
     ) -> None:
         values = {
             "train/loss": loss.total,
@@ -124,7 +115,6 @@ class PINModule(pl.LightningModule):
             "train/direction_accuracy": accuracy,
             "train/displacement_error_mm": error_mm,
         }
-        values = {name: value * share for name, value in values.items()}
         self.log_dict(values, batch_size=batch_size, sync_dist=True)  # the mean over processes
 
     def _logs_this_step(self) -> bool:

@@ -1,13 +1,17 @@
-"""What a training begins with: split, training shapes, shape model, network; nothing is written."""
+"""What a training begins with: split, training shapes, shape model, network; nothing is written.
+
+First comes what draws no random numbers: folds are all prepared before the first is trained. The
+network follows, with the weights of the seed.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
@@ -22,15 +26,40 @@ from pin_lightning.method.losses import DisplacementLoss
 from pin_lightning.method.sampling import OnTrajectories, Sampling
 from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.method.shape_models.completion import complete_shapes
+from pin_lightning.method.targets import displacement_unit
 from pin_lightning.runs.folder import RunRecord
-from pin_lightning.runs.model import build_localizer
+from pin_lightning.runs.model import build_localizer, load_localizer
 from pin_lightning.training.augmentation.augmentation import Augmentation
 from pin_lightning.training.callbacks.averaging import AveragedWeights
 from pin_lightning.training.callbacks.trajectories import FollowTrajectories
-from pin_lightning.training.first_stage import first_stage_folder, load_first_stage
+from pin_lightning.training.combinations import Parts
+from pin_lightning.training.first_stage import check_first_stage, first_stage_folder
 from pin_lightning.training.module import VALIDATION_ERROR
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What the data decide of a training.
+
+    Attributes:
+        record: What is kept of it beside the config.
+        cases: Cases that train, validate and test.
+        shapes_mm: Landmarks of the training cases, as in `Plan`.
+        shape_model: Fitted.
+        prior: Fitted, none without one.
+        first_stage: Run folder of the first stage, where there is one.
+        parts: Of the config.
+    """
+
+    record: RunRecord
+    cases: Mapping[str, Sequence[AnnotatedCase]]
+    shapes_mm: Float[Tensor, "M L 3"]
+    shape_model: ShapeModel
+    prior: ShapeModel | None
+    first_stage: Path | None
+    parts: Parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,51 +107,75 @@ def check_steps(config: DictConfig) -> None:
         )
 
 
-def plan_run(config: DictConfig, surveyed: Survey) -> Plan:
-    """Split the cases, fit the shape model and make the network; nothing is written.
+def prepare_run(config: DictConfig, surveyed: Survey, parts: Parts) -> Prepared:
+    """Split the cases and fit the shape models; nothing is written, and no random number drawn.
+
+    Args:
+        config: Settings, with what the data decide filled in.
+        surveyed: The data.
+        parts: Of the config.
 
     Raises:
         ValueError: A setting is wrong; the message names it.
     """
-    parts = _split(config, surveyed)
-    shapes_mm = training_shapes(parts["train"], surveyed.names)
-    shape_model = instantiate(config.shape).fit(shapes_mm, surveyed.grid.extent_mm)
-    if shape_model.num_groups > 1:
-        samples_mm = torch.stack([case.landmarks_mm for case in parts["train"]])
-    else:
-        samples_mm = shapes_mm
+    cases = _split(config, surveyed)
     grid, names = surveyed.grid, surveyed.names
-    augmentation = instantiate(config.augmentation).for_landmarks(names, config.data.mirror_pairs)
-    prior = _fit_prior(config, shapes_mm, grid)
-    split = Split(**{part: tuple(one.case.name for one in parts[part]) for part in parts})
+    shapes_mm = training_shapes(cases["train"], names)
+    shape_model = deepcopy(parts.shape).fit(shapes_mm, grid.extent_mm)
+    prior = _fit_prior(parts.prior, shapes_mm, grid)
+    split = Split(**{part: tuple(one.case.name for one in cases[part]) for part in cases})
     record = RunRecord(names, grid, shape_model.num_parameters, split)
     folder = first_stage_folder(config)
-    first_stage = None if folder is None else load_first_stage(folder, record)
-    sizes = (len(names), shape_model.num_parameters)
-    localizer = build_localizer(config, shape_model, grid, *sizes, prior, first_stage)
+    if folder is not None:
+        check_first_stage(folder, record)
+    if shape_model.num_groups > 1:
+        shapes_mm = torch.stack([case.landmarks_mm for case in cases["train"]])
     # Wrong settings are refused now rather than at the first validation.
-    localizer.unit_mm(), localizer.starts()
-    sampling, loss = _sampling(config), instantiate(config.displacement_loss)
-    callbacks = _callbacks(config, sampling, bool(parts["val"]))
+    displacement_unit(config.model.displacement_unit, shape_model.sd_, grid.spacing_mm)
+    shape_model.starts(config.model.num_starts, torch.Generator())
+    return Prepared(record, cases, shapes_mm, shape_model, prior, folder, parts)
+
+
+def plan_run(config: DictConfig, prepared: Prepared) -> Plan:
+    """Make the network, whose weights are drawn; nothing is written.
+
+    Raises:
+        ValueError: A setting is wrong; the message names it.
+    """
+    record, parts, folder = prepared.record, prepared.parts, prepared.first_stage
+    augmentation = parts.augmentation.for_landmarks(record.names, config.data.mirror_pairs)
+    localizer = build_localizer(
+        config,
+        prepared.shape_model,
+        record.grid,
+        len(record.names),
+        record.num_parameters,
+        prepared.prior,
+        None if folder is None else load_localizer(folder)[0],
+        parts.update_rule,
+    )
+    share = config.model.trajectory_share
+    sampling = parts.sampling if share == 0 else OnTrajectories(parts.sampling, share)
     return Plan(
-        record, parts, samples_mm, localizer, augmentation, sampling, loss, folder, callbacks
+        record,
+        prepared.cases,
+        prepared.shapes_mm,
+        localizer,
+        augmentation,
+        sampling,
+        parts.displacement_loss,
+        folder,
+        _callbacks(config, sampling, bool(prepared.cases["val"])),
     )
 
 
 def _fit_prior(
-    config: DictConfig, shapes_mm: Float[Tensor, "M L 3"], grid: Grid
+    prior: ShapeModel | None, shapes_mm: Float[Tensor, "M L 3"], grid: Grid
 ) -> ShapeModel | None:
-    prior = instantiate(config.model.prior)
     try:
-        return None if prior is None else prior.fit(shapes_mm, grid.extent_mm)
+        return None if prior is None else deepcopy(prior).fit(shapes_mm, grid.extent_mm)
     except ValueError as error:
         raise ValueError(f"model.prior: {error}") from error
-
-
-def _sampling(config: DictConfig) -> Sampling:
-    sampling: Sampling = instantiate(config.sampling)
-    share = config.model.trajectory_share
-    return sampling if share == 0 else OnTrajectories(sampling, share)
 
 
 def _callbacks(config: DictConfig, sampling: Sampling, validates: bool) -> list[Callback]:

@@ -32,10 +32,18 @@ log = logging.getLogger(__name__)
 LAST = "last"
 # A quota and a limit on the size of files are full disks, too.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
-# A training may go on elsewhere or otherwise shared out, and without a schedule for longer.
+# A training may go on elsewhere or otherwise shared out, and without a schedule for longer; it may
+# be looked at and validated more or less often. All else of the trainer, such as precision or
+# gradient clipping, would train other weights.
+_TRAINER = (
+    *("accelerator", "devices", "num_nodes", "strategy", "deterministic", "benchmark"),
+    *("max_steps", "max_epochs", "max_time", "val_check_interval", "num_sanity_val_steps"),
+    *("log_every_n_steps", "profiler", "enable_progress_bar", "enable_model_summary"),
+)
 _FREE_SETTINGS = (
     *FREE_SETTINGS,
-    *("trainer", "strategy", "loader.num_workers", "loader.memory_gb"),
+    *(f"trainer.{one}" for one in _TRAINER),
+    *("loader.num_workers", "loader.memory_gb"),
 )
 
 

@@ -14,7 +14,7 @@ from pin_lightning.data.skipped import count_skipped, write_skipped
 from pin_lightning.data.survey import Survey, survey
 from pin_lightning.distributed.group import speak_if_first
 from pin_lightning.distributed.ranks import is_first
-from pin_lightning.distributed.strategies import check_strategy, refuse_starting_again
+from pin_lightning.distributed.strategies import Several, check_strategy
 from pin_lightning.evaluation.planes.groups import check_groups, plane_groups
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.method.patches import default_patch_side
@@ -23,10 +23,10 @@ from pin_lightning.runs.folder import UNFINISHED, best_checkpoint, clear_results
 from pin_lightning.runs.model import load_weights, read_checkpoint
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor
-from pin_lightning.training.combinations import check_combination, without_effect
+from pin_lightning.training.combinations import Parts, check_combination, without_effect
 from pin_lightning.training.fit import fit
 from pin_lightning.training.loggers import experiment_loggers, name_group
-from pin_lightning.training.plan import check_steps, plan_run
+from pin_lightning.training.plan import Prepared, check_steps, plan_run, prepare_run
 from pin_lightning.training.resume import (
     LAST,
     clear_leftovers,
@@ -53,22 +53,33 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
     """
-    return train_surveyed(*survey_data(config), run_dir)
+    return _train_alone(config, run_dir, None)
 
 
 def train_job(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     """`train`, as a job of a sweep, which loggers then show together."""
     config.run_name = f"{config.run_name}_{run_dir.name}"
     name_group(config, run_dir.parent.name)
-    refuse_starting_again(config, "a sweep")
-    return train(config, run_dir)
+    return _train_alone(config, run_dir, Several("a sweep"))
 
 
-def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
+def _train_alone(config: DictConfig, run_dir: Path, several: Several | None) -> dict[str, Any]:
+    config, surveyed, parts = survey_data(config, several)
+    return train_prepared(config, surveyed, prepare_run(config, surveyed, parts), run_dir)
+
+
+def survey_data(
+    config: DictConfig, several: Several | None = None
+) -> tuple[DictConfig, Survey, Parts]:
     """Read and check the data of a training, or of several that share them.
 
+    Args:
+        config: Composed from `conf/train.yaml`.
+        several: What the training is one of; none where it is one of its own.
+
     Returns:
-        A config in which what the data decides is filled in, and the data.
+        A config in which what the data decides is filled in, the data, and what the config asks
+        for.
 
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
@@ -77,32 +88,37 @@ def survey_data(config: DictConfig) -> tuple[DictConfig, Survey]:
     refuse_missing(config)
     check_count("seed", config.seed, least=0)
     check_steps(config)
-    check_combination(config)
-    check_strategy(config)
+    parts = Parts.of(config)
+    check_combination(parts)
+    check_strategy(config, several)
     if config.ckpt_path not in (None, LAST):
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
-    for line in without_effect(config):
+    for line in without_effect(config, parts):
         log.warning("%s", line)
     config = config.copy()
     surveyed = _survey(config)
     surveyed.refuse_errors()
     check_groups(plane_groups(config.data.planes), surveyed.known_names, surveyed.names)
-    return config, surveyed
+    return config, surveyed, parts
 
 
-def train_surveyed(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any]:
+def train_prepared(
+    config: DictConfig, surveyed: Survey, prepared: Prepared, run_dir: Path
+) -> dict[str, Any]:
     """`train` on data that were read already, with the config that came with them."""
     with full_disk_named(run_dir):
-        return _train(config, surveyed, run_dir)
+        return _train(config, surveyed, prepared, run_dir)
 
 
-def _train(config: DictConfig, surveyed: Survey, run_dir: Path) -> dict[str, Any]:
+def _train(
+    config: DictConfig, surveyed: Survey, prepared: Prepared, run_dir: Path
+) -> dict[str, Any]:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     config = config.copy()
     config.run_dir = str(run_dir)  # in a sweep it is the folder of the job
     settings = ReportSettings.of(config.report, config.data.planes)
     read_others(dict(settings.others))  # refuses a wrong file now rather than after the training
-    plan = plan_run(config, surveyed)
+    plan = plan_run(config, prepared)
     parts, record = plan.parts, plan.record
     checkpoint = find_checkpoint(config, run_dir, record)
     done = steps_done(checkpoint, run_dir, config, plan.localizer)

@@ -29,6 +29,14 @@ def test_a_setting_wins_over_the_hardware(monkeypatch):
     assert choose_precision("bf16-mixed", "cpu") == "bf16-mixed"
 
 
+@pytest.mark.parametrize("bf16", [True, False])
+def test_a_run_predicts_in_its_own_precision_on_whatever_device(monkeypatch, bf16):
+    pretend(monkeypatch, bf16=bf16)
+    assert network_dtype(CPU, "32-true") == torch.float32
+    assert network_dtype(CPU, "bf16-mixed") == torch.bfloat16
+    assert network_dtype(CPU, "auto") == network_dtype(CPU)
+
+
 def test_the_graphics_card_counts_where_it_trains(monkeypatch):
     pretend(monkeypatch, bf16=False, cuda=True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
@@ -43,3 +51,5 @@ def test_other_devices_compute_in_float32():
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match=r"trainer\.precision=16: give one of auto"):
         choose_precision("16", "auto")
+    with pytest.raises(ValueError, match=r"trainer\.precision=16"):
+        network_dtype(CPU, "16")

@@ -1,10 +1,15 @@
 import logging
+import multiprocessing
+import os
 import pickle
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
+from torch.distributed import DistNetworkError, DistStoreError
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from pin_lightning.distributed.group import (
@@ -16,10 +21,13 @@ from pin_lightning.distributed.group import (
 )
 from pin_lightning.distributed.ranks import WHOLE, Shard
 
-LOST = RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:50566")
+SOURCE = "/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553"
+LOST = RuntimeError(f"[{SOURCE}] Connection closed by peer [127.0.0.1]:50566")
 
 LOST_RAISED = f"RuntimeError: {LOST}"
-LOST_BY_NCCL = "torch.distributed.DistBackendError: NCCL error\nremote process exited\nLast error:"
+LOST_BY_NCCL = """torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:2251
+ncclRemoteError: A call failed possibly due to a network error
+Last error:"""
 
 
 def process(code):
@@ -33,6 +41,52 @@ def test_where_another_process_has_failed_it_is_named_and_all_are_ended():
         ends_together(SimpleNamespace(procs=started)),
     ):
         raise LOST
+
+
+def test_a_process_that_has_failed_is_the_reason_whatever_the_error_says():
+    started = [process("raise SystemExit(3)"), process("import time; time.sleep(60)")]
+    started[0].wait(60)
+    with (
+        pytest.raises(ValueError, match=r"^rank 1 ended with code 3: all processes are ended$"),
+        ends_together(SimpleNamespace(procs=started)),
+    ):
+        raise RuntimeError("in words of another version")
+    assert started[1].wait(10) == -9
+
+
+@pytest.mark.parametrize("kind", [DistNetworkError, DistStoreError])
+def test_a_store_that_is_gone_is_another_process_once_all_have_met(monkeypatch, kind):
+    with pytest.raises(kind, match="port in use"), ends_together(None):
+        raise kind("port in use")
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    with pytest.raises(ValueError, match="another process has ended"), ends_together(None):
+        raise kind("failed to recv, got 0 bytes")
+
+
+def _talk_on():
+    while True:
+        torch.distributed.all_reduce(torch.ones(1))
+
+
+def _left_alone(rank, meeting, folder):
+    torch.distributed.init_process_group("gloo", meeting, rank=rank, world_size=2)
+    torch.distributed.barrier()
+    if rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    with pytest.raises(ValueError, match="another process has ended"), ends_together(None):
+        _talk_on()
+    (folder / "said").touch()
+
+
+def test_gloo_says_that_a_process_was_killed(tmp_path):
+    context = multiprocessing.get_context("fork")
+    given = (f"file://{tmp_path}/meet", tmp_path)
+    both = [context.Process(target=_left_alone, args=(rank, *given)) for rank in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(60)
+    assert (tmp_path / "said").exists()
 
 
 def test_a_failure_of_its_own_ends_the_others_and_stays_what_it_is():

@@ -3,7 +3,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.strategies import FSDPStrategy
 
 from conftest import REPOSITORY, composed
-from pin_lightning.distributed.strategies import check_strategy, refuse_starting_again
+from pin_lightning.distributed.strategies import Several, check_strategy
 from pin_lightning.studies.cross_validation import cross_validate
 from pin_lightning.training.run import train
 
@@ -80,11 +80,11 @@ def test_one_of_several_is_refused_where_one_was_to_be_started(config, monkeypat
 
 def test_several_trainings_in_one_process_start_no_command_again(config, monkeypatch, tmp_path):
     for strategy in ("auto", "ddp_spawn"):
-        refuse_starting_again(changed(config, f"trainer.strategy={strategy}"), "a sweep")
+        check_strategy(changed(config, f"trainer.strategy={strategy}"), Several("a sweep"))
     ddp = changed(config, "trainer.strategy=ddp")
     with pytest.raises(ValueError, match="which a sweep cannot; give strategy=ddp_spawn"):
-        refuse_starting_again(ddp, "a sweep")
+        check_strategy(ddp, Several("a sweep"))
     monkeypatch.setenv("LOCAL_RANK", "0")  # torchrun or SLURM has started all processes
-    refuse_starting_again(ddp, "a sweep")
+    check_strategy(ddp, Several("a sweep"))
     with pytest.raises(ValueError, match="which a cross-validation cannot"):
         cross_validate(ddp, tmp_path)

@@ -13,7 +13,7 @@ from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.files import read_landmarks, write_landmarks
 from pin_lightning.method.shape_models import AutoencoderShapeModel
 from pin_lightning.runs.model import load_localizer
-from pin_lightning.training.plan import plan_run
+from pin_lightning.training.plan import plan_run, prepare_run
 from pin_lightning.training.run import survey_data, train
 
 pytestmark = pytest.mark.slow
@@ -140,7 +140,7 @@ def test_an_autoencoder_is_of_all_landmarks(phantom_root, short_settings, tmp_pa
     assert model.num_parameters == 3
     assert all(torch.isfinite(one).all() for one in model.state_dict().values())
     # Loaded, not fitted again: it is the model that the training was planned with.
-    config = composed(*settings)
-    planned = getattr(plan_run(*survey_data(config)).localizer, part)
+    surveyed = survey_data(composed(*settings))
+    planned = getattr(plan_run(surveyed[0], prepare_run(*surveyed)).localizer, part)
     for name, value in planned.state_dict().items():
         assert torch.equal(value, model.state_dict()[name])

@@ -67,6 +67,11 @@ def test_settings_reach_all():
     ensemble.set_dtype(torch.bfloat16)
     assert [one.num_starts for one in ensemble.members] == [2, 2]
     assert {one.network_dtype for one in ensemble.members} == {torch.bfloat16}
+    ensemble.members[1].precision = "32-true"
+    ensemble.members[0].precision = "bf16-mixed"
+    ensemble.choose_dtype(torch.device("cpu"))
+    dtypes = [one.network_dtype for one in ensemble.members]
+    assert dtypes == [torch.bfloat16, torch.float32]
     means = [one.mean_shape_mm for one in ensemble.members]
     torch.testing.assert_close(ensemble.mean_shape_mm, sum(means) / 2)
     assert ensemble.grid == GRID

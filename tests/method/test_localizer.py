@@ -237,3 +237,11 @@ def test_a_second_stage_begins_where_the_starts_of_the_first_end():
     torch.testing.assert_close(path[:, 0], ends_mm[:, :3])
     second.set_dtype(torch.bfloat16)
     assert first.network_dtype == torch.bfloat16
+
+
+def test_each_stage_computes_as_in_its_own_training():
+    first, second = localizer("pca", RuleB(1))[0], localizer("points", RuleB(1))[0]
+    second.first_stage = first
+    first.precision, second.precision = "bf16-mixed", "32-true"
+    second.choose_dtype(torch.device("cpu"))
+    assert (first.network_dtype, second.network_dtype) == (torch.bfloat16, torch.float32)

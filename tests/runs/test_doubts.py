@@ -49,6 +49,15 @@ def test_what_is_not_finite_is_the_most_doubtful_and_spoils_no_other():
     assert doubts_of(np.full((2, 1), np.nan), error_bars=None).flagged.all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bars", [None, error_bars()])
+def test_volumes_that_are_all_far_off_are_flagged_without_a_warning(bars):
+    """Outside its volume in most, a landmark has no usual spread that is finite."""
+    astray = np.array([[np.inf, 1.0], [np.inf, np.nan], [3.0, np.inf]])
+    assert doubts_of(astray, bars).order == [0, 1, 2]
+    assert doubts_of(np.full((2, 2), np.inf), bars).flagged.all()
+
+
 def test_a_landmark_outside_its_volume_is_the_most_doubtful():
     arrays = (np.zeros((2, 3)), np.array([1.0, 2.0]), None)
     one = Reviewed("a", Path("a.nii"), *arrays, np.array([False, True]))

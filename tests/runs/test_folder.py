@@ -8,9 +8,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from pin_lightning.common.precision import network_dtype
 from pin_lightning.runs.folder import clear_results, read_record, write_run
 from pin_lightning.runs.model import load_localizer, read_checkpoint
 from pin_lightning.runs.predictor import Predictor, choose_device
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -29,6 +32,20 @@ def test_a_loaded_run_predicts_as_it_was_evaluated(short_run, phantom_root):
         np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
         assert prediction.spread_mm.shape == (10,)
         assert (prediction.spread_mm > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16), (None, network_dtype(CPU))],
+)
+def test_a_run_predicts_in_the_precision_of_its_training(run_copy, precision, dtype):
+    config = OmegaConf.load(run_copy / "config.yaml")
+    if precision is None:  # a run of an earlier version
+        del config.trainer.precision
+    else:
+        config.trainer.precision = precision
+    OmegaConf.save(config, run_copy / "config.yaml")
+    assert Predictor.load(run_copy, "cpu").localizer.network_dtype == dtype
 
 
 def test_a_run_folder_can_be_moved(run_copy):

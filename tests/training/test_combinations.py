@@ -9,9 +9,9 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from conftest import composed
-from pin_lightning.cli.config_tree import CONF, option_names
+from pin_lightning.cli.config_tree import option_names
 from pin_lightning.common.errors import user_mistake
-from pin_lightning.training.combinations import check_combination, without_effect
+from pin_lightning.training.combinations import Parts, check_combination, without_effect
 from pin_lightning.training.run import train
 
 # Refused combinations: what they have in common, and what the reason says.
@@ -107,13 +107,11 @@ def multi():
 def test_what_makes_no_sense_is_refused_before_the_data_are_read(common, reason):
     parts = {"shape": "pca", "network": "compact", "sampling": "scatter"}
     parts |= {group: options[0] for group, options in common.items()}
-    config = OmegaConf.create({"update_rule": OmegaConf.load(CONF / "update_rule" / "B.yaml")})
-    for group in ("shape", "network", "sampling", "displacement_loss"):
-        option = parts.get(group, "mse")
-        config[group] = OmegaConf.load(CONF / group / f"{option}.yaml")
-    config.model = {"approach_fraction": 0.9}
+    parts.setdefault("displacement_loss", "mse")
+    chosen = [f"{group}={option}" for group, option in parts.items()]
+    config = composed("data=folder", "data.root=x", "model=multi", *chosen)
     with pytest.raises(ValueError, match=f"^{reason}"):
-        check_combination(config)
+        check_combination(Parts.of(config))
 
 
 @pytest.mark.parametrize(
@@ -140,11 +138,12 @@ def test_a_setting_without_effect_is_pointed_out(multi, asked, others, line):
     config.overrides = [f"{asked}=1", "model.landmarks=null"]
     for key, value in others.items():
         OmegaConf.update(config, key, value, merge=False)
-    found = list(without_effect(config))
+    parts = Parts.of(config)
+    found = list(without_effect(config, parts))
     assert len(found) == (line is not None)
     assert line is None or line in found[0]
     config.overrides = []  # of a default nothing is said
-    assert [one for one in without_effect(config) if "has no effect" in one] == []
+    assert [one for one in without_effect(config, parts) if "has no effect" in one] == []
 
 
 @pytest.mark.slow

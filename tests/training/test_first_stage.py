@@ -4,12 +4,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from conftest import composed
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.runs.folds import write_folds
 from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.predictor import Predictor
+from pin_lightning.training.module import PINModule
 from pin_lightning.training.run import train
 
 pytestmark = pytest.mark.slow
@@ -34,6 +36,28 @@ def test_a_cascade_loads_from_its_own_folder_as_it_was_evaluated(cascade, phanto
     for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):
         prediction = predictor.predict(phantom_root / "images" / f"{case}.nii.gz")
         np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
+
+
+def test_its_first_stage_validates_in_the_precision_that_it_predicts_in(
+    short_settings, short_run, tmp_path, monkeypatch
+):
+    """Each stage in that of its own training."""
+    first = shutil.copytree(short_run, tmp_path / "first")
+    config = OmegaConf.load(first / "config.yaml")
+    config.trainer.precision = "bf16-mixed"
+    OmegaConf.save(config, first / "config.yaml")
+    seen, whole = [], PINModule.validation_step
+
+    def noted(module, *args):
+        seen.append((module.localizer.network_dtype, module.localizer.first_stage.network_dtype))
+        whole(module, *args)
+
+    monkeypatch.setattr(PINModule, "validation_step", noted)
+    settings = [*TINY, f"first_stage={first}", "trainer.precision=32-true"]
+    train(composed(*short_settings, *settings), tmp_path / "second")
+    loaded = Predictor.load(tmp_path / "second", "cpu").localizer
+    assert set(seen) == {(torch.float32, torch.bfloat16)}
+    assert (loaded.network_dtype, loaded.first_stage.network_dtype) == seen[0]
 
 
 def test_it_begins_at_the_landmarks_of_the_first_stage(cascade, short_run):

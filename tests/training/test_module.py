@@ -1,4 +1,5 @@
 import functools
+from contextlib import nullcontext
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -9,6 +10,7 @@ import torch.multiprocessing as mp
 from pytorch_lightning.strategies import FSDPStrategy
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.method.localizer import Localizer
@@ -258,7 +260,37 @@ def unknown_samples(known):
     }
 
 
-def trained_on(shapes, samples):
+class Watched(TorchDispatchMode):
+    """Refuses operations whose result has to be known before the next can be started."""
+
+    def __torch_dispatch__(self, operation, types, arguments=(), settings=None):
+        waits = {torch.ops.aten.nonzero.default, torch.ops.aten._local_scalar_dense.default}
+        indices = arguments[1] if operation is torch.ops.aten.index.Tensor else ()
+        by_boolean = any(one is not None and one.dtype == torch.bool for one in indices)
+        assert operation not in waits, operation
+        assert not by_boolean, "selects by a boolean tensor"
+        return operation(*arguments, **(settings or {}))
+
+
+@pytest.mark.parametrize("known", [[1, 0, 1], [0, 0, 0]])
+def test_a_step_with_missing_landmarks_waits_for_no_result(shapes, known):
+    samples = unknown_samples([[bool(one) for one in known]] * 2)
+    gradient, _ = trained_on(shapes, samples, Watched())
+    assert torch.isfinite(gradient).all()
+
+
+def test_weights_change_nothing_where_all_landmarks_are_known(shapes):
+    samples = unknown_samples([[True] * 3] * 2)
+    losses = []
+    for all_known in (True, False):
+        made = module(shapes, displacement_loss=RelativeError(), all_known=all_known)
+        made.localizer.shape_model = PointsShapeModel().fit(shapes, GRID.extent_mm)
+        made.localizer.network = Recorded(torch.ones(2, 9), torch.linspace(-1, 1, 18).expand(2, -1))
+        losses.append(made.training_step(samples, 0))
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def trained_on(shapes, samples, watched=None):
     """Gradient of the displacement's bias and what is logged after a step of a known network."""
     model = PointsShapeModel().fit(shapes, GRID.extent_mm)
     rows = len(samples["patches"])
@@ -266,7 +298,8 @@ def trained_on(shapes, samples):
     logits = torch.linspace(-1, 1, 18).expand(rows, -1)
     made = module(shapes, displacement_loss=RelativeError(), all_known=False)
     made.localizer = Localizer(Recorded(bias.expand(rows, -1), logits), model, RuleB(3), GRID, 5)
-    made.training_step(samples, 0).backward()
+    with watched or nullcontext():
+        made.training_step(samples, 0).backward()
     return bias.grad, made.logged
 
 

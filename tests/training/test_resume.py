@@ -62,6 +62,36 @@ def test_last_may_go_on_for_longer_but_not_as_another_model(run_dir):
         find_checkpoint(config_of("last", model={**CONFIG["model"], "alpha": 0.9}), run_dir, record)
 
 
+TRAINED = {"max_steps": 30, "precision": "auto", "gradient_clip_val": 1.0, "devices": 1}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("gradient_clip_val", None), ("precision", "32-true"), ("accumulate_grad_batches", 4)],
+)
+def test_last_does_not_go_on_by_other_steps(run_dir, setting, value):
+    config = config_of("last", trainer=TRAINED)
+    OmegaConf.save(config, run_dir / "config.yaml")
+    config.trainer[setting] = value
+    with pytest.raises(ValueError, match=f"with trainer.{setting}={TRAINED.get(setting)}, now"):
+        find_checkpoint(config, run_dir, read_record(run_dir))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(("devices", 4), ("accelerator", "gpu"), ("num_nodes", 2), ("log_every_n_steps", 1)),
+        *(("strategy", {"_target_": "pytorch_lightning.strategies.FSDPStrategy"}),),
+        *(("val_check_interval", 7), ("enable_progress_bar", True), ("max_steps", 60)),
+    ],
+)
+def test_last_may_go_on_elsewhere_and_be_looked_at_otherwise(run_dir, setting, value):
+    config = config_of("last", trainer=TRAINED)
+    OmegaConf.save(config, run_dir / "config.yaml")
+    config.trainer[setting] = value
+    assert find_checkpoint(config, run_dir, read_record(run_dir)) is not None
+
+
 def test_a_damaged_last_is_refused(run_dir):
     path = run_dir / "checkpoints" / "last.ckpt"
     path.write_bytes(path.read_bytes()[:100])

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from pin_lightning.common.files import whole_file
 from pin_lightning.common.types import Float, Tensor
-from pin_lightning.data.volume_cache import load_volume
+from pin_lightning.data.volume_cache import STACK, load_volume
 from pin_lightning.distributed.group import first_before_others, least_of_all
 from pin_lightning.distributed.random_states import seed_of
 from pin_lightning.distributed.ranks import WHOLE, Shard
@@ -150,13 +151,15 @@ def map_volumes(
     names = "".join(path.name for path in volumes)  # which change with the volumes
     digest = hashlib.sha256(names.encode()).hexdigest()[:12]
     level = f"_{factor}" if factor > 1 else ""
-    file = volumes[0].parent / f"stack_{digest}{level}.u8"
+    file = volumes[0].parent / STACK.format(f"{digest}{level}")
     if not file.is_file() or file.stat().st_size != length:
         with whole_file(file) as temporary:
             _reserve(temporary, length)
             mapped = np.memmap(temporary, np.uint8, "r+", shape=length)
             _filled(BorderedVolumes(torch.from_numpy(mapped), shape), volumes, factor)
             mapped.flush()
+    with suppress(OSError):  # of somebody else
+        os.utime(file)  # `cache_volumes` removes what was not used for a month
     return BorderedVolumes(torch.from_numpy(np.memmap(file, np.uint8, "c", shape=length)), shape)
 
 

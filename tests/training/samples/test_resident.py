@@ -1,4 +1,5 @@
 import logging
+import os
 
 import nibabel as nib
 import numpy as np
@@ -9,7 +10,7 @@ import torch.multiprocessing as mp
 from scipy import stats
 
 from pin_lightning.common.geometry import Grid
-from pin_lightning.data.volume_cache import cached_volume, load_volume
+from pin_lightning.data.volume_cache import cache_volumes, cached_volume, load_volume
 from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.pyramid import merge_levels
 from pin_lightning.method.sampling import Approach, Scatter
@@ -332,6 +333,18 @@ def test_a_stack_that_was_cut_off_is_made_anew(volumes):
     file.write_bytes(whole[:100])
     map_volumes(volumes, GRID.size)
     assert file.read_bytes() == whole
+
+
+def test_a_stack_that_no_training_has_used_for_a_month_is_removed(volumes):
+    old, used = (map_volumes(some, GRID.size) for some in (volumes[:2], volumes))
+    cache, a_month = volumes[0].parent, 31 * 24 * 3600
+    for file in cache.glob("stack_*.u8"):
+        os.utime(file, (0, file.stat().st_mtime - a_month))
+    map_volumes(volumes, GRID.size)
+    cache_volumes([], GRID, cache)
+    (file,) = cache.glob("stack_*.u8")
+    assert file.stat().st_size == used.buffer.numel() > old.buffer.numel()
+    assert all(one.is_file() for one in volumes)
 
 
 def test_a_volume_that_was_removed_since_is_named(volumes, shapes):
