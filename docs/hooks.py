@@ -22,7 +22,7 @@ OUTSIDE = {
     "tried.md": "benchmarks/NOTES.md",
     "examples/onnx_landmarks.py": "examples/onnx_landmarks.py",
 }
-LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)#\s]+)")
+LINK = re.compile(r"""(?:(?<=\]\()|(?<=src="))(?!https?:|#)[^)#"\s]+""")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
