@@ -20,6 +20,7 @@ OUTSIDE = {
     "changelog.md": "CHANGELOG.md",
     "measurements.md": "benchmarks/RESULTS.md",
     "tried.md": "benchmarks/NOTES.md",
+    "LICENSE": "LICENSE",
     "examples/onnx_landmarks.py": "examples/onnx_landmarks.py",
 }
 LINK = re.compile(r"""(?:(?<=\]\()|(?<=src="))(?!https?:|#)[^)#"\s]+""")
