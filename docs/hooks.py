@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Files of the repository by their place in the site.
 OUTSIDE = {
     "index.md": "README.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "security.md": "SECURITY.md",
     "changelog.md": "CHANGELOG.md",
     "measurements.md": "benchmarks/RESULTS.md",
     "tried.md": "benchmarks/NOTES.md",
