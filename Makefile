@@ -7,7 +7,7 @@ DEMO := outputs/demo
 # A file's tests stay together, as they share what takes long to make.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile
 
-.PHONY: help install demo test test-all lint format bench clean
+.PHONY: help install demo test test-all lint docs format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -17,7 +17,7 @@ install: $(INSTALLED)  ## make the virtual environment and install everything
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $@
 
 demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new volume (2 minutes)
@@ -36,13 +36,16 @@ demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new 
 test: $(INSTALLED)  ## fast tests
 	$(PYTEST) -m "not slow"
 
-test-all: $(INSTALLED) lint demo  ## lint, types, demo and every test
+test-all: $(INSTALLED) lint docs demo  ## lint, types, documentation, demo and every test
 	$(PYTEST)
 
 lint: $(INSTALLED)  ## ruff, ruff format, mypy
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+docs: $(INSTALLED)  ## documentation in site/, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet --strict
 
 format: $(INSTALLED)  ## let ruff rewrite what it can
 	$(RUN) -m ruff check --fix .
@@ -53,4 +56,4 @@ bench: $(INSTALLED)  ## time every part beside this machine's ceilings, then mem
 	$(RUN) benchmarks/programs.py
 
 clean:  ## remove environment, caches and outputs
-	rm -rf $(VENV) .cache outputs multirun data *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache outputs multirun data site *.egg-info .mypy_cache .pytest_cache .ruff_cache

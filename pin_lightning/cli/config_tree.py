@@ -1,4 +1,4 @@
-"""The config tree as a table; ``python -m pin_lightning.cli.config_tree`` writes it to the README.
+"""The config tree as a table; ``python -m pin_lightning.cli.config_tree`` writes it to the docs.
 
 The files of `conf` are the only source: the first comment of an option says what it is for.
 """
@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from pin_lightning.cli.conf import CONF
 
-README = CONF.parent / "README.md"
+PAGE = CONF.parent / "docs" / "configuration.md"
 BEGIN, END = "<!-- config tree -->", "<!-- end of the config tree -->"
 BASE = "base"  # what the options of a group share, and no option
 HYDRA = "hydra/"
@@ -108,17 +108,17 @@ def markdown_table(options: Sequence[Option]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(readme: str) -> str:
-    """A README with the table between its markers made anew.
+def with_table(page: str) -> str:
+    """Replace the table between the markers of a page.
 
     Raises:
-        ValueError: It has no markers.
+        ValueError: The page has no markers.
     """
-    if (found := re.search(f"{BEGIN}.*{END}", readme, re.DOTALL)) is None:
-        raise ValueError(f"{README}: has no {BEGIN} and {END}; put them where the table belongs")
+    if (found := re.search(f"{BEGIN}.*{END}", page, re.DOTALL)) is None:
+        raise ValueError(f"{PAGE}: has no {BEGIN} and {END}; put them where the table belongs")
     table = f"{BEGIN}\n{markdown_table(options_of('train'))}{END}"
-    return readme[: found.start()] + table + readme[found.end() :]
+    return page[: found.start()] + table + page[found.end() :]
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

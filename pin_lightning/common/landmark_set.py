@@ -37,8 +37,9 @@ class LandmarkSet:
         Raises:
             ValueError: A name occurs twice, or the positions are not [L, 3].
 
-        >>> LandmarkSet.of(["nose", "chin"], np.array([[1, 2, 3], [np.nan] * 3])).defined
-        array([ True, False])
+        Examples:
+            >>> LandmarkSet.of(["nose", "chin"], np.array([[1, 2, 3], [np.nan] * 3])).defined
+            array([ True, False])
         """
         names, positions = tuple(names), np.array(positions_world, dtype=np.float64)
         _check(names, positions)

@@ -73,16 +73,17 @@ _Reading: TypeAlias = tuple[Path, _Read | ValueError]
 class Predictor:
     """Predicts landmarks with a trained localizer.
 
-    >>> predictor = Predictor.load("outputs/run")  # doctest: +SKIP
-    >>> predictor.predict("volume.nii.gz").positions_world  # doctest: +SKIP
-    >>> for path, result in predictor.predict_many(paths):  # doctest: +SKIP
-    ...     print(path, result if isinstance(result, ValueError) else result.positions_world)
-
     Args:
         localizer: Trained localizer, or an ensemble of them.
         names: Landmark names in its order.
         device: ``auto`` takes a GPU when there is one.
         calibration: Error bars, where the errors of other cases are known.
+
+    Examples:
+        >>> predictor = Predictor.load("outputs/run")  # doctest: +SKIP
+        >>> predictor.predict("volume.nii.gz").positions_world  # doctest: +SKIP
+        >>> for path, result in predictor.predict_many(paths):  # doctest: +SKIP
+        ...     print(path, result if isinstance(result, ValueError) else result.positions_world)
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class Predictor:
             batch_size: Volumes that are localised at the same time.
             readers: Threads that read and resample files.
 
-        Returns:
+        Yields:
             For each path, in their order, its prediction, or what is wrong with the file. Such a
             file takes no place in a batch.
 

@@ -6,7 +6,7 @@ from hydra.utils import get_class
 from pin_lightning.cli import config_tree
 from pin_lightning.cli.config_tree import (
     CONF,
-    README,
+    PAGE,
     Option,
     composed,
     groups_of,
@@ -24,8 +24,8 @@ def of_train():
     return options_of("train")
 
 
-def test_the_readme_has_the_table_that_the_config_files_make():
-    text = README.read_text("utf-8")
+def test_the_documentation_has_the_table_that_the_config_files_make():
+    text = PAGE.read_text("utf-8")
     assert with_table(text) == text, "run: python -m pin_lightning.cli.config_tree"
     with pytest.raises(ValueError, match="has no <!-- config tree -->"):
         with_table("no markers")
