@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pin_lightning.cli.ending import at_end, end, failed_jobs
 from pin_lightning.cli.failures import FAILED, in_sweep, write_failure
 from pin_lightning.cli.refusals import hydra_refusal
+from pin_lightning.cli.unnamed_data import with_phantoms
 from pin_lightning.common.errors import user_mistake
 from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
 from pin_lightning.distributed.ranks import arguments_of_others
@@ -73,6 +74,7 @@ def start(main: Callable[[], Any]) -> None:
         print_help(program, command_of(sys.argv[0]))
         return
     sys.argv[1:] = quote_arguments(sys.argv[1:])
+    sys.argv[1:] = with_phantoms(program, sys.argv[1:])
     sys.argv += arguments_of_others(sys.argv[1:])
     keep_freed_memory()
     end_on_sigterm()
