@@ -43,6 +43,8 @@ def short(program: str, arguments: list[str]) -> list[str]:
             arguments = [*arguments, "hydra.sweeper.n_trials=2"]
     if program in TRAINING:
         arguments = [*arguments, *SHORT]
+    if program == "cross_validate":
+        arguments = [*arguments, "data.split.folds=2"]
     if program in (*TRAINING, "check") and not any(
         one.startswith("data.root=") for one in arguments
     ):

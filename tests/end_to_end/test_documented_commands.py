@@ -12,7 +12,7 @@ import pytest
 from documented_command import NAMES, SKIPPED, composing, short, two_jobs
 
 from conftest import REPOSITORY
-from pin_lightning.data.phantom import write_phantoms
+from pin_lightning.data.sources.phantom import write_phantoms
 
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -47,7 +47,7 @@ def fresh(samples, tmp_path):
     commands = folder / ".venv" / "bin"
     commands.mkdir(parents=True)
     (commands / "activate").touch()
-    stand_in = Path(__file__).with_name("documented_command.py")
+    stand_in = REPOSITORY / "tests" / "documented_command.py"
     for name in (*NAMES, *SKIPPED):
         text = f'#!/bin/sh\nexec "{sys.executable}" "{stand_in}" {name} "$@"\n'
         (commands / name).write_text(text)
@@ -84,15 +84,29 @@ def test_every_command_runs(page, fresh, samples):
     commands = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert all(one["code"] == 0 for one in commands)
     for one in commands:
-        if one["what"] == "ran" and names_no_data(one["given"]):
+        if one["what"] == "ran" and takes_phantoms(one["given"]):
             assert "no data named: " in one["first"]
 
 
-def names_no_data(given):
-    """Whether a command trains, and says nothing of data."""
-    trains = "train.py" in given or "train" in given or given[1:] == ["cross_validate"]
+def takes_phantoms(given):
+    """Whether a command trains, and names no data."""
+    trains = any(re.search(r"\b(train|cross[_-]validate)(\.py)?$", one) for one in given[:4])
     named = any(one.startswith(("data=", "data.root=", "experiment=", "--")) for one in given)
     return trains and not named
+
+
+@pytest.mark.parametrize(
+    ("command", "takes"),
+    [
+        ("python train.py model=multi", True),
+        ("python -m pin_lightning.cross_validate preset=fast", True),
+        ("pin-lightning train", True),
+        ("python train.py data=folder data.root=FOLDER", False),
+        ("python -m pin_lightning.report run=RUN", False),
+    ],
+)
+def test_commands_that_take_phantoms(command, takes):
+    assert takes_phantoms(command.split()) == takes
 
 
 def test_short_settings_leave_different_phantoms_different(monkeypatch):
