@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pin_lightning.common.phantom_folder  # noqa: F401 - a config asks for it
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 

@@ -20,6 +20,7 @@ from pin_lightning.cli.conf import CONF
 from pin_lightning.cli.ending import at_end, end, failed_jobs
 from pin_lightning.cli.failures import FAILED, in_sweep, write_failure
 from pin_lightning.cli.refusals import hydra_refusal
+from pin_lightning.cli.unnamed_data import with_phantoms
 from pin_lightning.common.errors import user_mistake
 from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
 from pin_lightning.distributed.ranks import arguments_of_others
@@ -95,6 +96,7 @@ def start(program: str, main: Callable[[], Any]) -> None:
         print_help(program, command_of(program))
         return
     sys.argv[1:] = quote_arguments(sys.argv[1:])
+    sys.argv[1:] = with_phantoms(program, sys.argv[1:])
     sys.argv += arguments_of_others(sys.argv[1:])
     keep_freed_memory()
     end_on_sigterm()

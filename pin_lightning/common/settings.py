@@ -5,6 +5,8 @@ from typing import Any, TypeGuard
 
 from omegaconf import DictConfig, OmegaConf
 
+import pin_lightning.common.phantom_folder  # noqa: F401 - a config asks for it
+
 
 def check_count(setting: str, value: object, least: int = 1) -> None:
     """Refuse what is not a whole number, or too small.

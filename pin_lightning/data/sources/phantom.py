@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from pin_lightning.common.files import whole_file, write_text
 from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.phantom_folder import PHANTOM_VERSION
 from pin_lightning.common.settings import is_number
 from pin_lightning.data.cases import Case
 from pin_lightning.data.landmarks.files import write_landmarks
@@ -33,7 +34,6 @@ from pin_lightning.data.sources.phantom_anatomy import (
     to_volume,
 )
 
-PHANTOM_VERSION = 1
 # The probe: its virtual apex lies this far from the volume's centre, against the y axis.
 APEX_MM = 125.0
 SECTOR_DEGREES = 36.0

@@ -1,0 +1,40 @@
+"""Folder of a set of phantoms, named after the settings that decide what the phantoms are."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import OmegaConf
+
+PHANTOM_VERSION = 1  # another one where the same settings give other phantoms
+DIGITS = 8
+WHERE = ("_target_", "root")  # settings of the source that have no effect on the phantoms
+
+
+def phantom_folder(source: Mapping[str, Any]) -> str:
+    """Folder of the phantoms of some settings, relative to the working directory.
+
+    The config asks for it as ``${phantom_folder:${data.source}}``.
+
+    Args:
+        source: Settings of `pin_lightning.data.sources.phantom.phantom_cases`.
+
+    >>> phantom_folder({"num_cases": 50, "spacing_mm": [2, 2, 2], "root": "anywhere"})
+    'data/phantom_32e549bf'
+    """
+    settings = {key: _plain(source[key]) for key in source if key not in WHERE}
+    record = json.dumps({"version": PHANTOM_VERSION, **settings}, sort_keys=True, default=str)
+    return f"data/phantom_{hashlib.sha256(record.encode()).hexdigest()[:DIGITS]}"
+
+
+def _plain(value: Any) -> Any:
+    """A setting in a form that equal values share, such as 0 and 0.0."""
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value, resolve=True)
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return float(value) if isinstance(value, int | float) else value
+
+
+OmegaConf.register_new_resolver("phantom_folder", phantom_folder, replace=True)
