@@ -4,8 +4,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEMO := outputs/demo
-# A file's tests stay together, as they share what takes long to make.
-PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile
+# A file's tests stay together, as they share what takes long to make. A worker that dies ends
+# all: were it replaced, the others could wait for ever at the end (pytest-xdist issue 1378).
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile --max-worker-restart 0
 
 .PHONY: help install demo test test-all lint docs format bench clean
 .DEFAULT_GOAL := help

@@ -20,10 +20,10 @@ import numpy as np
 import SimpleITK as sitk
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from rich.progress import track
 
 from pin_lightning.common.files import write_text
 from pin_lightning.common.geometry import mm_to_world
+from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.tables import csv_number
 from pin_lightning.data.preprocessing import WorkingVolume
 from pin_lightning.data.survey import Survey, survey
@@ -154,17 +154,20 @@ def main() -> None:
     errors, times, text = [], [], io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for train, name in track(jobs, "registering"):
-        chosen = evenly(train, settings.atlases)
-        atlases = [(volumes[one], cases[one].landmarks_mm.double().numpy()) for one in chosen]
-        began = perf_counter()
-        found_mm = localise(volumes[name], atlases, settings)
-        times.append(perf_counter() - began)
-        errors.append(np.linalg.norm(found_mm - cases[name].landmarks_mm.double().numpy(), axis=1))
-        world = mm_to_world(found_mm, volumes[name].affine, record.grid).tolist()
-        for landmark, point in zip(record.names, world, strict=True):
-            writer.writerow([name, landmark, *map(csv_number, point), f"{times[-1]:.2f}"])
-        write_text(output, text.getvalue())
+    with progress_bar(jobs, "registering", len(jobs)) as counted:
+        for train, name in counted:
+            chosen = evenly(train, settings.atlases)
+            atlases = [(volumes[one], cases[one].landmarks_mm.double().numpy()) for one in chosen]
+            began = perf_counter()
+            found_mm = localise(volumes[name], atlases, settings)
+            times.append(perf_counter() - began)
+            errors.append(
+                np.linalg.norm(found_mm - cases[name].landmarks_mm.double().numpy(), axis=1)
+            )
+            world = mm_to_world(found_mm, volumes[name].affine, record.grid).tolist()
+            for landmark, point in zip(record.names, world, strict=True):
+                writer.writerow([name, landmark, *map(csv_number, point), f"{times[-1]:.2f}"])
+            write_text(output, text.getvalue())
     print(f"{settings}, {len(jobs)} cases")
     print(f"mean {np.nanmean(errors):.3f} mm, median {np.nanmedian(errors):.3f} mm, ", end="")
     print(f"{np.median(times):.1f} s per volume")

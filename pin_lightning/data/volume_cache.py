@@ -12,10 +12,10 @@ import torch
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from rich.console import Console
-from rich.progress import track
 
 from pin_lightning.common.files import output_folder, remove_leftovers, whole_file
 from pin_lightning.common.geometry import Grid
+from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.data.cases import Case
 from pin_lightning.data.images.completeness import parts
 from pin_lightning.data.images.reading import stem
@@ -92,19 +92,19 @@ def cache_volumes(
     """
     remove_leftovers(cache_dir, ONE_DAY)  # other programs may be writing to it
     remove_leftovers(cache_dir, STACKS_KEPT, STACK.format("*"))
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
     files, messages = {}, {}
-    for case in track(cases, "working volumes", console=console, transient=True, disable=quiet):
-        try:
-            target = _cache_file(case.image, grid, cache_dir)
-            volume = None if _is_whole(target, grid) else preprocess(case.image, grid)
-        except ValueError as error:
-            messages[case.name] = str(error)
-            continue
-        if volume is not None:
-            _save(volume, target)
-        files[case.name] = target
+    stderr = Console(stderr=True)
+    with progress_bar(cases, "working volumes", len(cases), stderr) as counted:
+        for case in counted:
+            try:
+                target = _cache_file(case.image, grid, cache_dir)
+                volume = None if _is_whole(target, grid) else preprocess(case.image, grid)
+            except ValueError as error:
+                messages[case.name] = str(error)
+                continue
+            if volume is not None:
+                _save(volume, target)
+            files[case.name] = target
     return files, messages
 
 

@@ -6,9 +6,9 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.progress import track
 
 from pin_lightning.common.files import output_folder
+from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
 from pin_lightning.distributed.group import ends_together, speak_if_first, strategy_name
 from pin_lightning.distributed.ranks import Shard, is_first
@@ -80,11 +80,13 @@ def _predict(
         shard = processes.shard
         own = dict(shard.of(list(inputs.items())))
         results = predictor.predict_many(own.values(), config.batch_size, config.readers)
-        with closing(results), writing_part(outputs.folder, shard.rank) as add:
-            quiet = shard.rank > 0
-            named = zip(own, results, strict=True)
-            shown = track(named, "predicting", len(own), transient=True, disable=quiet)
-            for name, (path, result) in shown:
+        named = zip(own, results, strict=True)
+        with (
+            closing(results),
+            writing_part(outputs.folder, shard.rank) as add,
+            progress_bar(named, "predicting", len(own), quiet=shard.rank > 0) as counted,
+        ):
+            for name, (path, result) in counted:
                 add(outputs.write(name, path, result))
         if shard.count > 1:
             log.info("own %d volumes done, waiting for the other processes", len(own))

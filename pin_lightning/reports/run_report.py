@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from pin_lightning.common.files import write_json
+from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.skipped import count_skipped, read_skipped, skips_errors, write_skipped
 from pin_lightning.evaluation.convergence import Convergence
@@ -133,9 +133,11 @@ def evaluate(
     paths = [annotated.case.image for annotated in cases]
     arrays, convergence = [], {}  # not the predictions: volumes and trajectories are large
     known = []
-    with closing(predictor.predict_many(paths)) as results:
-        tracked = track(results, f"evaluating {part}", len(paths), transient=True)
-        for annotated, (_, found) in zip(cases, tracked, strict=True):
+    with (
+        closing(predictor.predict_many(paths)) as results,
+        progress_bar(results, f"evaluating {part}", len(paths)) as counted,
+    ):
+        for annotated, (_, found) in zip(cases, counted, strict=True):
             if isinstance(found, ValueError):
                 if skipped is None:
                     raise found

@@ -1,5 +1,6 @@
 import logging
 import shutil
+import threading
 
 import nibabel as nib
 import numpy as np
@@ -151,8 +152,10 @@ def test_an_image_that_was_damaged_since_ends_an_evaluation_unless_skipped(short
     names, grid = predictor.names, predictor.localizer.grid
     wanted = [one for one in find_cases(root) if one.name in (DAMAGED, "head_000")]
     cases = [annotate(one, names, grid) for one in inspect_cases(wanted)[0]]
+    before = threading.enumerate()
     with pytest.raises(ValueError, match=f"{DAMAGED}.nii.gz: cannot be read as an image"):
         evaluate(predictor, cases, "test")
+    assert threading.enumerate() == before
     skipped = {}
     evaluation, convergence = evaluate(predictor, cases, "test", skipped)
     assert evaluation.cases == tuple(convergence) == ("head_000",)

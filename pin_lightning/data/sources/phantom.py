@@ -11,7 +11,6 @@ import nibabel as nib
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 from rich.console import Console
-from rich.progress import track
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -19,6 +18,7 @@ from pin_lightning.common.files import whole_file, write_text
 from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.phantom_folder import PHANTOM_VERSION
+from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.settings import is_number
 from pin_lightning.data.cases import Case
 from pin_lightning.data.landmarks.files import write_landmarks
@@ -136,25 +136,17 @@ def write_phantoms(
     }
     _claim(root, settings)
     names = [f"head_{index:03d}" for index in range(num_cases)]
-    console = Console(stderr=True)
-    hidden = not console.is_terminal
 
     def write(index: int) -> None:
         make = partial(make_phantom, seed + index, size, spacing_mm, bend_degrees=bend_degrees)
         _write_case(root, names[index], make)
 
+    stderr = Console(stderr=True)
     with ThreadPoolExecutor(WRITERS) as pool:
         written = pool.map(write, range(num_cases))
-        shown = track(
-            written,
-            "making phantoms",
-            total=num_cases,
-            console=console,
-            transient=True,
-            disable=hidden,
-        )
-        for _ in shown:
-            pass
+        with progress_bar(written, "making phantoms", num_cases, stderr) as counted:
+            for _ in counted:
+                pass
     return names
 
 
