@@ -1,5 +1,6 @@
 """Fixtures: a small phantom data set, and one short training that many tests look at."""
 
+import json
 import os
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def composed(*overrides, config_name="train", with_hydra=False):
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         quoted = quote_arguments(overrides)
         return compose(config_name, overrides=quoted, return_hydra_config=with_hydra)
+
+
+def mark_as_version_1(run_dir):
+    """Let a run folder say that an earlier version of the program wrote it."""
+    path = run_dir / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "format_version": 1}))
 
 
 @pytest.fixture(scope="session")

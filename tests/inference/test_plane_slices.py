@@ -8,7 +8,7 @@ from evaluation.planes.test_slices import TO_LPS, image_of, pixel_places, plane_
 from matplotlib.image import imread
 from omegaconf import OmegaConf
 
-from conftest import composed
+from conftest import composed, mark_as_version_1
 from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.files import read_landmarks
@@ -188,6 +188,7 @@ def test_runs_of_earlier_versions_have_no_planes(short_run, tmp_path):
     run = shutil.copytree(short_run, tmp_path / "run", ignore=shutil.ignore_patterns("figures"))
     config = OmegaConf.load(run / "config.yaml")
     del config.data.planes
+    mark_as_version_1(run)
     OmegaConf.save(config, run / "config.yaml")
     assert groups_of_run(run, ["CSP"]) == ()
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from conftest import mark_as_version_1
 from pin_lightning.common.precision import network_dtype
 from pin_lightning.runs.folder import clear_results, read_record, write_run
 from pin_lightning.runs.model import load_localizer, read_checkpoint
@@ -42,6 +43,7 @@ def test_a_run_predicts_in_the_precision_of_its_training(run_copy, precision, dt
     config = OmegaConf.load(run_copy / "config.yaml")
     if precision is None:  # a run of an earlier version
         del config.trainer.precision
+        mark_as_version_1(run_copy)
     else:
         config.trainer.precision = precision
     OmegaConf.save(config, run_copy / "config.yaml")
@@ -118,8 +120,7 @@ def test_a_run_from_before_a_setting_existed_loads(run_copy):
         del config.model[key]
     del config.sampling, config.displacement_loss
     OmegaConf.save(config, path)
-    record = json.loads((run_copy / "run.json").read_text("utf-8"))
-    (run_copy / "run.json").write_text(json.dumps({**record, "format_version": 1}))
+    mark_as_version_1(run_copy)
     localizer, _ = load_localizer(run_copy)
     assert localizer.patch_spacings == (1,)
     assert localizer.prior is None
