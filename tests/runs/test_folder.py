@@ -42,6 +42,10 @@ def test_a_run_predicts_in_the_precision_of_its_training(run_copy, precision, dt
     config = OmegaConf.load(run_copy / "config.yaml")
     if precision is None:  # a run of an earlier version
         del config.trainer.precision
+        text = (run_copy / "run.json").read_text("utf-8")
+        (run_copy / "run.json").write_text(
+            text.replace('"format_version": 2', '"format_version": 1')
+        )
     else:
         config.trainer.precision = precision
     OmegaConf.save(config, run_copy / "config.yaml")
