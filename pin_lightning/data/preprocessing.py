@@ -42,6 +42,21 @@ class WorkingVolume:
     facts: VolumeFacts
 
 
+@dataclass(frozen=True, eq=False)
+class OriginalImage:
+    """An image as stored.
+
+    Attributes:
+        voxels: Along its own axes.
+        affine: Voxel index to world RAS+ mm.
+        window: Intensities that are shown black and white.
+    """
+
+    voxels: Num[np.ndarray, "X Y Z"]
+    affine: Float64[np.ndarray, "4 4"]
+    window: tuple[float, float]
+
+
 def suggest_grid(
     headers: Sequence[Header],
     spacing_mm: float | int | None = None,
@@ -78,36 +93,50 @@ def suggest_grid(
     return Grid((size[0], size[1], size[2]), float(spacing_mm))
 
 
+def read_image(path: Path) -> OriginalImage:
+    """Read an image file.
+
+    Args:
+        path: A 3D image with one channel, or the folder of a DICOM series.
+
+    Raises:
+        ValueError: The file cannot be read, is not 3D with one channel, is constant, or holds NaN.
+    """
+    affine = read_header(path)[1]  # refuses before the voxels are read
+    voxels = read_voxels(path)
+    return OriginalImage(voxels, affine, _checked_window(path, voxels))
+
+
 def preprocess(path: Path, grid: Grid) -> WorkingVolume:
-    """The working volume of an image file.
+    """The working volume of an image file: `read_image`, then `resample`."""
+    return resample(read_image(path), grid)
+
+
+def resample(image: OriginalImage, grid: Grid) -> WorkingVolume:
+    """The working volume of an image.
 
     Intensity is rescaled so that the 0.5 and 99.5 percentiles of the image become 0 and 255
     (percentiles over the voxels above the minimum where most are background), then resampled
     linearly, after a Gaussian along axes that lose resolution. Outside the image is 0.
 
     Args:
-        path: A 3D image with one channel, or the folder of a DICOM series.
+        image: The image.
         grid: Working grid.
 
     Returns:
         The volume with its affine, from `grid_affine`.
-
-    Raises:
-        ValueError: The file cannot be read, is not 3D with one channel, is constant, or holds NaN.
     """
     import torchio as tio  # only here: the import is slow, and a warm cache needs none of it
 
-    image_affine = read_header(path)[1]  # refuses before the voxels are read
-    voxels = read_voxels(path)
-    affine = grid_affine(image_affine, voxels.shape, grid)
-    low, high = _checked_window(path, voxels)
-    scaled = rescale(voxels, low, high)
-    smoothed = antialias(scaled, np.linalg.norm(image_affine[:3, :3], axis=0), grid.spacing_mm)
-    image = tio.ScalarImage(tensor=torch.from_numpy(smoothed)[None], affine=image_affine)
+    affine = grid_affine(image.affine, image.voxels.shape, grid)
+    low, high = image.window
+    scaled = rescale(image.voxels, low, high)
+    smoothed = antialias(scaled, np.linalg.norm(image.affine[:3, :3], axis=0), grid.spacing_mm)
+    scalar = tio.ScalarImage(tensor=torch.from_numpy(smoothed)[None], affine=image.affine)
     with torch.random.fork_rng(devices=[]):  # torchio draws even for a fixed transform
-        resampled = tio.Resample(target=(grid.size, affine))(image).data[0]
+        resampled = tio.Resample(target=(grid.size, affine))(scalar).data[0]
     intensity = resampled.round().clamp(0, 255).to(torch.uint8)
-    facts = VolumeFacts(low=low, high=high, digest=voxel_digest(voxels, image_affine))
+    facts = VolumeFacts(low=low, high=high, digest=voxel_digest(image.voxels, image.affine))
     return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=facts)
 
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pin_lightning.common.files import whole_file
-from pin_lightning.common.geometry import Grid, times_as_long
-from pin_lightning.data.images.reading import read_header
+from pin_lightning.common.geometry import Grid, times_as_long, world_to_mm
+from pin_lightning.data.images.reading import Header
 from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.evaluation.planes.groups import PlaneGroup
-from pin_lightning.inference.parts import Failed
+from pin_lightning.inference.parts import SLICES, Failed
 from pin_lightning.inference.plane_slices import cut_slices, write_slices
+from pin_lightning.reports.pages.thumbnails import MiddleSlices
 from pin_lightning.runs.doubts import Reviewed
 from pin_lightning.runs.error_bars import ErrorBars
-from pin_lightning.runs.predictor import Prediction
+from pin_lightning.runs.predictor import Localised, Prediction
 
 CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm", "seconds")
 # After those, where the run has a calibration.
@@ -38,6 +39,7 @@ class VolumeOutputs:
         planes: Standard planes along which slices are written.
         error_bars: Of the run, none without them.
         grid: Its working grid.
+        slices: Whether `SLICES` are kept for the review page.
 
     Raises:
         ValueError: There is no such format.
@@ -48,33 +50,43 @@ class VolumeOutputs:
     planes: tuple[PlaneGroup, ...]
     error_bars: ErrorBars | None
     grid: Grid
+    slices: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a format that cannot be written."""
         check_format(self.format)
 
-    def write(self, name: str, path: Path, result: Prediction | ValueError) -> Reviewed | Failed:
+    def write(self, name: str, path: Path, result: Localised | ValueError) -> Reviewed | Failed:
         """Write the files of a volume; what is wrong with it is said at once.
 
         Args:
             name: Of its files.
             path: The image.
-            result: Its prediction, or what is wrong with it.
+            result: Its prediction and its image, or what is wrong with it.
 
         Returns:
             What is kept of it.
         """
         if isinstance(result, ValueError):
             return _failed(name, path, result)
-        slices = cut_slices(path, result.landmarks, self.planes)
-        if isinstance(slices, ValueError):
-            return _failed(name, path, slices)
-        _warn_of_size(name, path, self.grid)
-        _warn_of_outside(name, result)
-        texts = _descriptions(result, self.error_bars)
-        write_landmarks(self.folder / f"{name}.{self.format}", result.landmarks, texts)
+        prediction, slices = result.prediction, {}
+        if self.planes:
+            assert result.image is not None
+            slices = cut_slices(name, result.image, prediction.landmarks, self.planes)
+        _warn_of_size(name, result.header, self.grid)
+        _warn_of_outside(name, prediction)
+        texts = _descriptions(prediction, self.error_bars)
+        write_landmarks(self.folder / f"{name}.{self.format}", prediction.landmarks, texts)
         write_slices(self.folder, name, slices)
-        return Reviewed.of(name, path, result)
+        if self.slices:
+            self._keep_slices(name, result)
+        return Reviewed.of(name, path, prediction)
+
+    def _keep_slices(self, name: str, result: Localised) -> None:
+        volume = result.volume
+        points_mm = world_to_mm(result.prediction.positions_world, volume.affine, volume.grid)
+        slices = MiddleSlices.of(volume.intensity.numpy(), volume.grid.mm_to_ijk(points_mm))
+        slices.save(self.folder / SLICES.format(name))
 
 
 def _failed(name: str, path: Path, error: ValueError) -> Failed:
@@ -92,9 +104,9 @@ def check_format(ending: str) -> None:
         raise ValueError(f"format={ending}: give one of {', '.join(FORMATS)}")
 
 
-def _warn_of_size(name: str, path: Path, grid: Grid) -> None:
+def _warn_of_size(name: str, header: Header, grid: Grid) -> None:
     """Say which volume is hardly of the kind that the run was trained on."""
-    shape, affine = read_header(path)
+    shape, affine = header
     ratio = times_as_long(affine, shape, grid)
     if not 1 / OTHER_SIZE <= ratio <= OTHER_SIZE:
         log.warning(

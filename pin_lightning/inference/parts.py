@@ -15,6 +15,9 @@ import numpy as np
 from pin_lightning.runs.doubts import Reviewed
 
 _NAME = ".landmarks.part{}.jsonl"
+# What is kept of a volume until it is known whether the review page shows it, so that no image is
+# read again: in files, since there may be many volumes.
+SLICES = ".landmarks.part-{}.npz"
 _ARRAYS = ("positions_world", "spread_mm", "radius_mm", "outside")
 
 
@@ -88,7 +91,7 @@ def without_parts(folder: Path) -> Iterator[None]:
 
 
 def _remove_parts(folder: Path) -> None:
-    for path in folder.glob(_NAME.format("*")):
+    for path in folder.glob(".landmarks.part*"):
         path.unlink()
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from pin_lightning.common.files import whole_file
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.data.preprocessing import OriginalImage
 from pin_lightning.evaluation.planes.groups import PlaneGroup, groups_within, plane_groups
 from pin_lightning.evaluation.planes.plane import fit_plane
-from pin_lightning.evaluation.planes.slices import OriginalImage, PlaneSlice, cut_slice
+from pin_lightning.evaluation.planes.slices import PlaneSlice, cut_slice
 from pin_lightning.runs.folds import config_of
 
 log = logging.getLogger(__name__)
@@ -31,31 +32,26 @@ def groups_of_run(run_dir: Path, names: Sequence[str]) -> tuple[PlaneGroup, ...]
 
 
 def cut_slices(
-    path: Path, landmarks: LandmarkSet, groups: Sequence[PlaneGroup]
-) -> dict[str, PlaneSlice] | ValueError:
-    """Slices of an image file through its landmarks, or what is wrong with the file.
+    name: str, image: OriginalImage, landmarks: LandmarkSet, groups: Sequence[PlaneGroup]
+) -> dict[str, PlaneSlice]:
+    """Slices of an image through its landmarks.
 
     Args:
-        path: The image.
+        name: Of the image, for messages.
+        image: The image.
         landmarks: Its landmarks.
         groups: Planes to cut; one that is not there is logged and left out.
 
     Returns:
         Slices by the name of the plane.
     """
-    if not groups:
-        return {}
-    try:
-        image = OriginalImage.read(path)
-    except ValueError as error:
-        return error
     slices = {}
     for group in groups:
         plane = fit_plane(group, landmarks.names, landmarks.positions_world)
         found = None if plane is None else cut_slice(image, plane)
         if found is None:
             reason = "its landmarks give none" if plane is None else "it lies outside the image"
-            log.warning("%s: no slice of plane %s: %s", path, group.name, reason)
+            log.warning("%s: no slice of plane %s: %s", name, group.name, reason)
         else:
             slices[group.name] = found
     return slices

@@ -15,10 +15,11 @@ from pin_lightning.distributed.ranks import Shard, is_first
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.inference.outputs import VolumeOutputs, check_format, landmark_table
-from pin_lightning.inference.parts import Failed, read_parts, without_parts, writing_part
+from pin_lightning.inference.parts import SLICES, Failed, read_parts, without_parts, writing_part
 from pin_lightning.inference.plane_slices import groups_of_run, refuse_overwriting
 from pin_lightning.inference.processes import Processes, prediction_processes
 from pin_lightning.reports.pages.review_page import Review
+from pin_lightning.reports.pages.thumbnails import MiddleSlices
 from pin_lightning.runs.error_bars import ErrorBars
 from pin_lightning.runs.predictor import Predictor
 
@@ -50,15 +51,18 @@ def infer(config: DictConfig) -> int:
     inputs = find_inputs(config.input)
     planes = _planes(config, predictor, inputs)
     folder, grid = output_folder("output", config.output), predictor.localizer.grid
-    outputs = VolumeOutputs(folder, config.format, planes, error_bars, grid)
+    kept = config.review_page > 0
+    outputs = VolumeOutputs(folder, config.format, planes, error_bars, grid, kept)
     review = Review(predictor.names, error_bars)
     with without_parts(folder) if is_first() else nullcontext():
         names, shard = _predict(processes, predictor, outputs, inputs, config)
         if shard.rank > 0:
             return 0
         _merge(folder, review, names, shard.count)
-    if config.review_page:
-        review.write(folder, grid, config.review_page, Path(config.run).resolve().name)
+        if config.review_page:
+            slices = lambda name: MiddleSlices.load(folder / SLICES.format(name))  # noqa: E731
+            run = Path(config.run).resolve().name
+            review.write(folder, grid, config.review_page, run, slices)
     failed = [name for name, _ in review.failed]
     log.info("%d of %d volumes predicted, in %s", len(names) - len(failed), len(names), folder)
     if failed:
@@ -79,7 +83,8 @@ def _predict(
         inputs = processes.of_first(inputs)  # a file may have come since: all have one list
         shard = processes.shard
         own = dict(shard.of(list(inputs.items())))
-        results = predictor.predict_many(own.values(), config.batch_size, config.readers)
+        settings = (config.batch_size, config.readers)
+        results = predictor.localise_many(own.values(), *settings, bool(outputs.planes))
         named = zip(own, results, strict=True)
         with (
             closing(results),

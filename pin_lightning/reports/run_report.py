@@ -16,12 +16,14 @@ from pin_lightning.data.skipped import count_skipped, read_skipped, skips_errors
 from pin_lightning.evaluation.convergence import Convergence
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.planes.errors import write_plane_errors
+from pin_lightning.evaluation.planes.groups import groups_within
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.evaluation.summary import coverage_of, numbers_of
 from pin_lightning.reports.convergence_report import convergence_of, report_convergence
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.case_pictures import case_pictures
+from pin_lightning.reports.figures.shown_cases import KeptCases, ShownCase, read_case
 from pin_lightning.reports.pages.run_page import write_run_page
 from pin_lightning.reports.terminal_tables import error_table, plane_table
 from pin_lightning.runs.folder import FIGURES, LOGS, METRICS, PLANES, PREDICTIONS
@@ -54,7 +56,12 @@ def report(
         ValueError: An image cannot be read, or none of a split.
     """
     skipped: dict[str, str] | None = {} if skips_errors(on_error) else None
-    found = {part: evaluate(predictor, cases, part, skipped) for part, cases in parts.items()}
+    pictured = list(parts)[-1] if settings.pictures and parts else None
+    kept = KeptCases(0 if pictured is None else len(parts[pictured]), settings.planes)
+    found = {
+        part: evaluate(predictor, cases, part, skipped, kept if part == pictured else None)
+        for part, cases in parts.items()
+    }
     if skipped:
         count_skipped(skipped, sum(map(len, parts.values())))
         write_skipped(run_dir, read_skipped(run_dir) | skipped)
@@ -73,7 +80,7 @@ def report(
         if "planes" in one:
             Console().print(plane_table(one))
     if settings.pictures:
-        _draw(run_dir, predictor, parts, evaluations, settings)
+        _draw(run_dir, predictor, parts, evaluations, kept)
         log.info("%s", write_run_page(run_dir, settings))
     return metrics
 
@@ -95,7 +102,7 @@ def _draw(
     predictor: Predictor,
     parts: Mapping[str, Sequence[AnnotatedCase]],
     evaluations: Mapping[str, Evaluation],
-    settings: ReportSettings,
+    kept: KeptCases,
 ) -> None:
     """Figures of the training and of each split; pictures of cases of the last, which counts."""
     figures = run_dir / FIGURES
@@ -105,8 +112,12 @@ def _draw(
         plots.save(plots.error_figure(evaluation), figures / f"{part}_errors.png")
     if evaluations:
         part, evaluation = list(evaluations.items())[-1]
-        localised = {one.case.name: (predictor, one) for one in parts[part]}
-        case_pictures(figures, evaluation, part, localised.__getitem__, settings.planes)
+        cases = {one.case.name: one for one in parts[part]}
+
+        def show(name: str) -> ShownCase:
+            return kept.get(name) or read_case(predictor, cases[name], kept.groups)
+
+        case_pictures(figures, evaluation, part, show)
 
 
 def evaluate(
@@ -114,8 +125,11 @@ def evaluate(
     cases: Sequence[AnnotatedCase],
     part: str,
     skipped: dict[str, str] | None = None,
+    kept: KeptCases | None = None,
 ) -> tuple[Evaluation, dict[str, Convergence]]:
     """Predict annotated cases from their image files and put the truth beside them.
+
+    Files are read, not the cached volumes that a training has: `seconds` are those of a new file.
 
     Args:
         predictor: The predictor.
@@ -123,6 +137,7 @@ def evaluate(
         part: What they are, for the progress bar.
         skipped: Where it is noted what is wrong with images that cannot be read, by case; none
             refuses them.
+        kept: Where cases are kept that may be pictured.
 
     Returns:
         The predictions, and how the starts converge by the name of the case.
@@ -133,18 +148,22 @@ def evaluate(
     paths = [annotated.case.image for annotated in cases]
     arrays, convergence = [], {}  # not the predictions: volumes and trajectories are large
     known = []
+    with_images = kept is not None and bool(groups_within(kept.groups, predictor.names))
     with (
-        closing(predictor.predict_many(paths)) as results,
+        closing(predictor.localise_many(paths, with_images=with_images)) as results,
         progress_bar(results, f"evaluating {part}", len(paths)) as counted,
     ):
-        for annotated, (_, found) in zip(cases, counted, strict=True):
-            if isinstance(found, ValueError):
+        for annotated, (_, localised) in zip(cases, counted, strict=True):
+            if isinstance(localised, ValueError):
                 if skipped is None:
-                    raise found
-                log.warning("%s: left out: %s", annotated.case.name, found)
-                skipped[annotated.case.name] = str(found)
+                    raise localised
+                log.warning("%s: left out: %s", annotated.case.name, localised)
+                skipped[annotated.case.name] = str(localised)
                 continue
             known.append(annotated)
+            found = localised.prediction
+            if kept is not None:
+                kept.add(annotated, localised)
             convergence[annotated.case.name] = convergence_of(annotated, found)
             shapes = (found.positions_world, found.mean_shape_world, found.spread_mm)
             arrays.append((*shapes, *map(np.float64, (found.seconds, found.localise_seconds))))

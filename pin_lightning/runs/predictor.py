@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +16,8 @@ from pin_lightning.common.geometry import mm_to_world
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.settings import check_count
 from pin_lightning.common.types import Bool, Float
-from pin_lightning.data.preprocessing import WorkingVolume, preprocess
+from pin_lightning.data.images.reading import Header
+from pin_lightning.data.preprocessing import OriginalImage, WorkingVolume, read_image, resample
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer, Trajectory
@@ -59,15 +62,34 @@ class Prediction:
         return LandmarkSet.of(self.names, self.positions_world)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Read:
-    """A working volume, and the seconds from its file to it."""
+    """A working volume, the seconds from its file to it, and its image, if only the header."""
 
     volume: WorkingVolume
     seconds: float
+    header: Header | None = None
+    image: OriginalImage | None = None
 
 
 _Reading: TypeAlias = tuple[Path, _Read | ValueError]
+
+
+@dataclass(frozen=True, eq=False)
+class Localised:
+    """A prediction and what it was made from, so that no file is read again to show it.
+
+    Attributes:
+        prediction: The prediction.
+        volume: The working volume.
+        header: Shape and affine of the image as stored.
+        image: The image as stored, where it was asked for.
+    """
+
+    prediction: Prediction
+    volume: WorkingVolume
+    header: Header
+    image: OriginalImage | None
 
 
 class Predictor:
@@ -158,15 +180,37 @@ class Predictor:
         Raises:
             ValueError: A number is below one.
         """
+        return _predictions(self.localise_many(paths, batch_size, readers))
+
+    def localise_many(
+        self,
+        paths: Iterable[str | Path],
+        batch_size: int = 4,
+        readers: int = 2,
+        with_images: bool = False,
+    ) -> Generator[tuple[Path, Localised | ValueError], None, None]:
+        """`predict_many` with the volumes that predictions were made from.
+
+        Args:
+            paths: As of `predict_many`.
+            batch_size: As of `predict_many`.
+            readers: As of `predict_many`.
+            with_images: Whether images as stored come, too. Then about ``2 * batch_size`` of them
+                are in memory at a time.
+
+        Raises:
+            ValueError: A number is below one.
+        """
         check_count("batch_size", batch_size)
         check_count("readers", readers)
-        return self._predict_many(map(Path, paths), batch_size, readers)
+        return self._localise_many(map(Path, paths), batch_size, readers, with_images)
 
-    def _predict_many(
-        self, paths: Iterator[Path], batch_size: int, readers: int
-    ) -> Generator[tuple[Path, Prediction | ValueError], None, None]:
+    def _localise_many(
+        self, paths: Iterator[Path], batch_size: int, readers: int, with_images: bool
+    ) -> Generator[tuple[Path, Localised | ValueError], None, None]:
         batch: list[_Reading] = []
-        with read_ahead(self._read, paths, max(batch_size, readers), readers) as readings:
+        read = partial(self._read, with_image=with_images)
+        with read_ahead(read, paths, max(batch_size, readers), readers) as readings:
             for reading in readings:
                 batch.append(reading)
                 volumes = sum(isinstance(one, _Read) for _, one in batch)
@@ -175,23 +219,34 @@ class Predictor:
                     batch = []
             yield from self._finish(batch)
 
-    def _finish(self, batch: list[_Reading]) -> list[tuple[Path, Prediction | ValueError]]:
+    def _finish(self, batch: list[_Reading]) -> list[tuple[Path, Localised | ValueError]]:
         """Results of all files of a batch, in their order."""
         found = [one for _, one in batch if isinstance(one, _Read)]
         predictions = iter(self._localise(found) if found else ())
-        return [(path, next(predictions) if isinstance(one, _Read) else one) for path, one in batch]
+        results: list[tuple[Path, Localised | ValueError]] = []
+        for path, one in batch:
+            if isinstance(one, ValueError):
+                results.append((path, one))
+                continue
+            assert one.header is not None
+            made_from = (one.volume, one.header, one.image)
+            results.append((path, Localised(next(predictions), *made_from)))
+        return results
 
-    def _read(self, path: Path) -> _Read | ValueError:
+    def _read(self, path: Path, with_image: bool = False) -> _Read | ValueError:
         """The working volume of a file, or what is wrong with the file."""
         began = time.perf_counter()
         try:
-            volume = preprocess(path, self.localizer.grid)
+            image = read_image(path)
+            volume = resample(image, self.localizer.grid)
         except (ValueError, OSError) as error:
             return ValueError(user_mistake(error))  # a new one: a traceback keeps voxels alive
         if self.device.type == "cuda":
             with torch.cuda.device(self.device):
                 volume = replace(volume, intensity=volume.intensity.pin_memory())
-        return _Read(volume, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        header = (image.voxels.shape, image.affine)
+        return _Read(volume, seconds, header, image if with_image else None)
 
     def _localise(self, readings: Sequence[_Read]) -> list[Prediction]:
         """Predictions of the volumes of one batch."""
@@ -225,6 +280,17 @@ class Predictor:
             outside=~(np.abs(positions_mm) <= np.array(volume.grid.extent_mm) / 2).all(axis=1),
             radius_mm=None if bars is None else bars.radius_mm(spread_mm),
         )
+
+
+def _predictions(
+    results: Generator[tuple[Path, Localised | ValueError], None, None],
+) -> Generator[tuple[Path, Prediction | ValueError], None, None]:
+    """The predictions alone."""
+    with closing(results):
+        for path, found in results:
+            one = found if isinstance(found, ValueError) else found.prediction
+            del found  # or the volume would live on while the prediction is looked at
+            yield path, one
 
 
 def _one_by_one(batch: Trajectory) -> list[Trajectory]:

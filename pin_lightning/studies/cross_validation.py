@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.files import output_folder, write_text
 from pin_lightning.common.settings import check_count, refuse_missing
-from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.survey import Survey
 from pin_lightning.distributed.strategies import Several
 from pin_lightning.evaluation.conformal import ConformalSettings
@@ -22,6 +22,7 @@ from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.reports.convergence_report import report_fold_convergence
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.case_pictures import case_pictures
+from pin_lightning.reports.figures.shown_cases import ShownCase, read_case
 from pin_lightning.reports.fold_report import report_folds
 from pin_lightning.reports.pages.run_page import write_run_page
 from pin_lightning.runs.folder import (
@@ -217,7 +218,9 @@ def _draw(
     cases = {one.case.name: one for one in surveyed.cases}
     folders = {name: fold.folder for fold in folds for name in fold.record.split.test}
 
-    def load(name: str) -> tuple[Predictor, AnnotatedCase]:
-        return Predictor.load(folders[name]), cases[name]
+    load = cache(Predictor.load)
 
-    case_pictures(figures, evaluation, "test", load, groups)
+    def show(name: str) -> ShownCase:
+        return read_case(load(folders[name]), cases[name], groups)
+
+    case_pictures(figures, evaluation, "test", show)

@@ -11,7 +11,9 @@ from omegaconf import OmegaConf
 from conftest import composed, mark_as_version_1
 from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.data import preprocessing
 from pin_lightning.data.landmarks.files import read_landmarks
+from pin_lightning.data.preprocessing import read_image
 from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.evaluation.planes.axes import LineFit
 from pin_lightning.evaluation.planes.groups import PlaneGroup
@@ -70,21 +72,18 @@ def save_cube(path):
     return path
 
 
-def test_slices_of_a_file_hold_the_planes_that_are_there(tmp_path, caplog):
-    path = save_cube(tmp_path / "cube.nii.gz")
+def test_slices_of_an_image_hold_the_planes_that_are_there(tmp_path, caplog):
+    image = read_image(save_cube(tmp_path / "cube.nii.gz"))
     line = PlaneGroup("line", ("a", "b", "d"), LineFit(("a", "b")))
     far = PlaneGroup("far", ("a", "b", "e"), LineFit(("a", "b")))
     points = np.vstack([LANDMARKS.positions_world + UP, [4, 0, 10], [0, 5, 10]])
     landmarks = LandmarkSet.of("abcde", points)
-    assert cut_slices(path, LANDMARKS, [GROUP])["P"].pixels.shape == (3, 3)
-    assert cut_slices(path, landmarks, [line, far]) == {}
-    assert [message.split("no slice of ")[1] for message in caplog.messages] == [
-        "plane line: its landmarks give none",
-        "plane far: it lies outside the image",
+    assert cut_slices("cube", image, LANDMARKS, [GROUP])["P"].pixels.shape == (3, 3)
+    assert cut_slices("cube", image, landmarks, [line, far]) == {}
+    assert caplog.messages == [
+        "cube: no slice of plane line: its landmarks give none",
+        "cube: no slice of plane far: it lies outside the image",
     ]
-    absent = cut_slices(tmp_path / "absent.nii", LANDMARKS, [GROUP])
-    assert "no such file" in str(absent)
-    assert cut_slices(tmp_path / "absent.nii", LANDMARKS, []) == {}
 
 
 def test_the_same_slice_from_another_format(tmp_path):
@@ -92,7 +91,7 @@ def test_the_same_slice_from_another_format(tmp_path):
     sitk.WriteImage(sitk.ReadImage(str(path)), str(tmp_path / "cube.nrrd"))
     landmarks = LandmarkSet.of("abc", np.array([[0.0, 0, 1], [2, 0, 1.5], [0, 2, 0.5]]))
     one, other = (
-        cut_slices(tmp_path / name, landmarks, [GROUP])["P"]
+        cut_slices(name, read_image(tmp_path / name), landmarks, [GROUP])["P"]
         for name in ("cube.nii.gz", "cube.nrrd")
     )
     np.testing.assert_allclose(other.pixels, one.pixels, atol=1e-5)
@@ -190,20 +189,23 @@ def test_runs_of_earlier_versions_have_no_planes(short_run, tmp_path):
     del config.data.planes
     mark_as_version_1(run)
     OmegaConf.save(config, run / "config.yaml")
+    record = (run / "run.json").read_text("utf-8")
+    (run / "run.json").write_text(record.replace('"format_version": 2', '"format_version": 1'))
     assert groups_of_run(run, ["CSP"]) == ()
 
 
-def test_a_volume_without_its_slices_is_named_and_the_others_finished(
-    run_with_planes, volumes, tmp_path, monkeypatch, caplog
+def test_infer_reads_each_image_once_and_leaves_nothing_behind(
+    run_with_planes, volumes, tmp_path, monkeypatch
 ):
-    def fails(path, *rest):
-        is_bad = path.name == "oblique.nii.gz"
-        return ValueError("went away") if is_bad else cut_slices(path, *rest)
-
-    monkeypatch.setattr("pin_lightning.inference.outputs.cut_slices", fails)
-    assert predict(run_with_planes, volumes, tmp_path / "out") == 1
-    assert "oblique: went away" in caplog.messages
+    """For its prediction, its slices and its pictures on the review page."""
+    read, read_voxels = [], preprocessing.read_voxels
+    monkeypatch.setattr(
+        preprocessing, "read_voxels", lambda path: read.append(path.name) or read_voxels(path)
+    )
+    assert predict(run_with_planes, volumes, tmp_path / "out") == 0
+    assert sorted(read) == ["oblique.nii.gz", "straight.nii.gz"]
+    assert (tmp_path / "out" / "review.html").read_text("utf-8").count("data:image/png") == 6
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"landmarks.csv", "review.html", "straight.mrk.json"} | {
-        f"straight_{plane}{ending}" for plane in ("TV", "TC") for ending in (".nii.gz", ".png")
-    }
+    each = {".mrk.json", "_TV.nii.gz", "_TV.png", "_TC.nii.gz", "_TC.png"}
+    files = {f"{name}{ending}" for name in ("straight", "oblique") for ending in each}
+    assert names == {"landmarks.csv", "review.html"} | files

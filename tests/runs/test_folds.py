@@ -84,9 +84,9 @@ def test_a_volume_is_read_once_for_all_folds(folds, images, monkeypatch):
     from pin_lightning.runs import predictor
 
     read = []
-    preprocess = predictor.preprocess
-    counted = lambda path, grid: read.append(path) or preprocess(path, grid)  # noqa: E731
-    monkeypatch.setattr(predictor, "preprocess", counted)
+    read_image = predictor.read_image
+    counted = lambda path: read.append(path) or read_image(path)  # noqa: E731
+    monkeypatch.setattr(predictor, "read_image", counted)
     list(Predictor.load(folds, "cpu").predict_many(images))
     assert sorted(read) == images
 

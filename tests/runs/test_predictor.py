@@ -81,7 +81,7 @@ def test_an_error_of_the_program_itself_is_not_taken_for_a_bad_file(predictor, p
     def defect(*_):
         raise RuntimeError("defect")
 
-    monkeypatch.setattr(predictor_module, "preprocess", defect)
+    monkeypatch.setattr(predictor_module, "resample", defect)
     with pytest.raises(RuntimeError, match="defect"):
         list(predictor.predict_many(paths))
 
@@ -89,13 +89,13 @@ def test_an_error_of_the_program_itself_is_not_taken_for_a_bad_file(predictor, p
 def test_the_next_files_are_read_while_these_are_localised(predictor, paths, monkeypatch):
     """The localizer waits until a file of the next batch is being read."""
     began = {path: threading.Event() for path in paths}
-    preprocess = predictor_module.preprocess
+    read_image = predictor_module.read_image
 
-    def announced(path, grid):
+    def announced(path):
         began[path].set()
-        return preprocess(path, grid)
+        return read_image(path)
 
-    monkeypatch.setattr(predictor_module, "preprocess", announced)
+    monkeypatch.setattr(predictor_module, "read_image", announced)
     overlapped = []
     predictor.localizer.register_forward_pre_hook(
         lambda *_: overlapped.append(began[paths[min(2 * len(overlapped) + 2, 6)]].wait(LONG))
@@ -104,36 +104,43 @@ def test_the_next_files_are_read_while_these_are_localised(predictor, paths, mon
     assert overlapped == [True] * 4
 
 
-def test_memory_does_not_grow_with_the_number_of_files(predictor, paths, monkeypatch):
+@pytest.mark.parametrize("with_images", [False, True])
+def test_memory_does_not_grow_with_the_number_of_files(predictor, paths, monkeypatch, with_images):
     """At most two batches of working volumes live at a time, from an endless list of files."""
-    preprocess, living, most = predictor_module.preprocess, weakref.WeakSet(), []
+    resample, living, most = predictor_module.resample, weakref.WeakSet(), []
+    images, most_images = weakref.WeakSet(), []
     lock = threading.Lock()
 
     class Counted(predictor_module.WorkingVolume):
         pass
 
-    def counted(path, grid):
-        volume = Counted(**vars(preprocess(path, grid)))
+    def counted(image, grid):
+        volume = Counted(**vars(resample(image, grid)))
         with lock:
             living.add(volume.intensity)
+            images.add(image)
             most.append(len(living))
+            most_images.append(len(images))
         return volume
 
-    monkeypatch.setattr(predictor_module, "preprocess", counted)
+    monkeypatch.setattr(predictor_module, "resample", counted)
     endless = (paths[index % len(paths)] for index in count())
-    with closing(predictor.predict_many(endless, batch_size=2, readers=2)) as results:
-        assert len(list(islice(results, 30))) == 30
+    with closing(predictor.localise_many(endless, 2, 2, with_images)) as results:
+        for _, one in islice(results, 30):
+            assert (one.image is not None) == with_images
+            del one
     assert max(most) <= 2 * 2 + 1  # and one that is being handed over
+    assert max(most_images) <= (2 * 2 + 1 if with_images else 2)  # else those being read
+    with closing(predictor.predict_many(endless, batch_size=2, readers=2)) as predictions:
+        assert len(list(islice(predictions, 30))) == 30
+    assert max(most) <= 2 * 2 + 1
 
 
 def test_closing_early_ends_the_readers(predictor, paths, monkeypatch):
     read = []
-    preprocess = predictor_module.preprocess
-    monkeypatch.setattr(
-        predictor_module,
-        "preprocess",
-        lambda path, grid: read.append(path) or preprocess(path, grid),
-    )
+    read_image = predictor_module.read_image
+    counted = lambda path: read.append(path) or read_image(path)  # noqa: E731
+    monkeypatch.setattr(predictor_module, "read_image", counted)
     with closing(predictor.predict_many(paths * 20, batch_size=2, readers=2)) as results:
         next(results)
     assert len(read) <= 6

@@ -2,15 +2,13 @@
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64, Num, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from scipy import ndimage
 
 from pin_lightning.common.geometry import apply_affine
-from pin_lightning.data.images.reading import read_header, read_voxels
-from pin_lightning.data.preprocessing import intensity_window, rescale
+from pin_lightning.data.preprocessing import OriginalImage, rescale
 from pin_lightning.evaluation.planes.plane import Plane
 
 # Pixels along a side, at most: long volumes of thin slices are cut with larger pixels.
@@ -18,32 +16,6 @@ LONGEST_SIDE = 2048
 CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
 # Pairs of corners that differ along one axis.
 EDGES = [(one, one | bit) for bit in (1, 2, 4) for one in range(8) if not one & bit]
-
-
-@dataclass(frozen=True, eq=False)
-class OriginalImage:
-    """An image as stored.
-
-    Attributes:
-        voxels: Along its own axes.
-        affine: Voxel index to world RAS+ mm.
-        window: Intensities that are shown black and white.
-    """
-
-    voxels: Num[np.ndarray, "X Y Z"]
-    affine: Float64[np.ndarray, "4 4"]
-    window: tuple[float, float]
-
-    @classmethod
-    def read(cls, path: Path) -> "OriginalImage":
-        """Read an image file that `preprocess` takes.
-
-        Raises:
-            ValueError: The file cannot be read.
-        """
-        _, affine = read_header(path)
-        voxels = read_voxels(path)
-        return cls(voxels, affine, intensity_window(voxels))
 
 
 @dataclass(frozen=True, eq=False)

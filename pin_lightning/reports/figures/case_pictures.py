@@ -1,8 +1,8 @@
 """Pictures of the best, the median and the worst case: landmarks, and how they were found."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
@@ -10,17 +10,14 @@ from jaxtyping import Float64
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.inspection import AnnotatedCase
-from pin_lightning.data.preprocessing import WorkingVolume, preprocess
+from pin_lightning.data.preprocessing import WorkingVolume
 from pin_lightning.evaluation.evaluation import Evaluation
-from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.reports.figures import plots
-from pin_lightning.reports.figures.planes import draw_planes
+from pin_lightning.reports.figures.planes import plane_figure
+from pin_lightning.reports.figures.shown_cases import ShownCase
 from pin_lightning.reports.figures.trajectory_gif import write_trajectory_gif
 from pin_lightning.reports.figures.trajectory_plots import trajectory_figure
-from pin_lightning.runs.predictor import Prediction, Predictor
-
-# Who localises a case, and the case.
-Load: TypeAlias = Callable[[str], tuple[Predictor, AnnotatedCase]]
+from pin_lightning.runs.predictor import Prediction
 
 
 def chosen_cases(evaluation: Evaluation) -> dict[str, str]:
@@ -43,8 +40,7 @@ def case_pictures(
     figures: Path,
     evaluation: Evaluation,
     part: str,
-    load: Load,
-    groups: Sequence[PlaneGroup] = (),
+    show: Callable[[str], ShownCase],
 ) -> None:
     """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`, and how starts move.
 
@@ -55,18 +51,16 @@ def case_pictures(
         figures: The folder to write to.
         evaluation: Of the split.
         part: Name of the split.
-        load: Gives predictor and case by the name of the case.
-        groups: Standard planes, shown where the predictor has all their landmarks.
+        show: Gives a case by its name.
     """
+    show = cache(show)  # of few cases one can be there under several labels
     errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
     for label, name in chosen_cases(evaluation).items():
-        predictor, annotated = load(name)
-        volume = preprocess(annotated.case.image, predictor.localizer.grid)
-        prediction = predictor.localise(volume)
+        shown = show(name)
+        annotated, volume, prediction = shown.annotated, shown.volume, shown.prediction
         title = f"{name}: {label} {part} case, mean error {np.nanmean(errors[name]):.2f} mm"
         views = [*_views(volume, prediction, annotated, title)]
-        planes = draw_planes(annotated, prediction.landmarks, groups, title)
-        views += [] if planes is None else [("planes", planes)]
+        views += [("planes", plane_figure(shown.planes, title))] if shown.planes else []
         for kind, figure in views:
             plots.save(figure, figures / f"{part}_{label}_{kind}.png")
         stem = figures / f"{part}_{label}_starts"

@@ -14,10 +14,11 @@ from matplotlib.lines import Line2D
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.inspection import AnnotatedCase
+from pin_lightning.data.preprocessing import OriginalImage
 from pin_lightning.evaluation.planes.errors import plane_pair
 from pin_lightning.evaluation.planes.groups import PlaneGroup, groups_within
 from pin_lightning.evaluation.planes.plane import Plane, angle_degrees, offset_mm
-from pin_lightning.evaluation.planes.slices import OriginalImage, PlaneSlice, cut_slice
+from pin_lightning.evaluation.planes.slices import PlaneSlice, cut_slice
 from pin_lightning.reports.figures.plots import PREDICTED, TRUE
 
 LARGEST, SMALLEST = 60.0, 8.0  # areas of points in the plane, and of those farthest from it
@@ -49,24 +50,23 @@ class PlaneView:
     predicted_mm: Float64[np.ndarray, "L 3"]
 
 
-def draw_planes(
-    annotated: AnnotatedCase, predicted: LandmarkSet, groups: Sequence[PlaneGroup], title: str
-) -> Figure | None:
-    """`plane_figure` of a case, from its image file; none where it has none of the planes.
+def plane_views(
+    image: OriginalImage,
+    annotated: AnnotatedCase,
+    predicted: LandmarkSet,
+    groups: Sequence[PlaneGroup],
+) -> list[PlaneView]:
+    """Planes of a case, those of which all landmarks are predicted and that can be fitted.
 
     Args:
+        image: Image of the case.
         annotated: The case with its true landmarks.
         predicted: Its predicted landmarks.
         groups: Standard planes.
-        title: Shown above.
     """
     used = groups_within(groups, predicted.names)
-    if not used:
-        return None
-    image = OriginalImage.read(annotated.case.image)
-    views = [plane_view(image, annotated.landmarks, predicted, group) for group in used]
-    shown = [view for view in views if view is not None]
-    return plane_figure(shown, title) if shown else None
+    views = (plane_view(image, annotated.landmarks, predicted, group) for group in used)
+    return [view for view in views if view is not None]
 
 
 def plane_view(

@@ -1,17 +1,16 @@
 """The page of a prediction without truth: which volumes a person should look at first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from pin_lightning.common.geometry import Grid, world_to_mm
-from pin_lightning.data.preprocessing import preprocess
+from pin_lightning.common.geometry import Grid
 from pin_lightning.reports.pages.page import write_page
 from pin_lightning.reports.pages.tables import Cell, Column, Table, number, three_digits
-from pin_lightning.reports.pages.thumbnails import Thumbnail, thumbnails
+from pin_lightning.reports.pages.thumbnails import MiddleSlices, Thumbnail, thumbnails
 from pin_lightning.runs.doubts import Doubts, Reviewed, doubts_of
 from pin_lightning.runs.error_bars import ErrorBars
 
@@ -27,7 +26,6 @@ class VolumeView:
         ratio: Of its most doubtful landmark, in words.
         flagged: Names of the landmarks to look at.
         pictures: Slices through the landmarks.
-        problem: Why there are no pictures, empty where there are.
         table: Positions.
     """
 
@@ -35,7 +33,6 @@ class VolumeView:
     ratio: str
     flagged: tuple[str, ...]
     pictures: tuple[Thumbnail, ...]
-    problem: str
     table: Table
 
 
@@ -59,14 +56,22 @@ class Review:
         """Keep why a volume could not be predicted."""
         self.failed.append((name, _without_folder(reason, path)))
 
-    def write(self, output: Path, grid: Grid, most: int, run: str) -> Path:
-        """Write the page; the images of the volumes shown are read again.
+    def write(
+        self,
+        output: Path,
+        grid: Grid,
+        most: int,
+        run: str,
+        slices: Callable[[str], MiddleSlices],
+    ) -> Path:
+        """Write the page.
 
         Args:
             output: The folder it is written to.
             grid: Working grid of the run.
             most: Volumes shown at most.
             run: Name of the run.
+            slices: Gives those of a volume by its name.
         """
         now = datetime.now(UTC)
         doubts = None
@@ -86,7 +91,7 @@ class Review:
             flagged_volumes=0 if doubts is None else int(doubts.flagged.any(axis=1).sum()),
             bars=self.error_bars,
             summary=None if doubts is None else self._summary(doubts, shown),
-            volumes=[] if doubts is None else list(self._views(doubts, shown, grid)),
+            volumes=[] if doubts is None else list(self._views(doubts, shown, grid, slices)),
         )
 
     def _summary(self, doubts: Doubts, shown: Sequence[int]) -> Table:
@@ -118,35 +123,27 @@ class Review:
         times = three_digits(float(ratio[worst]))
         return f"{self._kind} {times} times the usual, at {self.names[worst]}"
 
-    def _views(self, doubts: Doubts, shown: Sequence[int], grid: Grid) -> Iterator[VolumeView]:
+    def _views(
+        self,
+        doubts: Doubts,
+        shown: Sequence[int],
+        grid: Grid,
+        slices: Callable[[str], MiddleSlices],
+    ) -> Iterator[VolumeView]:
         for index in shown:
             one, flagged = self.volumes[index], doubts.flagged[index]
-            pictures, problem = _pictures(one, self.names, flagged, grid)
+            pictures = thumbnails(slices(one.name), grid, self.names, one.radius_mm, flagged)
             yield VolumeView(
                 name=one.name,
                 ratio=self._ratio(one, doubts.ratio[index]),
                 flagged=tuple(name for name, mark in zip(self.names, flagged, strict=True) if mark),
-                pictures=pictures,
-                problem=problem,
+                pictures=tuple(pictures),
                 table=_positions(one, self.names, doubts.ratio[index], flagged),
             )
 
 
 def _positions_mark(outside: bool, flagged: bool) -> str:
     return "outside" if outside else "look" if flagged else ""
-
-
-def _pictures(
-    one: Reviewed, names: tuple[str, ...], flagged: np.ndarray, grid: Grid
-) -> tuple[tuple[Thumbnail, ...], str]:
-    """Slices of a volume, or why there are none: a file can be gone by now."""
-    try:
-        volume = preprocess(one.path, grid)
-    except (ValueError, OSError) as error:
-        return (), _without_folder(" ".join(str(error).split()), one.path)
-    landmarks_ijk = grid.mm_to_ijk(world_to_mm(one.positions_world, volume.affine, grid))
-    voxels = volume.intensity.numpy()
-    return tuple(thumbnails(voxels, grid, landmarks_ijk, names, one.radius_mm, flagged)), ""
 
 
 def _without_folder(reason: str, path: Path) -> str:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -51,29 +52,68 @@ class Thumbnail:
     marks: tuple[Mark, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class MiddleSlices:
+    """Slices x-z, y-z and x-y of a volume through the middle of its landmarks; + is right and up.
+
+    Attributes:
+        landmarks_ijk: The landmarks in voxels.
+        pictures: Grey values of each slice.
+    """
+
+    landmarks_ijk: Float64[np.ndarray, "L 3"]
+    pictures: tuple[UInt8[np.ndarray, "_ _"], ...]
+
+    @classmethod
+    def of(
+        cls, volume: UInt8[np.ndarray, "X Y Z"], landmarks_ijk: Float64[np.ndarray, "L 3"]
+    ) -> "MiddleSlices":
+        """Slices of a working volume.
+
+        Args:
+            volume: Working volume.
+            landmarks_ijk: Positions in voxels; those that are not finite do not count.
+        """
+        size, drawn = volume.shape, np.isfinite(landmarks_ijk).all(axis=1)
+        centre = landmarks_ijk[drawn].mean(axis=0) if drawn.any() else np.array(size) / 2
+        pictures = []
+        for across, up in PLANES:
+            depth = 3 - across - up
+            index = int(np.clip(round(float(centre[depth])), 0, size[depth] - 1))
+            pictures.append(volume.take(index, axis=depth).T[::-1])
+        return cls(landmarks_ijk, tuple(pictures))
+
+    def save(self, path: Path) -> None:
+        """Write them to an ``.npz`` file."""
+        np.savez(path, self.landmarks_ijk, *self.pictures)
+
+    @classmethod
+    def load(cls, path: Path) -> "MiddleSlices":
+        """Read what `save` wrote."""
+        with np.load(path) as file:
+            landmarks_ijk, *pictures = (file[name] for name in file.files)
+        return cls(landmarks_ijk, tuple(pictures))
+
+
 def thumbnails(
-    volume: UInt8[np.ndarray, "X Y Z"],
+    slices: MiddleSlices,
     grid: Grid,
-    landmarks_ijk: Float64[np.ndarray, "L 3"],
     names: tuple[str, ...],
     radius_mm: Float64[np.ndarray, " L"] | None,
     flagged: np.ndarray,
 ) -> Iterator[Thumbnail]:
-    """Slices x-z, y-z and x-y of the volume through the middle of the landmarks; + is right and up.
+    """Slices of a working volume with its landmarks.
 
     Args:
-        volume: Working volume.
-        grid: Its grid.
-        landmarks_ijk: Predicted positions in voxels.
+        slices: The slices.
+        grid: Grid of the volume.
         names: Landmark names.
         radius_mm: Of the error bars, none without them.
         flagged: Which landmarks a person should look at.
     """
+    landmarks_ijk = slices.landmarks_ijk
     drawn = np.isfinite(landmarks_ijk).all(axis=1)
-    centre = landmarks_ijk[drawn].mean(axis=0) if drawn.any() else np.array(grid.size) / 2
-    for across, up in PLANES:
-        depth = 3 - across - up
-        index = int(np.clip(round(float(centre[depth])), 0, grid.size[depth] - 1))
+    for (across, up), picture in zip(PLANES, slices.pictures, strict=True):
         height = grid.size[up]
         marks = [
             Mark(
@@ -86,7 +126,6 @@ def thumbnails(
             for i in np.argsort(flagged, kind="stable")
             if drawn[i]
         ]
-        picture = volume.take(index, axis=depth).T[::-1]
         title = f"{'xyz'[across]}-{'xyz'[up]}"
         yield Thumbnail(title, _png(picture), grid.size[across], height, tuple(marks))
 

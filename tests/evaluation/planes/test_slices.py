@@ -5,9 +5,10 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.geometry import apply_affine
+from pin_lightning.data.preprocessing import OriginalImage
 from pin_lightning.evaluation.planes import slices as plane_slices
 from pin_lightning.evaluation.planes.plane import Plane
-from pin_lightning.evaluation.planes.slices import OriginalImage, PlaneSlice, cut_slice
+from pin_lightning.evaluation.planes.slices import PlaneSlice, cut_slice
 
 SIZE = (12, 15, 9)
 SIDES_MM = (0.8, 1.0, 2.0)

@@ -2,10 +2,11 @@ import base64
 import io
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
 from pin_lightning.common.geometry import Grid
-from pin_lightning.reports.pages.thumbnails import thumbnails
+from pin_lightning.reports.pages.thumbnails import MiddleSlices, thumbnails
 
 GRID = Grid((4, 6, 8), 2.0)
 LANDMARKS = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]])
@@ -13,7 +14,8 @@ LANDMARKS = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]])
 
 def pictures(radius_mm=None, flagged=(False, False)):
     volume = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(GRID.size)
-    made = thumbnails(volume, GRID, LANDMARKS, ("a", "b"), radius_mm, np.array(flagged))
+    slices = MiddleSlices.of(volume, LANDMARKS)
+    made = thumbnails(slices, GRID, ("a", "b"), radius_mm, np.array(flagged))
     return volume, list(made)
 
 
@@ -45,8 +47,19 @@ def test_radii_are_to_scale_and_flagged_landmarks_on_top():
     assert [mark.flagged for mark in xz.marks] == [False, True]
 
 
-def test_landmarks_outside_still_give_a_slice():
-    made = thumbnails(
-        np.zeros(GRID.size, np.uint8), GRID, LANDMARKS + 100, ("a", "b"), None, np.zeros(2, bool)
-    )
-    assert len(list(made)) == 3
+@pytest.mark.parametrize("off", [100.0, np.nan])
+def test_landmarks_outside_or_nowhere_still_give_a_slice(off):
+    slices = MiddleSlices.of(np.zeros(GRID.size, np.uint8), LANDMARKS + off)
+    made = list(thumbnails(slices, GRID, ("a", "b"), None, np.zeros(2, bool)))
+    assert len(made) == 3
+    assert all(len(one.marks) == (0 if np.isnan(off) else 2) for one in made)
+
+
+def test_slices_come_back_from_their_file(tmp_path):
+    volume = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(GRID.size)
+    slices = MiddleSlices.of(volume, LANDMARKS)
+    slices.save(tmp_path / "a ß.npz")
+    again = MiddleSlices.load(tmp_path / "a ß.npz")
+    np.testing.assert_array_equal(again.landmarks_ijk, slices.landmarks_ijk)
+    for one, other in zip(again.pictures, slices.pictures, strict=True):
+        np.testing.assert_array_equal(one, other)
