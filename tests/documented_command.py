@@ -139,9 +139,10 @@ def log(given: list[str], what: str, command: list[str] | None = None) -> int:
     """Run a command, if there is one, and write down what came of it."""
     code, first = 0, ""
     if command is not None:
-        done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         code, first = done.returncode, done.stdout.split("\n")[0]
         sys.stdout.write(done.stdout)
+        sys.stdout.write(done.stderr)
     with Path(os.environ["COMMANDS"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"given": given, "what": what, "code": code, "first": first}) + "\n")
     return code
