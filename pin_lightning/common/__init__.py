@@ -1,1 +1,1 @@
-"""Vocabulary of every package: types, frames, landmark sets, files, tables, settings, errors."""
+"""Shared by all packages: types, frames, landmark sets, files, tables, settings, errors."""

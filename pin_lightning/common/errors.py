@@ -1,13 +1,13 @@
-"""Errors that name a mistake of the user, in one line."""
+"""One-line messages of errors that the user can mend."""
 
 from hydra.errors import InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 
 def user_mistake(error: BaseException) -> str | None:
-    """The one line to print for an error, none when it is not the user's.
+    """One-line message of a user's mistake; None for any other error.
 
-    Hydra wraps what a constructor raises; the cause says what is wrong.
+    Hydra wraps what a constructor raises; the message is that of the cause.
     """
     if isinstance(error, InstantiationException):
         cause = error.__cause__

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and output folders that are checked before work starts."""
+"""Atomic writing of files, and checks of output folders."""
 
 import json
 import os
@@ -14,15 +14,15 @@ _PART = ".part-"
 
 @contextmanager
 def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
-    """A temporary path to write to, renamed to `path` when the block ends without an error.
+    """Yield a temporary path and rename it to `path` when the block ends without an error.
 
-    A reader never sees half a file, and nothing is left of a failed attempt; a killed process
-    leaves a hidden file for `remove_leftovers`. The temporary name ends like `path`, since many
-    writers choose a format by it, and no two writers have the same, on whatever machine they are.
+    Readers never see an incomplete file, and a failed attempt leaves nothing; a killed process
+    leaves a hidden file for `remove_leftovers`. The temporary name has the suffix of `path`, by
+    which many writers choose the format, and is unique across processes and machines.
 
     Args:
-        path: The file to write; its folder is made if absent.
-        durable: Wait until the disk has it, so that it is there after a loss of power, too.
+        path: File to write; its folder is made if absent.
+        durable: Sync to disk, so that the file survives a loss of power.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{_PART}{secrets.token_hex(6)}.{path.name}")
@@ -46,48 +46,44 @@ def _sync(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path, older_than_s: float = 0.0, pattern: str = f"{_PART}*") -> None:
-    """Remove old files, by default what killed processes left of files that they were writing.
+    """Remove old files, by default the temporary files of killed processes.
 
     Args:
-        folder: Looked in, not below; it need not exist.
-        older_than_s: Age from which nobody can be writing to such a file, or need it, any more.
-        pattern: Of the names of such files.
+        folder: Folder to search, not recursively; it need not exist.
+        older_than_s: Age in seconds at which a file counts as abandoned.
+        pattern: Glob pattern of their names.
     """
     newest = time.time() - older_than_s
     for path in folder.glob(pattern):
-        with suppress(OSError):  # another process removes it, too, or it belongs to somebody else
+        with suppress(OSError):  # removed by another process, or owned by another user
             if path.stat().st_mtime <= newest:
                 path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with its line ends as they are; the file appears whole or not at all."""
+    """Write UTF-8 text atomically, with its line ends unchanged."""
     with whole_file(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
 
 
 def write_json(path: str | Path, data: Any) -> None:
-    """Write data as JSON; the file appears only when complete.
+    """Write data as JSON, atomically.
 
     Raises:
-        ValueError: The data hold NaN or infinity, which JSON does not know.
+        ValueError: The data hold NaN or infinity, which JSON does not have.
     """
     try:
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
-        raise ValueError(f"{path}: JSON knows no NaN or infinity; write None instead") from error
+        raise ValueError(f"{path}: JSON has no NaN or infinity; write None instead") from error
     write_text(Path(path), text + "\n")
 
 
 def output_folder(setting: str, folder: str | Path) -> Path:
-    """A folder that can be written to, made if absent.
-
-    Args:
-        setting: The setting that gave the folder, for the message.
-        folder: The folder.
+    """Make a folder if absent, and check that it can be written to.
 
     Raises:
-        ValueError: It cannot be made or written to.
+        ValueError: It cannot be made or written to; the message names the setting.
     """
     path = Path(folder)
     try:
@@ -97,7 +93,6 @@ def output_folder(setting: str, folder: str | Path) -> Path:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ValueError(
-            f"{setting}={folder}: cannot be written to ({reason}); give another folder"
-        ) from error
+        message = f"{setting}={folder}: cannot be written to ({reason}); give another folder"
+        raise ValueError(message) from error
     return path

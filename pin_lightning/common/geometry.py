@@ -1,4 +1,4 @@
-"""Frames and affines: world, grid millimetres, voxel index; the only file that converts them."""
+"""Frames and affines: conversions between world, grid millimetres and voxel index."""
 
 import functools
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ import nibabel.orientations as orientations
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Num
+from nibabel.affines import apply_affine, voxel_sizes
+from scipy.linalg import polar
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
 Vector: TypeAlias = Sequence[float] | np.ndarray
@@ -16,7 +18,7 @@ Vector: TypeAlias = Sequence[float] | np.ndarray
 
 @dataclass(frozen=True)
 class Grid:
-    """The working grid: how many voxels of which isotropic spacing every volume is resampled to.
+    """The isotropic grid that every volume is resampled to.
 
     Attributes:
         size: Voxels along x, y, z.
@@ -30,7 +32,7 @@ class Grid:
     spacing_mm: float
 
     def __post_init__(self) -> None:
-        """Refuse a grid without voxels."""
+        """Validate size and spacing."""
         if len(self.size) != 3 or not all(side >= 1 for side in self.size):
             raise ValueError(f"data.grid_size={self.size}: give three positive numbers of voxels")
         if not (np.isfinite(self.spacing_mm) and self.spacing_mm > 0):
@@ -53,36 +55,23 @@ class Grid:
     def _centre_ijk(self, like: Points) -> Points:
         if isinstance(like, torch.Tensor):
             dtype = like.dtype if like.is_floating_point() else torch.get_default_dtype()
-            exporting = torch.compiler.is_exporting()  # what it makes then is of use only there
+            exporting = torch.compiler.is_exporting()  # its tensors must not be cached
             make = _centre_tensor.__wrapped__ if exporting else _centre_tensor
             return make(self.size, dtype, like.device)
         return (np.array(self.size) - 1) / 2
 
 
-@functools.cache  # sent to a graphics card once: it waits for what is sent
+@functools.cache  # copied to a GPU once: each copy would synchronise
 def _centre_tensor(
     size: tuple[int, int, int], dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor:
-    # Not of a list: a loop of an exported graph cannot make a tensor of one.
+    # torch.tensor of a list cannot be traced in a loop of an exported graph.
     centre = [torch.full((1,), (side - 1) / 2, dtype=dtype, device=device) for side in size]
     return torch.cat(centre)
 
 
-def apply_affine(
-    affine: Num[np.ndarray, "4 4"], points: Num[np.ndarray, "*rest 3"]
-) -> Float64[np.ndarray, "*rest 3"]:
-    """Points moved by a homogeneous matrix, in float64.
-
-    Args:
-        affine: Matrix from the frame of the points to another.
-        points: Points [..., 3].
-    """
-    matrix = np.asarray(affine, dtype=np.float64)
-    return np.asarray(points, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
-
-
 def flip_lps_ras(points: Num[np.ndarray, "*rest 3"]) -> Float64[np.ndarray, "*rest 3"]:
-    """Points with x and y negated: LPS to RAS, and RAS to LPS.
+    """Negate x and y: LPS to RAS, and RAS to LPS.
 
     >>> flip_lps_ras(np.array([1.0, -2.0, 3.0]))
     array([-1.,  2.,  3.])
@@ -93,21 +82,23 @@ def flip_lps_ras(points: Num[np.ndarray, "*rest 3"]) -> Float64[np.ndarray, "*re
 def canonical_affine(
     affine: Num[np.ndarray, "4 4"], shape: Sequence[int]
 ) -> tuple[Float64[np.ndarray, "4 4"], tuple[int, int, int]]:
-    """Affine and shape of an image once its axes are reordered and flipped closest to RAS.
+    """Affine and shape of an image after its axes are reordered and flipped closest to RAS.
 
     Args:
         affine: Voxel index to world RAS+ mm.
         shape: Voxels along the image's own axes.
 
     Returns:
-        The affine and the shape of the reordered image; directions stay as oblique as they were.
+        Affine and shape of the reordered image; oblique directions stay oblique.
 
     Raises:
         ValueError: The affine is singular or not finite.
     """
     matrix = _checked(affine)
     sizes = tuple(int(side) for side in shape)
-    axes = orientations.io_orientation(_with_closest_rotation(matrix))
+    rotated = matrix.copy()
+    rotated[:3, :3] = _closest_rotation(matrix[:3, :3])
+    axes = orientations.io_orientation(rotated)
     reordered = matrix @ orientations.inv_ornt_aff(axes, sizes)
     order = np.argsort(axes[:, 0])
     return reordered, (sizes[order[0]], sizes[order[1]], sizes[order[2]])
@@ -116,11 +107,11 @@ def canonical_affine(
 def grid_affine(
     image_affine: Num[np.ndarray, "4 4"], image_shape: Sequence[int], grid: Grid
 ) -> Float64[np.ndarray, "4 4"]:
-    """Affine of the working volume of an image: working ijk to world RAS+ mm.
+    """Affine of an image's working volume: working ijk to world RAS+ mm.
 
-    The working volume has the image's own axes, reordered and flipped to the closest RAS order, the
-    grid's isotropic spacing, and the image's physical centre. Oblique axes stay oblique: shapes are
-    learnt along the axes of the image. A sheared affine gets the closest rotation.
+    The working volume has the image's axes, reordered and flipped closest to RAS, the grid's
+    isotropic spacing, and the image's physical centre. Oblique axes stay oblique: shapes are learnt
+    along the axes of the image. A sheared affine is replaced by the closest rotation.
 
     Args:
         image_affine: Voxel index of the image to world RAS+ mm.
@@ -145,13 +136,8 @@ def times_as_long(
 
     >>> times_as_long(np.diag([2.0, 1, 1, 1]), (100, 50, 50), Grid((50, 50, 50), 2.0))
     2.0
-
-    Args:
-        image_affine: Voxel index of the image to world RAS+ mm.
-        image_shape: Voxels along the image's own axes.
-        grid: Working grid.
     """
-    sides_mm = np.linalg.norm(image_affine[:3, :3], axis=0) * np.array(image_shape)
+    sides_mm = voxel_sizes(image_affine) * np.array(image_shape)
     return float(sides_mm.max() / max(grid.extent_mm))
 
 
@@ -172,7 +158,7 @@ def mm_to_world(
 def itk_affine(
     origin_lps: Vector, spacing_mm: Vector, direction_lps: Vector
 ) -> Float64[np.ndarray, "4 4"]:
-    """Affine, voxel index to world RAS+ mm, of an image as ITK describes it in LPS.
+    """Affine (voxel index to world RAS+ mm) from ITK's origin, spacing and direction in LPS.
 
     Args:
         origin_lps: Centre of the first voxel [3].
@@ -189,7 +175,7 @@ def itk_affine(
 def corner_distance_mm(
     affine: Num[np.ndarray, "4 4"], other: Num[np.ndarray, "4 4"], shape: Sequence[int]
 ) -> float:
-    """How far apart two affines place a corner voxel of an image, at most."""
+    """Largest distance between the places of a corner voxel under two affines."""
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
     apart = apply_affine(affine, corners) - apply_affine(other, corners)
     return float(np.linalg.norm(apart, axis=1).max())
@@ -197,8 +183,8 @@ def corner_distance_mm(
 
 def _checked(affine: Num[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
     matrix = np.asarray(affine, dtype=np.float64)
-    sides = np.linalg.norm(matrix[:3, :3], axis=0)
-    # Determinant of unit columns: a small voxel is not a singular one.
+    sides = voxel_sizes(matrix)
+    # The determinant of unit columns: small voxels are not singular.
     if (
         not np.isfinite(matrix).all()
         or (sides == 0).any()
@@ -208,13 +194,6 @@ def _checked(affine: Num[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
     return matrix
 
 
-def _with_closest_rotation(affine: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
-    rotated = affine.copy()
-    rotated[:3, :3] = _closest_rotation(affine[:3, :3])
-    return rotated
-
-
 def _closest_rotation(matrix: Float[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3 3"]:
-    """Orthonormal directions closest to the unit columns of a matrix (polar decomposition)."""
-    left, _, right = np.linalg.svd(matrix / np.linalg.norm(matrix, axis=0))
-    return left @ right
+    """Orthonormal directions closest to the unit columns of a matrix."""
+    return polar(matrix / np.linalg.norm(matrix, axis=0))[0]

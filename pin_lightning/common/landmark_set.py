@@ -1,4 +1,4 @@
-"""LandmarkSet: names, positions, which are defined."""
+"""LandmarkSet: named positions, some of which may be undefined."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from jaxtyping import Bool, Float64
 class LandmarkSet:
     """The landmarks of one case, in world coordinates.
 
-    Build it with `LandmarkSet.of`, which checks what it is given.
+    Build it with `LandmarkSet.of`, which validates names and positions.
 
     Attributes:
-        names: One name per landmark, no two the same.
+        names: One unique name per landmark.
         positions_world: World RAS+ mm [L, 3], NaN where a landmark is undefined.
-        defined: Which landmarks have a position [L].
+        defined: True where a landmark has a position [L].
     """
 
     names: tuple[str, ...]
@@ -25,14 +25,12 @@ class LandmarkSet:
 
     @classmethod
     def of(cls, names: Sequence[str], positions_world: np.ndarray) -> "LandmarkSet":
-        """Landmarks from names and positions; a landmark without a finite position is undefined.
+        """Build a set from names and positions.
 
         Args:
-            names: One name per landmark.
-            positions_world: World RAS+ mm [L, 3]; NaN or infinite means undefined.
-
-        Returns:
-            The landmarks, with positions copied as float64.
+            names: One unique name per landmark.
+            positions_world: World RAS+ mm [L, 3], copied as float64; a landmark with a NaN or
+                infinite coordinate is undefined.
 
         Raises:
             ValueError: A name occurs twice, or the positions are not [L, 3].
@@ -42,22 +40,28 @@ class LandmarkSet:
             array([ True, False])
         """
         names, positions = tuple(names), np.array(positions_world, dtype=np.float64)
-        _check(names, positions)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"landmark names occur twice: {', '.join(twice)}; make each unique")
+        if positions.shape != (len(names), 3):
+            raise ValueError(
+                f"landmark positions have shape {positions.shape}: "
+                f"give ({len(names)}, 3), one row of x, y, z per name"
+            )
         defined = np.asarray(np.isfinite(positions).all(axis=1))
         positions[~defined] = np.nan
         return cls(names, positions, defined)
 
+    @property
+    def defined_names(self) -> list[str]:
+        """Names of the landmarks that have a position."""
+        return [name for name, is_in in zip(self.names, self.defined, strict=True) if is_in]
+
     def select(self, names: Sequence[str]) -> "LandmarkSet":
-        """The named landmarks in the given order; a name that is absent comes undefined.
-
-        Args:
-            names: Names wanted, no two the same.
-
-        Returns:
-            A set with exactly these names.
+        """Landmarks with exactly these names, in this order; absent ones are undefined.
 
         Raises:
-            ValueError: A name is asked for twice.
+            ValueError: A name is given twice.
         """
         row = {name: index for index, name in enumerate(self.names)}
         positions = np.full((len(names), 3), np.nan)
@@ -68,14 +72,3 @@ class LandmarkSet:
 
     def __len__(self) -> int:
         return len(self.names)
-
-
-def _check(names: tuple[str, ...], positions: np.ndarray) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"landmark names occur twice: {', '.join(twice)}; make each name unique")
-    if positions.shape != (len(names), 3):
-        raise ValueError(
-            f"landmark positions have shape {positions.shape}: "
-            f"give ({len(names)}, 3), one row of x, y, z per name"
-        )

@@ -1,4 +1,4 @@
-"""Misspelt landmark names: which name in few cases is probably another that most cases have."""
+"""Misspelt landmark names: detection across cases, and suggestions for messages."""
 
 import re
 from collections import defaultdict
@@ -7,7 +7,7 @@ from difflib import SequenceMatcher, get_close_matches
 
 SIMILAR = 0.8  # ratio of difflib
 FEW, MOST = 0.2, 0.5  # shares of the cases
-# Names that differ only so are meant to differ.
+# Names that differ only by one of these pairs are different landmarks.
 OPPOSITES = (
     ("left", "right"),
     ("anterior", "posterior"),
@@ -20,18 +20,18 @@ OPPOSITES = (
     ("internal", "external"),
     ("inner", "outer"),
 )
-# An l or r that stands alone, at either end of a word, or as a capital: "eye_L", "eyeL", "Leye".
+# A side letter: alone, at either end of a word, or as a capital: "eye_L", "eyeL", "Leye".
 SIDE = re.compile(r"(?<![^\W\d_])[lrLR]|[lrLR](?![^\W\d_])|(?<=[a-z])[LR]")
 
 
 def probable_names(names_of: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], str]:
-    """For each misspelt name, by case and name, the name that is probably meant.
+    """Map each probable misspelling (case, name) to the name that is meant.
 
-    A name is taken for a misspelling when few cases have it, a similar one stands in most cases,
-    and no case has both. Names that differ in a number, a side or a direction are left alone.
+    A name counts as a misspelling if few cases have it, most cases have a similar one, and no case
+    has both. Names that differ in a number, a side or a direction are different landmarks.
 
     Args:
-        names_of: Names that stand in each case's file, by case.
+        names_of: Names in each case's file, by case.
 
     >>> probable_names({"a": ["nasion"], "b": ["nasion"], "c": ["Nasoin"]})
     {('c', 'Nasoin'): 'nasion'}
@@ -53,7 +53,7 @@ def probable_names(names_of: Mapping[str, Sequence[str]]) -> dict[tuple[str, str
 
 
 def similarity(name: str, other: str) -> float:
-    """How alike two names are, from 0 to 1; 0 when they are meant to differ.
+    """Similarity of two names, from 0 to 1; 0 if they name different landmarks on purpose.
 
     >>> similarity("L_eye 01", "leye1"), similarity("eye_L", "eye_R"), similarity("p1", "p11")
     (1.0, 0.0, 0.0)
@@ -61,15 +61,14 @@ def similarity(name: str, other: str) -> float:
     plain, other_plain = _plain(name), _plain(other)
     if plain == other_plain:
         return 1.0
-    if re.findall("[0-9]+", plain) != re.findall("[0-9]+", other_plain):
-        return 0.0
-    if _is_opposite(name, other):
+    same_numbers = re.findall("[0-9]+", plain) == re.findall("[0-9]+", other_plain)
+    if not same_numbers or _is_opposite(name, other):
         return 0.0
     return SequenceMatcher(None, plain, other_plain, autojunk=False).ratio()
 
 
 def did_you_mean(name: str, names: Collection[str]) -> str:
-    """The end of a message that refuses a name: the nearest of the names there are, or all.
+    """End of a message about an unknown name: the most similar of the names, or all of them.
 
     >>> did_you_mean("CPS", ["CSP", "front"])
     'did you mean CSP?'

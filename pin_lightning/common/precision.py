@@ -1,8 +1,8 @@
-"""Precision: whether networks run in bfloat16; weights and positions are always in float32.
+"""Precision of the network: bfloat16 or float32; weights and positions are always float32.
 
-A run keeps the precision that it was trained and validated in: its ``trainer.precision`` says what
-it predicts in, too. With ``auto`` that is what each device does fast, in training as in prediction,
-so that a run which was trained in bfloat16 predicts in float32 on a device that only emulates it.
+A run predicts in the precision it was trained and validated in (``trainer.precision``). ``auto`` is
+bfloat16 on devices with native support, else float32, in training and in prediction; so a run
+trained in bfloat16 predicts in float32 on a device that only emulates bfloat16.
 """
 
 import torch
@@ -12,11 +12,7 @@ SETTINGS = ("auto", *NETWORK_DTYPES)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies in bfloat16 by itself, rather than by emulation.
-
-    Args:
-        device: CPU (AVX-512 BF16 or AMX) or CUDA (Ampere and later); others count as not.
-    """
+    """True if a device has native bfloat16: CPU with AVX-512 BF16 or AMX, CUDA from Ampere on."""
     if device.type == "cpu":
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if device.type == "cuda":
@@ -25,11 +21,11 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def network_dtype(device: torch.device, setting: str = "auto") -> torch.dtype:
-    """Type of number in which a network computes on a device.
+    """Data type that a network computes in on a device.
 
     Args:
-        device: Where it computes.
-        setting: ``trainer.precision``; ``auto`` takes bfloat16 where it is fast.
+        device: Device of the network.
+        setting: ``trainer.precision``; ``auto`` takes bfloat16 where it is native.
 
     Raises:
         ValueError: The setting is unknown.
@@ -42,17 +38,13 @@ def network_dtype(device: torch.device, setting: str = "auto") -> torch.dtype:
 
 
 def training_device(accelerator: str) -> torch.device:
-    """Kind of device that Lightning trains on.
-
-    Args:
-        accelerator: Lightning's name of it, ``auto`` for the best there is.
-    """
+    """Device that Lightning trains on; the accelerator ``auto`` takes the best available."""
     on_cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return torch.device("cuda" if on_cuda else "cpu")
 
 
 def choose_precision(setting: str, accelerator: str) -> str:
-    """Lightning's name of the precision to train with.
+    """Lightning's name of the training precision.
 
     Args:
         setting: ``trainer.precision``.

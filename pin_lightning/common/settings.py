@@ -1,4 +1,4 @@
-"""Settings of the wrong kind, refused in a line that names them."""
+"""Validation of settings; each message names the setting and its value."""
 
 import math
 from typing import Any, TypeGuard
@@ -9,39 +9,27 @@ import pin_lightning.common.phantom_folder  # noqa: F401 - a config asks for it
 
 
 def check_count(setting: str, value: object, least: int = 1) -> None:
-    """Refuse what is not a whole number, or too small.
-
-    Raises:
-        ValueError: The message names the setting.
-    """
+    """Validate that a setting is a whole number of at least `least`; else raise ValueError."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{setting}={value}: give a whole number of at least {least}")
 
 
 def check_flag(setting: str, value: object) -> None:
-    """Refuse what is neither true nor false: a word such as ``no`` would count as true.
-
-    Raises:
-        ValueError: The message names the setting.
-    """
+    """Validate that a setting is a bool, as a word like ``no`` would be true; else ValueError."""
     if not isinstance(value, bool):
         raise ValueError(f"{setting}={value}: give true or false")
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether this is a finite number, and neither true nor false."""
+    """True for a finite int or float; a bool is no number."""
     try:
         return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
-    except OverflowError:  # a whole number beyond what a float holds
+    except OverflowError:  # an integer beyond the range of float
         return False
 
 
 def refuse_missing(config: DictConfig) -> None:
-    """Refuse a config in which a value that has no default (``???``) was not given.
-
-    Raises:
-        ValueError: A value is missing; the message names the setting to give.
-    """
+    """Raise ValueError for the first mandatory setting (``???``) that has no value."""
 
     def missing(node: Any, path: str) -> list[str]:
         if isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Tables as text: cells of a CSV file, and Markdown."""
+"""Tables as text: numbers of CSV files, and Markdown."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def csv_number(value: float | None) -> str:
-    """A number in full precision; empty where it is undefined.
+    """Format a number in full precision; None, NaN and infinity become an empty cell.
 
     >>> csv_number(0.1), csv_number(float("nan")), csv_number(None)
     ('0.1', '', '')
@@ -15,7 +15,7 @@ def csv_number(value: float | None) -> str:
 
 
 def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table as Markdown, ending in a newline; all columns but the first are aligned right.
+    """Format a Markdown table that ends in a newline; all columns but the first align right.
 
     >>> print(markdown(["a", "b"], [["x", "1"]]), end="")
     | a | b |

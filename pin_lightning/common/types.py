@@ -1,4 +1,4 @@
-"""Tensor aliases and the one legend of axis names used throughout the package.
+"""Tensor aliases, and the axis names of all shape annotations.
 
 ======  ==========================================================================
 Axis    Meaning

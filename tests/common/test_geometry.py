@@ -7,11 +7,11 @@ import SimpleITK as sitk
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nibabel.affines import apply_affine
 from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.geometry import (
     Grid,
-    apply_affine,
     canonical_affine,
     corner_distance_mm,
     flip_lps_ras,
@@ -21,7 +21,6 @@ from pin_lightning.common.geometry import (
     times_as_long,
     world_to_mm,
 )
-from pin_lightning.data.images.reading import read_header
 from pin_lightning.data.preprocessing import preprocess
 
 BALLS_WORLD = np.array([[12.0, -8, 5], [-14, 9, -7], [3, 12, 10]])
@@ -56,12 +55,15 @@ def saved_balls(path: Path, affine: np.ndarray, shape: tuple[int, ...]) -> Path:
     return path
 
 
-def centroid_near(intensity: np.ndarray, ijk: np.ndarray) -> np.ndarray:
-    """Centre of mass of what is bright within 6 voxels of a point."""
+def check_balls(volume) -> None:
+    """The centre of mass of what is bright within 6 voxels of a landmark is the landmark."""
+    intensity, grid = volume.intensity.numpy(), volume.grid
     indices = np.stack(np.meshgrid(*map(np.arange, intensity.shape), indexing="ij"), axis=-1)
-    near = np.linalg.norm(indices - ijk, axis=-1) < 6
-    weights = np.where(near, np.clip(intensity.astype(float) - 90, 0, None), 0)
-    return (indices * weights[..., None]).sum(axis=(0, 1, 2)) / weights.sum()
+    for ijk in grid.mm_to_ijk(world_to_mm(BALLS_WORLD, volume.affine, grid)):
+        near = np.linalg.norm(indices - ijk, axis=-1) < 6
+        weights = np.where(near, np.clip(intensity.astype(float) - 90, 0, None), 0)
+        found = (indices * weights[..., None]).sum(axis=(0, 1, 2)) / weights.sum()
+        assert np.linalg.norm(found - ijk) < 0.15  # voxels
 
 
 def random_affine(seed: int) -> np.ndarray:
@@ -89,28 +91,13 @@ def test_grid_takes_tensors_and_keeps_their_dtype():
     torch.testing.assert_close(Grid((3, 3, 3), 2.0).ijk_to_mm(ijk), points)
 
 
-@pytest.mark.parametrize("size", [(0, 4, 4), (4, -1, 4)])
-def test_grid_refuses_sizes_that_are_not_positive(size):
-    with pytest.raises(ValueError, match=r"data\.grid_size=.*positive"):
-        Grid(size, 1.0)
-
-
-@pytest.mark.parametrize("spacing", [0.0, -1.0, float("nan"), float("inf")])
-def test_grid_refuses_spacings_that_are_not_positive(spacing):
-    with pytest.raises(ValueError, match=r"data\.spacing_mm=.*positive"):
-        Grid((4, 4, 4), spacing)
-
-
-def test_apply_affine_by_hand():
-    affine = np.array([[0, 2, 0, 1], [3, 0, 0, 0], [0, 0, 1, -1], [0, 0, 0, 1]])
-    np.testing.assert_allclose(apply_affine(affine, np.array([[1, 2, 3]])), [[5, 3, 2]])
-    assert apply_affine(affine, np.zeros((0, 3))).shape == (0, 3)
-
-
-def test_flip_lps_ras_is_its_own_inverse():
-    points = np.array([[1.0, 2.0, 3.0]])
-    np.testing.assert_array_equal(flip_lps_ras(points), [[-1, -2, 3]])
-    np.testing.assert_array_equal(flip_lps_ras(flip_lps_ras(points)), points)
+def test_grid_refuses_sides_that_are_not_positive():
+    for size in [(0, 4, 4), (4, -1, 4)]:
+        with pytest.raises(ValueError, match=r"data\.grid_size=.*positive"):
+            Grid(size, 1.0)
+    for spacing in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"data\.spacing_mm=.*positive"):
+            Grid((4, 4, 4), spacing)
 
 
 def test_canonical_affine_by_hand():
@@ -131,14 +118,6 @@ def test_grid_affine_by_hand():
     np.testing.assert_allclose(affine, expected, atol=1e-12)
 
 
-def test_grid_affine_keeps_oblique_axes():
-    turn = Rotation.from_euler("xyz", [10, -20, 15], degrees=True).as_matrix()
-    image_affine = np.eye(4)
-    image_affine[:3, :3] = turn * 0.7
-    affine = grid_affine(image_affine, (8, 8, 8), Grid((8, 8, 8), 1.5))
-    np.testing.assert_allclose(affine[:3, :3], turn * 1.5, atol=1e-12)
-
-
 def test_grid_affine_of_a_sheared_image_is_a_rotation_near_it():
     sheared = np.eye(4)
     sheared[0, 1] = 0.2
@@ -151,17 +130,10 @@ def test_grid_affine_of_a_sheared_image_is_a_rotation_near_it():
     assert nearest < np.linalg.norm(np.eye(3) - unit_columns)
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [np.diag([1.0, 0, 1, 1]), np.diag([1.0, np.nan, 1, 1]), np.ones((4, 4))],
-    ids=["zero-axis", "nan", "parallel-axes"],
-)
-def test_grid_affine_refuses_a_singular_affine(broken):
-    with pytest.raises(ValueError, match="singular"):
-        grid_affine(broken, (8, 8, 8), Grid((8, 8, 8), 1.0))
-
-
-def test_grid_affine_accepts_very_small_voxels():
+def test_grid_affine_refuses_a_singular_affine_but_not_very_small_voxels():
+    for broken in (np.diag([1.0, 0, 1, 1]), np.diag([1.0, np.nan, 1, 1]), np.ones((4, 4))):
+        with pytest.raises(ValueError, match="singular"):
+            grid_affine(broken, (8, 8, 8), Grid((8, 8, 8), 1.0))
     affine = grid_affine(np.diag([1e-4, 1e-4, 1e-4, 1]), (8, 8, 8), Grid((8, 8, 8), 1e-4))
     np.testing.assert_allclose(affine, np.diag([1e-4, 1e-4, 1e-4, 1]), atol=1e-16)
 
@@ -232,12 +204,7 @@ def test_landmarks_stay_on_what_they_mark(tmp_path, order, turn, suffix):
         image = sitk.ReadImage(str(path))
         path = tmp_path / f"ball{suffix}"
         sitk.WriteImage(image, str(path))
-    grid = Grid((48, 48, 48), 1.1)
-    volume = preprocess(path, grid)
-    expected_ijk = grid.mm_to_ijk(world_to_mm(BALLS_WORLD, volume.affine, grid))
-    for ijk in expected_ijk:
-        found = centroid_near(volume.intensity.numpy(), ijk)
-        assert np.linalg.norm(found - ijk) < 0.15  # voxels
+    check_balls(preprocess(path, Grid((48, 48, 48), 1.1)))
 
 
 def test_axis_order_and_flips_leave_the_working_volume_alone(tmp_path):
@@ -254,31 +221,12 @@ def test_axis_order_and_flips_leave_the_working_volume_alone(tmp_path):
     assert volumes[0].intensity.float().std() > 10
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_header_places_a_voxel_where_itk_does(tmp_path, order):
-    affine = affine_of(order, (0.7, 1.1, 2.0), turn=(15, -5, 10))
-    nifti = saved_balls(tmp_path / "image.nii.gz", affine, (9, 8, 7))
-    image = sitk.ReadImage(str(nifti))
-    for suffix in (".nii.gz", ".nrrd", ".mha"):
-        path = tmp_path / f"again{suffix}"
-        sitk.WriteImage(image, str(path))
-        shape, found = read_header(path)
-        assert shape == (9, 8, 7)
-        for index in [(0, 0, 0), (8, 3, 1), (2, 7, 6)]:
-            point_lps = np.array(image.TransformIndexToPhysicalPoint(index))
-            world = apply_affine(found, np.array(index))
-            np.testing.assert_allclose(world, flip_lps_ras(point_lps), atol=1e-4)
-
-
 def test_a_sheared_image_is_resampled_along_its_axes_as_they_are(tmp_path):
     shape = (48, 48, 48)
     affine = affine_of(shape=shape)
     affine[0, 1] = 0.15
     affine[:3, 3] = -affine[:3, :3] @ np.full(3, 23.5)
-    grid = Grid((48, 48, 48), 1.0)
-    volume = preprocess(saved_balls(tmp_path / "ct.nii", affine, shape), grid)
-    for ijk in grid.mm_to_ijk(world_to_mm(BALLS_WORLD, volume.affine, grid)):
-        assert np.linalg.norm(centroid_near(volume.intensity.numpy(), ijk) - ijk) < 0.15
+    check_balls(preprocess(saved_balls(tmp_path / "ct.nii", affine, shape), Grid(shape, 1.0)))
 
 
 def test_times_as_long_whatever_the_axes():

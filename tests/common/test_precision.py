@@ -43,8 +43,6 @@ def test_the_graphics_card_counts_where_it_trains(monkeypatch):
     assert choose_precision("auto", "gpu") == "bf16-mixed"
     assert choose_precision("auto", "cpu") == "32-true"
 
-
-def test_other_devices_compute_in_float32():
     assert not has_fast_bf16(torch.device("mps"))
 
 

@@ -6,10 +6,10 @@ import pytest
 import SimpleITK as sitk
 from evaluation.planes.test_slices import TO_LPS, image_of, pixel_places, plane_of
 from matplotlib.image import imread
+from nibabel.affines import apply_affine
 from omegaconf import OmegaConf
 
 from conftest import composed, mark_as_version_1
-from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data import preprocessing
 from pin_lightning.data.landmarks.files import read_landmarks

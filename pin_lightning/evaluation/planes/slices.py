@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
+from nibabel.affines import apply_affine, voxel_sizes
 from scipy import ndimage
 
-from pin_lightning.common.geometry import apply_affine
 from pin_lightning.data.preprocessing import OriginalImage, rescale
 from pin_lightning.evaluation.planes.plane import Plane
 
@@ -53,7 +53,7 @@ def cut_slice(image: OriginalImage, plane: Plane) -> PlaneSlice | None:
     ends_mm = _ends(image, plane)
     if ends_mm is None:
         return None
-    side_mm = float(np.linalg.norm(image.affine[:3, :3], axis=0).min())
+    side_mm = float(voxel_sizes(image.affine).min())
     side_mm = max(side_mm, float(np.ptp(ends_mm, axis=0).max()) / (LONGEST_SIDE - 1))
     first, last = np.ceil(ends_mm[0] / side_mm), np.floor(ends_mm[1] / side_mm)
     width, height = (int(count) for count in np.maximum(last - first, 0) + 1)

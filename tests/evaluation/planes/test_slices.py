@@ -2,9 +2,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nibabel.affines import apply_affine
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.common.geometry import apply_affine
 from pin_lightning.data.preprocessing import OriginalImage
 from pin_lightning.evaluation.planes import slices as plane_slices
 from pin_lightning.evaluation.planes.plane import Plane

@@ -6,8 +6,8 @@ from evaluation.planes.test_slices import image_of
 from matplotlib import pyplot
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
+from nibabel.affines import apply_affine
 
-from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.evaluation.planes.axes import LineFit
 from pin_lightning.evaluation.planes.groups import PlaneGroup
