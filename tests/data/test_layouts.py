@@ -5,12 +5,14 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from dicom_series import write_series
 from hydra.utils import instantiate
+from nibabel.affines import apply_affine
 
 from conftest import composed
 from pin_lightning.data.images.reading import read_header
 from pin_lightning.data.inspection import inspect_cases
-from pin_lightning.data.landmarks.files import write_landmarks, write_table, write_voxel_text
+from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.data.sources.folder import find_cases
 from pin_lightning.data.sources.phantom import phantom_cases
 from pin_lightning.data.splits import split_cases
@@ -23,21 +25,30 @@ def in_folder(root, cases):
         write_landmarks(root / "landmarks" / f"{name}{suffix}", landmarks)
 
 
-def in_table(root, cases, wide=False):
-    for name, image, _ in cases:
+def in_table(root, cases):
+    rows = ["case,landmark,x_ras,y_ras,z_ras"]
+    for name, image, landmarks in cases:
         put(image, root / "images" / f"{name}.nii.gz")
-    write_table(root / "landmarks.csv", {name: landmarks for name, _, landmarks in cases}, wide)
+        for landmark, (x, y, z) in zip(landmarks.names, landmarks.positions_world, strict=True):
+            rows.append(f"{name},{landmark},{x},{y},{z}")
+    (root / "landmarks.csv").write_text("\n".join(rows))
 
 
 def in_wide_table(root, cases):
-    in_table(root, cases, wide=True)
+    columns = [f"{name}_{axis}" for name in cases[0][2].names for axis in "xyz"]
+    rows = [",".join(["case", "frame", *columns])]
+    for name, image, landmarks in cases:
+        put(image, root / "images" / f"{name}.nii.gz")
+        rows.append(",".join([name, "RAS", *map(str, landmarks.positions_world.ravel())]))
+    (root / "landmarks.csv").write_text("\n".join(rows))
 
 
 def in_pin(root, cases):
+    (root / "Landmarks").mkdir()
     for name, image, landmarks in cases:
         put(image, root / "Images" / f"{name}.nii.gz")
-        text = root / "Landmarks" / f"{name}_ps.txt"
-        write_voxel_text(text, landmarks, read_header(image)[1])
+        positions = apply_affine(np.linalg.inv(read_header(image)[1]), landmarks.positions_world)
+        np.savetxt(root / "Landmarks" / f"{name}_ps.txt", positions)
     names = [name for name, _, _ in cases]
     (root / "list_train.txt").write_text("\n".join(names[:3]) + "\n")
     (root / "list_test.txt").write_text("\n".join(names[3:]) + "\n")
@@ -60,26 +71,6 @@ def in_dicom(root, cases):
 def put(image, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(image, target)
-
-
-def write_series(image, folder):
-    folder.mkdir(parents=True)
-    direction = np.reshape(image.GetDirection(), (3, 3))
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for number in range(image.GetDepth()):
-        piece = image[:, :, number]
-        position = image.TransformIndexToPhysicalPoint((0, 0, number))
-        for tag, value in {
-            "0020|000e": "1.2.3.4",
-            "0020|0037": "\\".join(map(str, direction[:, :2].T.ravel())),
-            "0020|0032": "\\".join(map(str, position)),
-            "0020|0013": str(number),
-            "0008|0060": "CT",
-        }.items():
-            piece.SetMetaData(tag, value)
-        writer.SetFileName(str(folder / f"{number:03d}.dcm"))
-        writer.Execute(piece)
 
 
 LAYOUTS = {
@@ -134,6 +125,5 @@ def test_phantoms_are_made_where_there_are_none(tmp_path):
     config = composed("data=phantom", f"data.root={tmp_path}/new", *settings)
     found = instantiate(config.data.source, spacing_mm=[8, 8, 8])
     assert [case.name for case in found] == ["head_000", "head_001"]
-    assert [case.image for case in phantom_cases(tmp_path / "new", 2, [20] * 3, [8] * 3)] == [
-        case.image for case in found
-    ]
+    again = phantom_cases(tmp_path / "new", 2, [20] * 3, [8] * 3)
+    assert [case.image for case in again] == [case.image for case in found]

@@ -1,1 +1,1 @@
-"""Landmark file formats, one file each: positions as the file has them, and the frame it says."""
+"""Landmark file formats: one module each, and `files` for any format."""

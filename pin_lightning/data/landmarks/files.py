@@ -1,35 +1,21 @@
-"""Landmark files of any format: to and from `LandmarkSet`, and the frame of their positions."""
+"""Reading and writing landmark files of any format in world coordinates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from jaxtyping import Float64
+from nibabel.affines import apply_affine
 
-from pin_lightning.common.geometry import apply_affine, flip_lps_ras
+from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.images.reading import read_header
 from pin_lightning.data.landmarks.fcsv import read_fcsv, write_fcsv
 from pin_lightning.data.landmarks.framed import FRAMES, FramedLandmarks
 from pin_lightning.data.landmarks.markups import read_markups, write_markups
 from pin_lightning.data.landmarks.table_reading import UNNAMED_CASE, read_framed_table
-from pin_lightning.data.landmarks.table_writing import write_case_table, write_table
-from pin_lightning.data.landmarks.voxel_text import read_voxel_rows, write_voxel_rows
-
-__all__ = [
-    "FRAMES",
-    "LANDMARK_SUFFIXES",
-    "LandmarkTable",
-    "read_landmarks",
-    "read_table",
-    "read_voxel_text",
-    "write_landmarks",
-    "write_markups",
-    "write_table",
-    "write_voxel_text",
-]
+from pin_lightning.data.landmarks.table_writing import write_case_table
+from pin_lightning.data.landmarks.voxel_text import read_voxel_rows
 
 Way = TypeVar("Way")
 
@@ -48,26 +34,25 @@ class LandmarkTable:
 
 
 def read_landmarks(path: Path, frame: str | None = None, image: Path | None = None) -> LandmarkSet:
-    """Landmarks of one case from a file of any format, chosen by its suffix.
+    """Read the landmarks of one case in the format of the file's suffix.
 
-    The frame is never guessed: a wrong one puts landmarks elsewhere without an error.
+    The frame is never guessed: a wrong one would move landmarks without an error.
 
     Args:
         path: A file whose name ends in one of `LANDMARK_SUFFIXES`.
-        frame: One of `FRAMES` for a file that does not say; one that does must say the same.
+        frame: ``RAS``, ``LPS`` or ``voxel`` for a file that does not say; one that does must agree.
         image: Image of the case, needed for voxel indices.
 
     Returns:
-        Landmarks in world RAS+ mm, some perhaps undefined.
+        Landmarks in world RAS+ mm.
 
     Raises:
-        ValueError: The suffix is not one that is read, the file is not valid, or its frame is not
-            known.
+        ValueError: The suffix is unknown, the file is not valid, or its frame is not known.
     """
     read = _by_suffix(path, READERS, "read")
     _check_setting(frame)
     framed = read(path)
-    return _to_world(path, framed, _settle(path, framed.frame, frame), image)
+    return _to_world(path, framed, _agreed_frame(path, framed.frame, frame), image)
 
 
 def write_landmarks(
@@ -75,16 +60,16 @@ def write_landmarks(
 ) -> None:
     """Write the landmarks of one case in the format of the file's suffix.
 
-    The file says its frame, and appears whole or not at all.
+    The file names its frame and is written atomically.
 
     Args:
         path: A file whose name ends in one of `LANDMARK_SUFFIXES`; its folder is made if absent.
-        landmarks: Landmarks; undefined ones stay in the file, as such.
+        landmarks: Landmarks; undefined ones are written as such.
         descriptions: One free text per landmark.
 
     Raises:
-        ValueError: The suffix is not one that is written, the number of descriptions is not that
-            of the landmarks, or a name cannot be written.
+        ValueError: The suffix is unknown, the number of descriptions is not that of the landmarks,
+            or a name cannot be written.
     """
     _by_suffix(path, WRITERS, "written")(path, landmarks, descriptions)
 
@@ -92,11 +77,11 @@ def write_landmarks(
 def read_table(
     path: Path, frame: str | None = None, images: Mapping[str, Path] | None = None
 ) -> LandmarkTable:
-    """Landmarks of many cases from one CSV table, long or wide.
+    """Read the landmarks of many cases from one CSV table, long or wide.
 
     Args:
-        path: The table (see `landmark_formats.table`).
-        frame: One of `FRAMES` for a table that does not say; one that does must say the same.
+        path: The table (see `table_reading`).
+        frame: As in `read_landmarks`.
         images: Images by case, needed for voxel indices.
 
     Raises:
@@ -106,9 +91,9 @@ def read_table(
     table = read_framed_table(path)
     if UNNAMED_CASE in table.cases:
         raise ValueError(f"{path}: has no column that names the case; add one named case")
-    settled = _settle(path, table.frame, frame)
+    agreed = _agreed_frame(path, table.frame, frame)
     cases = {
-        case: _to_world(path, framed, settled, (images or {}).get(case), f" of case {case}")
+        case: _to_world(path, framed, agreed, (images or {}).get(case), f" of case {case}")
         for case, framed in table.cases.items()
     }
     return LandmarkTable(cases, table.subjects)
@@ -117,12 +102,12 @@ def read_table(
 def read_voxel_text(
     path: Path, image: Path, names: Sequence[str] | None, unwanted: Sequence[int]
 ) -> LandmarkSet:
-    """Landmarks of a voxel text (``NAME_ps.txt``) of the original PIN code.
+    """Read a voxel text (``NAME_ps.txt``) of the original PIN code.
 
     Args:
         path: A line of x, y, z per landmark, 0-based voxel index along the image's own axes.
         image: Image of the case.
-        names: Names of the lines that are wanted; none takes their numbers in the file, from 1.
+        names: Names of the wanted lines; None takes their numbers in the file, from 1.
         unwanted: Lines to leave out, counted from 0.
 
     Returns:
@@ -134,25 +119,11 @@ def read_voxel_text(
     return _to_world(path, read_voxel_rows(path, names, unwanted), "voxel", image)
 
 
-def write_voxel_text(
-    path: Path, landmarks: LandmarkSet, image_affine: Float64[np.ndarray, "4 4"]
-) -> None:
-    """Write landmarks as a voxel text; it holds no names.
-
-    Args:
-        path: File to write; its folder is made if absent.
-        landmarks: Landmarks, some perhaps undefined.
-        image_affine: Voxel index of the image to world RAS+ mm.
-    """
-    inverse = np.linalg.inv(image_affine)
-    write_voxel_rows(path, apply_affine(inverse, landmarks.positions_world))
-
-
 def _by_suffix(path: Path, ways: Mapping[str, Way], what: str) -> Way:
     for suffix, way in ways.items():
         if path.name.lower().endswith(suffix):
             return way
-    raise ValueError(f"{path}: not a landmark file that is {what}; use {', '.join(ways)}")
+    raise ValueError(f"{path}: not a landmark file that can be {what}; use {', '.join(ways)}")
 
 
 def _check_setting(frame: str | None) -> None:
@@ -160,7 +131,7 @@ def _check_setting(frame: str | None) -> None:
         raise ValueError(f"data.frame={frame}: there is no such frame; give {', '.join(FRAMES)}")
 
 
-def _settle(path: Path, said: str | None, setting: str | None) -> str:
+def _agreed_frame(path: Path, said: str | None, setting: str | None) -> str:
     if said is None and setting is None:
         raise ValueError(
             f"{path}: does not say whether its x, y, z are RAS, LPS or voxel indices; "
@@ -177,7 +148,7 @@ def _settle(path: Path, said: str | None, setting: str | None) -> str:
 def _to_world(
     path: Path, framed: FramedLandmarks, frame: str, image: Path | None, of_case: str = ""
 ) -> LandmarkSet:
-    """The only place where positions of files become world RAS+ mm."""
+    """Convert positions of a file to world RAS+ mm, in this one place for all formats."""
     if frame == "voxel":
         if image is None:
             raise ValueError(f"{path}: voxel indices{of_case} need their image; give the image")

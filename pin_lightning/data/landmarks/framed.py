@@ -1,4 +1,4 @@
-"""FramedLandmarks: what a landmark file holds, before its positions are moved to the world."""
+"""FramedLandmarks: the content of a landmark file, in the file's own frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ FRAMES = ("RAS", "LPS", "voxel")
 
 @dataclass(frozen=True, eq=False)
 class FramedLandmarks:
-    """The landmarks of one case, as their file has them.
+    """The landmarks of one case in the frame of their file.
 
-    Build it with `FramedLandmarks.of`, which checks the names.
+    Build it with `FramedLandmarks.of`, which validates the names.
 
     Attributes:
-        names: One name per landmark, no two the same.
+        names: One unique name per landmark.
         positions: Positions in the frame of the file [L, 3], NaN where undefined.
-        frame: One of `FRAMES`, none when the file does not say.
+        frame: One of `FRAMES`; None if the file does not say.
     """
 
     names: tuple[str, ...]
@@ -37,22 +37,16 @@ class FramedLandmarks:
         positions: Sequence[Sequence[float]],
         frame: str | None,
     ) -> "FramedLandmarks":
-        """Landmarks whose names are checked.
-
-        Args:
-            path: Their file, for messages.
-            names: One name per landmark.
-            positions: One x, y, z per landmark, NaN where undefined.
-            frame: One of `FRAMES`, none when the file does not say.
+        """Build a set after validating its names; `path` is for messages.
 
         Raises:
-            ValueError: There are none, one has no name, or two have the same.
+            ValueError: There are no landmarks, one has no name, or two have the same.
         """
         if not names:
             raise ValueError(f"{path}: holds no landmarks; place them and save it again")
-        for index, name in enumerate(names):
+        for number, name in enumerate(names, 1):
             if not name.strip():
-                raise ValueError(f"{path}: landmark {index + 1} has no label; name every landmark")
+                raise ValueError(f"{path}: landmark {number} has no label; name every landmark")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{path}: labels occur twice: {', '.join(twice)}; make each unique")
@@ -60,14 +54,10 @@ class FramedLandmarks:
 
 
 def check_plain_names(path: Path, names: Sequence[str]) -> None:
-    """Refuse names that a text file cannot keep: they would come back changed, or not at all.
-
-    Args:
-        path: File that is to be written, for messages.
-        names: Names of landmarks or cases.
+    """Validate that names survive writing to a text file; `path` is for messages.
 
     Raises:
-        ValueError: A name is empty, starts or ends with a blank, or has a line break in it.
+        ValueError: A name is empty, starts or ends with a blank, or holds a line break.
     """
     for name in names:
         if not name or name != name.strip() or len(name.splitlines()) > 1 or "\0" in name:
@@ -80,11 +70,7 @@ def check_plain_names(path: Path, names: Sequence[str]) -> None:
 def checked_descriptions(
     path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None
 ) -> list[str]:
-    """One description per landmark, empty ones when none are given.
-
-    Raises:
-        ValueError: The number of descriptions is not the number of landmarks.
-    """
+    """One description per landmark, empty by default; ValueError if their number is another."""
     texts = [""] * len(landmarks) if descriptions is None else list(descriptions)
     if len(texts) != len(landmarks):
         raise ValueError(

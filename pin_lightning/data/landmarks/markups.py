@@ -1,4 +1,4 @@
-"""3D Slicer's markups (.mrk.json) with one point list."""
+"""3D Slicer's markups files (.mrk.json) with one point list."""
 
 import json
 import math
@@ -17,76 +17,59 @@ MARKUPS_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"
 )
-# Old Slicer versions wrote the number of their enumeration instead of the name.
+# Old Slicer versions wrote the number of the enumeration instead of its name.
 COORDINATE_SYSTEMS = {"RAS": "RAS", "LPS": "LPS", "0": "RAS", "1": "LPS"}
 STATUSES = ("defined", "undefined", "missing", "preview")
 
 
 def read_markups(path: Path) -> FramedLandmarks:
-    """Landmarks of a 3D Slicer markups file with one point list.
+    """Read a ``.mrk.json`` file with one point list.
 
-    Args:
-        path: A ``.mrk.json`` file.
-
-    Returns:
-        Landmarks named by their labels; undefined unless their ``positionStatus`` is "defined" or
-        absent.
+    A landmark is undefined unless its ``positionStatus`` is "defined" or absent.
 
     Raises:
         ValueError: The file is not a valid point list.
     """
-    markup = _point_list(path, _read_json(path))
-    points = _control_points(path, markup)
-    names = [_label(path, index, point) for index, point in enumerate(points)]
-    pairs = zip(names, points, strict=True)
-    positions = [_position(path, name, point) for name, point in pairs]
+    markup = _point_list(path)
+    names, positions = [], []
+    for number, point in enumerate(_control_points(path, markup), 1):
+        label = point.get("label")
+        if not isinstance(label, str):
+            raise ValueError(f"{path}: control point {number} has no label; name every landmark")
+        names.append(label)
+        positions.append(_position(f"{path}: landmark {label!r}", point))
     return FramedLandmarks.of(path, names, positions, _frame(path, markup))
 
 
 def write_markups(
     path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
 ) -> None:
-    """Write landmarks as a point list that 3D Slicer opens (schema 1.0.3, LPS, mm).
+    """Write a point list for 3D Slicer (schema 1.0.3, LPS, mm); arguments as `write_landmarks`.
 
-    Args:
-        path: File to write; its folder is made if absent.
-        landmarks: Landmarks; an undefined one is written with that status and no position.
-        descriptions: One free text per landmark, shown by Slicer beside it.
+    An undefined landmark has that status and no position.
 
     Raises:
         ValueError: The number of descriptions is not the number of landmarks.
     """
     texts = checked_descriptions(path, landmarks, descriptions)
-    markup = {
-        "type": "Fiducial",
-        "coordinateSystem": "LPS",
-        "coordinateUnits": "mm",
-        "controlPoints": _to_control_points(landmarks, texts),
-    }
-    content = {"@schema": MARKUPS_SCHEMA, "markups": [markup]}
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def _to_control_points(landmarks: LandmarkSet, descriptions: list[str]) -> list[dict[str, Any]]:
     positions_lps = flip_lps_ras(landmarks.positions_world)
     points = []
-    for index, (name, text) in enumerate(zip(landmarks.names, descriptions, strict=True)):
+    for index, (name, text) in enumerate(zip(landmarks.names, texts, strict=True)):
         point: dict[str, Any] = {"id": str(index + 1), "label": name, "description": text}
         if landmarks.defined[index]:
             point["position"] = positions_lps[index].tolist()
         point["positionStatus"] = "defined" if landmarks.defined[index] else "undefined"
         points.append(point)
-    return points
+    markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm"}
+    content = {"@schema": MARKUPS_SCHEMA, "markups": [{**markup, "controlPoints": points}]}
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def _read_json(path: Path) -> Any:
+def _point_list(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(read_text(path))
+        content = json.loads(read_text(path))
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not valid JSON ({error}); save it again in 3D Slicer") from error
-
-
-def _point_list(path: Path, content: Any) -> dict[str, Any]:
     markups = content.get("markups") if isinstance(content, dict) else None
     if not isinstance(markups, list) or not markups or not isinstance(markups[0], dict):
         raise ValueError(f"{path}: has no markups; save a point list from 3D Slicer")
@@ -115,32 +98,19 @@ def _control_points(path: Path, markup: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(points, list) or not points:
         raise ValueError(f"{path}: its point list is empty; place the landmarks and save it again")
     if not all(isinstance(point, dict) for point in points):
-        raise ValueError(
-            f"{path}: a control point is not a JSON object; save it again in 3D Slicer"
-        )
+        raise ValueError(f"{path}: a control point is not a JSON object; save it again")
     return points
 
 
-def _label(path: Path, index: int, point: dict[str, Any]) -> str:
-    label = point.get("label")
-    if not isinstance(label, str):
-        raise ValueError(f"{path}: control point {index + 1} has no label; name every landmark")
-    return label
-
-
-def _position(path: Path, name: str, point: dict[str, Any]) -> list[float]:
+def _position(where: str, point: dict[str, Any]) -> list[float]:
     status = point.get("positionStatus", "defined")
     if status not in STATUSES:
-        raise ValueError(
-            f"{path}: landmark {name!r} has positionStatus {status!r}; use {', '.join(STATUSES)}"
-        )
+        raise ValueError(f"{where} has positionStatus {status!r}; use {', '.join(STATUSES)}")
     if status != "defined":
         return [math.nan] * 3
     position = point.get("position")
     if not isinstance(position, list) or len(position) != 3:
-        raise ValueError(f"{path}: landmark {name!r} has position {position!r}; give x, y, z")
+        raise ValueError(f"{where} has position {position!r}; give x, y, z")
     if not all(is_number(value) for value in position):
-        raise ValueError(
-            f"{path}: landmark {name!r} has position {position!r}; give finite numbers"
-        )
+        raise ValueError(f"{where} has position {position!r}; give finite numbers")
     return [float(value) for value in position]

@@ -1,13 +1,12 @@
-"""TableColumns: what the header line of a landmark table says about its columns."""
+"""TableColumns: columns of a landmark table, from its header line."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pin_lightning.data.landmarks.delimited import DELIMITERS
-
-# In the order of preference; all in lower case.
+DELIMITERS = ("\t", ";", ",")  # a comma also occurs within names and numbers: it comes last
+# Names of columns in lower case, in the order of preference.
 CASE = ("case", "volume", "image", "file", "filename", "name", "id", "specimen", "scan")
 LANDMARK = ("landmark", "label", "fiducial", "point")
 SUBJECT = ("subject", "participant_id", "patient", "animal")
@@ -25,16 +24,15 @@ Triple = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Where in a row things stand.
+    """Indices of the columns.
 
     Attributes:
-        case: Column of the case, none in a file of one case.
+        case: Column of the case; None in a file of one case.
         subject: Column of the subject.
         frames: Columns that name the frame.
-        frame: Frame that the names of the coordinate columns tell.
-        landmark: Column of the landmark in a long table; none in a wide one.
-        triples: Columns of x, y, z: by landmark in a wide table; in a long one there is one triple,
-            named "".
+        frame: Frame given by the names of the coordinate columns.
+        landmark: Column of the landmark in a long table; None in a wide one.
+        triples: Columns of x, y, z by landmark; a long table has one triple, named "".
     """
 
     case: int | None
@@ -46,7 +44,7 @@ class TableColumns:
 
 
 def find_delimiter(header: str) -> str:
-    """The delimiter that a header line holds most often, outside quotes.
+    """Most frequent delimiter of a header line, outside quotes.
 
     >>> find_delimiter('case;"a, b, c_x"')
     ';'
@@ -56,25 +54,27 @@ def find_delimiter(header: str) -> str:
 
 
 def find_columns(path: Path, header: Sequence[str]) -> TableColumns:
-    """Columns of a long or a wide table.
+    """Find the columns of a long or a wide table.
 
     Args:
-        path: Where the header is from, for messages.
-        header: Names of the columns; upper and lower case are the same.
+        path: File of the header, for messages.
+        header: Names of the columns, in any case.
 
     Raises:
-        ValueError: There are no coordinates, or several; a landmark lacks one, or a column that is
-            needed is absent or occurs twice.
+        ValueError: There are no or several sets of coordinates, a landmark lacks a coordinate, or a
+            needed column is absent or occurs twice.
     """
     keys = [name.lower() for name in header]
     bare = _bare_coordinates(path, keys)
     case, landmark = _case_and_landmark(keys, long=bare is not None)
     if bare is not None and landmark is None:
-        raise ValueError(
-            f"{path}: has {', '.join(bare)} but no column that names the landmark; "
-            f"add one named landmark"
-        )
-    triples = _wide_triples(path, header) if bare is None else {"": _triple(path, keys, bare)}
+        said = f"has {', '.join(bare)} but no column that names the landmark"
+        raise ValueError(f"{path}: {said}; add one named landmark")
+    if bare is None:
+        triples = _wide_triples(path, header)
+    else:
+        x, y, z = (_column(path, keys, name) for name in bare)
+        triples = {"": (x, y, z)}
     return TableColumns(
         case=_index(path, keys, case),
         subject=_index(path, keys, _first(SUBJECT, keys)),
@@ -96,7 +96,7 @@ def _bare_coordinates(path: Path, keys: Sequence[str]) -> tuple[str, str, str] |
 def _case_and_landmark(keys: Sequence[str], long: bool) -> tuple[str | None, str | None]:
     landmark = _first(LANDMARK, keys)
     if long and landmark is None and "name" in keys:
-        landmark = "name"  # something must name the landmarks of a long table
+        landmark = "name"  # in a long table without another landmark column
     return _first([key for key in CASE if not long or key != landmark], keys), landmark
 
 
@@ -119,11 +119,6 @@ def _wide_triples(path: Path, header: Sequence[str]) -> dict[str, Triple]:
         if absent:
             raise ValueError(f"{path}: has no column {', '.join(absent)}; a landmark needs x, y, z")
     return {name: (found["x"], found["y"], found["z"]) for name, found in axes.items()}
-
-
-def _triple(path: Path, keys: Sequence[str], names: tuple[str, str, str]) -> Triple:
-    x, y, z = (_column(path, keys, name) for name in names)
-    return x, y, z
 
 
 def _index(path: Path, keys: Sequence[str], name: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""CSV tables of landmarks: long (a row per landmark) or wide (a row per case)."""
+"""Reading CSV tables of landmarks: long (a row per landmark) or wide (a row per case)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,28 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pin_lightning.data.images.reading import stem
-from pin_lightning.data.landmarks.delimited import Row, read_rows, split_comments
+from pin_lightning.data.landmarks import table_columns, text
 from pin_lightning.data.landmarks.framed import FRAMES, FramedLandmarks
-from pin_lightning.data.landmarks.table_columns import (
-    TableColumns,
-    Triple,
-    find_columns,
-    find_delimiter,
-)
-from pin_lightning.data.landmarks.text import parse_position, read_text
+from pin_lightning.data.landmarks.table_columns import TableColumns, Triple
+from pin_lightning.data.landmarks.text import Row
 
-# The name of the only case of a table without a column for it.
-UNNAMED_CASE = ""
+UNNAMED_CASE = ""  # the only case of a table without a case column
 
 
 @dataclass(frozen=True)
 class FramedTable:
-    """The cases of a table, as it has them.
+    """The cases of a table in the frame of the file.
 
     Attributes:
         cases: Landmarks by case, in the order of the file; all in the same frame.
         subjects: Subject by case, of the cases that have one.
-        frame: One of `FRAMES`, none when the file does not say.
+        frame: One of `FRAMES`; None if the file does not say.
     """
 
     cases: dict[str, FramedLandmarks]
@@ -37,7 +31,7 @@ class FramedTable:
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found so far; filled row by row."""
+    """Positions, subjects and written names by case; filled row by row."""
 
     positions: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     subjects: dict[str, str] = field(default_factory=dict)
@@ -45,25 +39,23 @@ class _Found:
 
 
 def read_framed_table(path: Path) -> FramedTable:
-    """Landmarks of a CSV table of any number of cases, long or wide.
+    """Read a CSV table of any number of cases, long or wide.
 
-    Columns are known by their names (see `table_columns`), separated by comma, semicolon or tab;
-    others are ignored. With semicolons, numbers may have a decimal comma. An empty position, or
-    NA or NaN, is undefined. The frame is told by a column ``frame``, by the names of the coordinate
+    Columns are identified by their names (see `table_columns`), separated by comma, semicolon or
+    tab; others are ignored. With semicolons, numbers may have a decimal comma. An empty position,
+    NA or NaN is undefined. The frame is given by a column ``frame``, by the names of the coordinate
     columns, or by a line ``# frame = LPS`` above the header.
-
-    Args:
-        path: File.
 
     Raises:
         ValueError: The table is not valid.
     """
-    comments, text = split_comments(read_text(path))
-    delimiter = find_delimiter(text.strip().splitlines()[0] if text.strip() else "")
-    rows = read_rows(path, text, delimiter)
+    comments, table = text.split_comments(text.read_text(path))
+    header = table.strip().splitlines()[0] if table.strip() else ""
+    delimiter = table_columns.find_delimiter(header)
+    rows = text.read_rows(path, table, delimiter)
     if len(rows) < 2:
         raise ValueError(f"{path}: has no rows of landmarks; add them below a header line")
-    columns, body = find_columns(path, rows[0].cells), rows[1:]
+    columns, body = table_columns.find_columns(path, rows[0].cells), rows[1:]
     _check_widths(path, rows[0], body)
     frame = _frame(path, comments, columns, body)
     found = _Found()
@@ -76,13 +68,13 @@ def read_framed_table(path: Path) -> FramedTable:
     return FramedTable(cases, found.subjects, frame)
 
 
-def case_name(text: str) -> str:
-    """Name of a case that is written as such, as an image file, or as a path.
+def case_name(written: str) -> str:
+    """Name of a case that is given by its name, its image file, or a path.
 
     >>> case_name("scans/ANNA.nii.gz")
     'ANNA'
     """
-    name = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
+    name = re.split(r"[/\\]", written.rstrip("/\\"))[-1]
     named = stem(Path(name)) if name else None
     return name if named is None else named
 
@@ -99,7 +91,7 @@ def _check_widths(path: Path, header: Row, rows: Sequence[Row]) -> None:
 def _frame(
     path: Path, comments: Sequence[str], columns: TableColumns, rows: Sequence[Row]
 ) -> str | None:
-    """The frame that comments, column names and frame cells tell, all the same."""
+    """Frame given by comments, column names and frame cells, which must agree."""
     matches = [
         re.fullmatch(r"\s*(?:frame|coordinate_?system|space)\s*[=:](.*)", comment, re.IGNORECASE)
         for comment in comments
@@ -107,7 +99,7 @@ def _frame(
     written = {match.group(1).strip(' ,;\t"'): None for match in matches if match}
     for index in columns.frames:
         cells = {row.cells[index]: None for row in rows}
-        written |= {} if cells.keys() == {""} else cells  # an empty column says nothing
+        written |= {} if cells.keys() == {""} else cells  # an empty column gives no frame
     frames = {_one_frame(path, value): None for value in written}
     if columns.frame is not None:
         frames[columns.frame] = None
@@ -116,11 +108,11 @@ def _frame(
     return next(iter(frames), None)
 
 
-def _one_frame(path: Path, text: str) -> str:
+def _one_frame(path: Path, written: str) -> str:
     for frame in FRAMES:
-        if text.lower() == frame.lower():
+        if written.lower() == frame.lower():
             return frame
-    raise ValueError(f"{path}: says that its frame is {text!r}; write {', '.join(FRAMES)}")
+    raise ValueError(f"{path}: says that its frame is {written!r}; write {', '.join(FRAMES)}")
 
 
 def _add_row(
@@ -137,11 +129,11 @@ def _add_row(
             of_case = f" of case {case!r}" if case else ""
             raise ValueError(f"{where}{of_case} occurs twice; keep one row")
         cells = [row.cells[index] for index in triple]
-        positions[name] = parse_position(where, cells, decimal_comma)
+        positions[name] = text.parse_position(where, cells, decimal_comma)
 
 
 def _entries(path: Path, row: Row, columns: TableColumns) -> Iterator[tuple[str, Triple]]:
-    """Landmarks of a row, and where their coordinates stand."""
+    """Landmarks of a row with the columns of their coordinates."""
     if columns.landmark is None:
         yield from columns.triples.items()
         return
@@ -152,7 +144,7 @@ def _entries(path: Path, row: Row, columns: TableColumns) -> Iterator[tuple[str,
 
 
 def _case(path: Path, row: Row, columns: TableColumns, found: _Found) -> str:
-    """Name of a row's case; keeps its spelling and its subject, which must stay the same."""
+    """Name of a row's case, after checking its spelling and subject against earlier rows."""
     written = UNNAMED_CASE if columns.case is None else row.cells[columns.case]
     case = case_name(written)
     if columns.case is not None and not case:

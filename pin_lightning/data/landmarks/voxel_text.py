@@ -4,10 +4,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float64
-
-from pin_lightning.common.files import write_text
 from pin_lightning.data.landmarks.framed import FramedLandmarks
 from pin_lightning.data.landmarks.text import parse_position, read_text
 
@@ -15,17 +11,11 @@ from pin_lightning.data.landmarks.text import parse_position, read_text
 def read_voxel_rows(
     path: Path, names: Sequence[str] | None, unwanted: Sequence[int]
 ) -> FramedLandmarks:
-    """Landmarks of a voxel text, in the frame "voxel".
-
-    Args:
-        path: A line per landmark, 0-based voxel index along the image's own axes, separated by
-            blanks or commas; NaN where undefined.
-        names: Names of the lines that are wanted; none takes their numbers in the file, from 1.
-        unwanted: Lines to leave out, counted from 0.
+    """Read a voxel text, separated by blanks or commas; arguments as `files.read_voxel_text`.
 
     Raises:
         ValueError: A line is not a position, `names` does not fit the lines, or `unwanted` has a
-            line twice or one that is not there.
+            line twice or an absent one.
     """
     positions = _positions(path, read_text(path))
     wanted = _wanted(path, len(positions), unwanted)
@@ -37,17 +27,6 @@ def read_voxel_rows(
             f"{len(names)} names; give one for each"
         )
     return FramedLandmarks.of(path, list(names), [positions[row] for row in wanted], "voxel")
-
-
-def write_voxel_rows(path: Path, positions_voxel: Float64[np.ndarray, "L 3"]) -> None:
-    """Write a line of x, y, z per landmark.
-
-    Args:
-        path: File to write; its folder is made if absent.
-        positions_voxel: Index along the image's own axes, NaN where undefined.
-    """
-    lines = [" ".join(map(repr, row)) for row in positions_voxel.tolist()]
-    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def _positions(path: Path, text: str) -> list[list[float]]:

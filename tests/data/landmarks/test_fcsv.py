@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from refusals import refused
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.fcsv import read_fcsv, write_fcsv
@@ -23,16 +24,6 @@ SLICER_3 = (
     "# columns = label,x,y,z,sel,vis\nAC,1.5,-2,30,1,1\nPC,4,5,6,1,1\n"
 )
 BARE_ROWS = "1,1.5,-2,30,0,0,0,1,1,1,0,AC,,\n2,4,5,6,0,0,0,1,1,1,0,PC,,\n"
-
-
-@pytest.fixture
-def save(tmp_path):
-    def write(text):
-        path = tmp_path / "a case.fcsv"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
-        return path
-
-    return write
 
 
 def slicer_5(row, system="LPS"):
@@ -121,18 +112,16 @@ INVALID = {
     "infinite": (slicer_5("1,1,2,inf,0,0,0,1,1,1,0,AC,,"), "z: 'inf' is not a finite number"),
     "underscore": (slicer_5("1,1_0,2,3,0,0,0,1,1,1,0,AC,,"), "x: '1_0'"),
     "no-label": (slicer_5("1,1,2,3,0,0,0,1,1,1,0,,,"), "landmark 1 has no label"),
-    "same-label": (slicer_5(f"{ROW}\n{ROW}"), "occur twice: AC;"),
+    "same-label": (slicer_5(f"{ROW}\n{ROW}"), "twice: AC;"),
     "status": (slicer_5(ROW + ",7,0"), "positionStatus '7'"),
 }
 
 
-@pytest.mark.parametrize(("text", "message"), INVALID.values(), ids=INVALID.keys())
-def test_invalid_files_are_refused_in_one_line_that_names_them(save, text, message):
+@pytest.mark.parametrize(("text", "message"), INVALID.values(), ids=INVALID)
+def test_invalid_files_are_refused(save, text, message):
     path = save(text)
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(path, message):
         read_fcsv(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "a\u2028b"])

@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.files import (
@@ -16,8 +17,6 @@ from pin_lightning.data.landmarks.files import (
     read_table,
     read_voxel_text,
     write_landmarks,
-    write_table,
-    write_voxel_text,
 )
 
 AFFINE = np.array([[0.0, -2, 0, 10], [0.5, 0, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1]])
@@ -33,30 +32,20 @@ def image(tmp_path):
     return path
 
 
-@pytest.fixture
-def save(tmp_path):
-    def write(name, text):
-        path = tmp_path / name
-        path.write_text(text, "utf-8")
-        return path
-
-    return write
-
-
 def markups(system):
     point = {"label": "nose", "position": [1.0, 2.0, 3.0]}
     markup = {"type": "Fiducial", "coordinateSystem": system, "controlPoints": [point]}
-    return "case.mrk.json", json.dumps({"markups": [markup]})
+    return json.dumps({"markups": [markup]}), "case.mrk.json"
 
 
 def fcsv(system):
     line = "" if system is None else f"# CoordinateSystem = {system}\n"
-    return "case.fcsv", f"{line}# columns = label,x,y,z\nnose,1,2,3\n"
+    return f"{line}# columns = label,x,y,z\nnose,1,2,3\n", "case.fcsv"
 
 
 def csv(system):
     line = "" if system is None else f"# frame = {system}\n"
-    return "case.csv", f"{line}landmark,x,y,z\nnose,1,2,3\n"
+    return f"{line}landmark,x,y,z\nnose,1,2,3\n", "case.csv"
 
 
 WORLD = {
@@ -73,22 +62,15 @@ SETTLED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("file", "said", "setting"),
-    SETTLED,
-    ids=[f"{file.__name__}-{said}-{setting}" for file, said, setting in SETTLED],
-)
-def test_frame_is_that_of_the_file_or_of_the_setting_and_they_agree(
-    save, image, file, said, setting
-):
+@pytest.mark.parametrize(("file", "said", "setting"), SETTLED)
+def test_frame_is_that_of_the_file_or_of_the_setting(save, image, file, said, setting):
     path = save(*file(said))
     if said is None and setting is None:
         with pytest.raises(ValueError, match=r"does not say .* give data\.frame=RAS, LPS or voxel"):
             read_landmarks(path, setting, image)
     elif None not in (said, setting) and said != setting:
-        with pytest.raises(ValueError, match=f"says {said}, but data.frame={setting}") as caught:
+        with refused(path, f"says {said}, but data.frame={setting}"):
             read_landmarks(path, setting, image)
-        assert str(path) in str(caught.value)
     else:
         landmarks = read_landmarks(path, setting, image)
         assert landmarks.names == ("nose",)
@@ -150,7 +132,7 @@ TABLE = "case,patient,landmark,i,j,k\nA scan.nii.gz,p1,nose,1,2,3\nB,,nose,0,0,0
 def test_table_of_voxel_indices_takes_the_image_of_each_case(save, image, tmp_path):
     other = tmp_path / "B.mha"
     itk = oblique_image(other)
-    table = read_table(save("all.csv", TABLE), images={"A scan": image, "B": other})
+    table = read_table(save(TABLE), images={"A scan": image, "B": other})
     assert table.cases["A scan"].positions_world.tolist() == [WORLD["voxel"]]
     np.testing.assert_allclose(
         table.cases["B"].positions_world, [np.array(itk.GetOrigin()) * [-1, -1, 1]], atol=1e-9
@@ -160,11 +142,11 @@ def test_table_of_voxel_indices_takes_the_image_of_each_case(save, image, tmp_pa
 
 def test_table_of_voxel_indices_names_the_case_without_image(save, image):
     with pytest.raises(ValueError, match="of case B need their image"):
-        read_table(save("all.csv", TABLE), images={"A scan": image})
+        read_table(save(TABLE), images={"A scan": image})
 
 
 def test_table_frame_comes_from_the_setting(save):
-    path = save("all.csv", "case,landmark,x,y,z\nA,nose,1,2,3\nB,nose,,,\n")
+    path = save("case,landmark,x,y,z\nA,nose,1,2,3\nB,nose,,,\n")
     table = read_table(path, "LPS")
     assert table.cases["A"].positions_world.tolist() == [WORLD["LPS"]]
     assert table.cases["B"].defined.tolist() == [False]
@@ -185,16 +167,16 @@ ONE_CASE = {
 }
 
 
-@pytest.mark.parametrize("text", ONE_CASE.values(), ids=ONE_CASE.keys())
+@pytest.mark.parametrize("text", ONE_CASE.values(), ids=ONE_CASE)
 def test_csv_of_one_case(save, text):
-    landmarks = read_landmarks(save("A.csv", text))
+    landmarks = read_landmarks(save(text, "A.csv"))
     assert landmarks.names == ("nose",)
     assert landmarks.positions_world.tolist() == [[1, 2, 3]]
 
 
 def test_csv_of_many_cases_is_not_one_case(save):
     with pytest.raises(ValueError, match=r"holds 2 cases \(A scan, B.*data=csv"):
-        read_landmarks(save("all.csv", TABLE))
+        read_landmarks(save(TABLE, "all.csv"))
 
 
 @pytest.mark.parametrize("suffix", LANDMARK_SUFFIXES)
@@ -203,9 +185,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path, suffix):
     for content, message in ((None, "cannot be read"), (b"", "empty"), (b"\xff\xfe\x00", "UTF-8")):
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(ValueError, match=message) as caught:
+        with refused(path, message):
             read_landmarks(path)
-        assert str(path) in str(caught.value)
     path.unlink()
     path.mkdir()
     with pytest.raises(ValueError, match="cannot be read"):
@@ -214,9 +195,9 @@ def test_files_that_cannot_be_read_are_named(tmp_path, suffix):
 
 def test_formats_go_by_the_suffix(tmp_path):
     landmarks = LandmarkSet.of(["nose"], np.ones((1, 3)))
-    with pytest.raises(ValueError, match=r"points\.xlsx.* read; use \.mrk\.json, \.fcsv, \.csv"):
+    with refused("points.xlsx", r"read; use \.mrk\.json, \.fcsv, \.csv"):
         read_landmarks(tmp_path / "points.xlsx")
-    with pytest.raises(ValueError, match=r"points\.txt.* written; use"):
+    with refused("points.txt", "written; use"):
         write_landmarks(tmp_path / "points.txt", landmarks)
     write_landmarks(tmp_path / "POINTS.FCSV", landmarks)
     assert read_landmarks(tmp_path / "POINTS.FCSV").names == ("nose",)
@@ -240,57 +221,18 @@ labels = (
     .map(str.strip)
     .filter(lambda name: len(name.splitlines()) == 1)
 )
-# "A.nii" would be read as the image of a case A.
-case_labels = labels.filter(lambda name: not set(name) & set("/\\."))
-
-
 named_positions = st.dictionaries(labels, positions, min_size=1, max_size=5)
-
-
-def landmark_set(named):
-    return LandmarkSet.of(list(named), np.array(list(named.values())))
-
-
-def assert_same(found, expected):
-    assert found.names == expected.names
-    assert found.defined.tolist() == expected.defined.tolist()
-    np.testing.assert_allclose(
-        found.positions_world, expected.positions_world, rtol=0, atol=1e-6, equal_nan=True
-    )
 
 
 @pytest.mark.parametrize("suffix", LANDMARK_SUFFIXES)
 @given(named=named_positions, descriptions=st.booleans(), text=st.text(characters, max_size=8))
 @settings(max_examples=60, deadline=None)
 def test_what_is_written_is_read_back(suffix, named, descriptions, text):
-    landmarks = landmark_set(named)
+    landmarks = LandmarkSet.of(list(named), np.array(list(named.values())))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"a case{suffix}"
         write_landmarks(path, landmarks, [text] * len(landmarks) if descriptions else None)
-        assert_same(read_landmarks(path), landmarks)
-
-
-@pytest.mark.parametrize("wide", [False, True], ids=["long", "wide"])
-@given(named_cases=st.dictionaries(case_labels, named_positions, min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
-def test_a_table_that_is_written_is_read_back(wide, named_cases):
-    cases = {case: landmark_set(named) for case, named in named_cases.items()}
-    names = dict.fromkeys(name for landmarks in cases.values() for name in landmarks.names)
-    with tempfile.TemporaryDirectory() as folder:
-        write_table(Path(folder) / "all.csv", cases, wide=wide)
-        table = read_table(Path(folder) / "all.csv")
-    assert list(table.cases) == list(cases)
-    for case, landmarks in cases.items():
-        # A wide table has all landmarks for every case.
-        assert_same(table.cases[case], landmarks.select(list(names)) if wide else landmarks)
-
-
-@given(named=named_positions)
-@settings(max_examples=30, deadline=None)
-def test_a_voxel_text_that_is_written_is_read_back(named):
-    landmarks = landmark_set(named)
-    with tempfile.TemporaryDirectory() as folder:
-        image, path = Path(folder) / "A.nii", Path(folder) / "A_ps.txt"
-        nib.Nifti1Image(np.zeros((2, 2, 2), dtype=np.uint8), AFFINE).to_filename(image)
-        write_voxel_text(path, landmarks, AFFINE)
-        assert_same(read_voxel_text(path, image, landmarks.names, ()), landmarks)
+        found = read_landmarks(path)
+    assert found.names == landmarks.names
+    assert found.defined.tolist() == landmarks.defined.tolist()
+    np.testing.assert_allclose(found.positions_world, landmarks.positions_world, rtol=0, atol=1e-6)

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.markups import read_markups, write_markups
@@ -16,38 +17,17 @@ def content(points=None, **other):
     return {"@schema": "", "markups": [{**markup, **other}]}
 
 
-@pytest.fixture
-def save(tmp_path):
-    def write(value):
-        path = tmp_path / "case.mrk.json"
-        path.write_text(value if isinstance(value, str) else json.dumps(value), "utf-8")
-        return path
-
-    return write
+SYSTEMS = [("LPS", "LPS"), ("1", "LPS"), (1, "LPS"), ("RAS", "RAS"), ("0", "RAS"), (0, "RAS")]
 
 
-FRAMES = {
-    "lps": ("LPS", "LPS"),
-    "old-lps": ("1", "LPS"),
-    "old-lps-number": (1, "LPS"),
-    "ras": ("RAS", "RAS"),
-    "old-ras": ("0", "RAS"),
-    "old-ras-number": (0, "RAS"),
-    "null": (None, None),
-}
-
-
-@pytest.mark.parametrize(("system", "frame"), FRAMES.values(), ids=FRAMES.keys())
+@pytest.mark.parametrize(("system", "frame"), [*SYSTEMS, (None, None), ("absent", None)])
 def test_positions_and_frame_are_those_of_the_file(save, system, frame):
-    framed = read_markups(save(content(coordinateSystem=system)))
+    value = content(coordinateSystem=system)
+    if system == "absent":
+        del value["markups"][0]["coordinateSystem"]
+    framed = read_markups(save(json.dumps(value)))
     assert framed.frame == frame
     assert framed.positions.tolist() == [[1, 2, 3]]
-
-
-def test_a_file_without_coordinate_system_says_no_frame(save):
-    value = content()
-    del value["markups"][0]["coordinateSystem"]
-    assert read_markups(save(value)).frame is None
 
 
 @pytest.mark.parametrize("status", ["undefined", "missing", "preview"])
@@ -55,14 +35,15 @@ def test_only_points_with_status_defined_count(save, status):
     # Slicer writes an empty text as the position of a point that was never placed.
     unplaced = {**point("b"), "position": "", "positionStatus": status}
     points = [point("a", positionStatus="defined"), unplaced, point("c")]
-    framed = read_markups(save(content(points)))
+    framed = read_markups(save(json.dumps(content(points))))
     assert framed.names == ("a", "b", "c")
     assert np.isnan(framed.positions).all(axis=1).tolist() == [False, True, False]
 
 
 def test_written_file_is_what_slicer_expects(tmp_path):
     path = tmp_path / "new folder" / "case.mrk.json"
-    write_markups(path, LandmarkSet.of(["a"], np.array([[1.0, 2, 3]])), ["spread 0.2 mm"])
+    landmarks = LandmarkSet.of(["a", "b"], np.array([[1.0, 2, 3], [np.nan] * 3]))
+    write_markups(path, landmarks, ["spread 0.2 mm", ""])
     written = json.loads(path.read_text("utf-8"))
     assert written["@schema"].endswith("/markups-schema-v1.0.3.json#")
     (markup,) = written["markups"]
@@ -75,17 +56,10 @@ def test_written_file_is_what_slicer_expects(tmp_path):
             "description": "spread 0.2 mm",
             "position": [-1.0, -2.0, 3.0],
             "positionStatus": "defined",
-        }
+        },
+        {"id": "2", "label": "b", "description": "", "positionStatus": "undefined"},
     ]
     assert [file.name for file in path.parent.iterdir()] == ["case.mrk.json"]
-
-
-def test_written_file_has_no_nan_which_is_not_json(tmp_path):
-    path = tmp_path / "case.mrk.json"
-    write_markups(path, LandmarkSet.of(["a"], np.full((1, 3), np.nan)))
-    (written,) = json.loads(path.read_text("utf-8"))["markups"][0]["controlPoints"]
-    assert written["positionStatus"] == "undefined"
-    assert "position" not in written
 
 
 INVALID = {
@@ -114,15 +88,13 @@ INVALID = {
 }
 
 
-@pytest.mark.parametrize(("value", "message"), INVALID.values(), ids=INVALID.keys())
-def test_invalid_files_are_refused_in_one_line_that_names_them(save, value, message):
-    path = save(value)
-    with pytest.raises(ValueError, match=message) as caught:
+@pytest.mark.parametrize(("value", "message"), INVALID.values(), ids=INVALID)
+def test_invalid_files_are_refused(save, value, message):
+    path = save(value if isinstance(value, str) else json.dumps(value))
+    with refused(path, message):
         read_markups(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_units_may_be_a_coded_entry(save):
-    units = ["mm", "UCUM", "millimeter"]
-    assert read_markups(save(content(coordinateUnits=units))).names == ("nose",)
+    value = content(coordinateUnits=["mm", "UCUM", "millimeter"])
+    assert read_markups(save(json.dumps(value))).names == ("nose",)

@@ -1,20 +1,10 @@
 import numpy as np
 import pytest
+from refusals import refused
 
-from pin_lightning.data.landmarks.voxel_text import read_voxel_rows, write_voxel_rows
+from pin_lightning.data.landmarks.voxel_text import read_voxel_rows
 
 ROWS = [[1, 2, 3], [4.5, 5, 6], [np.nan] * 3]
-
-
-@pytest.fixture
-def save(tmp_path):
-    def write(text):
-        path = tmp_path / "A_ps.txt"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
-        return path
-
-    return write
-
 
 SAME = {
     "blanks": "1 2 3\n4.5 5 6\nnan nan nan\n",
@@ -44,12 +34,6 @@ def test_unwanted_lines_are_counted_from_0_and_names_of_lines_from_1(save):
     assert read_voxel_rows(path, ["a", "ß"], [3, 1]).names == ("a", "ß")
 
 
-def test_written_lines_agree_with_numpy(tmp_path):
-    path = tmp_path / "A_ps.txt"
-    write_voxel_rows(path, np.array([[1 / 3, 2, -3], [np.nan] * 3]))
-    np.testing.assert_array_equal(np.loadtxt(path), [[1 / 3, 2, -3], [np.nan] * 3])
-
-
 INVALID = {
     "empty": ("", None, (), "empty"),
     "not-utf-8": (b"1 2 \xff\n", None, (), "not UTF-8"),
@@ -71,14 +55,8 @@ INVALID = {
 }
 
 
-@pytest.mark.parametrize(
-    ("text", "names", "unwanted", "message"), INVALID.values(), ids=INVALID.keys()
-)
-def test_invalid_files_are_refused_in_one_line_that_names_them(
-    save, text, names, unwanted, message
-):
+@pytest.mark.parametrize(("text", "names", "unwanted", "message"), INVALID.values(), ids=INVALID)
+def test_invalid_files_are_refused(save, text, names, unwanted, message):
     path = save(text)
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(path, message):
         read_voxel_rows(path, names, unwanted)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
