@@ -1,4 +1,7 @@
-"""Files that are wrong, one kind each: how it is written, and what must be said of it."""
+"""Bad files, one of each kind: how it is written, and what must be said of it.
+
+Tests of the readers know more kinds; here are those that take a way of their own through a program.
+"""
 
 import json
 import struct
@@ -14,17 +17,17 @@ from pin_lightning.data.sources.phantom import make_phantom
 HEAD = make_phantom(5, (54, 35, 47), (3.0, 3.0, 3.0))
 NAMES = ("Höhle (CSP)", *HEAD.names[1:])
 LANDMARKS = LandmarkSet.of(NAMES, HEAD.landmarks_world)
-SFORM, FORM_CODES, SPACING = 280, 252, 80  # bytes of a NIfTI header
+SFORM, FORM_CODES = 280, 252  # bytes of a NIfTI header
 
 
 def save(path, volume=HEAD.volume):
     nib.save(nib.Nifti1Image(volume, HEAD.affine), path)
 
 
-def volume_with(value):
+def with_nan(path):
     volume = HEAD.volume.astype(np.float32)
-    volume[20, 20, 20] = value
-    return volume
+    volume[20, 20, 20] = np.nan
+    save(path, volume)
 
 
 def patched(offset, code, *values):
@@ -37,26 +40,11 @@ def patched(offset, code, *values):
     return write
 
 
-def cut(path, keep=0.5):
-    content = path.read_bytes()
-    path.write_bytes(content[: int(keep * len(content))])
-
-
-def truncated(path):
-    save(path)
-    cut(path)
-
-
 def corrupt(path):
     save(path)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
-
-
-def rgb_nifti(path):
-    colours = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
-    save(path, np.zeros(HEAD.volume.shape, colours))
 
 
 def rgb_metaimage(path):
@@ -70,39 +58,19 @@ def truncated_nrrd(path):
     image.SetOrigin((HEAD.affine[:3, 3] * [-1, -1, 1]).tolist())
     image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
     sitk.WriteImage(image, str(path))
-    cut(path)
+    path.write_bytes(path.read_bytes()[:5000])
 
 
-ONE_CHANNEL, WHERE = "one channel", "correct the header"
-CHECK = "check the file"
 # Kind: suffix, writer, what the message says of the file and what to do.
 BAD_IMAGES = {
-    "truncated-gzip": (".nii.gz", truncated, "cannot be read as an image", CHECK),
-    "corrupt-gzip": (".nii.gz", corrupt, "cannot be read as an image", CHECK),
-    "no-image": (".nii.gz", lambda path: path.write_text("no image"), "cannot be read", CHECK),
-    "no-image-nrrd": (".nrrd", lambda path: path.write_text("no image"), "cannot be read", CHECK),
-    "empty": (".nii", lambda path: path.touch(), "cannot be read as an image", CHECK),
-    "truncated-nrrd": (".nrrd", truncated_nrrd, "cannot be read as an image", CHECK),
+    "corrupt-gzip": (".nii.gz", corrupt, "cannot be read as an image", "check the file"),
+    "empty": (".nii", lambda path: path.touch(), "cannot be read as an image", "check the file"),
+    "truncated-nrrd": (".nrrd", truncated_nrrd, "cannot be read as an image", "check the file"),
     "2d": (".nii", lambda path: save(path, HEAD.volume[:, :, 20]), "(54, 35)", "a 3D image"),
-    "4d": (
-        ".nii",
-        lambda path: save(path, np.stack([HEAD.volume] * 2, axis=-1)),
-        "(54, 35, 47, 2)",
-        "a 3D image",
-    ),
-    "rgb": (".nii", rgb_nifti, "voxels of type", ONE_CHANNEL),
-    "rgb-mha": (".mha", rgb_metaimage, "has 3 channels", ONE_CHANNEL),
-    "nan": (".nii.gz", lambda path: save(path, volume_with(np.nan)), "NaN", "replace them"),
-    "inf": (".nii.gz", lambda path: save(path, volume_with(np.inf)), "infinite", "replace them"),
-    "constant": (
-        ".nii.gz",
-        lambda path: save(path, np.full_like(HEAD.volume, 7)),
-        "all voxels are 7",
-        "give an image with contrast",
-    ),
-    "zero-spacing": (".nii", patched(SPACING, "<f", 0.0), "voxel spacing [0.0", WHERE),
-    "negative-spacing": (".nii", patched(SPACING, "<f", -3.0), "voxel spacing [-3.0", WHERE),
-    "singular": (".nii", patched(SFORM, "<4f", 0, 0, 0, 0), "is singular", WHERE),
+    "rgb-mha": (".mha", rgb_metaimage, "has 3 channels", "one channel"),
+    "nan": (".nii.gz", with_nan, "NaN", "replace them"),
+    "flat": (".nii.gz", lambda path: save(path, 0 * HEAD.volume), "all voxels are 0", "contrast"),
+    "singular": (".nii", patched(SFORM, "<4f", 0, 0, 0, 0), "is singular", "correct the header"),
     "no-forms": (".nii", patched(FORM_CODES, "<hh", 0, 0), "neither sform nor qform", "save it"),
 }
 
@@ -119,26 +87,7 @@ def markups(edit):
 
 # Kind: suffix, writer, what the message says of the file and what to do.
 BAD_LANDMARKS = {
-    "empty-landmarks": (".mrk.json", lambda path: path.touch(), "is empty", "save it again"),
-    "empty-list": (
-        ".mrk.json",
-        markups(lambda _, points: points.clear()),
-        "its point list is empty",
-        "place the landmarks",
-    ),
     "not-json": (".mrk.json", lambda path: path.write_text("{,"), "not valid JSON", "save it"),
-    "two-coordinates": (
-        ".mrk.json",
-        markups(lambda _, points: points[3]["position"].pop()),
-        f"landmark '{NAMES[3]}' has position [",
-        "give x, y, z",
-    ),
-    "nan-position": (
-        ".mrk.json",
-        markups(lambda _, points: points[3].update(position=[1.0, np.nan, 2.0])),
-        f"landmark '{NAMES[3]}' has position [",
-        "give finite numbers",
-    ),
     "same-name": (
         ".mrk.json",
         markups(lambda _, points: points[1].update(label=NAMES[0])),

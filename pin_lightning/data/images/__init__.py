@@ -1,1 +1,1 @@
-"""Image files: headers, voxels, and what is refused."""
+"""Reading image files: headers, voxels, validation."""

@@ -1,4 +1,4 @@
-"""Parts of an image: the files that it is made of, and whether they hold all of its voxels."""
+"""Completeness of images: the files they consist of, and a check for missing voxels."""
 
 import os
 import re
@@ -6,14 +6,12 @@ import zlib
 from pathlib import Path
 
 DETACHED_SUFFIXES = (".mhd", ".nhdr", ".hdr")
-# More than any header that lists one file per slice.
-HEADER_BYTES = 1 << 20
-# Zeros inflate a thousandfold: this stays below 64 MiB at a time.
-CHUNK_BYTES = 1 << 16
+HEADER_BYTES = 1 << 20  # more than any header that lists one file per slice
+CHUNK_BYTES = 1 << 16  # zeros inflate a thousandfold: at most 64 MiB at a time
 
 HEADER_END = re.compile(rb"\r?\n\r?\n|ElementDataFile\s*=\s*LOCAL[ \t\r]*\n")
 COMPRESSED = re.compile(rb"^encoding:\s*gz|^CompressedData\s*=\s*True", re.I | re.M)
-# Voxels as text, other compressions, parts to be skipped: left to the library.
+# Voxels as text, other compressions, skipped parts: not checked here.
 OTHER_ENCODING = re.compile(
     rb"^encoding:\s*(?:txt|text|ascii|hex|bz)|^BinaryData\s*=\s*False"
     rb"|^(?:line|byte) ?skip:|^HeaderSize\s*=|^ElementDataFile\s*=.*%|^data ?file:.*%",
@@ -22,14 +20,10 @@ OTHER_ENCODING = re.compile(
 
 
 def parts(path: Path) -> list[Path]:
-    """Files that an image is made of, sorted.
+    """Files of an image, sorted: the file itself and those that its header names.
 
     Args:
-        path: An image file, a header with its voxels in other files, or the folder of a DICOM
-            series.
-
-    Returns:
-        The file itself and those that its header names; all files of a folder.
+        path: Image file, header of detached voxels, or folder of a DICOM series (all its files).
     """
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.is_file())
@@ -45,14 +39,13 @@ def parts(path: Path) -> list[Path]:
 
 
 def check_voxels_whole(path: Path, num_bytes: int) -> None:
-    """Refuse an image whose voxels are cut short or whose compressed voxels are damaged.
+    """Check an NRRD or MetaImage file for truncated and for damaged compressed voxels.
 
-    ITK does not compare checksums of compressed voxels, and prints what is wrong with a MetaImage
-    before it says so.
+    ITK does not verify checksums of compressed voxels, and prints errors of a MetaImage.
 
     Args:
-        path: NRRD or MetaImage file; another format is not looked at.
-        num_bytes: What the voxels take, not compressed.
+        path: Image file; other formats are not checked.
+        num_bytes: Uncompressed size of the voxels.
 
     Raises:
         EOFError: Voxels are missing.
@@ -75,7 +68,7 @@ def check_voxels_whole(path: Path, num_bytes: int) -> None:
 
 
 def _header(path: Path) -> tuple[bytes, int | None]:
-    """Text of a header, and where the voxels start if they are in the same file."""
+    """Text of a header, and the offset of the voxels if they are in the same file."""
     with path.open("rb") as file:
         head = file.read(HEADER_BYTES)
     end = HEADER_END.search(head)
@@ -83,18 +76,15 @@ def _header(path: Path) -> tuple[bytes, int | None]:
 
 
 def _named_files(path: Path, text: bytes) -> list[Path]:
-    """Files that exist and are the value of a line, or a whole line, of a header."""
-    values = [re.split("[:=]", line, maxsplit=1)[-1].strip() for line in _lines(text)]
+    """Existing files that are the value of a header line, or the whole line."""
+    lines = [line for line in text.decode("utf-8", "replace").splitlines() if line[:1] != "#"]
+    values = [re.split("[:=]", line, maxsplit=1)[-1].strip() for line in lines]
     files = (path.parent / value for value in values if value)
     return [file for file in files if os.path.isfile(file) and file != path]
 
 
-def _lines(text: bytes) -> list[str]:
-    return [line for line in text.decode("utf-8", "replace").splitlines() if line[:1] != "#"]
-
-
 def _length(path: Path, start: int, is_compressed: bool) -> int:
-    """Bytes of a file from `start` on, once inflated; inflating compares the checksum."""
+    """Inflated size of a file from `start` on; inflating verifies the checksum."""
     if not is_compressed:
         return path.stat().st_size - start
     decoder, length = zlib.decompressobj(zlib.MAX_WBITS | 32), 0

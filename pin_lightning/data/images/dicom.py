@@ -1,4 +1,4 @@
-"""DICOM series: the files of a folder as one volume, where its slices say they are."""
+"""DICOM series: a folder of slices as one volume, placed by the positions of its slices."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ from pin_lightning.data.images.itk import (
     quiet_itk,
 )
 
-# How far a slice may lie from where even spacing puts it, in spacings.
-UNEVEN = 0.01
+UNEVEN = 0.01  # largest offset of a slice from even spacing, in spacings
 NEEDED_TAGS = {
     "0020|0032": "ImagePositionPatient",
     "0020|0037": "ImageOrientationPatient",
@@ -27,14 +26,14 @@ NEEDED_TAGS = {
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """One file of a series, without its voxels.
+    """Header of one file of a series.
 
     Attributes:
-        file: Where it is.
+        file: Its path.
         size: Voxels along its axes.
         channels: Values per voxel.
-        pixel_id: ITK's number of the voxel type, once rescaled.
-        steps_lps: From a voxel to the next along its first and second axis, columns, mm.
+        pixel_id: ITK's voxel type after rescaling.
+        steps_lps: Columns: steps between voxels along the first and second axis, mm.
         position_lps: Centre of its first voxel, mm.
     """
 
@@ -47,24 +46,24 @@ class Slice:
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether there is a DICOM file in a folder, by the mark behind the preamble."""
+    """True if a folder holds a DICOM file, by the mark after the preamble."""
     return any(_is_dicom(path) for path in folder.iterdir())
 
 
 def series_header(folder: Path) -> RawHeader:
-    """Shape and affine of a DICOM series, without its voxels.
+    """Read shape and affine of a DICOM series.
 
-    The third axis goes from the first slice to the last along the normal; if a scanner was tilted,
-    it is as oblique to the slices as their positions say.
+    The third axis follows the positions of the slices in the order of their normal; with a tilted
+    gantry it is oblique to the slices.
 
     Args:
-        folder: Files of one series; files of other kinds are passed over.
+        folder: Folder with the files of one series; files of other kinds are ignored.
 
     Returns:
         Voxels along its own axes, and voxel index to world RAS+ mm [4, 4].
 
     Raises:
-        ValueError: There is no series or more than one, or the slices are no even stack.
+        ValueError: There is no series or more than one, or the slices are not evenly stacked.
         RuntimeError: A file cannot be read.
     """
     files = _series_files(folder)
@@ -81,12 +80,7 @@ def series_header(folder: Path) -> RawHeader:
 
 
 def series_voxels(folder: Path) -> Num[np.ndarray, "X Y Z"]:
-    """Voxels of a DICOM series, rescaled as its files say, in the order of `series_header`.
-
-    Raises:
-        ValueError: As `series_header`.
-        RuntimeError: A file cannot be read.
-    """
+    """Read the rescaled voxels of a DICOM series; order and errors as in `series_header`."""
     import SimpleITK as sitk
 
     files = _series_files(folder)
@@ -102,7 +96,7 @@ def series_voxels(folder: Path) -> Num[np.ndarray, "X Y Z"]:
 
 
 def _series_files(folder: Path) -> list[Path]:
-    """Files of the only series of a folder."""
+    """Files of the one series of a folder."""
     import SimpleITK as sitk
 
     with quiet_itk():
@@ -117,7 +111,15 @@ def _series_files(folder: Path) -> list[Path]:
         said = ", ".join(_described(uid, files) for uid, files in series.items())
         raise ValueError(f"{folder}: has {len(series)} DICOM series ({said}); keep one per folder")
     (files,) = series.values()
-    _refuse_others(folder, files)
+    # GDCM drops slices that it cannot read.
+    known = {file.name for file in files}
+    rest = [file for file in sorted(folder.iterdir()) if file.name not in known]
+    others = [file for file in rest if file.name.upper() != "DICOMDIR" and _is_dicom(file)]
+    if others:
+        raise ValueError(
+            f"{others[0]}: DICOM, but no readable image of the series "
+            f"({len(others)} such files); export the series again, or move the file elsewhere"
+        )
     return files
 
 
@@ -129,21 +131,6 @@ def _described(uid: str, files: list[Path]) -> str:
     return " ".join([f"...{uid[-8:]}", *([repr(description)] if description else []), count])
 
 
-def _refuse_others(folder: Path, files: list[Path]) -> None:
-    """Refuse DICOM files that are not of the series: GDCM drops a slice that it cannot read."""
-    known = {file.name for file in files}
-    others = [
-        file.name
-        for file in sorted(folder.iterdir())
-        if file.name not in known and file.name.upper() != "DICOMDIR" and _is_dicom(file)
-    ]
-    if others:
-        raise ValueError(
-            f"{folder / others[0]}: DICOM, but no readable image of the series "
-            f"({len(others)} such files); export the series again, or move the file elsewhere"
-        )
-
-
 def _is_dicom(path: Path) -> bool:
     if not path.is_file() or path.name.startswith("."):
         return False
@@ -152,12 +139,11 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _stack(folder: Path, files: list[Path]) -> list[Slice]:
-    """Slices in the order of their positions along the normal, checked to be one even stack."""
+    """Slices sorted by their positions along the normal, validated as one even stack."""
     slices = [_slice(file) for file in files]
-    first = slices[0]
     for other in slices[1:]:
-        _check_alike(first, other)
-    normal = np.cross(*first.steps_lps.T)
+        _check_alike(slices[0], other)
+    normal = np.cross(*slices[0].steps_lps.T)
     ordered = sorted(slices, key=lambda one: float(one.position_lps @ normal))
     _check_even(folder, ordered)
     return ordered

@@ -1,4 +1,4 @@
-"""Image files that SimpleITK reads: their place in space and their voxels, without its warnings."""
+"""Reading image files with SimpleITK, without its warnings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from jaxtyping import Num
 from pin_lightning.common.geometry import Vector, itk_affine
 from pin_lightning.data.images.completeness import check_voxels_whole
 
-RawHeader = tuple[tuple[int, ...], np.ndarray]  # of an image that may not be 3D
+RawHeader = tuple[tuple[int, ...], np.ndarray]  # shape and affine; the image may not be 3D
 
 
 @contextmanager
 def quiet_itk() -> Iterator[None]:
-    """ITK without the warnings that it prints; its errors are raised as before."""
+    """Suppress the warnings that ITK prints; its errors are still raised."""
     import SimpleITK as sitk
 
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
@@ -28,12 +28,12 @@ def quiet_itk() -> Iterator[None]:
 
 
 def itk_information(path: Path) -> Any:
-    """A reader that has read all of a file but its voxels.
+    """Open a file with a reader that has read everything but the voxels.
 
     Raises:
         RuntimeError: ITK cannot read it.
     """
-    import SimpleITK as sitk  # only here: most data sets are NIfTI, and the import is slow
+    import SimpleITK as sitk  # lazy: the import is slow, and NIfTI does not need it
 
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -43,14 +43,11 @@ def itk_information(path: Path) -> Any:
 
 
 def itk_header(path: Path) -> RawHeader:
-    """Shape and affine of an image file.
-
-    Args:
-        path: A file that ITK reads.
+    """Read shape and affine of an image file.
 
     Returns:
         Voxels along its own axes, and voxel index to world RAS+ mm [4, 4] (of the first three
-        axes; the identity if the image is one that cannot be used).
+        axes; the identity if it has fewer).
 
     Raises:
         ValueError: It has several channels, or its spacing is not positive.
@@ -68,7 +65,7 @@ def itk_header(path: Path) -> RawHeader:
 
 
 def itk_voxels(path: Path) -> Num[np.ndarray, "..."]:
-    """Voxels of an image file along its own axes.
+    """Read the voxels of an image file, along its own axes.
 
     Raises:
         RuntimeError: ITK cannot read the file.
@@ -85,7 +82,7 @@ def itk_voxels(path: Path) -> Num[np.ndarray, "..."]:
 
 
 def check_spacing(path: Path, spacing_mm: Vector) -> None:
-    """Refuse voxel sides that are not positive numbers."""
+    """Validate that voxel sides are positive."""
     sides = [float(side) for side in spacing_mm]
     if not all(np.isfinite(side) and side > 0 for side in sides):
         raise ValueError(f"{path}: voxel spacing {sides} is not positive; correct the header")

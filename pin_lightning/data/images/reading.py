@@ -1,4 +1,4 @@
-"""Image files of any format that is read: their place in space, and their voxels."""
+"""Reading image files of any format: shape, affine, voxels."""
 
 import gzip
 import math
@@ -21,12 +21,12 @@ from pin_lightning.common.geometry import canonical_affine, corner_distance_mm
 from pin_lightning.data.images.dicom import series_header, series_voxels
 from pin_lightning.data.images.itk import RawHeader, check_spacing, itk_header, itk_voxels
 
-NIFTI_SUFFIXES = (".nii.gz", ".nii", ".hdr")  # .hdr: its voxels are in the .img beside it
+NIFTI_SUFFIXES = (".nii.gz", ".nii", ".hdr")  # .hdr: with voxels in an .img file
 MGH_SUFFIXES = (".mgz", ".mgh")
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 IMAGE_SUFFIXES = (*NIFTI_SUFFIXES, *MGH_SUFFIXES, *ITK_SUFFIXES)
 
-# What nibabel and SimpleITK raise for files that are damaged or not images.
+# Errors of nibabel and SimpleITK for files that are damaged or not images.
 READ_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     EOFError,
@@ -40,18 +40,18 @@ READ_ERRORS: tuple[type[Exception], ...] = (
     ImageDataError,
     MGHError,
 )
-# What nibabel raises besides: a ValueError or TypeError of ours must not be taken for one of these.
+# Caught only around nibabel's own code, where they cannot be errors of this package.
 NIBABEL_ERRORS = (ValueError, TypeError)
 NIFTI_MAGIC = (b"n+1", b"ni1", b"n+2", b"ni2")
-NIFTI_UNITS = {1: "metres", 3: "micrometres"}  # the others: mm, and not said
+NIFTI_UNITS = {1: "metres", 3: "micrometres"}  # the others: millimetres and unknown
 
 Header = tuple[tuple[int, int, int], np.ndarray]
 
 
 def stem(path: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> str | None:
-    """File name without its suffix, none when the suffix is not one of these.
+    """File name without its suffix; None if it has none of the suffixes.
 
-    Among images, a folder is a DICOM series, and this is its name.
+    With the suffixes of images, a folder is a DICOM series, and the result is its name.
 
     >>> stem(Path("scans/ANNA.nii.gz"))
     'ANNA'
@@ -63,7 +63,7 @@ def stem(path: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> str | None:
 
 
 def read_header(path: Path) -> Header:
-    """Shape and affine of an image, without its voxels.
+    """Read shape and affine of an image.
 
     Args:
         path: A 3D image with one channel, or the folder of a DICOM series.
@@ -72,11 +72,15 @@ def read_header(path: Path) -> Header:
         Voxels along its own axes, and voxel index to world RAS+ mm [4, 4] float64.
 
     Raises:
-        ValueError: The file cannot be read, it is not a 3D image with one channel, or it does not
-            say where it is.
+        ValueError: The file cannot be read, is not a 3D image with one channel, or has no position
+            in space.
     """
     _check_suffix(path)
-    shape, affine = _nibabel_header(path) if _is_nibabel(path) else _itk_header(path)
+    if _is_nibabel(path):
+        shape, affine = _nibabel_header(path)
+    else:
+        with _readable(path):
+            shape, affine = series_header(path) if path.is_dir() else itk_header(path)
     sides = _checked_shape(path, shape)
     try:
         canonical_affine(affine, sides)
@@ -86,20 +90,20 @@ def read_header(path: Path) -> Header:
 
 
 def read_voxels(path: Path) -> Num[np.ndarray, "X Y Z"]:
-    """Voxels of an image along its own axes, in the units that its header says.
+    """Read the voxels of an image along its own axes, rescaled as its header says.
 
     Args:
-        path: An image that `read_header` takes.
+        path: An image that `read_header` accepts.
 
     Raises:
         ValueError: The file cannot be read, or it is not a 3D image with one channel.
     """
     _check_suffix(path)
-    if _is_nibabel(path):  # not through ITK: it refuses sheared axes
+    if _is_nibabel(path):  # ITK would refuse sheared axes
         image = _loaded(path)
         with _readable(path, *NIBABEL_ERRORS), _quiet_nibabel():
             if path.name.lower().endswith((".nii.gz", ".mgz")):
-                # All at once: nibabel itself stops before the checksum.
+                # Decompressed as a whole, since nibabel stops before the checksum.
                 content = gzip.decompress(path.read_bytes())
                 image, found = type(image).from_bytes(content), len(content)
             else:
@@ -113,7 +117,7 @@ def read_voxels(path: Path) -> Num[np.ndarray, "X Y Z"]:
 
 
 def _check_length(voxels: Any, found: int) -> None:
-    """Refuse to read past the end: nibabel would make room for all that a header claims."""
+    """Raise EOFError if voxels are missing; nibabel would first allocate what the header claims."""
     needed = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
     if found < needed:
         raise EOFError(f"{found} of {needed} bytes")
@@ -124,10 +128,8 @@ def _check_suffix(path: Path) -> None:
         return
     if path.suffix.lower() == ".img":
         raise ValueError(f"{path}: has no header; give the .hdr file beside it")
-    raise ValueError(
-        f"{path}: not an image that is read; use {', '.join(IMAGE_SUFFIXES)} "
-        f"or the folder of a DICOM series"
-    )
+    formats = f"{', '.join(IMAGE_SUFFIXES)} or the folder of a DICOM series"
+    raise ValueError(f"{path}: not an image that can be read; use {formats}")
 
 
 def _is_nibabel(path: Path) -> bool:
@@ -135,7 +137,7 @@ def _is_nibabel(path: Path) -> bool:
 
 
 def _checked_shape(path: Path, shape: Sequence[int]) -> tuple[int, int, int]:
-    """Three sides of at least two voxels; a single frame as a fourth axis is left out."""
+    """Three sides of at least two voxels; further axes of one frame are dropped."""
     sides = [int(side) for side in shape]
     while len(sides) > 3 and sides[-1] == 1:
         sides.pop()
@@ -146,11 +148,6 @@ def _checked_shape(path: Path, shape: Sequence[int]) -> tuple[int, int, int]:
         hint = " (of a DICOM series, its folder)" if path.suffix.lower() == ".dcm" else ""
         raise ValueError(f"{said}; give a 3D image{hint} of at least 2 voxels along each axis")
     return sides[0], sides[1], sides[2]
-
-
-def _itk_header(path: Path) -> RawHeader:
-    with _readable(path):
-        return series_header(path) if path.is_dir() else itk_header(path)
 
 
 def _nibabel_header(path: Path) -> RawHeader:
@@ -166,7 +163,7 @@ def _nibabel_header(path: Path) -> RawHeader:
 
 
 def _loaded(path: Path) -> Any:
-    """An image of one channel as nibabel knows it, its voxels not yet read."""
+    """Load an image of one channel with nibabel, without its voxels."""
     with _readable(path, *NIBABEL_ERRORS), _quiet_nibabel():
         image: Any = nib.load(path)
         if not isinstance(image, nib.Nifti1Pair | nib.MGHImage):
@@ -178,7 +175,7 @@ def _loaded(path: Path) -> Any:
 
 
 def _check_nifti_block(path: Path, block: bytes) -> None:
-    """Refuse what nibabel corrects or passes over: a spacing that is no spacing, other units."""
+    """Validate what nibabel silently corrects or ignores: format, voxel spacing, units."""
     sizes = [int.from_bytes(block[:4], order) for order in ("little", "big")]
     kind = nib.Nifti2Header if 540 in sizes else nib.Nifti1Header
     with _readable(path, *NIBABEL_ERRORS):
@@ -186,7 +183,7 @@ def _check_nifti_block(path: Path, block: bytes) -> None:
             raise ImageFileError("not NIfTI")
         header: Any = kind(block[: kind.sizeof_hdr], check=False)
     if bytes(header["magic"])[:3] not in NIFTI_MAGIC:
-        raise ValueError(f"{path}: ANALYZE, which does not say where the image is; save as NIfTI")
+        raise ValueError(f"{path}: ANALYZE, which has no position in space; save as NIfTI")
     check_spacing(path, header["pixdim"][1 : 1 + min(3, int(header["dim"][0]))])
     units = NIFTI_UNITS.get(int(header["xyzt_units"]) & 7)
     if units:
@@ -198,27 +195,26 @@ def _check_mgh_block(path: Path, block: bytes) -> None:
         if len(block) < 42:
             raise EOFError("header cut short")
     if not any(block[28:30]):  # goodRASFlag
-        raise ValueError(f"{path}: does not say where it is; save it with its position in space")
+        raise ValueError(f"{path}: has no position in space; save it with one")
     check_spacing(path, np.frombuffer(block[30:42], dtype=">f4"))
 
 
 def _check_forms(path: Path, image: Any) -> None:
-    """Refuse a NIfTI whose place in the world depends on which program reads it."""
+    """Validate that a NIfTI has a sform or a qform, and that they agree."""
     with _readable(path, *NIBABEL_ERRORS), _quiet_nibabel():
         sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
     if sform is None and qform is None:
-        raise ValueError(f"{path}: has neither sform nor qform; save it with its position in space")
+        raise ValueError(f"{path}: has neither sform nor qform; save it with a position in space")
     if sform is not None and qform is not None:
         apart_mm = corner_distance_mm(sform, qform, image.shape[:3])
         if not apart_mm <= float(min(image.header.get_zooms()[:3])):
-            raise ValueError(
-                f"{path}: sform and qform are {apart_mm:.3g} mm apart; make them agree"
-            )
+            message = f"sform and qform are {apart_mm:.3g} mm apart; make them agree"
+            raise ValueError(f"{path}: {message}")
 
 
 @contextmanager
 def _readable(path: Path, *more: type[Exception]) -> Iterator[None]:
-    """Errors of the libraries as one line; `more`: what else is theirs within the block."""
+    """Turn errors of the libraries, and `more` within this block, into a one-line ValueError."""
     try:
         yield
     except READ_ERRORS + more as error:
@@ -237,7 +233,7 @@ def _reason(path: Path, error: Exception) -> str:
 
 @contextmanager
 def _quiet_nibabel() -> Iterator[None]:
-    """Nibabel without the notes it prints on headers: what matters of them is refused here."""
+    """Suppress nibabel's log messages on headers and NumPy's warnings."""
     shown = nibabel_log.disabled
     nibabel_log.disabled = True
     try:

@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
 from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.geometry import Grid
@@ -78,7 +79,10 @@ def edit(path, pattern, replacement):
 @pytest.mark.parametrize("affine", AFFINES.values(), ids=AFFINES)
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_one_anatomy_is_the_same_in_every_format(tmp_path, suffix, affine):
-    path = write(tmp_path / f"a{suffix}", affine=affine)
+    folder = tmp_path / "größe 東京"
+    folder.mkdir()
+    path = write(folder / f"Zoë ß 1{suffix}", affine=affine)
+    assert stem(path) == "Zoë ß 1"
     shape, found = read_header(path)
     voxels = read_voxels(path)
     assert shape == SHAPE
@@ -97,16 +101,6 @@ def test_working_volume_does_not_depend_on_the_format(tmp_path, suffix):
     # At the faces, rounding of the affine decides whether a voxel is inside.
     assert apart[1:-1, 1:-1, 1:-1].max() <= 1
     assert volume.facts == expected.facts
-
-
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_names_with_spaces_and_other_letters(tmp_path, suffix):
-    folder = tmp_path / "größe 東京"
-    folder.mkdir()
-    path = write(folder / f"Zoë ß 1{suffix}")
-    assert stem(path) == "Zoë ß 1"
-    assert read_header(path)[0] == SHAPE
-    np.testing.assert_array_equal(read_voxels(path), VOXELS)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".mgh", ".nrrd", ".mha"])
@@ -147,33 +141,31 @@ def test_nifti_of_either_version_and_byte_order(tmp_path, kind, order):
         read_header(tmp_path / "a.nii")
 
 
+def nibabel(voxels, kind=nib.Nifti1Image):
+    return lambda path: nib.save(kind(voxels, AFFINE), path)
+
+
+def joined(frames):
+    image = sitk.JoinSeries([itk_image(VOXELS, AFFINE)] * frames)
+    return lambda path: sitk.WriteImage(image, str(path))
+
+
 SINGLE_FRAMES = {
-    "4d-nifti": ("a.nii", lambda path: nib.save(nifti(VOXELS[..., None]), path)),
-    "5d-nifti-gz": ("a.nii.gz", lambda path: nib.save(nifti(VOXELS[..., None, None]), path)),
-    "4d-nrrd": ("a.nrrd", lambda path: join(path, 1)),
-    "4d-mha": ("a.mha", lambda path: join(path, 1)),
+    "4d-nifti": ("a.nii", nibabel(VOXELS[..., None])),
+    "5d-nifti-gz": ("a.nii.gz", nibabel(VOXELS[..., None, None])),
+    "4d-nrrd": ("a.nrrd", joined(1)),
+    "4d-mha": ("a.mha", joined(1)),
 }
 FRAMES = {
-    "4d-nifti": ("a.nii", lambda path: nib.save(nifti(np.stack([VOXELS] * 2, -1)), path)),
-    "5d-nifti": ("a.nii", lambda path: nib.save(nifti(VOXELS[..., None, None].repeat(2, 4)), path)),
-    "4d-mgz": (
-        "a.mgz",
-        lambda path: nib.save(nib.MGHImage(np.stack([VOXELS] * 2, -1), AFFINE), path),
-    ),
-    "4d-nrrd": ("a.nrrd", lambda path: join(path, 2)),
-    "4d-mha": ("a.mha", lambda path: join(path, 2)),
-    "one-slice": ("a.nii", lambda path: nib.save(nifti(VOXELS[..., :1]), path)),
+    "4d-nifti": ("a.nii", nibabel(np.stack([VOXELS] * 2, -1))),
+    "5d-nifti": ("a.nii", nibabel(VOXELS[..., None, None].repeat(2, 4))),
+    "4d-mgz": ("a.mgz", nibabel(np.stack([VOXELS] * 2, -1), nib.MGHImage)),
+    "4d-nrrd": ("a.nrrd", joined(2)),
+    "4d-mha": ("a.mha", joined(2)),
+    "one-slice": ("a.nii", nibabel(VOXELS[..., :1])),
     "one-slice-mha": ("a.mha", lambda path: write(path, VOXELS[:, :, :1])),
     "plane-nrrd": ("a.nrrd", lambda path: sitk.WriteImage(sitk.Image([4, 5], 1), str(path))),
 }
-
-
-def nifti(voxels):
-    return nib.Nifti1Image(voxels, AFFINE)
-
-
-def join(path, frames):
-    sitk.WriteImage(sitk.JoinSeries([itk_image(VOXELS, AFFINE)] * frames), str(path))
 
 
 @pytest.mark.parametrize(("name", "save"), SINGLE_FRAMES.values(), ids=SINGLE_FRAMES)
@@ -200,25 +192,17 @@ SPACING = "voxel spacing .* is not positive; correct the header"
 
 def bad_text(number):
     """A MetaImage spacing, and an NRRD axis, with this number in them."""
-    element = f"ElementSpacing = {number}".encode()
+
+    def meta(path):
+        edit(path, rb"ElementSpacing = \S+", f"ElementSpacing = {number}".encode())
+
+    def nrrd(path):
+        edit(path, rb"directions: \S+", f"directions: ({number},0,{number})".encode())
+
     return {
-        f"mhd-spacing-{number}": (
-            "a.mhd",
-            lambda path: edit(path, rb"ElementSpacing = \S+", element),
-            SPACING,
-        ),
-        f"mha-spacing-{number}": (
-            "a.mha",
-            lambda path: edit(path, rb"ElementSpacing = \S+", element),
-            SPACING,
-        ),
-        f"nrrd-axis-{number}": (
-            "a.nrrd",
-            lambda path: edit(
-                path, rb"directions: \S+", f"directions: ({number},0,{number})".encode()
-            ),
-            "voxel spacing|cannot be read",
-        ),
+        f"mhd-spacing-{number}": ("a.mhd", meta, SPACING),
+        f"mha-spacing-{number}": ("a.mha", meta, SPACING),
+        f"nrrd-axis-{number}": ("a.nrrd", nrrd, "voxel spacing|cannot be read"),
     }
 
 
@@ -229,6 +213,11 @@ def bad_binary(value):
         f"pair-pixdim-{value}": ("a.hdr", lambda path: poke(path, 80, "<f", value), SPACING),
         f"mgh-delta-{value}": ("a.mgh", lambda path: poke(path, 30, ">f", value), SPACING),
     }
+
+
+def flatten_an_axis(path):
+    poke(path, 252, "<h", 0)  # no qform
+    poke(path, 280, "<4f", 0, 0, 0, 0)
 
 
 def flip_in_the_middle(path):
@@ -282,20 +271,19 @@ BAD = {
     **bad_binary(-1.0),
     **bad_binary(np.nan),
     **bad_binary(np.inf),
-    "mhd-spacing-negative": (
-        "a.mhd",
-        lambda path: edit(path, rb"ElementSpacing = \S+", b"ElementSpacing = -0.7"),
-        SPACING,
-    ),
+    "mhd-spacing-negative": bad_text("-0.7")["mhd-spacing--0.7"],
     "mhd-parallel-axes": (
         "a.mhd",
         lambda path: edit(path, rb"TransformMatrix = .*", b"TransformMatrix = 1 0 0 1 0 0 0 0 1"),
         "singular",
     ),
     "nan-sform": ("a.nii", lambda path: poke(path, 280, "<f", np.nan), "sform and qform"),
+    "no-forms": ("a.nii", lambda path: poke(path, 252, "<hh", 0, 0), "neither sform nor qform"),
+    "two-forms": ("a.nii", lambda path: poke(path, 292, "<f", 28.5), "sform and qform are 16 mm"),
+    "singular": ("a.nii", flatten_an_axis, "is singular"),
     "no-quaternion": ("a.nii", lambda path: poke(path, 256, "<f", 3.0), "cannot be read"),
     "micrometres": ("a.nii", lambda path: poke(path, 123, "<b", 3), "millimetres"),
-    "no-goodras": ("a.mgh", lambda path: poke(path, 28, ">h", 0), "does not say where it is"),
+    "no-goodras": ("a.mgh", lambda path: poke(path, 28, ">h", 0), "has no position in space"),
     "unknown-type": ("a.nii", lambda path: poke(path, 70, "<h", 9999), "cannot be read"),
     "negative-side": ("a.nii", lambda path: poke(path, 42, "<h", -5), "has shape"),
     "sides-past-the-end": ("a.nii", lambda path: poke(path, 42, "<hh", 30000, 30000), "cannot be"),
@@ -342,10 +330,8 @@ def read(path):
 def test_bad_images_are_refused_in_one_line(tmp_path, name, spoil, message):
     path = write(tmp_path / name)
     spoil(path)
-    with pytest.raises(ValueError, match=message) as caught:
+    with refused(path, f"^{re.escape(str(path))}: .*({message})"):
         read(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [one for one in BAD if not re.match("(text|empty|cut).*mh", one)])
@@ -398,8 +384,7 @@ def good(tmp_path_factory):
         ("a.b.NII", "a.b"),
         ("x.Mgz", "x"),
         ("seg.nrrd", "seg"),
-        ("a.nhdr", "a"),
-        ("a.img", None),
+        ("ANNA.v2.nhdr", "ANNA.v2"),
         ("a.png", None),
         ("nii.gz", None),
     ],
@@ -407,12 +392,9 @@ def good(tmp_path_factory):
 def test_stem_by_hand(name, expected, tmp_path):
     assert stem(tmp_path / name) == expected
 
-
-def test_stem_of_a_folder_is_its_name_among_images_only(tmp_path):
-    folder = tmp_path / "scan 1.5T"
-    folder.mkdir()
-    assert stem(folder) == "scan 1.5T"
-    assert stem(folder, (".csv",)) is None
+    (tmp_path / "scan 1.5T").mkdir(exist_ok=True)
+    assert stem(tmp_path / "scan 1.5T") == "scan 1.5T"
+    assert stem(tmp_path / "scan 1.5T", (".csv",)) is None
 
 
 @pytest.mark.parametrize(
@@ -433,13 +415,10 @@ def test_parts_are_the_header_and_its_voxels(tmp_path, suffix, voxels):
     assert parts(path) == sorted([path, tmp_path / f"a b{voxels}"])
 
 
-def test_parts_are_what_the_header_names_not_what_has_its_stem(tmp_path):
+def test_parts_are_those_that_the_header_names(tmp_path):
     path = write(tmp_path / "a.mhd")
     (tmp_path / "a.raw").rename(tmp_path / "far away.raw")
     edit(path, rb"ElementDataFile = a.raw", b"ElementDataFile = far away.raw")
     assert parts(path) == [path, tmp_path / "far away.raw"]
     np.testing.assert_array_equal(read_voxels(path), VOXELS)
-
-
-def test_parts_of_an_ordinary_file_is_the_file(tmp_path):
     assert parts(tmp_path / "a.nii.gz") == [tmp_path / "a.nii.gz"]

@@ -1,18 +1,14 @@
 """The same anatomy in every guise gives the same predicted world positions."""
 
-import json
-
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from data.test_layouts import write_series
+from dicom_series import write_series
 from nibabel import orientations
+from nibabel.affines import apply_affine
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.common.geometry import apply_affine
-from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.data.landmarks.files import read_landmarks, write_landmarks
 from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.runs.predictor import Predictor
 
@@ -80,40 +76,3 @@ def test_a_head_that_is_turned_in_the_world_has_its_landmarks_turned(
     nib.save(nib.Nifti1Image(np.asarray(head.dataobj), move @ head.affine), tmp_path / "head.nii")
     found = predictor.predict(tmp_path / "head.nii")
     assert apart_mm(found, apply_affine(move, expected_world)) < SPACING_MM / 2
-
-
-@pytest.mark.parametrize("suffix", [".mrk.json", ".fcsv", ".csv"])
-def test_files_in_lps_and_in_ras_hold_the_same_positions(
-    suffix, expected_world, predictor, tmp_path
-):
-    path = tmp_path / f"head{suffix}"
-    write_landmarks(path, LandmarkSet.of(predictor.names, expected_world))
-    text = path.read_text("utf-8")
-    if suffix == ".mrk.json":  # the same points as RAS by hand
-        content = json.loads(text)
-        markup = content["markups"][0]
-        assert markup["coordinateSystem"] == "LPS"
-        markup["coordinateSystem"] = "RAS"
-        for point in markup["controlPoints"]:
-            point["position"] = [-point["position"][0], -point["position"][1], point["position"][2]]
-        path.write_text(json.dumps(content))
-    np.testing.assert_allclose(read_landmarks(path).positions_world, expected_world, atol=1e-3)
-
-
-def test_our_markups_land_on_the_same_voxel_for_simpleitk_and_nibabel(
-    head, predictor, expected_world, tmp_path
-):
-    image_path, markups_path = tmp_path / "head.nii.gz", tmp_path / "head.mrk.json"
-    nib.save(turned(head, "PIR"), image_path)
-    write_landmarks(markups_path, predictor.predict(image_path).landmarks)
-    points = json.loads(markups_path.read_text("utf-8"))["markups"][0]["controlPoints"]
-    lps = np.array([point["position"] for point in points])
-    itk = sitk.ReadImage(str(image_path))
-    by_itk = np.array(
-        [itk.TransformPhysicalPointToContinuousIndex(point) for point in lps.tolist()]
-    )
-    inverse = np.linalg.inv(nib.load(image_path).affine)
-    by_nibabel = apply_affine(inverse, lps * [-1, -1, 1])
-    np.testing.assert_allclose(by_itk, by_nibabel, atol=1e-3)
-    assert (by_itk > 0).all()
-    assert (by_itk < np.array(itk.GetSize()) - 1).all()
