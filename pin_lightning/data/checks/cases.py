@@ -1,40 +1,45 @@
-"""Checks of a data set before training: landmarks against headers, headers, intensities, copies."""
+"""Checks of a data set: landmarks against headers, names, spacing, intensities, duplicate images.
+
+Each takes the inspected cases, or facts of their images by case, and returns its findings.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from nibabel.affines import apply_affine, voxel_sizes
 from scipy.spatial.distance import pdist, squareform
 
-from pin_lightning.common.geometry import apply_affine, flip_lps_ras
+from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.names import probable_names
 from pin_lightning.data.images.reading import Header
 from pin_lightning.data.inspection import Inspected
 from pin_lightning.data.volume_facts import VolumeFacts
 
-EDGE_VOXELS = 0.5 + 1e-6  # beyond the outer voxel centres; the rest is rounding
-SHARE_INSIDE = 0.9  # an explanation has to put this share of the landmarks inside
+EDGE_VOXELS = 0.5 + 1e-6  # beyond the outer voxel centres, with a margin for rounding
+SHARE_INSIDE = 0.9  # of the landmarks that an explanation has to put inside
 SAME_VOXELS, NEAR_VOXELS = 1e-3, 0.25  # of the finest voxel side
 FACTOR_WRONG, FACTOR_ODD = 10, 2
 FEWEST_FOR_MEDIAN, FEWEST_FOR_SPREAD = 3, 5  # cases
 ROBUST_SDS = 6
 SHARE_OF_RANGE = 0.25
-SHARE_OF_VOLUME = 0.25  # that landmarks in voxel indices span along one axis, at least
+SHARE_OF_VOLUME = 0.25  # least extent of landmarks in voxel indices along one axis
 MOST_LISTED = 6
+CORRECT_FRAME = "correct the file's coordinate system, or data.frame where files do not say"
 
 Points = Float64[np.ndarray, "L 3"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, or may be.
+    """An error or a warning about a data set.
 
     Attributes:
         level: "error" or "warning".
-        case: Case name, empty when it concerns the data set.
-        landmark: Landmark name, empty when it concerns the case.
-        message: What is wrong and what to do, one line.
+        case: Case name; empty if it concerns the data set.
+        landmark: Landmark name; empty if it concerns the case.
+        message: One line: the problem and what to do.
     """
 
     level: str
@@ -47,17 +52,13 @@ class Finding:
 
 
 def outside(inspected: Sequence[Inspected]) -> list[Finding]:
-    """Landmarks outside the volume, one error per case, with the mix-up that would explain them.
-
-    Args:
-        inspected: Cases.
-    """
+    """Find landmarks outside the volume: one error per case, with the likeliest explanation."""
     found = []
     for one in inspected:
         points_world = one.landmarks.positions_world[one.landmarks.defined]
         inside = _inside(_to_ijk(points_world, one.header), one.header)
         if not inside.all():
-            defined = _defined_names(one)
+            defined = one.landmarks.defined_names
             lost = [name for name, is_in in zip(defined, inside, strict=True) if not is_in]
             said = (
                 f"{len(lost)} of {len(defined)} landmarks lie outside the volume: {listed(lost)}; "
@@ -68,15 +69,11 @@ def outside(inspected: Sequence[Inspected]) -> list[Finding]:
 
 
 def coincident(inspected: Sequence[Inspected]) -> list[Finding]:
-    """Landmarks at the same place: an error; within a quarter voxel: a warning.
-
-    Args:
-        inspected: Cases.
-    """
+    """Find coincident landmarks (errors), and those within a quarter voxel (warnings)."""
     found = []
     for one in inspected:
-        side_mm = float(_sides_mm(one.header).min())
-        apart_mm = squareform(pdist(one.landmarks.positions_world))  # NaN is near nothing
+        side_mm = float(voxel_sizes(one.header[1]).min())
+        apart_mm = squareform(pdist(one.landmarks.positions_world))  # NaN compares as apart
         apart_mm[np.tril_indices(len(apart_mm))] = np.inf
         same = apart_mm <= SAME_VOXELS * side_mm
         near = (apart_mm <= NEAR_VOXELS * side_mm) & ~same
@@ -93,36 +90,28 @@ def coincident(inspected: Sequence[Inspected]) -> list[Finding]:
 
 
 def names(inspected: Sequence[Inspected]) -> list[Finding]:
-    """Probable misspellings, landmarks without any position, and a summary of what is missing.
-
-    Args:
-        inspected: Cases.
-    """
+    """Find probable misspellings and landmarks without any position; sum up what is missing."""
     meant = probable_names({one.case.name: one.landmarks.names for one in inspected})
     found = [
         Finding("error", case, name, f"name {name} is probably {other}; correct it in the file")
         for (case, name), other in meant.items()
     ]
     known = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
-    placed = {(one.case.name, name) for one in inspected for name in _defined_names(one)}
+    placed = {(one.case.name, n) for one in inspected for n in one.landmarks.defined_names}
     nowhere = known.keys() - {name for _, name in placed}
-    # Those to place or remove; then what is left when misspellings are read as what they mean.
     advice = "has a position in no case; place it or take it out of the files"
     found += [Finding("error", "", n, f"landmark {n} {advice}") for n in known if n in nowhere]
+    # Missing landmarks, once misspellings are corrected.
     expected = [name for name in known if name not in nowhere | {name for _, name in meant}]
     placed |= {(case, other) for (case, name), other in meant.items() if (case, name) in placed}
     return found + _missing([one.case.name for one in inspected], expected, placed)
 
 
 def spacing(inspected: Sequence[Inspected]) -> list[Finding]:
-    """Voxel sides and extents far from those of the other cases.
-
-    Args:
-        inspected: Cases; fewer than three are not compared.
-    """
+    """Find voxel sides and extents far from the median of at least three cases."""
     if len(inspected) < FEWEST_FOR_MEDIAN:
         return []
-    sides_mm = np.array([_sides_mm(one.header) for one in inspected])
+    sides_mm = np.array([voxel_sizes(one.header[1]) for one in inspected])
     longest_mm = (sides_mm * np.array([one.header[0] for one in inspected])).max(axis=1)
     sizes_mm = np.stack([sides_mm.min(axis=1), longest_mm], axis=1)
     medians = np.median(sizes_mm, axis=0)
@@ -140,37 +129,26 @@ def spacing(inspected: Sequence[Inspected]) -> list[Finding]:
 
 
 def intensities(facts: Mapping[str, VolumeFacts]) -> list[Finding]:
-    """Cases whose intensity window lies far from those of the other cases.
-
-    Args:
-        facts: What is known of each case's image, by case; fewer than five are not compared.
-    """
+    """Find intensity windows far from the median of at least five cases."""
     if len(facts) < FEWEST_FOR_SPREAD:
         return []
     windows = np.array([[fact.low, fact.high - fact.low] for fact in facts.values()])
     low, width = np.median(windows, axis=0)
     limits = np.maximum(ROBUST_SDS * robust_sd(windows), SHARE_OF_RANGE * width)
     odd = (np.abs(windows - (low, width)) > limits).any(axis=1)
-    return [
-        Finding(
-            "warning",
-            case,
-            "",
-            f"intensities from {fact.low:.4g} to {fact.high:.4g}, typically from {low:.4g} to "
-            f"{low + width:.4g}; check that it is the same kind of image in the same units",
-        )
-        for (case, fact), is_odd in zip(facts.items(), odd, strict=True)
-        if is_odd
-    ]
+    found = []
+    for (case, fact), is_odd in zip(facts.items(), odd, strict=True):
+        if is_odd:
+            said = (
+                f"intensities from {fact.low:.4g} to {fact.high:.4g}, typically from {low:.4g} to "
+                f"{low + width:.4g}; check that it is the same kind of image in the same units"
+            )
+            found.append(Finding("warning", case, "", said))
+    return found
 
 
 def same_images(facts: Mapping[str, VolumeFacts], subjects: Mapping[str, str]) -> list[Finding]:
-    """Cases that are the same image: an error, a warning where they are of one subject.
-
-    Args:
-        facts: What is known of each case's image, by case.
-        subjects: Subject of each case.
-    """
+    """Find cases with the same image: an error, within a subject a warning."""
     first: dict[str, str] = {}
     found = []
     for case, fact in facts.items():
@@ -184,7 +162,7 @@ def same_images(facts: Mapping[str, VolumeFacts], subjects: Mapping[str, str]) -
 
 
 def robust_sd(values: Float64[np.ndarray, "M ..."]) -> Float64[np.ndarray, "..."]:
-    """Standard deviation over rows as the median absolute deviation gives it; NaN is left out.
+    """Estimate the standard deviation over rows from the median absolute deviation, ignoring NaN.
 
     >>> float(robust_sd(np.array([1.0, 2.0, 3.0, 99.0, np.nan])))
     1.4826
@@ -193,23 +171,14 @@ def robust_sd(values: Float64[np.ndarray, "M ..."]) -> Float64[np.ndarray, "..."
     return np.asarray(1.4826 * np.nanmedian(deviations, axis=0))
 
 
-def listed(items: Sequence[str], most: int = MOST_LISTED) -> str:
-    """Items in one line, the first few of many.
+def listed(items: Sequence[str]) -> str:
+    """Join items in one line, of many the first six.
 
-    >>> listed(["a", "b", "c"], most=2)
-    'a, b and 1 more'
+    >>> listed("abcdefgh")
+    'a, b, c, d, e, f and 2 more'
     """
-    rest = len(items) - most
-    return ", ".join(items[:most]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _defined_names(one: Inspected) -> list[str]:
-    pairs = zip(one.landmarks.names, one.landmarks.defined, strict=True)
-    return [name for name, is_defined in pairs if is_defined]
-
-
-def _sides_mm(header: Header) -> Float64[np.ndarray, "3"]:
-    return np.linalg.norm(header[1][:3, :3], axis=0)
+    rest = len(items) - MOST_LISTED
+    return ", ".join(items[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _to_ijk(points_world: Points, header: Header) -> Points:
@@ -223,7 +192,7 @@ def _inside(points_ijk: Points, header: Header) -> Bool[np.ndarray, " L"]:
 
 
 def _explanation(points_world: Points, header: Header, inside: int) -> str:
-    """What would put far more landmarks inside, likeliest first, else where to look."""
+    """Advice: the likeliest misreading that would put far more landmarks inside, if any."""
     readings = _readings(points_world, header)
     counts = [(int(_inside(ijk, header).sum()), words) for words, ijk in readings]
     best, words = max(counts, key=lambda pair: pair[0])  # the first of the best
@@ -235,18 +204,13 @@ def _explanation(points_world: Points, header: Header, inside: int) -> str:
 
 
 def _readings(points_world: Points, header: Header) -> list[tuple[str, Points]]:
-    """Voxel indices of the landmarks under each way their file could have been misread."""
+    """Voxel indices of the landmarks under each possible misreading of their file."""
     flipped = flip_lps_ras(points_world)
-    mix_up = (
-        "a probable RAS/LPS mix-up: negating x and y puts {} inside; correct the file's "
-        "coordinate system, or data.frame where files do not say"
-    )
-    indices = (
-        "they look like voxel indices, as which {} lie inside: give data.frame=voxel, or correct "
-        "the file if it says RAS or LPS"
-    )
+    mix_up = f"a probable RAS/LPS mix-up: negating x and y puts {{}} inside; {CORRECT_FRAME}"
+    indices = "probably voxel indices, as which {} lie inside: give data.frame=voxel, or correct"
+    indices += " the file if it says RAS or LPS"
     readings = [(mix_up, _to_ijk(flipped, header))]
-    # Millimetres in a corner of the volume are no voxel indices: those span the anatomy.
+    # Voxel indices span the anatomy; a small extent means millimetres in a corner of the volume.
     if (np.ptp(points_world, axis=0) > SHARE_OF_VOLUME * np.array(header[0])).any():
         readings += [(indices, points_world), (indices, flipped)]
     for axes in ("x", "y", "z", "xz", "yz", "xyz"):
@@ -259,7 +223,7 @@ def _readings(points_world: Points, header: Header) -> list[tuple[str, Points]]:
 def _missing(
     cases: Sequence[str], expected: Sequence[str], placed: set[tuple[str, str]]
 ) -> list[Finding]:
-    """One warning that sums up which landmarks are missing where."""
+    """Sum up missing landmarks in one warning."""
     lacking = {case: sum((case, name) not in placed for name in expected) for case in cases}
     absent = {name: sum((case, name) not in placed for case in cases) for name in expected}
     short = [f"{case} {count}" for case, count in _largest(lacking)]

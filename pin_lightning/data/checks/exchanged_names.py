@@ -1,4 +1,4 @@
-"""Exchanged names: which landmarks of a shape stand where another one should be."""
+"""Exchanged names: detection of landmarks that lie at the places of others."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from jaxtyping import Float64
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-TYPICAL_DISTANCES = 3  # an exchange has to bring points nearer by more than this
-SYMMETRIC = 0.25  # mirror images are nearer than this share of the distance between the sides
+TYPICAL_DISTANCES = 3  # gain that an exchange must exceed
+SYMMETRIC = 0.25  # largest error of a mirror image, as a share of the distance between the sides
 MOST_PAIRS = 0.75  # of the exchanged ones
 
 
@@ -17,20 +17,18 @@ def exchanged(
     reference_mm: Float64[np.ndarray, "L 3"],
     typical_mm: float,
 ) -> list[list[int]]:
-    """Cycles of landmarks, each of which stands where the next one should.
+    """Find cycles of landmarks, each of which lies at the place of the next.
 
-    Every point is given to the reference position that makes the sum of distances smallest
-    (Hungarian algorithm). Keeping its own position is made cheaper, or near neighbours would be
-    exchanged at random.
+    Points are assigned to reference positions with the smallest sum of distances (Hungarian
+    algorithm). A bonus for keeping its own position prevents exchanges of near neighbours by noise.
 
     Args:
         points_mm: Landmarks of one case.
-        reference_mm: Where they are in other cases.
-        typical_mm: How far a landmark usually is from its reference.
+        reference_mm: Their positions in other cases.
+        typical_mm: Typical distance of a landmark from its reference.
 
     Returns:
-        Those cycles that bring the points nearer by more than three times what is typical, and by
-        more than half.
+        The cycles that reduce the distances by more than three typical ones and by more than half.
     """
     distances = cdist(points_mm, reference_mm)
     keeping = TYPICAL_DISTANCES / 2 * typical_mm * np.eye(len(distances))
@@ -46,12 +44,12 @@ def exchanged(
 def is_left_right(
     cycles: Sequence[Sequence[int]], reference_mm: Float64[np.ndarray, "L 3"], typical_mm: float
 ) -> bool:
-    """Whether the exchanged pairs lie across one mirror plane and are most of those that do.
+    """True if most exchanged pairs mirror each other at one plane, and at least half of all do.
 
     Args:
-        cycles: From `exchanged`.
-        reference_mm: Where the landmarks are in other cases.
-        typical_mm: How far a landmark usually is from its reference.
+        cycles: Result of `exchanged`.
+        reference_mm: Positions in other cases.
+        typical_mm: Typical distance of a landmark from its reference.
     """
     pairs = np.array([cycle for cycle in cycles if len(cycle) == 2])
     if len(pairs) < 2:
@@ -60,7 +58,8 @@ def is_left_right(
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     normal = (across * np.sign(across @ across[0])[:, None]).mean(axis=0)
     normal /= np.linalg.norm(normal)
-    mirrored = _mirrored(reference_mm, normal, reference_mm[pairs].mean(axis=(0, 1)))
+    from_plane = (reference_mm - reference_mm[pairs].mean(axis=(0, 1))) @ normal
+    mirrored = reference_mm - 2 * np.outer(from_plane, normal)
     mates = linear_sum_assignment(cdist(mirrored, reference_mm))[1]
     apart = np.linalg.norm(reference_mm - reference_mm[mates], axis=1)
     off = np.linalg.norm(mirrored - reference_mm[mates], axis=1)
@@ -71,7 +70,7 @@ def is_left_right(
 
 
 def _cycles(places: Sequence[int]) -> list[list[int]]:
-    """Cycles of a permutation, without what stays in place.
+    """Cycles of a permutation, without fixed points.
 
     >>> _cycles([0, 2, 1, 4, 5, 3])
     [[1, 2], [3, 4, 5]]
@@ -87,11 +86,3 @@ def _cycles(places: Sequence[int]) -> list[list[int]]:
         if len(cycle) > 1:
             cycles.append(cycle)
     return cycles
-
-
-def _mirrored(
-    points: Float64[np.ndarray, "L 3"],
-    normal: Float64[np.ndarray, "3"],
-    on_plane: Float64[np.ndarray, "3"],
-) -> Float64[np.ndarray, "L 3"]:
-    return points - 2 * np.outer((points - on_plane) @ normal, normal)

@@ -1,4 +1,4 @@
-"""Where a landmark should be, given the other landmarks of its case: a Gaussian over shapes."""
+"""Gaussian over shapes: predicts a landmark from the others of its case; finds outliers by it."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.spatial.distance import cdist
 from sklearn.covariance import LedoitWolf
 
-# Variance of a shift of the whole shape, in units of the mean variance of a coordinate: so much
-# that where the head lies in the volume says nothing, and still invertible.
+# Variance of a shift of the whole shape, in units of the mean variance of a coordinate: large
+# enough to make the position in the volume uninformative, small enough to stay invertible.
 SHIFT_VARIANCE = 1e4
-EXCHANGE_GAIN = 0.5  # an exchange of names has to bring two landmarks to less than this share
+EXCHANGE_GAIN = 0.5  # share of the distances that an exchange of names must fall below
 
 
 @dataclass(frozen=True, eq=False)
 class ShapeGaussian:
-    """Mean and covariance of the landmarks of a shape, whose translation is free.
+    """Mean and covariance of shapes with free translation.
 
     Attributes:
         mean_mm: Mean shape [L, 3].
@@ -27,33 +27,24 @@ class ShapeGaussian:
 
     @classmethod
     def fit(cls, shapes_mm: Float64[np.ndarray, "M L 3"]) -> "ShapeGaussian":
-        """The Gaussian of complete shapes without their translations.
+        """Fit to at least two complete shapes without their translations.
 
         The covariance is that of Ledoit and Wolf (J. Multivar. Anal. 2004), which is invertible
         with fewer shapes than coordinates.
-
-        Args:
-            shapes_mm: At least two shapes.
         """
         fitted = LedoitWolf().fit(shapes_mm.reshape(len(shapes_mm), -1))
         count = shapes_mm.shape[1]
         variance = max(float(np.trace(fitted.covariance_)) / (3 * count), np.finfo(float).tiny)
         shift = np.kron(np.ones((count, count)), np.eye(3)) * SHIFT_VARIANCE
-        # The shapes may be all alike, and the shift alone cannot be inverted.
+        # The small diagonal keeps it invertible for identical shapes.
         spread = fitted.covariance_ + variance * (shift + 1e-6 * np.eye(3 * count))
         return cls(fitted.location_.reshape(-1, 3), spread)
 
     def residuals(self, shape_mm: Float64[np.ndarray, "L 3"]) -> Float64[np.ndarray, "L 3"]:
-        """Each landmark's offset from its conditional mean given all the others.
+        """Offsets in mm of each landmark from its conditional mean given all the others.
 
-        With P the inverse covariance of the landmarks that are there, the offset of landmark j is
-        ``inv(P_jj) (P (x - mean))_j``.
-
-        Args:
-            shape_mm: A shape anywhere, NaN where a landmark is missing.
-
-        Returns:
-            Offsets in mm, NaN where the landmark is missing.
+        With P the inverse covariance of the known landmarks, the offset of landmark j is
+        ``inv(P_jj) (P (x - mean))_j``. Missing landmarks are NaN in the shape and the result.
         """
         known = np.flatnonzero(np.isfinite(shape_mm).all(axis=1))
         precision = np.linalg.inv(self._block(known, known))
@@ -67,12 +58,7 @@ class ShapeGaussian:
     def predict(
         self, shape_mm: Float64[np.ndarray, "L 3"], given: Bool[np.ndarray, " L"]
     ) -> Float64[np.ndarray, "L 3"]:
-        """Conditional mean of all landmarks given some of them, in mm.
-
-        Args:
-            shape_mm: A shape anywhere.
-            given: Which of its landmarks to believe.
-        """
+        """Conditional mean in mm of all landmarks, given some of a shape."""
         kept, everywhere = np.flatnonzero(given), np.arange(len(given))
         offsets = (shape_mm - self.mean_mm)[kept].ravel()
         weights = np.linalg.solve(self._block(kept, kept), offsets)
@@ -87,11 +73,11 @@ class ShapeGaussian:
 
 @dataclass(frozen=True)
 class Suspects:
-    """Landmarks of one case that lie where the others would not put them.
+    """Outlying landmarks of one case.
 
     Attributes:
-        distances_mm: By landmark index how far off it is, worst first.
-        exchanged: Pairs with such a landmark that lie where the other is expected.
+        distances_mm: Distance from the prediction by landmark index, worst first.
+        exchanged: Pairs with an outlier that fit better with their names exchanged.
     """
 
     distances_mm: dict[int, float]
@@ -104,16 +90,16 @@ def suspects(
     limits_mm: Float64[np.ndarray, " L"],
     most: int,
 ) -> Suspects:
-    """Landmarks farther from where the others put them than is usual.
+    """Find landmarks that lie too far from their prediction by the others.
 
-    The worst is set aside and the rest looked at again, so that one wrong landmark makes no others
-    suspect; in the end each is held against the prediction of those that were kept.
+    The worst one is set aside and the rest tested again, so that one wrong landmark does not make
+    others suspect; finally each is compared with the prediction of those that were kept.
 
     Args:
-        model: Fitted to other cases.
+        model: Gaussian of other cases.
         shape_mm: A shape, NaN where a landmark is missing.
         limits_mm: Largest usual distance per landmark.
-        most: Landmarks set aside at most; two are always kept.
+        most: Most landmarks to set aside; two are always kept.
     """
     aside = _set_aside(model, shape_mm, limits_mm, most)
     kept = np.isfinite(shape_mm).all(axis=1)
@@ -132,7 +118,7 @@ def _exchange(
     kept: Bool[np.ndarray, " L"],
     suspect: int,
 ) -> tuple[int, int] | None:
-    """The pair with the landmark whose name would more than halve the distances of both."""
+    """The pair whose exchange would reduce the distances most, and to less than half."""
     best, pair = EXCHANGE_GAIN, None
     for other in np.flatnonzero(np.isfinite(shape_mm).all(axis=1)).tolist():
         both = [suspect, other]

@@ -1,7 +1,8 @@
-"""Shape checks: landmarks of a case that disagree with those of the other cases, before training.
+"""Shape checks: comparison of each case's landmarks with those of the other cases.
 
-Shapes are in grid millimetres [M, L, 3], NaN where a landmark is missing. The reference of a case
-is the median of the other cases, so that a few wrong cases do not hide each other.
+Shapes are in grid millimetres [M, L, 3], one per case, NaN where a landmark is missing. The
+reference of a case is the median of the other cases, robust to a few wrong ones. In the arguments,
+`cases` and `names` are the names of cases and landmarks.
 """
 
 from collections.abc import Sequence
@@ -10,19 +11,18 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float64
 
-from pin_lightning.data.checks.cases import Finding, robust_sd
+from pin_lightning.data.checks.cases import CORRECT_FRAME, Finding, robust_sd
 from pin_lightning.data.checks.exchanged_names import exchanged, is_left_right
 from pin_lightning.data.checks.shape_gaussian import ShapeGaussian, Suspects, suspects
 
 Shapes: TypeAlias = Float64[np.ndarray, "M L 3"]
-Shape: TypeAlias = Float64[np.ndarray, "L 3"]
 
 FEWEST_TO_COMPARE, FEWEST_FOR_NAMES, FEWEST_FOR_SPREAD = 3, 4, 5  # cases with landmarks
-ROBUST_SDS = 6  # this many beyond the median are no chance, even among a thousand cases
-NEAR_VOXELS = 3  # annotators differ by this much
-DOUBTFUL = 0.5  # beyond this share of the limit a landmark is not fitted to
+ROBUST_SDS = 6  # beyond the median: not by chance even among a thousand cases
+NEAR_VOXELS = 3  # usual difference between annotators
+DOUBTFUL = 0.5  # share of the limit beyond which a landmark is left out of the fit
 MOST_NAMED = 5  # landmarks named per case
-MOST_FITS = 40  # of many cases, several are left out at a time
+MOST_FITS = 40  # with more cases, several are left out at a time
 
 
 def shape_findings(
@@ -33,15 +33,15 @@ def shape_findings(
     spacing_mm: float,
     known_errors: Sequence[Finding] = (),
 ) -> list[Finding]:
-    """Findings of all shape checks; after an error a case is kept out of the later checks.
+    """Run all shape checks; a case with an error is excluded from the later checks.
 
     Args:
-        shapes_mm: One shape per case.
-        flipped_mm: The same shapes with x and y of the world negated before they were converted.
+        shapes_mm: Shapes.
+        flipped_mm: The same shapes with x and y of the world negated before the conversion.
         cases: Case names.
         names: Landmark names.
         spacing_mm: Voxel side of the working grid.
-        known_errors: Errors of other checks, which keep their cases out as well.
+        known_errors: Errors of other checks, whose cases are excluded as well.
     """
     shapes_mm = _without(shapes_mm, known_errors, cases)
     found = ras_lps(shapes_mm, flipped_mm, cases)
@@ -50,17 +50,10 @@ def shape_findings(
 
 
 def ras_lps(shapes_mm: Shapes, flipped_mm: Shapes, cases: Sequence[str]) -> list[Finding]:
-    """Cases that agree with the others only once x and y of the world are negated.
+    """Find cases that agree with the others only when x and y of the world are negated.
 
-    The place in the volume counts here, so no translation is taken out.
-
-    Args:
-        shapes_mm: One shape per case.
-        flipped_mm: The same shapes with x and y of the world negated before they were converted.
-        cases: Case names.
-
-    Returns:
-        One error per such case; none with fewer than three cases.
+    Translations are not removed, since the position in the volume matters here. Returns one error
+    per case; none with fewer than three cases.
     """
     if _count(shapes_mm) < FEWEST_TO_COMPARE:
         return []
@@ -69,29 +62,20 @@ def ras_lps(shapes_mm: Shapes, flipped_mm: Shapes, cases: Sequence[str]) -> list
     usual_mm = _usual(own_mm)[1]
     with np.errstate(invalid="ignore"):
         wrong = (other_mm < own_mm / 2) & (other_mm <= usual_mm) & (own_mm > usual_mm)
-    return [
-        Finding(
-            "error",
-            cases[index],
-            "",
+    found = []
+    for index in np.flatnonzero(wrong).tolist():
+        said = (
             f"a probable RAS/LPS mix-up: negating x and y brings the landmarks from "
-            f"{own_mm[index]:.3g} mm to {other_mm[index]:.3g} mm of those of the other cases; "
-            f"correct the file's coordinate system, or data.frame where files do not say",
+            f"{own_mm[index]:.3g} mm to {other_mm[index]:.3g} mm of those of the other cases"
         )
-        for index in np.flatnonzero(wrong).tolist()
-    ]
+        found.append(Finding("error", cases[index], "", f"{said}; {CORRECT_FRAME}"))
+    return found
 
 
 def swapped(shapes_mm: Shapes, cases: Sequence[str], names: Sequence[str]) -> list[Finding]:
-    """Names that are exchanged within a case, above all left and right.
+    """Find exchanged names within a case, above all left and right.
 
-    Args:
-        shapes_mm: One shape per case.
-        cases: Case names.
-        names: Landmark names.
-
-    Returns:
-        One error per such case; none with fewer than four cases.
+    Returns one error per case; none with fewer than four cases.
     """
     if _count(shapes_mm) < FEWEST_FOR_NAMES:
         return []
@@ -112,21 +96,13 @@ def swapped(shapes_mm: Shapes, cases: Sequence[str], names: Sequence[str]) -> li
 def outliers(
     shapes_mm: Shapes, cases: Sequence[str], names: Sequence[str], spacing_mm: float
 ) -> list[Finding]:
-    """Cases whose whole shape is unlike the others, and single landmarks out of place.
+    """Find cases whose whole shape is unlike the others, and single landmarks out of place.
 
-    A single landmark is compared with its conditional mean given the case's other landmarks under
-    a Gaussian fitted to the other cases (covariance of Ledoit and Wolf). What lies far out is left
-    out of the predictions of the others, so that one wrong landmark makes no others suspect.
+    A single landmark is compared with its conditional mean given the case's other landmarks, under
+    a Gaussian fitted to the other cases. Outliers are left out of the predictions of the others.
 
-    Args:
-        shapes_mm: One shape per case.
-        cases: Case names.
-        names: Landmark names.
-        spacing_mm: Voxel side of the working grid.
-
-    Returns:
-        Warnings, and an error where two landmarks out of place fit with their names exchanged;
-        none with fewer than five cases.
+    Returns warnings, and an error where two outliers fit with their names exchanged; none with
+    fewer than five cases.
     """
     often = np.isfinite(shapes_mm).all(axis=2).sum(axis=0) >= FEWEST_FOR_SPREAD
     used = np.flatnonzero(np.isfinite(shapes_mm[:, often]).any(axis=(1, 2)))
@@ -134,10 +110,10 @@ def outliers(
         return []
     names = [name for name, is_often in zip(names, often, strict=True) if is_often]
     aligned, reference = _aligned(shapes_mm[used][:, often])
-    # The reference stands in for what is missing, for the fit alone.
+    # For the fit, missing landmarks are filled with the reference.
     filled = np.where(np.isfinite(aligned), aligned, reference)
     offsets_mm, _, limits_mm = _single_offsets(aligned, filled, spacing_mm)
-    # A landmark out of place would spoil the fits for the other cases: they get what it should be.
+    # For the fits to other cases, outliers are replaced by their predictions.
     doubtful = np.nan_to_num(np.linalg.norm(offsets_mm, axis=2)) > DOUBTFUL * limits_mm
     filled = np.where(doubtful[..., None], aligned - offsets_mm, filled)
     offsets_mm, typical_mm, limits_mm = _single_offsets(aligned, filled, spacing_mm)
@@ -152,7 +128,7 @@ def outliers(
 
 
 def others_median(values: Float64[np.ndarray, "M ..."]) -> Float64[np.ndarray, "M ..."]:
-    """Median over the other rows, for each row; NaN counts as absent.
+    """Median over all other rows, for each row, ignoring NaN.
 
     >>> others_median(np.array([[1.0], [2.0], [9.0], [np.nan]])).ravel()
     array([5.5, 5. , 1.5, 2. ])
@@ -180,20 +156,20 @@ def _count(shapes_mm: Shapes) -> int:
 
 
 def _mean(values: Float64[np.ndarray, "..."], axis: int) -> Float64[np.ndarray, "..."]:
-    """Mean of what is not NaN, NaN where nothing is; the axis is kept."""
+    """Mean without NaN along an axis that is kept; NaN (without a warning) where all are NaN."""
     count = np.isfinite(values).sum(axis=axis, keepdims=True)
     total = np.nansum(values, axis=axis, keepdims=True)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _rms(offsets_mm: Shapes) -> Float64[np.ndarray, " M"]:
-    """Root of the mean squared distance over the landmarks of each case."""
+    """Root mean square distance over the landmarks of each case."""
     squares = (offsets_mm**2).sum(axis=2)
     return np.sqrt(_mean(squares, axis=1)[:, 0])
 
 
 def _usual(values: Float64[np.ndarray, "..."]) -> tuple[float, float]:
-    """Median of what is not NaN, and the limit beyond which a value is no chance."""
+    """Median without NaN, and the limit of chance deviations."""
     known = values[np.isfinite(values)]
     if not len(known):
         return np.inf, np.inf
@@ -202,9 +178,9 @@ def _usual(values: Float64[np.ndarray, "..."]) -> tuple[float, float]:
 
 
 def _aligned(shapes_mm: Shapes) -> tuple[Shapes, Shapes]:
-    """Shapes without their translations, and each one's reference moved onto it."""
+    """Shapes without their translations, and their references moved onto them."""
     moved = shapes_mm
-    for _ in range(10):  # with all landmarks there, once is enough
+    for _ in range(10):  # without missing landmarks, one iteration is exact
         moved = moved - _mean(moved - _mean(moved, axis=0), axis=1)
     reference = others_median(moved)
     return moved, reference + _mean(moved - reference, axis=1)
@@ -213,7 +189,7 @@ def _aligned(shapes_mm: Shapes) -> tuple[Shapes, Shapes]:
 def _single_offsets(
     shapes_mm: Shapes, filled_mm: Shapes, spacing_mm: float
 ) -> tuple[Shapes, Float64[np.ndarray, " L"], Float64[np.ndarray, " L"]]:
-    """Each landmark's offset from where its case's others put it, how long usually and at most."""
+    """Offset of each landmark from its prediction; typical and largest usual length of them."""
     offsets_mm = np.empty_like(shapes_mm)
     for left_out in np.array_split(np.arange(len(shapes_mm)), min(len(shapes_mm), MOST_FITS)):
         others = ShapeGaussian.fit(np.delete(filled_mm, left_out, axis=0))
@@ -241,23 +217,21 @@ def _unlike_others(
 ) -> list[Finding]:
     typical_mm, limit_mm = _usual(rms_mm)
     limit_mm = max(limit_mm, 1.5 * typical_mm, spacing_mm)
-    return [
-        Finding(
-            "warning",
-            case,
-            "",
-            f"the whole shape lies {own_mm:.3g} mm from the other cases' "
-            f"(typically {typical_mm:.3g} mm); check that it is the same anatomy, in mm",
-        )
-        for case, own_mm in zip(cases, rms_mm, strict=True)
-        if own_mm > limit_mm
-    ]
+    found = []
+    for case, own_mm in zip(cases, rms_mm, strict=True):
+        if own_mm > limit_mm:
+            said = (
+                f"the whole shape lies {own_mm:.3g} mm from the other cases' "
+                f"(typically {typical_mm:.3g} mm); check that it is the same anatomy, in mm"
+            )
+            found.append(Finding("warning", case, "", said))
+    return found
 
 
 def _misplaced(
     case: str, off: Suspects, names: Sequence[str], typical_mm: Float64[np.ndarray, " L"]
 ) -> list[Finding]:
-    """Findings of suspect landmarks; those that fit with each other's name are one error."""
+    """Findings of suspect landmarks; a pair that fits with names exchanged is one error."""
     found = [
         Finding("error", case, "", _exchange_message([[names[a], names[b]]], sides=False))
         for a, b in off.exchanged

@@ -59,54 +59,39 @@ def test_heads_that_differ_as_heads_do_have_no_findings(seed, missing):
     assert all_findings(shapes) == []
 
 
-FEW = {"none": 0, "one": 1, "two": 2, "three": 3, "four": 4}
-
-
-@pytest.mark.parametrize("count", FEW.values(), ids=FEW)
+@pytest.mark.parametrize("count", range(5))
 def test_few_cases_have_no_findings(count):
     assert all_findings(heads(count)) == []
 
 
-def test_cases_and_landmarks_without_any_position_are_passed_over():
+def test_degenerate_data_have_no_findings():
     shapes = heads()
     shapes[3], shapes[:, 8] = np.nan, np.nan
     shapes[1:, 7] = np.nan  # one case alone has it
     assert all_findings(shapes) == []
     assert all_findings(np.full_like(shapes, np.nan)) == []
-
-
-def test_cases_without_a_common_landmark_are_not_compared():
-    shapes = np.full((9, 9, 3), np.nan)
-    shapes[np.arange(9), np.arange(9)] = 10.0
-    assert all_findings(shapes) == []
-
-
-def test_heads_that_are_all_alike_have_no_findings():
+    nothing_in_common = np.full((9, 9, 3), np.nan)
+    nothing_in_common[np.arange(9), np.arange(9)] = 10.0
+    assert all_findings(nothing_in_common) == []
     assert all_findings(np.repeat(heads(1), 6, axis=0)) == []
 
 
 EXCHANGES = {
-    "eyes": ([2, 3], "names eyeL and eyeR look swapped;"),
-    "unlike": ([0, 6], "names nose and jawL look swapped;"),
-    "ring": ([0, 4, 8], "names nose -> earL -> top -> nose look exchanged;"),
+    "eyes": ([2, 3], [3, 2], "names eyeL and eyeR look swapped;"),
+    "unlike": ([0, 6], [6, 0], "names nose and jawL look swapped;"),
+    "ring": ([0, 4, 8], [4, 8, 0], "names nose -> earL -> top -> nose look exchanged;"),
+    "two": ([0, 1, 4, 8], [1, 0, 8, 4], "names nose and chin look swapped, earL and top look sw"),
 }
 
 
-@pytest.mark.parametrize(("cycle", "message"), EXCHANGES.values(), ids=EXCHANGES)
+@pytest.mark.parametrize(("places", "sources", "message"), EXCHANGES.values(), ids=EXCHANGES)
 @pytest.mark.parametrize("count", [4, 14])
-def test_exchanged_names_are_one_error(cycle, message, count):
+def test_exchanged_names_are_one_error(places, sources, message, count):
     shapes = heads(count)
-    shapes[2, cycle] = shapes[2, [*cycle[1:], cycle[0]]]
+    shapes[2, places] = shapes[2, sources]
     (finding,) = all_findings(shapes)
     assert levels([finding]) == [("error", "case02", "")]
     assert finding.message.startswith(message)
-
-
-def test_two_exchanges_in_one_case_are_one_finding():
-    shapes = heads()
-    shapes[2, [0, 1, 4, 8]] = shapes[2, [1, 0, 8, 4]]
-    (finding,) = swapped(shapes, CASES, NAMES)
-    assert finding.message.startswith("names nose and chin look swapped, earL and top look swapped")
 
 
 WRONG_SIDES = {
