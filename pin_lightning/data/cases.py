@@ -1,4 +1,4 @@
-"""Cases: an image with its landmarks, and the folder layout that most data sets have."""
+"""Cases: images with their landmarks and subjects, found by file name."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +16,8 @@ class Case:
     Attributes:
         name: Unique name.
         image: Image file, or the folder of a DICOM series.
-        landmarks: The file that its landmarks stand in, none when it is only to be predicted.
-        read: Reads them from there, in world RAS+ mm; none without landmarks.
+        landmarks: Landmark file; None if unknown.
+        read: Reads the landmarks in world RAS+ mm; None if unknown.
         subject: Cases of one subject stay in the same part of a split.
     """
 
@@ -28,36 +28,26 @@ class Case:
     subject: str
 
 
-def images_by_name(folder: Path) -> dict[str, Path]:
-    """Image files of a folder by their names, and its sub-folders, each one DICOM series.
-
-    Raises:
-        ValueError: The folder is absent or has no image, or two images have the same name.
-    """
-    return files_by_name(folder, IMAGE_SUFFIXES, "images", folders=True)
-
-
 def files_by_name(
-    folder: Path, suffixes: Sequence[str], what: str, folders: bool = False
+    folder: Path, what: str = "images", suffixes: Sequence[str] = IMAGE_SUFFIXES
 ) -> dict[str, Path]:
-    """Files of a folder whose name ends in one of the suffixes, by the rest of the name.
+    """Files of a folder by their name without suffix; a sub-folder is an image (a DICOM series).
 
     Args:
-        folder: Folder to look in, not below.
-        suffixes: Ends of file names.
-        what: What the files are, for messages.
-        folders: Take sub-folders too.
+        folder: Folder to search, not recursively.
+        what: Kind of the files, for messages.
+        suffixes: Suffixes of the files to take.
 
     Raises:
         ValueError: The folder is absent or has no such file, or two have the same name.
     """
+    with_folders = suffixes == IMAGE_SUFFIXES
     if not folder.is_dir():
         raise ValueError(f"data.root: there is no folder {folder}; it should hold the {what}")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        name = stem(path, suffixes) if path.is_file() or folders else None
-        # Hidden files: copies that macOS leaves behind.
-        if not name or path.name.startswith("."):
+        name = stem(path, suffixes) if path.is_file() or with_folders else None
+        if not name or path.name.startswith("."):  # macOS leaves hidden copies
             continue
         if name in found:
             raise ValueError(f"{folder}: both {found[name].name} and {path.name}; keep one")
@@ -70,16 +60,16 @@ def files_by_name(
 def check_pairs(
     images: Mapping[str, Path], image_folder: Path, marked: Mapping[str, object], marks: Path
 ) -> None:
-    """Refuse images without landmarks and landmarks without an image, all of them named.
+    """Validate that every image has landmarks and the reverse.
 
     Args:
         images: Images by case name.
-        image_folder: Where they are.
+        image_folder: Folder of the images.
         marked: Landmarks, in any form, by case name.
-        marks: File or folder where they are.
+        marks: File or folder of the landmarks.
 
     Raises:
-        ValueError: A name is in one and not in the other.
+        ValueError: Names the cases that lack one of the two.
     """
     alone = sorted(images.keys() - marked.keys())
     if alone:
@@ -96,7 +86,7 @@ def check_pairs(
 
 
 def subject_of(name: str, pattern: str | None) -> str:
-    """Subject of a case: the first group of the pattern in its name; without pattern, its name.
+    """Subject of a case: the first group of a regular expression, or the name if there is none.
 
     Raises:
         ValueError: The pattern is not a regular expression with a group, or does not match.
@@ -109,9 +99,7 @@ def subject_of(name: str, pattern: str | None) -> str:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise ValueError(
-            f"data.subject_pattern={pattern}: not a valid pattern ({error})"
-        ) from error
+        raise ValueError(f"data.subject_pattern={pattern}: invalid pattern ({error})") from error
     if expression.groups < 1:
         raise ValueError(f"data.subject_pattern={pattern}: put the subject's part in parentheses")
     match = expression.search(name)

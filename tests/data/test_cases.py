@@ -1,10 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from pin_lightning.data.cases import subject_of
-from pin_lightning.data.images.reading import stem
 from pin_lightning.data.sources.folder import find_cases
 
 
@@ -25,14 +22,6 @@ def test_find_cases_pairs_every_format_by_stem_in_order(tmp_path):
     assert cases[1].landmarks == tmp_path / "landmarks" / "b.1.mrk.json"
 
 
-def test_find_cases_takes_other_folder_names(tmp_path):
-    make_folder(tmp_path, ["a.nii"], ["a.mrk.json"])
-    (tmp_path / "images").rename(tmp_path / "ct")
-    (tmp_path / "landmarks").rename(tmp_path / "points")
-    (case,) = find_cases(tmp_path, images="ct", landmarks="points")
-    assert case.image == tmp_path / "ct" / "a.nii"
-
-
 BAD_FOLDERS = {
     "images-alone": (["a.nii", "b.nii", "c.nii"], ["b.mrk.json"], "no landmarks of a, c;"),
     "landmarks-alone": (["a.nii"], ["a.mrk.json", "z.mrk.json"], "no image .* of z;"),
@@ -47,25 +36,18 @@ def test_find_cases_refuses_what_does_not_pair(tmp_path, images, landmarks, mess
     make_folder(tmp_path, images, landmarks)
     with pytest.raises(ValueError, match=message):
         find_cases(tmp_path)
-
-
-def test_find_cases_refuses_an_absent_folder(tmp_path):
     with pytest.raises(ValueError, match=r"data\.root: there is no folder"):
         find_cases(tmp_path / "absent")
 
 
-def test_stem_takes_off_the_longest_suffix_only():
-    assert stem(Path("x/ANNA.v2.nii.gz")) == "ANNA.v2"
-    assert stem(Path("ANNA.NRRD")) == "ANNA"
-    assert stem(Path("ANNA.png")) is None
-
-
-def test_every_landmark_format_and_dicom_folders(tmp_path):
+def test_every_landmark_format_dicom_folders_and_other_folder_names(tmp_path):
     make_folder(tmp_path, ["a.nii", "c.nrrd"], ["a.fcsv", "b.csv", "c.mrk.json"])
     (tmp_path / "images" / "b").mkdir()
-    cases = find_cases(tmp_path)
+    (tmp_path / "images").rename(tmp_path / "ct")
+    (tmp_path / "landmarks").rename(tmp_path / "points")
+    cases = find_cases(tmp_path, images="ct", landmarks="points")
     assert [case.name for case in cases] == ["a", "b", "c"]
-    assert cases[1].image == tmp_path / "images" / "b"
+    assert cases[1].image == tmp_path / "ct" / "b"
     assert [case.landmarks.name for case in cases] == ["a.fcsv", "b.csv", "c.mrk.json"]
 
 
@@ -88,7 +70,7 @@ def test_subjects_come_from_the_pattern(tmp_path):
 
 BAD_PATTERNS = {
     "no-group": ("m[0-9]+", "put the subject's part in parentheses"),
-    "no-pattern": ("m(", "not a valid pattern"),
+    "no-pattern": ("m(", "invalid pattern"),
     "no-match": ("^(x)", "does not match the case m1"),
     "empty": ("^(x?)", "does not match the case m1"),
 }

@@ -1,8 +1,7 @@
-"""A BIDS data set whose derivatives hold anatomical fiducials (AFIDs)."""
+"""BIDS data sets whose derivatives hold anatomical fiducials (AFIDs)."""
 
 import logging
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pin_lightning.data.landmarks.files import LANDMARK_SUFFIXES, read_landmarks
 log = logging.getLogger(__name__)
 
 NAMED = 20  # scans named in a message
-# Entities that tell versions of the same scan's fiducials apart, not scans.
+# Entities that distinguish versions of the same scan's fiducials, not scans.
 _OF_FIDUCIALS = ("space", "desc")
 # Values of the entity "space" that mean the scan's own space.
 _OWN_SPACE = ("individual", "native", "orig", "scanner")
@@ -27,17 +26,17 @@ def bids_cases(
     fiducials: str = "afids",
     frame: str | None = None,
 ) -> list[Case]:
-    """Cases of a BIDS data set: scans with the fiducials that a derivative holds for them.
+    """Cases of a BIDS data set: scans with the fiducials of a derivative.
 
     ``sub-01/[ses-1/]anat/sub-01[_ses-1]_T1w.nii.gz`` belongs to
     ``derivatives/NAME/sub-01/[ses-1/]anat/sub-01[_ses-1][_space-T1w][_desc-X]_afids.fcsv``. Scans
-    without fiducials are left out, which is usual in BIDS, and named in the log.
+    without fiducials, usual in BIDS, are left out and named in the log.
 
     Args:
         root: Folder of the data set.
         suffix: Suffix of the scans.
-        derivative: Folder under ``derivatives/``; none takes all.
-        desc: Value of the fiducials' ``desc`` entity, such as a rater; none takes any.
+        derivative: Folder under ``derivatives/``; None takes all.
+        desc: Value of the fiducials' ``desc`` entity, such as a rater; None takes any.
         fiducials: Suffix of the fiducial files.
         frame: ``RAS`` or ``LPS`` for files that do not say.
 
@@ -49,7 +48,7 @@ def bids_cases(
             fiducial file has no scan or several.
     """
     folder = Path(root)
-    scans = dict(_scans(folder, suffix))
+    scans = _scans(folder, suffix)
     files: dict[Path, Path] = {}
     for path in _fiducial_files(folder, derivative, desc, suffix, fiducials):
         image = _scan_of(path, scans)
@@ -59,48 +58,34 @@ def bids_cases(
                 f"choose by data.desc=... or data.derivative=..."
             )
         files[image] = path
-    _name_left_out(scans, files, fiducials)
-    cases = [
-        Case(
-            str(stem(image)),
-            image,
-            path,
-            partial(read_landmarks, path, frame, image),
-            _entities(image.name)["sub"],
-        )
-        for image, path in files.items()
-    ]
+    alone = [image.name for image in scans if image not in files]
+    if alone:
+        named = ", ".join(alone[:NAMED]) + (" ..." if len(alone) > NAMED else "")
+        log.warning("%d scans have no %s and are left out: %s", len(alone), fiducials, named)
+    cases = []
+    for image, path in files.items():
+        read = partial(read_landmarks, path, frame, image)
+        cases.append(Case(str(stem(image)), image, path, read, scans[image]["sub"]))
     return sorted(cases, key=lambda case: case.name)
 
 
-def _scans(root: Path, suffix: str) -> Iterator[tuple[Path, dict[str, str]]]:
-    paths = [
-        path
-        for folder in (root.glob("sub-*/anat"), root.glob("sub-*/ses-*/anat"))
-        for path in folder
-    ]
-    images = sorted(
-        image
-        for path in paths
-        for image in path.iterdir()
-        if (stem(image) or "").endswith(f"_{suffix}")
-    )
+def _scans(root: Path, suffix: str) -> dict[Path, dict[str, str]]:
+    """Entities of each scan."""
+    paths = [*root.glob("sub-*/anat/*"), *root.glob("sub-*/ses-*/anat/*")]
+    images = sorted(path for path in paths if (stem(path) or "").endswith(f"_{suffix}"))
     if not images:
         raise ValueError(
             f"data.root={root}: no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz; "
             f"give the folder of a BIDS data set, or another data.suffix"
         )
-    for image in images:
-        yield image, _entities(image.name)
+    return {image: _entities(image.name) for image in images}
 
 
 def _fiducial_files(
     root: Path, derivative: str | None, desc: str | None, suffix: str, fiducials: str
 ) -> list[Path]:
     pattern = f"derivatives/{derivative or '*'}/**/*_{fiducials}.*"
-    found = sorted(
-        path for path in root.glob(pattern) if (stem(path, LANDMARK_SUFFIXES) is not None)
-    )
+    found = sorted(path for path in root.glob(pattern) if stem(path, LANDMARK_SUFFIXES))
     spaces = {path: _entities(path.name).get("space", suffix) for path in found}
     own = [path for path in found if spaces[path] in (suffix, *_OWN_SPACE)]
     wanted = [path for path in own if desc is None or _entities(path.name).get("desc") == desc]
@@ -131,12 +116,3 @@ def _entities(name: str) -> dict[str, str]:
     {'sub': '01', 'ses': '2'}
     """
     return dict(re.findall(r"(?:^|_)([a-zA-Z]+)-([a-zA-Z0-9+]+)(?=[_.])", name))
-
-
-def _name_left_out(
-    scans: dict[Path, dict[str, str]], files: dict[Path, Path], fiducials: str
-) -> None:
-    alone = [image.name for image in scans if image not in files]
-    if alone:
-        named = ", ".join(alone[:NAMED]) + (" ..." if len(alone) > NAMED else "")
-        log.warning("%d scans have no %s and are left out: %s", len(alone), fiducials, named)

@@ -1,9 +1,9 @@
-"""A folder of images and one CSV table of landmarks for all of them."""
+"""Data sets of a folder of images and one CSV table of landmarks."""
 
 from functools import partial
 from pathlib import Path
 
-from pin_lightning.data.cases import Case, check_pairs, images_by_name, subject_of
+from pin_lightning.data.cases import Case, check_pairs, files_by_name, subject_of
 from pin_lightning.data.landmarks.files import read_table
 
 
@@ -14,14 +14,14 @@ def csv_cases(
     frame: str | None = None,
     subject_pattern: str | None = None,
 ) -> list[Case]:
-    """Cases of a folder of images and a table, long or wide (see `landmark_formats.table`).
+    """Cases of a folder of images and a long or wide table (see `landmarks.table_reading`).
 
     Args:
         root: Folder of the data set.
         images: Its sub-folder of images.
         table: CSV file in it.
-        frame: ``RAS``, ``LPS`` or ``voxel`` when the table does not say.
-        subject_pattern: As in `find_cases`; a ``subject`` column of the table comes first.
+        frame: ``RAS``, ``LPS`` or ``voxel`` for a table that does not say.
+        subject_pattern: As in `find_cases`; a ``subject`` column of the table has precedence.
 
     Returns:
         Cases sorted by name.
@@ -29,17 +29,12 @@ def csv_cases(
     Raises:
         ValueError: The table is not valid, or an image and a row of the table lack each other.
     """
-    folder, path = Path(root), Path(root) / table
-    found = images_by_name(folder / images)
+    folder, path = Path(root, images), Path(root, table)
+    found = files_by_name(folder)
     read = read_table(path, frame, found)
-    check_pairs(found, folder / images, read.cases, path)
-    return [
-        Case(
-            name,
-            found[name],
-            path,
-            partial(read.cases.__getitem__, name),
-            read.subjects.get(name) or subject_of(name, subject_pattern),
-        )
-        for name in sorted(found)
-    ]
+    check_pairs(found, folder, read.cases, path)
+    cases = []
+    for name, image in sorted(found.items()):
+        subject = read.subjects.get(name) or subject_of(name, subject_pattern)
+        cases.append(Case(name, image, path, partial(read.cases.__getitem__, name), subject))
+    return cases

@@ -1,13 +1,12 @@
-"""The layout of the original PIN code: Images/, Landmarks/*_ps.txt, voxel indices, list files."""
+"""Data sets in the layout of the original PIN code: Images/ and Landmarks/*_ps.txt."""
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from pin_lightning.data.cases import Case, check_pairs, files_by_name, images_by_name, subject_of
+from pin_lightning.data.cases import Case
 from pin_lightning.data.landmarks.files import read_voxel_text
-
-LANDMARK_SUFFIX = "_ps.txt"
+from pin_lightning.data.sources.folder import paired_cases
 
 
 def pin_cases(
@@ -18,17 +17,16 @@ def pin_cases(
     unwanted: Sequence[int] = (),
     subject_pattern: str | None = None,
 ) -> list[Case]:
-    """Cases of ``root/Images/NAME.nii.gz`` and ``root/Landmarks/NAME_ps.txt``.
+    """Cases of ``root/Images/NAME.nii.gz`` with ``root/Landmarks/NAME_ps.txt``.
 
-    The text files hold one landmark a line, as 0-based voxel indices along the image's own axes,
-    and no names.
+    The text files have a line per landmark, a 0-based voxel index along the image's own axes, and
+    no names.
 
     Args:
         root: Folder of the data set.
         images: Its sub-folder of images.
         landmarks: Its sub-folder of text files.
-        names: Names of the landmarks that are wanted, in the order of the lines; none takes the
-            numbers of the lines, from 1.
+        names: Names of the wanted lines, in their order; None numbers the lines from 1.
         unwanted: Lines to leave out, counted from 0.
         subject_pattern: As in `find_cases`.
 
@@ -38,17 +36,6 @@ def pin_cases(
     Raises:
         ValueError: A folder is absent or empty, or an image and a text file lack each other.
     """
-    folder = Path(root)
-    found = images_by_name(folder / images)
-    marked = files_by_name(folder / landmarks, (LANDMARK_SUFFIX,), "landmark files")
-    check_pairs(found, folder / images, marked, folder / landmarks)
-    return [
-        Case(
-            name,
-            found[name],
-            marked[name],
-            partial(read_voxel_text, marked[name], found[name], names, unwanted),
-            subject_of(name, subject_pattern),
-        )
-        for name in sorted(found)
-    ]
+    read = partial(read_voxel_text, names=names, unwanted=unwanted)
+    folders = Path(root, images), Path(root, landmarks)
+    return paired_cases(*folders, ("_ps.txt",), read, subject_pattern)

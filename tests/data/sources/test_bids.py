@@ -9,20 +9,20 @@ from pin_lightning.data.sources.bids import bids_cases
 AFIDS = LandmarkSet.of(["1", "2"], np.array([[1.0, 2, 3], [4, 5, 6]]))
 
 
-def scan(root, name):
+def anat(root, name):
     subject, *rest = name.split("_")
-    session = [part for part in rest if part.startswith("ses-")]
-    path = root.joinpath(subject, *session, "anat", f"{name}.nii.gz")
+    return root.joinpath(subject, *(part for part in rest if part.startswith("ses-")), "anat")
+
+
+def scan(root, name):
+    path = anat(root, name) / f"{name}.nii.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4)), path)
     return path
 
 
 def fiducials(root, name, derivative="afids"):
-    subject, *rest = name.split("_")
-    session = [part for part in rest if part.startswith("ses-")]
-    folder = root.joinpath("derivatives", derivative, subject, *session, "anat")
-    path = folder / f"{name}_afids.fcsv"
+    path = anat(root / "derivatives" / derivative, name) / f"{name}_afids.fcsv"
     write_landmarks(path, AFIDS)
     return path
 
@@ -71,16 +71,10 @@ def test_settings_choose_rater_derivative_and_modality(tmp_path):
     assert case.name == "sub-01_T2w"
 
 
-def test_fiducials_of_a_template_space_are_not_taken(tmp_path):
-    scan(tmp_path, "sub-01_T1w")
-    fiducials(tmp_path, "sub-01_space-MNI152")
-    with pytest.raises(ValueError, match="there are space-MNI152"):
-        bids_cases(tmp_path)
-
-
 BAD = {
     "no-scans": ([], ["sub-01"], r"no scans sub-\*"),
     "no-fiducials": (["sub-01_T1w"], [], r"no fiducials derivatives/\*"),
+    "template-space": (["sub-01_T1w"], ["sub-01_space-MNI152"], "there are space-MNI152"),
     "no-scan-of": (["sub-01_T1w"], ["sub-01", "sub-02"], "sub-02_afids.fcsv: fits no scan"),
     "two-scans": (
         ["sub-01_run-1_T1w", "sub-01_run-2_T1w"],

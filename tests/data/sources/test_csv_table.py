@@ -26,6 +26,7 @@ def test_a_long_table_with_its_frame(root):
     assert anna.read().defined.tolist() == [True, False]
     assert anna.landmarks == root / "landmarks.csv"
     assert anna.subject == "ANNA"
+    assert [case.subject for case in csv_cases(root, subject_pattern="^(.)")] == ["A", "B"]
 
 
 def test_a_wide_table_whose_frame_is_a_setting(root):
@@ -37,11 +38,6 @@ def test_a_wide_table_whose_frame_is_a_setting(root):
     assert (anna.subject, bert.subject) == ("mother", "mother")
     anna, _ = csv_cases(root, table="points.csv", frame="voxel")
     np.testing.assert_allclose(anna.read().positions_world, [[8, 10, 12]])
-
-
-def test_subjects_from_the_names(root):
-    (root / "landmarks.csv").write_text(LONG)
-    assert [case.subject for case in csv_cases(root, subject_pattern="^(.)")] == ["A", "B"]
 
 
 BAD = {

@@ -30,9 +30,3 @@ def test_unwanted_lines_and_names(root):
     landmarks = pin_cases(root, unwanted=[1], names=["front", "back"])[0].read()
     assert landmarks.names == ("front", "back")
     np.testing.assert_allclose(landmarks.positions_world, [[10, 20, 30], [6, 24, 34]])
-
-
-def test_refuses_an_image_without_landmarks(root):
-    (root / "Landmarks" / "head2_ps.txt").unlink()
-    with pytest.raises(ValueError, match="no landmarks of head2"):
-        pin_cases(root)
