@@ -1,1 +1,1 @@
-"""From files on disk to checked working volumes."""
+"""Reading data sets: image and landmark files, checks, splits, working volumes."""

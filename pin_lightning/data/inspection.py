@@ -1,4 +1,4 @@
-"""Inspection: what the headers and landmark files of cases say, read once."""
+"""Inspection: headers and landmarks of the cases of a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from pin_lightning.data.images.reading import Header, read_header
 
 @dataclass(frozen=True, eq=False)
 class Inspected:
-    """A case whose header and landmarks could be read.
+    """A case with its header and landmarks.
 
     Attributes:
-        case: Where its files are.
+        case: The case.
         header: Shape and affine of the image as stored.
-        landmarks: All landmarks of its file in the file's order; some may be undefined.
+        landmarks: All landmarks of its file, in the file's order.
     """
 
     case: Case
@@ -34,8 +34,8 @@ class AnnotatedCase:
     """A case with the landmarks to localise, in both frames.
 
     Attributes:
-        case: Where its files are.
-        landmarks: World RAS+ mm, in the order of the model; some may be undefined.
+        case: The case.
+        landmarks: Landmarks in world RAS+ mm, in the order of the model.
         landmarks_mm: The same positions in grid millimetres [L, 3], NaN where undefined.
     """
 
@@ -45,46 +45,37 @@ class AnnotatedCase:
 
 
 def inspect_cases(cases: Sequence[Case]) -> tuple[list[Inspected], dict[str, str]]:
-    """Read header and landmarks of every case, going on after a bad one.
-
-    Args:
-        cases: Cases with landmarks.
+    """Read header and landmarks of every case.
 
     Returns:
-        The cases that could be read, and for each other case what is wrong, by its name.
+        The cases that could be read, and the error messages of the others by case name.
     """
     inspected, failures = [], {}
     for case in cases:
         try:
-            inspected.append(_inspect(case))
+            if case.read is None:
+                raise ValueError(f"{case.image}: has no landmarks; add them or leave it out")
+            inspected.append(Inspected(case, read_header(case.image), case.read()))
         except ValueError as error:
             failures[case.name] = str(error)
     return inspected, failures
 
 
-def _inspect(case: Case) -> Inspected:
-    if case.read is None:
-        raise ValueError(f"{case.image}: the case has no landmarks; add them or leave it out")
-    return Inspected(case, read_header(case.image), case.read())
-
-
 def choose_landmarks(
     inspected: Sequence[Inspected], wanted: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """Names of the landmarks to localise: those wanted, else all that the cases have.
-
-    Cases may lack some. The order is that of the first case, then of what others add.
+    """Names of the landmarks to localise.
 
     Args:
-        inspected: The cases.
-        wanted: Names to localise, in this order.
+        inspected: The cases; each may lack some landmarks.
+        wanted: Names to localise, in this order; None takes all names in order of appearance.
 
     Raises:
-        ValueError: A name that is wanted, or stands in a file, has a position in no case.
+        ValueError: One of the names has a position in no case.
     """
     found = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
     chosen = tuple(found) if wanted is None else tuple(wanted)
-    placed = {name for one in inspected for name in _defined_names(one.landmarks)}
+    placed = {name for one in inspected for name in one.landmarks.defined_names}
     for name in chosen:
         if name not in found:
             hint = did_you_mean(name, found)
@@ -97,19 +88,8 @@ def choose_landmarks(
     return chosen
 
 
-def _defined_names(landmarks: LandmarkSet) -> list[str]:
-    pairs = zip(landmarks.names, landmarks.defined, strict=True)
-    return [name for name, is_defined in pairs if is_defined]
-
-
 def annotate(inspected: Inspected, names: Sequence[str], grid: Grid) -> AnnotatedCase:
-    """The named landmarks of a case, also in the frame of its working volume.
-
-    Args:
-        inspected: The case.
-        names: Landmarks in the order of the model; what the case lacks comes undefined.
-        grid: Working grid.
-    """
+    """Select the named landmarks of a case and convert them to grid mm; absent ones are NaN."""
     landmarks = inspected.landmarks.select(names)
     positions_mm = to_grid_mm(inspected.header, landmarks.positions_world, grid)
     return AnnotatedCase(inspected.case, landmarks, torch.from_numpy(positions_mm).float())

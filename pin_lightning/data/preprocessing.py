@@ -1,4 +1,4 @@
-"""Preprocessing: an image file to its working volume, cached on disk."""
+"""Preprocessing of an image to its working volume: intensity window, smoothing, resampling."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,33 +7,31 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Num, UInt8
+from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from pin_lightning.common.geometry import Grid, canonical_affine, grid_affine
 from pin_lightning.data.images.reading import Header, read_header, read_voxels
 from pin_lightning.data.volume_facts import VolumeFacts, voxel_digest
 
-# Part of every cache file's name: raise it when the same image should give another volume.
-PREPROCESSING_VERSION = 2
-# Half a percent at either end is where metal, noise and reconstruction artefacts sit.
-PERCENTILES = (0.5, 99.5)
-# With more background than this, percentiles of all voxels would describe the background.
-BACKGROUND_FRACTION = 0.5
-# Voxels of the longest side, at most, unless a spacing is asked for: a patch of a fixed number of
-# voxels should span a good part of the anatomy.
+PREPROCESSING_VERSION = 2  # part of every cache file's name; increment when results change
+PERCENTILES = (0.5, 99.5)  # beyond lie metal, noise and reconstruction artefacts
+BACKGROUND_FRACTION = 0.5  # with more background, percentiles of all voxels would describe it
+# Most voxels along the longest side, unless a spacing is given: a patch of a fixed number of voxels
+# should span a good part of the anatomy.
 LONGEST_SIDE = 160
 NIFTI_HEADER = 352  # bytes before the voxels
 
 
 @dataclass(frozen=True)
 class WorkingVolume:
-    """An image resampled to the working grid, its intensity rescaled.
+    """An image resampled to the working grid, with rescaled intensity.
 
     Attributes:
         intensity: 0 to 255 [X, Y, Z].
         affine: Working ijk to world RAS+ mm.
         grid: Size and spacing.
-        facts: What is remembered of the image it was made from.
+        facts: Intensity window and digest of the original image.
     """
 
     intensity: UInt8[torch.Tensor, "X Y Z"]
@@ -62,16 +60,16 @@ def suggest_grid(
     spacing_mm: float | int | None = None,
     size: Sequence[int] | None = None,
 ) -> Grid:
-    """Working grid of a data set: what is not given comes from the images.
+    """Choose the working grid of a data set from the headers of its images.
 
-    The spacing is the larger of two: the median over cases of the finest voxel side, and the
-    longest extent of any case divided by 160; rounded to two significant digits. The size holds
-    the largest extent over cases along each axis, once the axes are in the order closest to RAS.
+    The spacing is the larger of the median over cases of the finest voxel side and the longest
+    extent of any case divided by 160, rounded to two significant digits. The size holds the largest
+    extent over cases along each axis, with the axes in the order closest to RAS.
 
     Args:
         headers: Shape and affine per case, from `read_header`.
-        spacing_mm: Voxel side in mm, if it is to be this.
-        size: Voxels along x, y, z, if they are to be these.
+        spacing_mm: Voxel side in mm; None chooses it.
+        size: Voxels along x, y, z; None chooses them.
 
     Raises:
         ValueError: There is no header, or a given value is not positive.
@@ -79,14 +77,14 @@ def suggest_grid(
     if not headers:
         raise ValueError("data.root: has no images; the working grid is chosen from them")
     canonical = [canonical_affine(affine, shape) for shape, affine in headers]
-    sides_mm = np.array([np.linalg.norm(affine[:3, :3], axis=0) for affine, _ in canonical])
+    sides_mm = np.array([voxel_sizes(affine) for affine, _ in canonical])
     extent_mm = np.max(sides_mm * np.array([shape for _, shape in canonical]), axis=0)
     if spacing_mm is None:
         finest = max(float(np.median(sides_mm.min(axis=1))), float(extent_mm.max()) / LONGEST_SIDE)
         spacing_mm = float(f"{finest:.2g}")
     if size is None:
-        Grid((1, 1, 1), float(spacing_mm))  # refuses what cannot be divided by
-        # A little less than whole, so that 30.000001 voxels of rounding noise are not 31.
+        Grid((1, 1, 1), float(spacing_mm))  # validates the spacing
+        # The margin keeps 30.000001 voxels of rounding noise from becoming 31.
         size = [int(side) for side in np.ceil(extent_mm / spacing_mm - 1e-3)]
     if len(size) != 3:
         raise ValueError(f"data.grid_size={list(size)}: give three numbers of voxels")
@@ -102,22 +100,22 @@ def read_image(path: Path) -> OriginalImage:
     Raises:
         ValueError: The file cannot be read, is not 3D with one channel, is constant, or holds NaN.
     """
-    affine = read_header(path)[1]  # refuses before the voxels are read
+    affine = read_header(path)[1]  # first: it validates without reading the voxels
     voxels = read_voxels(path)
     return OriginalImage(voxels, affine, _checked_window(path, voxels))
 
 
 def preprocess(path: Path, grid: Grid) -> WorkingVolume:
-    """The working volume of an image file: `read_image`, then `resample`."""
+    """Make the working volume of an image file: `read_image`, then `resample`."""
     return resample(read_image(path), grid)
 
 
 def resample(image: OriginalImage, grid: Grid) -> WorkingVolume:
-    """The working volume of an image.
+    """Make the working volume of an image.
 
-    Intensity is rescaled so that the 0.5 and 99.5 percentiles of the image become 0 and 255
-    (percentiles over the voxels above the minimum where most are background), then resampled
-    linearly, after a Gaussian along axes that lose resolution. Outside the image is 0.
+    The 0.5 and 99.5 percentiles of the intensity become 0 and 255 (where most voxels are
+    background, those of the voxels above the minimum); then the image is resampled linearly, after
+    a Gaussian along axes that lose resolution. Outside the image is 0.
 
     Args:
         image: The image.
@@ -126,14 +124,14 @@ def resample(image: OriginalImage, grid: Grid) -> WorkingVolume:
     Returns:
         The volume with its affine, from `grid_affine`.
     """
-    import torchio as tio  # only here: the import is slow, and a warm cache needs none of it
+    import torchio as tio  # lazy: the import is slow, and a warm cache does not need it
 
     affine = grid_affine(image.affine, image.voxels.shape, grid)
     low, high = image.window
     scaled = rescale(image.voxels, low, high)
-    smoothed = antialias(scaled, np.linalg.norm(image.affine[:3, :3], axis=0), grid.spacing_mm)
+    smoothed = antialias(scaled, voxel_sizes(image.affine), grid.spacing_mm)
     scalar = tio.ScalarImage(tensor=torch.from_numpy(smoothed)[None], affine=image.affine)
-    with torch.random.fork_rng(devices=[]):  # torchio draws even for a fixed transform
+    with torch.random.fork_rng(devices=[]):  # torchio draws random numbers nevertheless
         resampled = tio.Resample(target=(grid.size, affine))(scalar).data[0]
     intensity = resampled.round().clamp(0, 255).to(torch.uint8)
     facts = VolumeFacts(low=low, high=high, digest=voxel_digest(image.voxels, image.affine))
@@ -141,7 +139,7 @@ def resample(image: OriginalImage, grid: Grid) -> WorkingVolume:
 
 
 def intensity_window(voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
-    """Low and high ends of an image's range, robust; the voxels finite and not all the same."""
+    """Robust intensity range (low, high) of finite voxels that are not all equal."""
     minimum = voxels.min()
     above = voxels[voxels > minimum]
     mostly_background = above.size < (1 - BACKGROUND_FRACTION) * voxels.size
@@ -154,7 +152,7 @@ def intensity_window(voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
 def rescale(
     voxels: Num[np.ndarray, "X Y Z"], low: float, high: float
 ) -> Float32[np.ndarray, "X Y Z"]:
-    """Intensities with low and high moved to 0 and 255, clipped there."""
+    """Map intensities linearly, low to 0 and high to 255, and clip."""
     shifted = (voxels.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
     return np.clip(shifted, 0, 255, out=shifted)
 
@@ -162,7 +160,7 @@ def rescale(
 def antialias(
     voxels: Float32[np.ndarray, "X Y Z"], sides_mm: Num[np.ndarray, " 3"], spacing_mm: float
 ) -> Float32[np.ndarray, "X Y Z"]:
-    """An image smoothed along the axes that are about to lose resolution.
+    """Smooth an image along the axes that will lose resolution.
 
     The Gaussian turns the point spread of a voxel into that of a larger one (Cardoso et al., MICCAI
     2015). ITK's recursive Gaussian is slower, undershoots, and refuses short axes.
@@ -170,7 +168,7 @@ def antialias(
     Args:
         voxels: Intensities.
         sides_mm: Voxel sides of the image.
-        spacing_mm: Voxel side it is to be resampled to.
+        spacing_mm: Voxel side after resampling.
     """
     ratio = np.maximum(spacing_mm / sides_mm, 1)
     sigmas = np.sqrt((ratio**2 - 1) / (8 * np.log(2)))  # in voxels

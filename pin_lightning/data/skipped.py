@@ -1,4 +1,4 @@
-"""Cases that are left out because something is wrong with them: which, and why."""
+"""Skipped cases: selection by their errors, warnings, and the file `skipped.csv`."""
 
 import csv
 import io
@@ -16,18 +16,14 @@ ON_ERROR = ("refuse", "skip")
 
 
 def skips_errors(on_error: object) -> bool:
-    """Whether ``data.on_error`` leaves out cases with errors.
-
-    Raises:
-        ValueError: There is no such choice.
-    """
+    """True if ``data.on_error`` is ``skip``, False if ``refuse``; else raise ValueError."""
     if on_error not in ON_ERROR:
         raise ValueError(f"data.on_error={on_error}: give one of {', '.join(ON_ERROR)}")
     return on_error == "skip"
 
 
 def errors_by_case(findings: Iterable[Finding]) -> dict[str, str]:
-    """The first error of each case that has one; not those of the data set as a whole."""
+    """First error message of each case, without errors of the data set as a whole."""
     errors: dict[str, str] = {}
     for finding in findings:
         if finding.level == "error" and finding.case:
@@ -36,21 +32,12 @@ def errors_by_case(findings: Iterable[Finding]) -> dict[str, str]:
 
 
 def left_out_findings(skipped: Mapping[str, str]) -> list[Finding]:
-    """A warning for each case that is left out.
-
-    Args:
-        skipped: What is wrong, by case.
-    """
+    """Warnings about skipped cases, given the reasons by case."""
     return [Finding("warning", case, "", f"left out: {why}") for case, why in skipped.items()]
 
 
 def count_skipped(skipped: Mapping[str, str], cases: int) -> None:
-    """Say how many cases were left out, where any were.
-
-    Args:
-        skipped: What is wrong, by case.
-        cases: All cases of the data set.
-    """
+    """Log how many of the data set's cases were skipped, if any."""
     if skipped:
         log.warning(
             "data.on_error=skip: %d of %d cases left out; %s says why",
@@ -59,7 +46,7 @@ def count_skipped(skipped: Mapping[str, str], cases: int) -> None:
 
 
 def write_skipped(run_dir: Path, skipped: Mapping[str, str]) -> None:
-    """Write ``skipped.csv``, one row per case; there is none where no case was left out."""
+    """Write ``skipped.csv`` with a row per case; remove it if no case was skipped."""
     if not skipped:
         (run_dir / SKIPPED).unlink(missing_ok=True)
         return
@@ -69,7 +56,7 @@ def write_skipped(run_dir: Path, skipped: Mapping[str, str]) -> None:
 
 
 def read_skipped(run_dir: Path) -> dict[str, str]:
-    """What was left out of a run and why, by case.
+    """Reasons of skipping by case, from a run folder.
 
     Raises:
         ValueError: The file is damaged.

@@ -1,4 +1,4 @@
-"""Lists of case names for a split: given in the settings or in text files, and checked."""
+"""Validated lists of case names for a split, from settings or text files."""
 
 import re
 from collections import Counter
@@ -16,11 +16,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class NameList:
-    """Case names that a setting gave.
+    """Case names from a setting.
 
     Attributes:
         said: The setting and its value, for messages.
-        names: Names of known cases, none twice.
+        names: Unique names of known cases.
     """
 
     said: str
@@ -30,21 +30,20 @@ class NameList:
 def read_lists(
     settings: Mapping[str, Any], subjects: Mapping[str, str], skipped: Collection[str] = ()
 ) -> dict[str, NameList]:
-    """Lists of case names by the setting below ``data.split`` that gave them, checked.
+    """Read and validate the lists of case names, by their settings below ``data.split``.
 
-    A list holds names, or is the path of a text file with one name per line, in which blank lines
-    and what follows a ``#`` are ignored. A name may end in an image's suffix, as in
-    ``NAME.nii.gz``.
+    A list is given as such, or as the path of a text file with one name per line; blank lines and
+    comments after ``#`` are ignored. A name may end in an image's suffix: ``NAME.nii.gz``.
 
     Args:
         settings: Values of ``train_names``, ``val_names`` and ``test_names``; null is left out.
         subjects: Subject of every case, by the case's name.
-        skipped: Names of cases that were left out, which lists may hold as well.
+        skipped: Names of skipped cases, which lists may hold as well.
 
     Raises:
         ValueError: A file cannot be read; a name is not text, not known or given twice; a case or
             a subject is in two lists; or, without ``train_names``, only some cases of a subject
-            are named, as the others would train.
+            are named, so that the others would train.
     """
     lists = {
         setting: _read_list(setting, given, {*subjects, *skipped}, skipped)
@@ -56,7 +55,7 @@ def read_lists(
 
 
 def setting_text(setting: str, value: Any) -> str:
-    """A setting and its value for messages; only the first few names of a list.
+    """Format a setting and its value for messages, with the first few names of a list.
 
     >>> setting_text("val_names", list("abcde"))
     'data.split.val_names=[a, b, c, and 2 more]'
@@ -97,7 +96,7 @@ def _lines(said: str, path: Path) -> list[str]:
 
 
 def _case_name(said: str, given: Any, known: Collection[str]) -> str:
-    """The name, without an image's suffix where only that makes it known."""
+    """The name, without an image's suffix if only so it is known."""
     if not isinstance(given, str):
         shown = "null" if given is None else given
         raise ValueError(f"{said}: {shown} is not text; write it in quotes, '{shown}'")
@@ -109,7 +108,7 @@ def _check_known(said: str, names: Iterable[str], known: Collection[str]) -> Non
     unknown = sorted({name for name in names if name not in known})
     if not unknown:
         return
-    # Compared without case, so that "anna" finds "ANNA"; with no cutoff, so that one is found.
+    # Ignoring case, so that "anna" finds "ANNA"; without cutoff, so that a hint is always given.
     folded = {name.casefold(): name for name in sorted(known)}
     nearest = get_close_matches(unknown[0].casefold(), folded, n=1, cutoff=0.0)
     hint = f"; the name nearest to {unknown[0]} is {folded[nearest[0]]}" if nearest else ""
@@ -117,25 +116,18 @@ def _check_known(said: str, names: Iterable[str], known: Collection[str]) -> Non
 
 
 def _check_one_list_each(lists: Mapping[str, NameList], subjects: Mapping[str, str]) -> None:
-    named: dict[str, tuple[str, NameList]] = {}  # by subject: its first case and the list it is in
+    named: dict[str, tuple[str, NameList]] = {}  # by subject: its first case, and the list of that
     for given in lists.values():
         for name in given.names:
             other, other_list = named.setdefault(subjects[name], (name, given))
+            both = f"{other_list.said}, {given.said}"
+            if other_list is not given and name in other_list.names:
+                raise ValueError(f"{both}: {name} is in both; name it in one of them")
             if other_list is not given:
-                _refuse_two_lists(subjects[name], name, given, other, other_list)
+                same = f"{other} and {name} are of the same subject {subjects[name]}"
+                raise ValueError(f"{both}: {same}; name them in one list")
     if "train_names" not in lists:
         _check_whole_subjects(lists, subjects, named)
-
-
-def _refuse_two_lists(
-    subject: str, name: str, given: NameList, other: str, other_list: NameList
-) -> None:
-    both = f"{other_list.said}, {given.said}"
-    if name in other_list.names:
-        raise ValueError(f"{both}: {name} is in both; name it in one of them")
-    raise ValueError(
-        f"{both}: {other} and {name} are of the same subject {subject}; name them in one list"
-    )
 
 
 def _check_whole_subjects(

@@ -1,4 +1,4 @@
-"""Splits: which cases train, validate and test; cases of one subject stay together."""
+"""Splits into training, validation and test cases; cases of a subject stay together."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pin_lightning.common.settings import is_number
+from pin_lightning.common.settings import check_count, is_number
 from pin_lightning.data.split_lists import NameList, read_lists, setting_text
 
 Group = list[str]  # cases of one subject
@@ -17,9 +17,9 @@ class Split:
     """Names of the cases of each part, sorted.
 
     Attributes:
-        train: Cases that train.
-        val: Cases that choose the checkpoint.
-        test: Cases that are only measured on.
+        train: Training cases.
+        val: Validation cases, by which the checkpoint is chosen.
+        test: Test cases.
     """
 
     train: tuple[str, ...]
@@ -43,21 +43,21 @@ def split_cases(
     """Split cases at random, by fixed lists, or for cross-validation.
 
     The result depends on the seed and not on the order of the cases. Fractions and folds count
-    subjects. With `train_names`, cases that no list names are in no part.
+    subjects. With `train_names`, cases in no list are in no part.
 
     Args:
         subjects: Subject of every case, by the case's name.
         seed: Seed of the shuffle.
-        val_fraction: Part of the subjects that validates, at least one unless 0. It is taken from
-            `train_names` where these are given, else it counts all subjects.
-        test_fraction: Part of the subjects that tests, at least one unless 0; has no effect with
-            `train_names`, `test_names` or `folds`.
+        val_fraction: Fraction of the subjects for validation, at least one unless 0; of the
+            subjects in `train_names` if given, else of all.
+        test_fraction: Fraction of the subjects for testing, at least one unless 0; has no effect
+            with `train_names`, `test_names` or `folds`.
         train_names: Names of training cases, or a text file with one name per line.
         val_names: Likewise, instead of `val_fraction`.
         test_names: Likewise, instead of `test_fraction`.
-        folds: Number of parts of about equal size that take turns to test.
-        fold: Which of them tests, from 0.
-        skipped: Names of cases that were left out, which lists of names may hold as well.
+        folds: Number of folds, of about equal size.
+        fold: Index of the test fold, from 0.
+        skipped: Names of skipped cases, which the lists may hold as well.
 
     Returns:
         The three parts, each sorted; no case is in two.
@@ -70,7 +70,7 @@ def split_cases(
     >>> split_cases(subjects, 0, 0.25, 0, val_names=["c1", "c2"])
     Split(train=('a', 'b'), val=('c1', 'c2'), test=())
     """
-    _whole_number("seed", seed, 0)
+    check_count("data.split.seed", seed, 0)
     names = {"train_names": train_names, "val_names": val_names, "test_names": test_names}
     if folds is not None or fold is not None:
         settings = {"folds": folds, "fold": fold, "val_fraction": val_fraction}
@@ -90,7 +90,7 @@ def _split_by_lists(
     val_fraction: Any,
     test_fraction: Any,
 ) -> Split:
-    """What lists do not name is taken by fractions: test first, then val; the rest trains."""
+    """Parts without a list are drawn by fractions: test first, then val; the rest trains."""
     lists = read_lists(names, subjects, skipped)
     if "train_names" in lists:
         free, test_count = _shuffled_groups(lists["train_names"].names, subjects, seed), 0
@@ -114,7 +114,7 @@ def _split_by_fold(
     fold: Any,
     val_fraction: Any,
 ) -> Split:
-    """One fold tests; the subjects that follow it in the shuffled order validate."""
+    """Test on one fold, validate on the subjects after it in the shuffled order."""
     groups = _shuffled_groups(subjects, subjects, seed)
     _check_folds(folds, fold, len(groups))
     _check_no_lists(names, folds)
@@ -126,11 +126,11 @@ def _split_by_fold(
 
 
 def _shuffled_groups(names: Collection[str], subjects: Mapping[str, str], seed: int) -> list[Group]:
-    """Cases of each subject, subjects in random order, whatever the order of the names."""
+    """Cases of each subject, with the subjects in random order."""
     groups: dict[str, Group] = {}
     for name in sorted(names):
         groups.setdefault(subjects[name], []).append(name)
-    # By their first case, so that what subjects are called plays no role.
+    # Sorted by their first case, so that names of subjects have no influence.
     ordered = list(groups.values())
     return [ordered[index] for index in np.random.default_rng(seed).permutation(len(ordered))]
 
@@ -138,7 +138,7 @@ def _shuffled_groups(names: Collection[str], subjects: Mapping[str, str], seed: 
 def _take(
     free: list[Group], count: int, listed: NameList | None
 ) -> tuple[Sequence[str], list[Group]]:
-    """A part and what is left: the listed names, else the first `count` free subjects."""
+    """A part (the listed names, else the first `count` free subjects) and the remaining groups."""
     if listed is not None:
         return listed.names, free
     return _joined(free[:count]), free[count:]
@@ -158,20 +158,15 @@ def _part_size(setting: str, fraction: Any, count: int) -> int:
     return max(1, int(count * fraction + 0.5)) if fraction > 0 else 0
 
 
-def _whole_number(setting: str, value: Any, lowest: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-        raise ValueError(f"{setting_text(setting, value)}: give a whole number from {lowest}")
-
-
 def _check_folds(folds: Any, fold: Any, count: int) -> None:
     if folds is None:
         raise ValueError(f"data.split.fold={fold}: needs the number of folds, data.split.folds=5")
-    _whole_number("folds", folds, 2)
+    check_count("data.split.folds", folds, 2)
     if folds > count:
         raise ValueError(f"data.split.folds={folds}: there are {count} subjects; give at most that")
     if fold is None:
-        raise ValueError(f"data.split.folds={folds}: say which fold tests, data.split.fold=0")
-    _whole_number("fold", fold, 0)
+        raise ValueError(f"data.split.folds={folds}: give the test fold, data.split.fold=0")
+    check_count("data.split.fold", fold, 0)
     if fold >= folds:
         raise ValueError(f"data.split.fold={fold}: give 0 to {folds - 1}, there are {folds} folds")
 
@@ -179,10 +174,8 @@ def _check_folds(folds: Any, fold: Any, count: int) -> None:
 def _check_no_lists(names: Mapping[str, Any], folds: int) -> None:
     for setting, given in names.items():
         if given is not None:
-            raise ValueError(
-                f"{setting_text(setting, given)}: cannot be combined with data.split.folds="
-                f"{folds}, where every case tests once; set one of them to null"
-            )
+            said = f"{setting_text(setting, given)}: cannot be combined with data.split.folds="
+            raise ValueError(f"{said}{folds}, which tests every case once; set one to null")
 
 
 def _check_training_cases(
@@ -190,9 +183,7 @@ def _check_training_cases(
 ) -> None:
     if len(split.train) >= 2:
         return
-    given = ", ".join(
-        setting_text(setting, value) for setting, value in settings.items() if value is not None
-    )
+    given = ", ".join(setting_text(*one) for one in settings.items() if one[1] is not None)
     raise ValueError(
         f"{given}: {len(split.train)} of {len(subjects)} cases ({len(set(subjects.values()))} "
         f"subjects) left to train (val {len(split.val)}, test {len(split.test)}); leave at least 2"

@@ -1,4 +1,4 @@
-"""Survey: read a data set, check all of it, and make its working volumes, before training."""
+"""Survey of a data set before training: reading, checks, working volumes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,27 +7,23 @@ from pathlib import Path
 import numpy as np
 
 from pin_lightning.common.geometry import Grid, flip_lps_ras
+from pin_lightning.data import inspection
 from pin_lightning.data.cases import Case
 from pin_lightning.data.checks import cases as checks
 from pin_lightning.data.checks.cases import Finding
 from pin_lightning.data.checks.shapes import shape_findings
-from pin_lightning.data.inspection import (
-    AnnotatedCase,
-    Inspected,
-    annotate,
-    choose_landmarks,
-    inspect_cases,
-    to_grid_mm,
-)
+from pin_lightning.data.inspection import AnnotatedCase, Inspected
 from pin_lightning.data.preprocessing import suggest_grid
 from pin_lightning.data.skipped import errors_by_case, left_out_findings, skips_errors
 from pin_lightning.data.volume_cache import cache_volumes
 from pin_lightning.data.volume_facts import read_facts
 
+MOST_SHOWN = 3  # errors in a message
+
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """A data set that was read and checked.
+    """A data set with the results of its checks.
 
     Attributes:
         found: All cases of the data set.
@@ -36,9 +32,8 @@ class Survey:
         inspected: Cases whose header and landmarks could be read, as stored.
         cases: The same cases on the working grid.
         volumes: Working volume files by case name.
-        findings: What is wrong, errors first.
-        skipped: What is wrong with the cases that were left out, by case; nothing else has them but
-            `found`, and a warning for each.
+        findings: Errors, then warnings.
+        skipped: Reasons of skipped cases by name; besides, only `found` and a warning have them.
     """
 
     found: list[Case]
@@ -52,16 +47,8 @@ class Survey:
 
     @property
     def known_names(self) -> tuple[str, ...]:
-        """All landmarks of the data set, whether they are localised or not."""
+        """All landmarks of the data set, localised or not."""
         return tuple(dict.fromkeys(name for one in self.inspected for name in one.landmarks.names))
-
-    def refuse_errors(self) -> None:
-        """Refuse to go on when there is an error among the findings.
-
-        Raises:
-            ValueError: Names the first errors, and the command that shows all.
-        """
-        refuse_errors(self.findings)
 
 
 def survey(
@@ -72,23 +59,23 @@ def survey(
     grid_size: Sequence[int] | None = None,
     on_error: str = "refuse",
 ) -> Survey:
-    """Read and check all cases; the images are read only where no working volume is cached.
+    """Read and check all cases; images are read only if their working volume is not cached.
 
-    With ``on_error="skip"`` cases with errors are left out, and the others are checked again, as if
-    those were not there.
+    With ``on_error="skip"`` cases with errors are left out, and the others are checked again
+    without them.
 
     Args:
         cases: Cases with landmarks.
         cache_dir: Folder of the working volumes.
-        landmarks: Names to localise; none takes all.
-        spacing_mm: Voxel side of the working grid; none takes it from the images.
-        grid_size: Voxels of the working grid; none takes them from the images.
+        landmarks: Names to localise; None takes all.
+        spacing_mm: Voxel side of the working grid; None chooses it from the images.
+        grid_size: Voxels of the working grid; None chooses them from the images.
         on_error: ``refuse`` or ``skip``.
 
     Raises:
         ValueError: No case can be read, or a setting is wrong.
     """
-    inspected, failures = inspect_cases(cases)
+    inspected, failures = inspection.inspect_cases(cases)
     skips = skips_errors(on_error)
     skipped = failures if skips else {}
     while True:
@@ -115,13 +102,13 @@ def _survey(
     grid_size: Sequence[int] | None,
     skips: bool,
 ) -> Survey:
-    """One look at the cases that could be read; none at images if cases will be left out."""
-    names = choose_landmarks(inspected, landmarks)
+    """Survey the readable cases; without their images if some will be skipped."""
+    names = inspection.choose_landmarks(inspected, landmarks)
     grid = suggest_grid([one.header for one in inspected], spacing_mm, grid_size)
-    annotated = [annotate(one, names, grid) for one in inspected]
+    annotated = [inspection.annotate(one, names, grid) for one in inspected]
     findings = _landmark_findings(inspected, annotated, names, grid)
     volumes: dict[str, Path] = {}
-    if not skips or not errors_by_case(findings):  # else the grid may be another one
+    if not skips or not errors_by_case(findings):  # skipping cases may change the grid
         volumes, bad = cache_volumes([one.case for one in inspected], grid, cache_dir)
         findings = [*_errors(bad), *findings, *_image_findings(inspected, volumes)]
     return Survey(list(cases), names, grid, inspected, annotated, volumes, findings, {})
@@ -139,19 +126,17 @@ def _landmark_findings(
 ) -> list[Finding]:
     cases = tuple(one.case.name for one in annotated)
     shapes_mm = np.stack([one.landmarks_mm.double().numpy() for one in annotated])
-    flipped_mm = np.stack(
-        [
-            to_grid_mm(one.header, flip_lps_ras(both.landmarks.positions_world), grid)
-            for one, both in zip(inspected, annotated, strict=True)
-        ]
-    )
+    flipped = [
+        inspection.to_grid_mm(one.header, flip_lps_ras(both.landmarks.positions_world), grid)
+        for one, both in zip(inspected, annotated, strict=True)
+    ]
     outside = checks.outside(inspected)
     return [
         *outside,
         *checks.coincident(inspected),
         *checks.names(inspected),
         *checks.spacing(inspected),
-        *shape_findings(shapes_mm, flipped_mm, cases, names, grid.spacing_mm, outside),
+        *shape_findings(shapes_mm, np.stack(flipped), cases, names, grid.spacing_mm, outside),
     ]
 
 
@@ -161,22 +146,18 @@ def _image_findings(inspected: Sequence[Inspected], volumes: Mapping[str, Path])
     return [*checks.intensities(facts), *checks.same_images(facts, subjects)]
 
 
-def refuse_errors(findings: Sequence[Finding], shown: int = 3) -> None:
-    """Refuse to go on when there is an error among the findings.
-
-    Args:
-        findings: Errors and warnings.
-        shown: How many errors to name.
+def refuse_errors(findings: Sequence[Finding]) -> None:
+    """Raise if any of the findings is an error.
 
     Raises:
-        ValueError: There is an error.
+        ValueError: Names the first errors, and the command that shows all.
     """
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         said = "; ".join(
-            f"{finding.case}: {finding.message}".lstrip(": ") for finding in errors[:shown]
+            f"{finding.case}: {finding.message}".lstrip(": ") for finding in errors[:MOST_SHOWN]
         )
-        more = f"; and {len(errors) - shown} more" if len(errors) > shown else ""
+        more = f"; and {len(errors) - MOST_SHOWN} more" if len(errors) > MOST_SHOWN else ""
         raise ValueError(
             f"the data has {len(errors)} errors: {said}{more} "
             f"(pin-lightning check with the same data settings shows all)"

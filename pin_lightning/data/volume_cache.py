@@ -1,4 +1,4 @@
-"""Working volumes on disk, made once."""
+"""Cache of working volumes on disk."""
 
 import hashlib
 import math
@@ -9,6 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
+from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from rich.console import Console
@@ -34,28 +35,8 @@ STACK = "stack_{}.u8"
 STACKS_KEPT = 30 * ONE_DAY  # longer than a training that may be mapping it on another machine
 
 
-def cached_volume(path: Path, grid: Grid, cache_dir: Path) -> Path:
-    """The file of an image's working volume, made if absent or damaged.
-
-    An uncompressed uint8 NIfTI: 3D Slicer shows it, and it can be memory-mapped. Its name changes
-    with the files of the image, the grid and the version of the preprocessing.
-
-    Args:
-        path: Image file, or the folder of a DICOM series.
-        grid: Working grid.
-        cache_dir: Folder of the cached volumes, made if absent.
-
-    Raises:
-        ValueError: The image is not one that `preprocess` takes, or the folder cannot be written.
-    """
-    target = _cache_file(path, grid, cache_dir)
-    if not _is_whole(target, grid):
-        _save(preprocess(path, grid), target)
-    return target
-
-
 def load_volume(path: Path) -> WorkingVolume:
-    """A working volume that `cached_volume` wrote, memory-mapped (changes never reach the file).
+    """Memory-map a working volume that `cache_volumes` wrote (changes never reach the file).
 
     Raises:
         ValueError: The file was removed or damaged since.
@@ -64,7 +45,7 @@ def load_volume(path: Path) -> WorkingVolume:
         image: Any = nib.load(path, mmap="c")
         affine = np.asarray(image.affine, dtype=np.float64)
         x, y, z = image.shape
-        grid = Grid((x, y, z), float(f"{np.linalg.norm(affine[:3, 0]):.6g}"))
+        grid = Grid((x, y, z), float(f"{voxel_sizes(affine)[0]:.6g}"))
         intensity = torch.from_numpy(np.asarray(image.dataobj))
         return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=read_facts(path))
     except (OSError, ValueError, ImageFileError, HeaderDataError) as error:
@@ -77,15 +58,18 @@ def load_volume(path: Path) -> WorkingVolume:
 def cache_volumes(
     cases: Sequence[Case], grid: Grid, cache_dir: Path
 ) -> tuple[dict[str, Path], dict[str, str]]:
-    """Working volumes of all cases, with a progress bar on a terminal.
+    """Make the working volumes that are absent or damaged, with a progress bar on a terminal.
+
+    Each is an uncompressed uint8 NIfTI, which 3D Slicer shows and which can be memory-mapped. Its
+    name changes with the image's files, the grid and the version of the preprocessing.
 
     Args:
-        cases: Cases; one whose image is bad does not stop the others.
+        cases: Cases.
         grid: Working grid.
         cache_dir: Folder of the cached volumes, made if absent.
 
     Returns:
-        Working volume files by case name, and for bad images what is wrong by case name.
+        Working volume files by case name, and error messages of bad images by case name.
 
     Raises:
         ValueError: The folder cannot be written to.
@@ -109,10 +93,6 @@ def cache_volumes(
 
 
 def _cache_file(path: Path, grid: Grid, cache_dir: Path) -> Path:
-    return cache_dir / f"{stem(path)}_{_cache_key(path, grid)}.nii"
-
-
-def _cache_key(path: Path, grid: Grid) -> str:
     try:
         state = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in parts(path)]
     except OSError as error:
@@ -121,11 +101,12 @@ def _cache_key(path: Path, grid: Grid) -> str:
             f"{path}: cannot be read as an image ({reason}); check the file"
         ) from error
     known = (str(path.resolve()), state, grid.size, grid.spacing_mm, PREPROCESSING_VERSION)
-    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+    key = hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+    return cache_dir / f"{stem(path)}_{key}.nii"
 
 
 def _is_whole(target: Path, grid: Grid) -> bool:
-    """Whether a cached file is there with all its voxels and its facts."""
+    """True if a cached file exists with all its voxels and its facts."""
     if not target.is_file() or target.stat().st_size != NIFTI_HEADER + math.prod(grid.size):
         return False
     try:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.settings import check_count, refuse_missing
 from pin_lightning.data.skipped import count_skipped, write_skipped
-from pin_lightning.data.survey import Survey, survey
+from pin_lightning.data.survey import Survey, refuse_errors, survey
 from pin_lightning.distributed.group import speak_if_first
 from pin_lightning.distributed.ranks import is_first
 from pin_lightning.distributed.strategies import Several, check_strategy
@@ -97,7 +97,7 @@ def survey_data(
         log.warning("%s", line)
     config = config.copy()
     surveyed = _survey(config)
-    surveyed.refuse_errors()
+    refuse_errors(surveyed.findings)
     check_groups(plane_groups(config.data.planes), surveyed.known_names, surveyed.names)
     return config, surveyed, parts
 

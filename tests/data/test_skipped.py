@@ -5,7 +5,6 @@ import threading
 import nibabel as nib
 import numpy as np
 import pytest
-from studies.test_new_cases import config_of
 
 from conftest import composed
 from pin_lightning.common.landmark_set import LandmarkSet
@@ -20,7 +19,7 @@ from pin_lightning.data.skipped import (
     write_skipped,
 )
 from pin_lightning.data.sources.folder import find_cases
-from pin_lightning.data.survey import survey
+from pin_lightning.data.survey import refuse_errors, survey
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.reports.data_check import check
 from pin_lightning.reports.pages.run_facts import read_run_facts, training_facts
@@ -88,6 +87,13 @@ def test_choices():
         skips_errors(True)
 
 
+def test_a_warning_counts_them(caplog):
+    count_skipped({}, 10)
+    assert caplog.text == ""
+    count_skipped({"a": "b"}, 10)
+    assert "data.on_error=skip: 1 of 10 cases left out; skipped.csv says why" in caplog.text
+
+
 def test_the_others_are_as_if_bad_cases_were_not_there(root, good_root, tmp_path):
     found = survey(find_cases(root), tmp_path / "cache", on_error="skip")
     alone = survey(find_cases(good_root), tmp_path / "cache")
@@ -110,7 +116,7 @@ def test_errors_are_refused_unless_asked_otherwise(root, tmp_path):
     found = survey(find_cases(root), tmp_path / "cache")
     assert found.skipped == {}
     with pytest.raises(ValueError, match="the data has 4 errors"):
-        found.refuse_errors()
+        refuse_errors(found.findings)
 
 
 def test_what_concerns_the_data_set_as_a_whole_is_refused_all_the_same(root, tmp_path):
@@ -135,9 +141,11 @@ def test_the_check_shows_what_would_be_left_out(root, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_new_cases_are_evaluated_without_bad_ones(short_run, root, tmp_path, caplog):
-    settings = ["report.bootstrap.resamples=100", "data.on_error=skip"]
+    settings = ["device=cpu", "report.pictures=false", "report.bootstrap.resamples=100"]
+    settings += [f"run={short_run}", f"output={tmp_path}/out", "data=folder", f"data.root={root}"]
+    config = composed(*settings, "data.on_error=skip", config_name="evaluate")
     # The large one is readable, and nothing here is compared with others.
-    metrics = evaluate_new(config_of(short_run, root, tmp_path / "out", *settings))["test"]
+    metrics = evaluate_new(config)["test"]
     assert metrics["num_cases"] == 7
     assert set(read_skipped(tmp_path / "out")) == BAD - {LARGE}
     assert set(metrics["per_case"]).isdisjoint(BAD - {LARGE})
@@ -164,13 +172,6 @@ def test_an_image_that_was_damaged_since_ends_an_evaluation_unless_skipped(short
         evaluate(predictor, cases[1:], "test", {})
 
 
-def test_they_are_counted(caplog):
-    count_skipped({}, 10)
-    assert caplog.text == ""
-    count_skipped({"a": "b"}, 10)
-    assert "data.on_error=skip: 1 of 10 cases left out; skipped.csv says why" in caplog.text
-
-
 @pytest.mark.slow
 def test_a_training_leaves_them_out_and_says_so(short_settings, root, good_root, tmp_path, caplog):
     caplog.set_level(logging.WARNING)
@@ -179,10 +180,9 @@ def test_a_training_leaves_them_out_and_says_so(short_settings, root, good_root,
     train(composed(*settings), tmp_path / "run")
     train(composed(*shared, f"data.root={good_root}"), tmp_path / "alone")
     assert read_record(tmp_path / "run") == read_record(tmp_path / "alone")
-    found, alone = (
-        read_predictions(tmp_path / one / "predictions.csv") for one in ("run", "alone")
-    )
-    assert np.array_equal(found["test"].predicted_world, alone["test"].predicted_world)
+    files = (tmp_path / one / "predictions.csv" for one in ("run", "alone"))
+    found, alone = (read_predictions(file)["test"].predicted_world for file in files)
+    assert np.array_equal(found, alone)
     assert set(read_skipped(tmp_path / "run")) == BAD
     assert caplog.text.count(f"{DAMAGED}: left out: ") == 1
     assert "data.on_error=skip: 4 of 10 cases left out; skipped.csv says why" in caplog.text

@@ -10,7 +10,8 @@ import torch.multiprocessing as mp
 from scipy import stats
 
 from pin_lightning.common.geometry import Grid
-from pin_lightning.data.volume_cache import cache_volumes, cached_volume, load_volume
+from pin_lightning.data.cases import Case
+from pin_lightning.data.volume_cache import cache_volumes, load_volume
 from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.pyramid import merge_levels
 from pin_lightning.method.sampling import Approach, Scatter
@@ -43,7 +44,8 @@ def volumes(tmp_path):
         voxels = np.random.default_rng(index).integers(0, 256, GRID.size, np.uint8)
         image = tmp_path / f"{index}.nii"
         nib.save(nib.Nifti1Image(voxels, np.diag([2.0, 2, 2, 1])), image)
-        paths.append(cached_volume(image, GRID, tmp_path / "cache"))
+        case = Case(str(index), image, None, None, str(index))
+        paths.append(cache_volumes([case], GRID, tmp_path / "cache")[0][case.name])
     return paths
 
 
