@@ -118,7 +118,7 @@ REFUSED = {
     "draws": (["report.bootstrap.resamples=3"], "bootstrap.resamples=3"),
     "no-folds": (["data.split.folds=null"], "data.split.folds=null: give the number of folds"),
     "folds": (["data.split.folds=11"], "data.split.folds=11: there are 10 subjects"),
-    "one-fold": (["data.split.folds=1"], "data.split.folds=1: give a whole number from 2"),
+    "one-fold": (["data.split.folds=1"], "data.split.folds=1: give a whole number of at least 2"),
     "fold": (["data.split.fold=1"], "data.split.fold=1: all folds are trained here"),
     "lists": (["data.split.test_names=[a]"], "cannot be combined with data.split.folds"),
     "resumed": (["ckpt_path=a.ckpt"], "ckpt_path=a.ckpt: folds are not continued"),
