@@ -36,10 +36,10 @@ def mark_as_version_1(run_dir):
 @pytest.fixture(scope="session")
 def phantom_root(tmp_path_factory):
     """Ten heads at a coarse spacing."""
-    from pin_lightning.data.sources.phantom import write_phantoms
+    from pin_lightning.data.sources.phantom import phantom_cases
 
     root = tmp_path_factory.mktemp("phantom")
-    write_phantoms(root, num_cases=10, size=(54, 35, 47), spacing_mm=(3.0, 3.0, 3.0), seed=0)
+    phantom_cases(root, num_cases=10, size=(54, 35, 47), spacing_mm=(3.0, 3.0, 3.0), seed=0)
     return root
 
 

@@ -1,4 +1,4 @@
-"""Folder of a set of phantoms, named after the settings that decide what the phantoms are."""
+"""Folder of a phantom data set, named by a digest of its settings."""
 
 import hashlib
 import json
@@ -7,15 +7,15 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-PHANTOM_VERSION = 1  # another one where the same settings give other phantoms
+PHANTOM_VERSION = 1  # increment when the same settings give other phantoms
 DIGITS = 8
-WHERE = ("_target_", "root")  # settings of the source that have no effect on the phantoms
+WHERE = ("_target_", "root")  # settings of the source without effect on the phantoms
 
 
 def phantom_folder(source: Mapping[str, Any]) -> str:
-    """Folder of the phantoms of some settings, relative to the working directory.
+    """Folder of phantoms with these settings, relative to the working directory.
 
-    The config asks for it as ``${phantom_folder:${data.source}}``.
+    Configs use it as the resolver ``${phantom_folder:${data.source}}``.
 
     Args:
         source: Settings of `pin_lightning.data.sources.phantom.phantom_cases`.
@@ -29,7 +29,7 @@ def phantom_folder(source: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A setting in a form that equal values share, such as 0 and 0.0."""
+    """Normalise a setting, so that equal values such as 0 and 0.0 have one digest."""
     if OmegaConf.is_config(value):
         value = OmegaConf.to_container(value, resolve=True)
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A progress bar that ends with its block."""
+"""Progress bar whose thread ends with its block."""
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -19,16 +19,16 @@ def progress_bar(
     console: Console | None = None,
     quiet: bool = False,
 ) -> Iterator[Iterator[Item]]:
-    """Count items on a terminal while they are worked on; elsewhere nothing is shown.
+    """Show a progress bar on a terminal while the block iterates over the yielded items.
 
-    Instead of `rich.progress.track`, whose threads an exception leaves to the garbage collector.
-    That may run in one of them while it draws: it then waits for itself, and the next bar for it.
+    `rich.progress.track` leaves its thread to the garbage collector after an exception. If the
+    collector runs in such a thread while it draws, that thread and the next bar deadlock.
 
     Args:
-        items: What the block iterates over, by way of what is given to it.
+        items: Items to iterate over.
         description: Text before the bar.
         total: Number of items.
-        console: Where the bar is drawn; none is standard output.
+        console: Console of the bar; standard output by default.
         quiet: Draw nothing on a terminal either.
     """
     console = console or get_console()

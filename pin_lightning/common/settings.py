@@ -5,7 +5,7 @@ from typing import Any, TypeGuard
 
 from omegaconf import DictConfig, OmegaConf
 
-import pin_lightning.common.phantom_folder  # noqa: F401 - a config asks for it
+import pin_lightning.common.phantom_folder  # noqa: F401 - registers a resolver of configs
 
 
 def check_count(setting: str, value: object, least: int = 1) -> None:

@@ -29,10 +29,10 @@ from pin_lightning.data.preprocessing import (
 from pin_lightning.data.volume_facts import read_facts, write_facts
 
 ONE_DAY = 24 * 60 * 60.0  # s
-# Files in which `loader=resident` lays out all volumes of a training, which takes as much room
-# again. A training marks them as used; others can be made anew.
+# Files of `loader=resident` with all volumes of a training, as large as those together. A training
+# updates their time; old ones are removed, since they can be made again.
 STACK = "stack_{}.u8"
-STACKS_KEPT = 30 * ONE_DAY  # longer than a training that may be mapping it on another machine
+STACKS_KEPT = 30 * ONE_DAY  # longer than a training that may map it on another machine
 
 
 def load_volume(path: Path) -> WorkingVolume:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pin_lightning.common.names import did_you_mean, probable_names, similarity
+from pin_lightning.common.names import probable_names, similarity
 
 PAIRS = {
     "typing": ("nasoin", "nasion", True),
@@ -36,11 +36,6 @@ def test_a_name_beside_the_other_or_in_many_cases_is_no_misspelling():
     assert len(probable_names(usual | {"x": ["nasoin"]})) == 1
     assert probable_names(usual | {"x": ["nasoin"], "y": ["nasoin"]}) == {}  # a quarter of them
     assert probable_names({"x": ["nasion"], "y": ["nasoin"]}) == {}  # neither is the usual one
-
-
-def test_a_name_that_is_refused_comes_with_the_nearest_or_with_all():
-    assert did_you_mean("CPS", ["front", "CSP"]) == "did you mean CSP?"
-    assert did_you_mean("x", ["front", "CSP"]) == "there are front, CSP"
 
 
 @settings(max_examples=50, deadline=None)

@@ -4,27 +4,15 @@ from omegaconf import OmegaConf
 from conftest import composed
 from pin_lightning.common.phantom_folder import phantom_folder
 
-SETTINGS = {
-    "num_cases": 2,
-    "size": [20, 20, 20],
-    "spacing_mm": [8, 8, 8],
-    "seed": 0,
-    "bend_degrees": 0,
-}
+SETTINGS = {"num_cases": 2, "size": [20, 20, 20], "spacing_mm": [8, 8, 8], "seed": 0}
+SETTINGS["bend_degrees"] = 0
+OTHERS = {"num_cases": 3, "size": [20, 20, 21], "spacing_mm": [8, 8, 9], "seed": 1}
+OTHERS["bend_degrees"] = 1e-3
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"num_cases": 3},
-        {"size": [20, 20, 21]},
-        {"spacing_mm": [8, 8, 9]},
-        {"seed": 1},
-        {"bend_degrees": 1e-3},
-    ],
-)
-def test_phantoms_of_other_settings_lie_in_another_folder(other):
-    assert phantom_folder(SETTINGS | other) != phantom_folder(SETTINGS)
+@pytest.mark.parametrize("setting", OTHERS)
+def test_phantoms_of_other_settings_lie_in_another_folder(setting):
+    assert phantom_folder(SETTINGS | {setting: OTHERS[setting]}) != phantom_folder(SETTINGS)
 
 
 def test_equal_settings_have_one_folder():
@@ -35,20 +23,13 @@ def test_equal_settings_have_one_folder():
 
 
 def test_the_config_names_the_folder_of_its_settings():
-    roots = {
-        name: composed(*settings).data.root
-        for name, settings in {
-            "default": ["data=phantom"],
-            "demo": ["experiment=demo"],
-            "table1": ["experiment=table1"],
-            "table2": ["experiment=table2"],
-            "bending": ["experiment=bending"],
-            "fewer": ["experiment=demo", "data.source.num_cases=7"],
-        }.items()
-    }
-    assert roots["table1"] == roots["table2"]
-    assert len(set(roots.values())) == len(roots) - 1
-    assert all(root.startswith("data/phantom_") for root in roots.values())
-    assert roots["default"] == phantom_folder(composed("data=phantom").data.source)
+    default = composed("data=phantom").data
+    fewer = composed("experiment=demo", "data.source.num_cases=7").data
+    experiments = [composed(f"experiment={name}").data for name in ("demo", "table1", "bending")]
+    roots = [data.root for data in (default, fewer, *experiments)]
+    assert len(set(roots)) == len(roots)
+    assert all(root.startswith("data/phantom_") for root in roots)
+    assert composed("experiment=table2").data.root == experiments[1].root
+    assert default.root == phantom_folder(default.source)
     given = composed("data=phantom", "data.root=here").data
     assert given.root == given.source.root == "here"

@@ -10,7 +10,7 @@ import pytest
 from training.callbacks.test_checkpoints import TINY
 
 from conftest import REPOSITORY
-from pin_lightning.data.sources.phantom import write_phantoms
+from pin_lightning.data.sources.phantom import phantom_cases
 
 FEW, MANY = 64, 256
 # The volumes of the difference have 41 MB, those that train of it 27 MB.
@@ -27,7 +27,7 @@ def data(tmp_path_factory):
     """Folders of few and of many images."""
     folder = tmp_path_factory.mktemp("many")
     for count in (FEW, MANY):
-        write_phantoms(folder / str(count), count, (24, 20, 22), (6.5, 6.5, 6.5), seed=0)
+        phantom_cases(folder / str(count), count, (24, 20, 22), (6.5, 6.5, 6.5), seed=0)
     return folder
 
 

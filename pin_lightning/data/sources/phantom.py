@@ -1,21 +1,20 @@
-"""Phantom data: fetal heads in 3D ultrasound, the paper's ten landmarks exact by construction."""
+"""Phantoms: synthetic 3D ultrasound of fetal heads with the exact landmarks of the paper."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
+from nibabel.affines import apply_affine
 from rich.console import Console
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.files import whole_file, write_text
-from pin_lightning.common.geometry import apply_affine
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.phantom_folder import PHANTOM_VERSION
 from pin_lightning.common.progress_bar import progress_bar
@@ -34,13 +33,12 @@ from pin_lightning.data.sources.phantom_anatomy import (
     to_volume,
 )
 
-# The probe: its virtual apex lies this far from the volume's centre, against the y axis.
-APEX_MM = 125.0
+APEX_MM = 125.0  # from the probe's virtual apex to the volume's centre, along the y axis
 SECTOR_DEGREES = 36.0
 NEAREST_MM, FARTHEST_MM = 76.0, 180.0  # from the apex
-LOOKS = 2  # a scanner compounds several; one look alone is Rayleigh speckle
+LOOKS = 2  # compounded; a single look is Rayleigh speckle
 WRITERS = 2  # threads; a full-size head takes 2 GB
-# One stream of random numbers each, so that the head does not depend on size or spacing.
+# Separate random streams, so that the head does not depend on size or spacing.
 HEAD, PLACEMENT, SPECKLE = 0, 1, 2
 
 
@@ -74,7 +72,7 @@ def make_phantom(
     162 x 103.5 x 139.5 mm. The head of a seed is the same for every size and spacing.
 
     Args:
-        seed: Which head.
+        seed: Seed of the head.
         size: Voxels along x, y, z.
         spacing_mm: Voxel sides in mm.
         oblique_degrees: Angle of a random rotation of the scanner axes against the volume's.
@@ -93,31 +91,27 @@ def make_phantom(
     del u, v, w
     volume = _scan(tissue, bone_mm, (x, y, z), spacing_mm, np.random.default_rng([seed, SPECKLE]))
     landmarks_mm = to_volume(head, landmarks_in_head(head))
-    centre = (np.array(size) - 1) / 2
-    landmarks_ijk = landmarks_mm / np.array(spacing_mm) + centre
+    landmarks_ijk = landmarks_mm / np.array(spacing_mm) + (np.array(size) - 1) / 2
     return Phantom(volume, affine, apply_affine(affine, landmarks_ijk))
 
 
-def write_phantoms(
+def phantom_cases(
     root: str | Path,
     num_cases: int,
     size: Sequence[int] = (108, 69, 93),
     spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
     seed: int = 0,
     bend_degrees: float = 0.0,
-) -> list[str]:
-    """Write a phantom data set of images and Slicer markups; keep it if it is already there.
+) -> list[Case]:
+    """Cases of a phantom data set, made on first use.
 
     Args:
         root: Folder for `images/` and `landmarks/`.
-        num_cases: Heads; case i has seed ``seed + i``.
+        num_cases: Number of heads; case i has seed ``seed + i``.
         size: Voxels along x, y, z.
         spacing_mm: Voxel sides in mm.
         seed: Seed of the first head.
         bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
-
-    Returns:
-        Case names.
 
     Raises:
         ValueError: A setting is impossible, or the folder holds phantoms of other settings.
@@ -135,11 +129,15 @@ def write_phantoms(
         "bend_degrees": bend_degrees,
     }
     _claim(root, settings)
-    names = [f"head_{index:03d}" for index in range(num_cases)]
 
     def write(index: int) -> None:
-        make = partial(make_phantom, seed + index, size, spacing_mm, bend_degrees=bend_degrees)
-        _write_case(root, names[index], make)
+        image = root / "images" / f"head_{index:03d}.nii.gz"
+        markups = root / "landmarks" / f"head_{index:03d}.mrk.json"
+        if not image.is_file() or not markups.is_file():
+            phantom = make_phantom(seed + index, size, spacing_mm, bend_degrees=bend_degrees)
+            with whole_file(image) as temporary:
+                nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), temporary)
+            write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
 
     stderr = Console(stderr=True)
     with ThreadPoolExecutor(WRITERS) as pool:
@@ -147,26 +145,13 @@ def write_phantoms(
         with progress_bar(written, "making phantoms", num_cases, stderr) as counted:
             for _ in counted:
                 pass
-    return names
-
-
-def phantom_cases(
-    root: str | Path,
-    num_cases: int,
-    size: Sequence[int] = (108, 69, 93),
-    spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
-    seed: int = 0,
-    bend_degrees: float = 0.0,
-) -> list[Case]:
-    """Cases of a phantom data set, made on first use; arguments as for `write_phantoms`."""
-    write_phantoms(root, num_cases, size, spacing_mm, seed, bend_degrees)
-    return find_cases(Path(root))
+    return find_cases(root)
 
 
 def _check(
     seed: int, size: Sequence[int], spacing_mm: Sequence[float], bend_degrees: float
 ) -> None:
-    """Refuse a grid, a seed or a bend that no phantom can have."""
+    """Validate the settings of a phantom."""
     if seed < 0:
         raise ValueError(f"phantom seed={seed}: give 0 or more")
     fits = len(size) == len(spacing_mm) == 3 and np.isfinite([*size, *spacing_mm]).all()
@@ -180,17 +165,15 @@ def _check(
 
 
 def _claim(root: Path, settings: dict[str, object]) -> None:
-    """Record the settings of a new folder, refuse a folder of other settings.
+    """Record the settings in a new folder; raise ValueError if it holds something else.
 
-    Another job of a sweep may be doing so, too: its files appear whole, from hidden ones.
+    Jobs of a sweep may do so at once: hidden files are those that others are writing.
     """
     record = root / "phantom.json"
     if record.is_file():
         if _recorded(record) != settings:
-            raise ValueError(
-                f"data.root={root}: holds phantoms of other settings; "
-                "give another folder or delete it"
-            )
+            other = f"data.root={root}: holds phantoms of other settings"
+            raise ValueError(f"{other}; give another folder or delete it")
     elif root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir()):
         raise ValueError(f"data.root={root}: is not empty and holds no phantoms; give a new folder")
     else:
@@ -200,20 +183,9 @@ def _claim(root: Path, settings: dict[str, object]) -> None:
 
 def _recorded(record: Path) -> object:
     try:
-        not_bent = {"bend_degrees": 0}  # as all were before there was a choice
-        return not_bent | json.loads(record.read_text("utf-8"))
-    except (ValueError, TypeError):  # cut short: nothing says which settings the images have
+        return {"bend_degrees": 0, **json.loads(record.read_text("utf-8"))}  # absent in old ones
+    except (ValueError, TypeError):  # truncated
         return None
-
-
-def _write_case(root: Path, name: str, make: Callable[[], Phantom]) -> None:
-    image, markups = root / "images" / f"{name}.nii.gz", root / "landmarks" / f"{name}.mrk.json"
-    if image.is_file() and markups.is_file():
-        return
-    phantom = make()
-    with whole_file(image) as temporary:
-        nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), temporary)
-    write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
 
 
 def _affine(
@@ -222,7 +194,7 @@ def _affine(
     spacing_mm: Sequence[float],
     oblique_degrees: float,
 ) -> Float64[np.ndarray, "4 4"]:
-    """Affine with an arbitrary origin, as scanners write it, and an oblique direction if asked."""
+    """Affine with an arbitrary origin, as scanners write it, and a given obliqueness."""
     axis, origin = rng.normal(size=(2, 3))
     rotation = Rotation.from_rotvec(np.deg2rad(oblique_degrees) * axis / np.linalg.norm(axis))
     affine = np.eye(4)
@@ -247,17 +219,17 @@ def _scan(
     spacing_mm: Sequence[float],
     rng: np.random.Generator,
 ) -> UInt8[np.ndarray, "X Y Z"]:
-    """What the probe makes of the echoes: angle, shadow, attenuation, speckle, sector."""
+    """Ultrasound picture of the echoes: angle, shadow, attenuation, speckle, sector."""
     x, y, z = axes
     depth = np.sqrt(x**2 + (y + np.float32(APEX_MM)) ** 2 + z**2)
-    # Bone that faces the beam, which runs along y, reflects most and shades what lies behind it.
+    # Bone perpendicular to the beam, which runs along y, reflects most and casts a shadow.
     facing = np.zeros_like(bone_mm)
     if bone_mm.shape[1] > 1:
         facing = np.minimum(np.abs(np.gradient(bone_mm, spacing_mm[1], axis=1)), 1)
     skull = np.exp(-((bone_mm / np.float32(1.5)) ** 2)) * (0.35 + 0.65 * facing)
     shade = np.cumsum(skull, axis=1) * np.float32(spacing_mm[1])
     echoes = np.maximum(tissue, skull) * np.exp(-0.12 * (shade - skull))
-    # Gain over depth undoes most of the attenuation, as on a scanner.
+    # Time gain compensation undoes most of the attenuation, as on a scanner.
     echoes *= np.exp(-0.004 * (depth - np.float32(NEAREST_MM)))
     echoes *= _speckle(echoes.shape, spacing_mm, depth, rng)
     picture = np.log1p(np.float32(12.0) * echoes) / np.float32(np.log(13.0))
@@ -273,7 +245,7 @@ def _speckle(
     depth: Float[np.ndarray, "X Y Z"],
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "X Y Z"]:
-    """Speckle around one, compounded from looks, whose grains widen across the beam with depth."""
+    """Compounded speckle around one, whose grains widen across the beam with depth."""
     share = np.clip((depth - NEAREST_MM) / (FARTHEST_MM - NEAREST_MM), 0, 1)
     power = np.zeros(shape, np.float32)
     for _ in range(2 * LOOKS):  # real and imaginary part of each look

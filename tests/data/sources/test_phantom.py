@@ -16,7 +16,6 @@ from pin_lightning.data.sources.phantom import (
     _speckle,
     make_phantom,
     phantom_cases,
-    write_phantoms,
 )
 from pin_lightning.data.sources.phantom_anatomy import (
     LANDMARK_NAMES,
@@ -284,23 +283,19 @@ def test_writes_images_and_markups_that_agree(tmp_path):
 
 
 def test_keeps_what_is_there_and_completes_what_is_not(tmp_path):
-    write_phantoms(tmp_path, 3, **SMALL)
+    phantom_cases(tmp_path, 3, **SMALL)
     images = sorted((tmp_path / "images").iterdir())
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in images}
     images[1].unlink()  # as if the first call had been interrupted
-    write_phantoms(tmp_path, 3, **SMALL)
-    assert images[0].stat().st_mtime_ns == before[images[0]][0]
-    assert np.array_equal(np.asarray(nib.load(images[1]).dataobj), make_phantom(1, **SMALL).volume)
-
-
-def test_keeps_a_folder_from_before_there_were_arcs(tmp_path):
-    write_phantoms(tmp_path, 1, **SMALL)
+    # A folder from before there were arcs.
     record = json.loads((tmp_path / "phantom.json").read_text("utf-8"))
     assert record.pop("bend_degrees") == 0
     (tmp_path / "phantom.json").write_text(json.dumps(record))
-    assert write_phantoms(tmp_path, 1, **SMALL) == ["head_000"]
+    phantom_cases(tmp_path, 3, **SMALL)
+    assert images[0].stat().st_mtime_ns == before[images[0]][0]
+    assert np.array_equal(np.asarray(nib.load(images[1]).dataobj), make_phantom(1, **SMALL).volume)
     with pytest.raises(ValueError, match="other settings"):
-        write_phantoms(tmp_path, 1, **SMALL, bend_degrees=30.0)
+        phantom_cases(tmp_path, 3, **SMALL, bend_degrees=30.0)
 
 
 def test_writes_bent_heads(tmp_path):
@@ -313,16 +308,14 @@ def test_writes_bent_heads(tmp_path):
 
 
 def test_refuses_a_folder_of_other_settings_or_of_something_else(tmp_path):
-    write_phantoms(tmp_path / "a", 1, **SMALL)
-    with pytest.raises(ValueError, match="other settings"):
-        write_phantoms(tmp_path / "a", 1, **SMALL, seed=1)
+    phantom_cases(tmp_path / "a", 1, **SMALL)
     (tmp_path / "a" / "phantom.json").write_text('{"vers')
     with pytest.raises(ValueError, match="other settings"):
-        write_phantoms(tmp_path / "a", 1, **SMALL)
+        phantom_cases(tmp_path / "a", 1, **SMALL)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.tex").touch()
     with pytest.raises(ValueError, match="holds no phantoms"):
-        write_phantoms(tmp_path / "b", 1, **SMALL)
+        phantom_cases(tmp_path / "b", 1, **SMALL)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / ".7.phantom.json").touch()  # another job of a sweep is about to claim it
-    assert write_phantoms(tmp_path / "c", 1, **SMALL) == ["head_000"]
+    assert [case.name for case in phantom_cases(tmp_path / "c", 1, **SMALL)] == ["head_000"]
