@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nibabel.affines import apply_affine
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.common.geometry import Grid, apply_affine, grid_affine, mm_to_world, world_to_mm
+from pin_lightning.common.geometry import Grid, grid_affine, mm_to_world, world_to_mm
 from pin_lightning.data.images.reading import read_header
 from pin_lightning.data.preprocessing import preprocess
 
