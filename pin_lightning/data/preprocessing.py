@@ -45,9 +45,9 @@ class OriginalImage:
     """An image as stored.
 
     Attributes:
-        voxels: Along its own axes.
+        voxels: Intensities along its own axes.
         affine: Voxel index to world RAS+ mm.
-        window: Intensities that are shown black and white.
+        window: Intensities that become black and white.
     """
 
     voxels: Num[np.ndarray, "X Y Z"]
@@ -102,7 +102,11 @@ def read_image(path: Path) -> OriginalImage:
     """
     affine = read_header(path)[1]  # first: it validates without reading the voxels
     voxels = read_voxels(path)
-    return OriginalImage(voxels, affine, _checked_window(path, voxels))
+    if not np.isfinite(voxels).all():
+        raise ValueError(f"{path}: some voxels are NaN or infinite; replace them by numbers")
+    if voxels.min() == voxels.max():
+        raise ValueError(f"{path}: all voxels are {voxels.flat[0]}; give an image with contrast")
+    return OriginalImage(voxels, affine, intensity_window(voxels))
 
 
 def preprocess(path: Path, grid: Grid) -> WorkingVolume:
@@ -176,11 +180,3 @@ def antialias(
         if sigma > 0.1:  # below, the kernel is a single voxel
             voxels = ndimage.gaussian_filter1d(voxels, sigma, axis, mode="nearest")
     return voxels
-
-
-def _checked_window(path: Path, voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
-    if not np.isfinite(voxels).all():
-        raise ValueError(f"{path}: some voxels are NaN or infinite; replace them by numbers")
-    if voxels.min() == voxels.max():
-        raise ValueError(f"{path}: all voxels are {voxels.flat[0]}; give an image with contrast")
-    return intensity_window(voxels)
