@@ -43,7 +43,7 @@ _LEAST_SCALE_MM = 1e-6
 
 @dataclass(frozen=True)
 class ConformalSettings:
-    """How radii are fitted.
+    """Settings of the radii.
 
     Attributes:
         coverage: Share of the landmarks of a new case that are to lie within their radius.
@@ -59,7 +59,6 @@ class ConformalSettings:
     pooled: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse settings out of range."""
         if not (is_number(self.coverage) and 0 < self.coverage < 1):
             raise ValueError(
                 f"calibration.coverage={self.coverage}: give a number between 0 and 1, as 0.9; "
@@ -77,14 +76,14 @@ class ConformalSettings:
         return max(1, math.ceil(self.coverage / (1 - self.coverage) - 1e-9))
 
     def check_cases(self, known: Bool[np.ndarray, "N L"], names: Sequence[str]) -> None:
-        """Refuse too few cases.
+        """Check that there are enough cases for the coverage.
 
         Args:
-            known: Which errors are known.
+            known: True where an error is known.
             names: Landmark names.
 
         Raises:
-            ValueError: With so few, no finite radius has that coverage.
+            ValueError: With so few cases, no finite radius has that coverage.
         """
         self._check_count(int(known.any(axis=1).sum()), "")
         if not self.pooled:
@@ -132,14 +131,14 @@ class Calibration:
     def for_review(
         self, radius_mm: Float64[np.ndarray, " L"], above_mm: float | None = None
     ) -> Bool[np.ndarray, " L"]:
-        """Which landmarks a person should look at.
+        """Select the landmarks that a person should look at.
 
         Args:
             radius_mm: From `radius_mm`.
-            above_mm: Largest radius that needs no look; none is twice what is usual for each.
+            above_mm: Largest radius that needs no look; by default twice each median radius.
 
         Raises:
-            ValueError: The limit is no positive number.
+            ValueError: The limit is not a positive number.
         """
         if above_mm is None:
             return np.asarray(radius_mm > 2 * self.median_radius_mm)
@@ -178,16 +177,16 @@ def leave_one_case_out(
     spread_mm: Float64[np.ndarray, "N L"],
     settings: ConformalSettings,
 ) -> tuple[Float64[np.ndarray, "N L"], Float64[np.ndarray, "N L"]]:
-    """Which landmarks of each case lie within the radius that all other cases give it.
+    """Test the radii of each case, fitted on all other cases.
 
     Args:
         errors_mm: Radial errors, NaN where a case lacks a landmark.
         spread_mm: Spread of each prediction.
-        settings: How to fit.
+        settings: Settings of the radii.
 
     Returns:
-        1 where within and 0 where not, NaN where the error is not known; and the radii in mm,
-        infinite where the other cases are too few.
+        1 where the landmark lies within its radius, else 0, NaN where the error is not known; and
+        the radii in mm, infinite where the other cases are too few.
     """
     radii = np.empty_like(errors_mm)
     for case in range(len(errors_mm)):
@@ -227,10 +226,10 @@ def conformal_quantile(scores: Float64[np.ndarray, "N M"], coverage: float) -> f
 
 
 def effective_cases(missed: Float64[np.ndarray, "N M"]) -> float:
-    """Independent landmarks that tell as much as these, at least the number of cases.
+    """Effective number of independent landmarks, at least the number of cases.
 
-    Of one case they are as alike as the intraclass correlation says, from a one-way analysis of
-    variance (Shrout and Fleiss, Intraclass correlations, 1979).
+    The correlation within a case is the intraclass correlation of a one-way analysis of variance
+    (Shrout and Fleiss, Intraclass correlations, 1979).
 
     Args:
         missed: 1 where a landmark is missed and 0 where not, NaN where that is not known.
@@ -268,11 +267,11 @@ def _fit(
 def _usual_errors_mm(
     errors_mm: Float64[np.ndarray, "N L"], leave_out: bool
 ) -> Float64[np.ndarray, "N L"]:
-    """Usual error of each landmark, in each row the same or without the case of that row.
+    """Usual error of each landmark; with `leave_out`, row i leaves out case i.
 
-    A case's own error must not set the scale that it is measured by: a new case's cannot either.
+    The error of a new case has no part in its scale, so a case's own error must have none either.
     Square roots are averaged, so that one gross error counts for little; landmarks that few cases
-    have are drawn to what is usual for all.
+    have are shrunk towards the usual error of all.
     """
     known = np.isfinite(errors_mm)
     roots = np.sqrt(np.where(known, errors_mm, 0.0))
