@@ -51,7 +51,7 @@ class Ensemble(nn.Module):
             one.set_dtype(dtype)
 
     def choose_dtype(self, device: torch.device) -> None:
-        """Let each network compute as in its own training, on a device."""
+        """Set the precision of each network to that of its training."""
         for one in self.members:
             one.choose_dtype(device)
 
