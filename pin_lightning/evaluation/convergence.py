@@ -19,18 +19,18 @@ CONVERGENCE_COLUMNS = ("split", "case", "iteration", *_NUMBERS)
 
 
 def start_errors_mm(
-    path_mm: StartPaths, truth_mm: Float[np.ndarray, "L 3"] | None
+    path_mm: StartPaths, truth_mm: Float[np.ndarray, "L 3"]
 ) -> Float64[np.ndarray, "T1 S"]:
     """Radial error of each start, mean over the landmarks whose true position is known.
 
     Args:
         path_mm: Landmarks of each start before the first and after each iteration.
-        truth_mm: True positions, NaN where undefined; None without annotation.
+        truth_mm: True positions, NaN where undefined.
 
     Returns:
         Errors in mm, NaN where no true position is known.
     """
-    if truth_mm is None or not np.isfinite(truth_mm).any():
+    if not np.isfinite(truth_mm).any():
         return np.full(path_mm.shape[:2], np.nan)
     known = np.isfinite(truth_mm).all(axis=-1)
     offsets_mm = path_mm[:, :, known].astype(np.float64) - truth_mm[known]
@@ -74,7 +74,7 @@ class Convergence:
     spread_mm: Float64[np.ndarray, "*N T1"]
 
     @classmethod
-    def of(cls, path_mm: StartPaths, truth_mm: Float[np.ndarray, "L 3"] | None) -> "Convergence":
+    def of(cls, path_mm: StartPaths, truth_mm: Float[np.ndarray, "L 3"]) -> "Convergence":
         """Compute the convergence of one case; arguments as in `start_errors_mm`."""
         mean_mm = path_mm.mean(axis=1, keepdims=True)
         return cls(
