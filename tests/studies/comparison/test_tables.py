@@ -4,14 +4,9 @@ import numpy as np
 from rich.console import Console
 from studies.comparison.test_paired import SETTINGS, named, two_runs
 
+from pin_lightning.studies.comparison import tables
 from pin_lightning.studies.comparison.paired import compare
-from pin_lightning.studies.comparison.tables import (
-    Labels,
-    comparison_markdown,
-    comparison_table,
-    remarks,
-    verdict,
-)
+from pin_lightning.studies.comparison.tables import Labels, comparison_table, remarks, verdict
 
 LABELS = Labels("runs/[x]", "runs/b|c", "test")
 
@@ -57,7 +52,9 @@ def test_the_table_fits_into_80_columns_and_shows_names_as_they_are():
 
 def test_markdown_by_hand():
     a, b = np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]])
-    text = comparison_markdown(compare(a, b, ["tip|x"], [2.0], SETTINGS), LABELS, ["A note."])
+    text = tables.comparison_markdown(
+        compare(a, b, ["tip|x"], [2.0], SETTINGS), LABELS, ["A note."]
+    )
     assert text.startswith(
         "# Comparison of two runs\n\n- A: runs/[x]\n- B: runs/b|c\n- 2 test cases\n\n"
         "No difference can be told from these 2 cases: B - A is +2.000 mm "
