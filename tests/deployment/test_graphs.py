@@ -9,6 +9,7 @@ from onnx import numpy_helper
 from small_localizers import GRID, KINDS, NAMES, build
 from torch import nn
 
+from pin_lightning.deployment import parity
 from pin_lightning.deployment.graphs import (
     LocalizerGraph,
     NetworkGraph,
@@ -16,13 +17,7 @@ from pin_lightning.deployment.graphs import (
     network_model,
     with_metadata,
 )
-from pin_lightning.deployment.parity import (
-    Tolerance,
-    check_localizer,
-    check_network,
-    session,
-    synthetic_volumes,
-)
+from pin_lightning.deployment.parity import Tolerance, check_localizer, session, synthetic_volumes
 from pin_lightning.method.localizer import Localizer
 
 
@@ -40,10 +35,9 @@ def test_a_graph_computes_what_the_localizer_does(kind):
     localizer, volumes = build(kind), synthetic_volumes(GRID, 2, seed=0)
     expected = localizer(volumes)
     found = LocalizerGraph(localizer)(volumes)
-    assert torch.equal(found[0], expected.prediction_mm)
-    assert torch.equal(found[1], expected.spread_mm)
-    assert torch.equal(found[2], expected.landmarks_mm[:, -1])
-    assert torch.equal(found[3], expected.iterations)
+    ends_mm = expected.landmarks_mm[:, -1]
+    parts = (expected.prediction_mm, expected.spread_mm, ends_mm, expected.iterations)
+    assert all(torch.equal(*pair) for pair in zip(found, parts, strict=True))
 
 
 def test_starts_are_drawn_once_and_can_be_chosen_again():
@@ -117,11 +111,11 @@ def test_a_network_alone(kind, opset, unchecked):
     model = network_model(localizer, opset)
     assert model.opset_import[0].version == opset
     volumes = synthetic_volumes(GRID, 2, seed=1)
-    assert check_network(localizer, with_metadata(model, {}), volumes, Tolerance()) < 1e-5
+    assert parity.check_network(localizer, with_metadata(model, {}), volumes, Tolerance()) < 1e-5
     weights = next(one for one in model.graph.initializer if len(one.dims) > 1)
     weights.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(weights), weights.name))
     with pytest.raises(ValueError, match=r"differ by .* \(tolerance\.network=0\.0001\)"):
-        check_network(localizer, with_metadata(model, {}), volumes, Tolerance())
+        parity.check_network(localizer, with_metadata(model, {}), volumes, Tolerance())
 
 
 def test_names_of_landmarks_survive_the_file():
