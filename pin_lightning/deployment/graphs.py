@@ -60,11 +60,7 @@ class LocalizerGraph(nn.Module):
 
 
 def network_model(localizer: Localizer, opset: int) -> Any:
-    """The network of a localizer as an ONNX model (`onnx.ModelProto`).
-
-    Args:
-        localizer: Trained localizer, on the CPU.
-        opset: Version of the ONNX operators.
+    """Export the network of a localizer on the CPU as an ONNX model (`onnx.ModelProto`).
 
     Raises:
         ValueError: A part cannot be expressed in ONNX.
@@ -77,12 +73,7 @@ def network_model(localizer: Localizer, opset: int) -> Any:
 
 
 def localizer_model(graph: LocalizerGraph, size: Sequence[int], opset: int) -> Any:
-    """A whole localizer as an ONNX model (`onnx.ModelProto`).
-
-    Args:
-        graph: The localizer, on the CPU.
-        size: Voxels of its working volumes.
-        opset: Version of the ONNX operators.
+    """Export a whole localizer on the CPU as an ONNX model (`onnx.ModelProto`).
 
     Raises:
         ValueError: A part cannot be expressed in ONNX.

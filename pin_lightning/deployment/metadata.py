@@ -39,13 +39,7 @@ def metadata(
     localizers: Sequence[Localizer],
     calibration: Calibration | None = None,
 ) -> dict[str, str]:
-    """Entries of a file's metadata, each JSON.
-
-    Args:
-        names: Landmark names.
-        localizers: Localizers in the file, of one grid; several are averaged.
-        calibration: Error bars, if the run has them.
-    """
+    """Entries of the metadata, each JSON, of a file that averages localizers of one grid."""
     grid = localizers[0].grid
     entries: dict[str, Any] = {
         "format_version": FORMAT_VERSION,

@@ -108,10 +108,6 @@ def evenly_spaced(iterations: int, most: int) -> list[int]:
     [0, 3, 7, 10]
     >>> evenly_spaced(2, 4)
     [0, 1, 2]
-
-    Args:
-        iterations: The last iteration.
-        most: Largest number of iterations to choose, at least two.
     """
     places = np.linspace(0, iterations, min(iterations + 1, most))
     return [int(place) for place in places.round()]
@@ -121,10 +117,6 @@ def write_convergence(path: str | Path, splits: Mapping[str, Mapping[str, Conver
     """Write one CSV row per split, case and iteration; the file appears only when complete.
 
     Iteration 0 is before the first. A cell is empty where its value is undefined.
-
-    Args:
-        path: The CSV file; its folder is made if absent.
-        splits: By the name of the split and of the case.
     """
     write_text(Path(path), csv_text([CONVERGENCE_COLUMNS, *_rows(splits)]))
 

@@ -34,13 +34,7 @@ def coverage_curve(
     settings: ConformalSettings,
     bootstrap: BootstrapSettings,
 ) -> list[Covered]:
-    """Observed coverage at `LEVELS` and at the level of the settings.
-
-    Args:
-        errors_mm: Radial errors, NaN where a case lacks a landmark.
-        spread_mm: Spread of each prediction.
-        settings: Settings of the radii.
-        bootstrap: Settings of the intervals.
+    """Observed coverage at `LEVELS` and at the level of the settings; errors may be NaN.
 
     Returns:
         One for each level, ascending, without levels that need more cases than there are.

@@ -74,15 +74,10 @@ def error_sd(errors: Errors, per: Per = "all") -> Numbers:
 
 
 def error_quantile(errors: Errors, share: float, per: Per = "all") -> Numbers:
-    """Quantile of the errors, linear between neighbours, by group as in `mean_error`.
+    """Quantile of the errors at a share in [0, 1], linear between neighbours, as in `mean_error`.
 
     >>> error_quantile(np.array([[1.0, 2.0], [3.0, np.nan]]), 0.5, "case").tolist()
     [1.5, 3.0]
-
-    Args:
-        errors: Errors in mm of each case and landmark, NaN where undefined.
-        share: In [0, 1]: 0.5 gives the median, 0.95 the 95th percentile.
-        per: Groups.
 
     Raises:
         ValueError: The share is outside [0, 1].

@@ -25,10 +25,6 @@ def write_predictions(path: str | Path, evaluations: Mapping[str, Evaluation]) -
 
     Positions are world RAS+ mm. A cell is empty where its value is undefined. Numbers have full
     precision, so that `metrics_of` gives the same after `read_predictions`.
-
-    Args:
-        path: The CSV file; its folder is made if absent.
-        evaluations: Evaluation of each split.
     """
     rows = [[split, *row] for split, one in evaluations.items() for row in _rows(one)]
     write_text(Path(path), csv_text([CSV_COLUMNS, *rows]))

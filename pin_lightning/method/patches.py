@@ -81,13 +81,7 @@ class BorderedVolumes:
 def bordered_size(
     count: int, size: Sequence[int], turned: bool = False
 ) -> tuple[int, tuple[int, int, int, int]]:
-    """Length of the buffer and shape of `BorderedVolumes`.
-
-    Args:
-        count: Volumes V.
-        size: Voxels of each along x, y, z.
-        turned: Add the turned copy.
-    """
+    """Length of the buffer and shape of `BorderedVolumes`."""
     x, y, z = (side + 2 for side in size)
     return count * x * y * z * (1 + turned), (count, x, y, z)
 

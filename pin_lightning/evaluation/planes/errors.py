@@ -40,12 +40,6 @@ def plane_pair(
     """Predicted and true plane of a case; None where either cannot be fitted.
 
     Both are fitted to the landmarks that have a true position, so that a missing one is no error.
-
-    Args:
-        group: Plane group.
-        names: Landmark names.
-        predicted_world: Predicted positions, RAS+ mm.
-        truth_world: True positions, NaN where undefined.
     """
     truth = fit_plane(group, names, truth_world)
     known = np.isfinite(truth_world).all(axis=-1, keepdims=True)
@@ -86,12 +80,7 @@ def write_plane_errors(
 ) -> None:
     """Write one CSV row per split, case and plane; no file if no plane has all its landmarks.
 
-    A cell is empty where the plane cannot be fitted.
-
-    Args:
-        path: The CSV file; an existing one is removed.
-        evaluations: Evaluation of each split.
-        groups: Plane groups.
+    An existing file is removed. A cell is empty where the plane cannot be fitted.
     """
     rows = [
         (split, case, group.name, *map(csv_number, values))

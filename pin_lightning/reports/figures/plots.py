@@ -44,11 +44,7 @@ def save(figure: Figure, path: str | Path) -> None:
 
 
 def error_figure(evaluation: Evaluation, width: float = 6.5) -> Figure:
-    """Draw box plots of the radial error of each landmark, smallest median on top.
-
-    Args:
-        evaluation: Landmarks that are defined in no case are left out.
-        width: Width in inches.
+    """Draw box plots of the error of each landmark with a truth, smallest median on top.
 
     Raises:
         ValueError: No landmark is defined.
@@ -148,14 +144,7 @@ def slice_panels(
 
 
 def draw_landmarks(axes: Axes, truth: Planar, predicted: Planar, sizes: np.ndarray) -> None:
-    """Draw circles at true and crosses at predicted positions, with lines between them.
-
-    Args:
-        axes: Panel of one slice.
-        truth: True positions in its plane, NaN where undefined.
-        predicted: Predicted positions in its plane.
-        sizes: Area of each landmark's circle, in square points.
-    """
+    """Draw circles at true (or NaN) and crosses at predicted positions, with lines between them."""
     defined = np.isfinite(truth).all(axis=-1)
     links = np.stack([truth, predicted], axis=1)[defined]
     axes.add_collection(LineCollection(list(links), colors="white", linewidths=0.7, zorder=3))
@@ -177,11 +166,7 @@ def add_legend(figure: Figure, axes: Axes, key: str = "") -> None:
 
 
 def training_figure(path: str | Path, width: float = 6.5) -> Figure:
-    """Draw loss, direction accuracy and validation radial error against the step.
-
-    Args:
-        path: `metrics.csv` of Lightning's CSV logger; curves that it lacks are left out.
-        width: Width in inches.
+    """Draw the curves that a `metrics.csv` has of loss, accuracy and validation error.
 
     Raises:
         ValueError: The file holds no training curve, or a cell is not a number.
@@ -230,10 +215,6 @@ def running_mean(values: Float[np.ndarray, " N"], half: int) -> Float[np.ndarray
 
     >>> running_mean(np.array([0.0, 3.0, 6.0, 0.0]), 1).tolist()
     [1.5, 3.0, 3.0, 3.0]
-
-    Args:
-        values: Evenly spaced values.
-        half: Neighbours on each side, at least 0.
     """
     window = np.ones(2 * half + 1)
     inside = slice(half, half + len(values))

@@ -38,14 +38,7 @@ def trajectory_3d(
     """Draw paths of the starts, true landmarks and predictions on an axial slice, in grid mm.
 
     A slider moves the starts along their paths, in at most `MAX_SHOWN` evenly spaced iterations.
-    The legend shows and hides starts.
-
-    Args:
-        volume: Working volume.
-        spacing_mm: Voxel side in mm.
-        trajectory_ijk: Landmarks of each start before the first and after each iteration.
-        truth_ijk: True positions, NaN where undefined.
-        names: Landmark names.
+    The legend shows and hides starts. Arguments as in `trajectory_figure`.
     """
     grid = Grid(volume.shape, spacing_mm)
     path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)

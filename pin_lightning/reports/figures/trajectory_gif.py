@@ -35,15 +35,8 @@ def write_trajectory_gif(
 ) -> None:
     """Write a looping film of starts with their tails, true landmarks and error.
 
-    It has at most `MAX_PICTURES` evenly spaced iterations.
-
-    Args:
-        path: The GIF file, written atomically; its folder is made if absent.
-        volume: Working volume.
-        spacing_mm: Voxel side in mm.
-        trajectory_ijk: Landmarks of each start before the first and after each iteration.
-        truth_ijk: True positions, NaN where undefined.
-        title: Shown above, with the iteration and the error of the mean of the starts.
+    It has at most `MAX_PICTURES` evenly spaced iterations. Arguments as in `trajectory_figure`;
+    the file is written atomically.
     """
     grid = Grid(volume.shape, spacing_mm)
     path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)

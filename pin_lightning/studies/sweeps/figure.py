@@ -14,13 +14,7 @@ MOST_LETTERS = 40
 
 
 def sweep_figure(cells: Sequence[Cell], level: float, title: str) -> Figure:
-    """Draw errors of all landmarks against the value that a sweep sets, or by method.
-
-    Args:
-        cells: Cells of the table.
-        level: Confidence level of their intervals.
-        title: Title; may be empty.
-    """
+    """Draw errors of all landmarks against the value that a sweep sets, or by method."""
     whole = [cell for cell in cells if cell.landmark == ALL]
     interval = f"{100 * level:g} % interval"
     values = swept_values([cell.method for cell in whole])

@@ -141,12 +141,7 @@ def _seconds(jobs: Sequence[Job], names: Sequence[str]) -> float:
 def paired(
     row: Row, reference: Row, names: Sequence[str] | None = None
 ) -> Float64[np.ndarray, "N L"]:
-    """Errors of a row minus those of a reference, on cases and landmarks that both have.
-
-    Args:
-        row: Row.
-        reference: Reference row.
-        names: Landmarks to compare; by default all.
+    """Errors of a row minus those of a reference, on cases and landmarks (`names`) of both.
 
     Returns:
         Differences in mm, NaN where an error is undefined.
