@@ -4,8 +4,8 @@ from typing import TypeAlias
 
 import torch
 
-from pin_lightning.common.types import Float, Int, Tensor
-from pin_lightning.method.localizer import Localizer
+from pin_lightning.common.types import Int, Tensor
+from pin_lightning.method.localizer import Localizer, Points, VolumeIndex
 from pin_lightning.method.pyramid import Pyramid
 
 # Iterations done, points in shape space, iterations that each made, and whether it still moves.
@@ -13,11 +13,8 @@ State: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def iterate_in_graph(
-    localizer: Localizer,
-    pyramid: Pyramid,
-    volume_index: Int[Tensor, " N"],
-    parameters: Float[Tensor, "N K"],
-) -> tuple[Float[Tensor, "N K"], Int[Tensor, " N"]]:
+    localizer: Localizer, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points
+) -> tuple[Points, Int[Tensor, " N"]]:
     """Iterate as `Localizer`, in a form that `torch.export` can trace; a `Loop` for `set_loop`.
 
     A start that has arrived stays in the batch and no longer moves, since a graph has fixed sizes.
@@ -40,7 +37,7 @@ def iterate_in_graph(
 def _loop(
     localizer: Localizer,
     pyramid: Pyramid,
-    volume_index: Int[Tensor, " N"],
+    volume_index: VolumeIndex,
     state: State,
     end: int,
     held: bool,

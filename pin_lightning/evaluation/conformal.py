@@ -30,6 +30,7 @@ apply, since
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -39,6 +40,8 @@ from pin_lightning.common.settings import check_flag, is_number
 # So many cases' worth of all landmarks is added to the errors of each landmark.
 _SHARED_CASES = 3
 _LEAST_SCALE_MM = 1e-6
+PerCase: TypeAlias = Float64[np.ndarray, "N L"]
+PerLandmark: TypeAlias = Float64[np.ndarray, " L"]
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,9 @@ class Calibration:
     settings: ConformalSettings
     names: tuple[str, ...]
     num_cases: int
-    usual_error_mm: Float64[np.ndarray, " L"]
-    factor: Float64[np.ndarray, " L"]
-    median_radius_mm: Float64[np.ndarray, " L"]
+    usual_error_mm: PerLandmark
+    factor: PerLandmark
+    median_radius_mm: PerLandmark
 
     def radius_mm(self, spread_mm: Float64[np.ndarray, "*N L"]) -> Float64[np.ndarray, "*N L"]:
         """Radius that holds the true landmark about as often as the settings ask.
@@ -129,7 +132,7 @@ class Calibration:
         return self.factor * _scale_mm(self.usual_error_mm, spread_mm, self.settings)
 
     def for_review(
-        self, radius_mm: Float64[np.ndarray, " L"], above_mm: float | None = None
+        self, radius_mm: PerLandmark, above_mm: float | None = None
     ) -> Bool[np.ndarray, " L"]:
         """Select the landmarks that a person should look at.
 
@@ -148,10 +151,7 @@ class Calibration:
 
 
 def calibrate(
-    errors_mm: Float64[np.ndarray, "N L"],
-    spread_mm: Float64[np.ndarray, "N L"],
-    names: tuple[str, ...],
-    settings: ConformalSettings,
+    errors_mm: PerCase, spread_mm: PerCase, names: tuple[str, ...], settings: ConformalSettings
 ) -> Calibration:
     """Fit radii on the errors of cases that the predicting networks did not see.
 
@@ -173,10 +173,8 @@ def calibrate(
 
 
 def leave_one_case_out(
-    errors_mm: Float64[np.ndarray, "N L"],
-    spread_mm: Float64[np.ndarray, "N L"],
-    settings: ConformalSettings,
-) -> tuple[Float64[np.ndarray, "N L"], Float64[np.ndarray, "N L"]]:
+    errors_mm: PerCase, spread_mm: PerCase, settings: ConformalSettings
+) -> tuple[PerCase, PerCase]:
     """Test the radii of each case, fitted on all other cases.
 
     Args:
@@ -249,10 +247,8 @@ def effective_cases(missed: Float64[np.ndarray, "N M"]) -> float:
 
 
 def _fit(
-    errors_mm: Float64[np.ndarray, "N L"],
-    spread_mm: Float64[np.ndarray, "N L"],
-    settings: ConformalSettings,
-) -> tuple[Float64[np.ndarray, " L"], Float64[np.ndarray, " L"]]:
+    errors_mm: PerCase, spread_mm: PerCase, settings: ConformalSettings
+) -> tuple[PerLandmark, PerLandmark]:
     """Usual error and factor of each landmark."""
     without_itself = _usual_errors_mm(errors_mm, leave_out=True)
     scores = errors_mm / _scale_mm(without_itself, spread_mm, settings)
@@ -264,9 +260,7 @@ def _fit(
     return _usual_errors_mm(errors_mm, leave_out=False)[0], factor
 
 
-def _usual_errors_mm(
-    errors_mm: Float64[np.ndarray, "N L"], leave_out: bool
-) -> Float64[np.ndarray, "N L"]:
+def _usual_errors_mm(errors_mm: PerCase, leave_out: bool) -> PerCase:
     """Usual error of each landmark; with `leave_out`, row i leaves out case i.
 
     The error of a new case has no part in its scale, so a case's own error must have none either.

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pin_lightning.common.types import Bool, Float, Int, Tensor
 
-Displacement: TypeAlias = Float[Tensor, "B K"]
+Vectors: TypeAlias = Float[Tensor, "B K"]
 Weight: TypeAlias = Float[Tensor, " B"]
 Scalar: TypeAlias = Float[Tensor, ""]
 
@@ -31,11 +31,7 @@ class DisplacementLoss(Protocol):
         ...
 
     def __call__(
-        self,
-        predicted: Displacement,
-        truth: Displacement,
-        scale: Displacement | None,
-        reduction: str = "mean",
+        self, predicted: Vectors, truth: Vectors, scale: Vectors | None, reduction: str = "mean"
     ) -> Float[Tensor, "*rows"]:
         """Mean over the batch, or each error with ``reduction="none"``.
 
@@ -55,11 +51,7 @@ class SquaredError:
     needs_scale: ClassVar[bool] = False
 
     def __call__(
-        self,
-        predicted: Displacement,
-        truth: Displacement,
-        scale: Displacement | None,
-        reduction: str = "mean",
+        self, predicted: Vectors, truth: Vectors, scale: Vectors | None, reduction: str = "mean"
     ) -> Float[Tensor, "*rows"]:
         """Mean over the batch, or each error."""
         return functional.mse_loss(predicted, truth, reduction=reduction)
@@ -72,11 +64,7 @@ class RelativeError:
     needs_scale: ClassVar[bool] = True
 
     def __call__(
-        self,
-        predicted: Displacement,
-        truth: Displacement,
-        scale: Displacement | None,
-        reduction: str = "mean",
+        self, predicted: Vectors, truth: Vectors, scale: Vectors | None, reduction: str = "mean"
     ) -> Float[Tensor, "*rows"]:
         """Mean over the batch, or each error."""
         assert scale is not None
@@ -98,13 +86,13 @@ def check_alpha(alpha: float) -> float:
 
 
 def pin_loss(
-    displacement: Displacement,
+    displacement: Vectors,
     logits: Float[Tensor, "B K2"],
-    true_displacement: Displacement,
+    true_displacement: Vectors,
     true_direction: Int[Tensor, " B"],
     alpha: float,
     displacement_loss: DisplacementLoss = SQUARED_ERROR,
-    scale: Displacement | None = None,
+    scale: Vectors | None = None,
     weight: Weight | None = None,
 ) -> PINLoss:
     """Eq. 2: ``(1 - alpha)`` times mean squared displacement error + alpha times cross-entropy.
