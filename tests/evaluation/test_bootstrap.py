@@ -66,11 +66,8 @@ def test_intervals_hold_the_mean_about_as_often_as_they_say():
     assert 0.88 <= inside / 200 <= 0.98
 
 
-def test_what_never_varies_is_its_own_interval():
+def test_what_never_varies_is_its_own_interval_and_one_case_has_none():
     assert interval(np.full((5, 2), 3.0)) == (3.0, 3.0)
-
-
-def test_one_case_has_no_interval():
     assert np.isnan(interval(np.array([[1.0, 2.0], [np.nan, np.nan]]))).all()
 
 

@@ -1,11 +1,8 @@
 import inspect
-import statistics
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import accuracy_score
 
@@ -90,15 +87,6 @@ def test_numbers_agree_with_numpy_scipy_and_sklearn(per, axis):
     known = [group[np.isfinite(group)] for group in groups]
     accuracy = [accuracy_score(np.ones(len(one)), one <= 1.5) for one in known]
     np.testing.assert_allclose(np.atleast_1d(success_rate(errors, 1.5, per)), accuracy)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.floats(0, 1e3), min_size=2, max_size=30))
-def test_numbers_agree_with_the_statistics_module(values):
-    errors = np.array([[*values, np.nan]])
-    assert mean_error(errors) == pytest.approx(statistics.fmean(values), abs=1e-9)
-    assert error_sd(errors) == pytest.approx(statistics.stdev(values), rel=1e-6, abs=1e-9)
-    assert error_quantile(errors, 0.5) == pytest.approx(statistics.median(values), abs=1e-9)
 
 
 def test_what_diverged_counts_in_every_number():
