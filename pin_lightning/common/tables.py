@@ -1,6 +1,8 @@
 """Tables as text: numbers of CSV files, and Markdown."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,6 +14,18 @@ def csv_number(value: float | None) -> str:
     ('0.1', '', '')
     """
     return "" if value is None or not np.isfinite(value) else repr(float(value))
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Format rows, the header among them, as CSV.
+
+    >>> print(csv_text([("name", "mm"), ("a, b", 1.5)]), end="")
+    name,mm
+    "a, b",1.5
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -1,36 +1,27 @@
-"""The iteration as a loop inside a graph, for programs that know no Python."""
+"""The iteration of a localizer as a loop inside an exported graph."""
 
 from typing import TypeAlias
 
 import torch
 
-from pin_lightning.common.types import Float, Int, Tensor
-from pin_lightning.method.localizer import Localizer
+from pin_lightning.common.types import Int, Tensor
+from pin_lightning.method.localizer import Localizer, Points, VolumeIndex
 from pin_lightning.method.pyramid import Pyramid
 
-# Iterations done, where the points are, how many each made, and which of them still move.
+# Iterations done, points in shape space, iterations that each made, and whether it still moves.
 State: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def iterate_in_graph(
-    localizer: Localizer,
-    pyramid: Pyramid,
-    volume_index: Int[Tensor, " N"],
-    parameters: Float[Tensor, "N K"],
-) -> tuple[Float[Tensor, "N K"], Int[Tensor, " N"]]:
-    """Where the iteration of a localizer ends, as `torch.export` can write it down.
+    localizer: Localizer, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points
+) -> tuple[Points, Int[Tensor, " N"]]:
+    """Iterate as `Localizer`, in a form that `torch.export` can trace; a `Loop` for `set_loop`.
 
-    A start that has arrived stays where it is, instead of leaving the batch: a graph has no sizes
-    that change. While the prior holds none arrives, so these iterations are a loop of their own.
-
-    Args:
-        localizer: The localizer.
-        pyramid: Volumes.
-        volume_index: Which of them each of N starts lies in.
-        parameters: Initial shape parameters.
+    A start that has arrived stays in the batch and no longer moves, since a graph has fixed sizes.
+    While the prior holds no start arrives, so these iterations are a loop of their own.
 
     Returns:
-        Final shape parameters, and how many iterations each start made.
+        Final shape parameters, and the number of iterations of each start.
     """
     made = torch.zeros_like(volume_index)
     active = torch.ones_like(volume_index, dtype=torch.bool)
@@ -46,12 +37,12 @@ def iterate_in_graph(
 def _loop(
     localizer: Localizer,
     pyramid: Pyramid,
-    volume_index: Int[Tensor, " N"],
+    volume_index: VolumeIndex,
     state: State,
     end: int,
     held: bool,
 ) -> State:
-    """Iterate until so many iterations are done or no start moves."""
+    """Iterate until ``end`` iterations are done or no start moves."""
     from torch._higher_order_ops import while_loop
 
     def goes_on(done: Tensor, at: Tensor, made: Tensor, active: Tensor) -> Tensor:

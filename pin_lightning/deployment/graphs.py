@@ -1,4 +1,4 @@
-"""What of a localizer becomes an ONNX graph, and how."""
+"""Export of networks and whole localizers as ONNX graphs."""
 
 import logging
 import warnings
@@ -17,15 +17,14 @@ from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.networks import patches_to_input
 
 _ANY_SIZE = 2**30
-# What the exporter has operators for, up to what it converts them to.
-OPSETS = (18, 19, 20, 21, 22, 23)
+OPSETS = (18, 19, 20, 21, 22, 23)  # versions of ONNX operators that the exporter can write
 NETWORK_INPUTS, NETWORK_OUTPUTS = ("patches",), ("displacement", "logits")
 LOCALIZER_INPUTS = ("volume",)
 LOCALIZER_OUTPUTS = ("landmarks_mm", "spread_mm", "starts_mm", "iterations")
 
 
 class NetworkGraph(nn.Module):
-    """The network of a localizer, from patches as they are cut from working volumes."""
+    """The network of a localizer on 8-bit patches."""
 
     def __init__(self, localizer: Localizer) -> None:
         super().__init__()
@@ -39,11 +38,7 @@ class NetworkGraph(nn.Module):
 
 
 class LocalizerGraph(nn.Module):
-    """The whole procedure, from working volumes to landmarks: what `Localizer` does, in float32.
-
-    Args:
-        localizer: Localizer, or several whose predictions are averaged; its starts are fixed.
-    """
+    """A whole localizer, from working volumes to landmarks, in float32; its starts are fixed."""
 
     def __init__(self, localizer: Localizer | Ensemble) -> None:
         super().__init__()
@@ -59,20 +54,16 @@ class LocalizerGraph(nn.Module):
         Float[Tensor, "V S L 3"],
         Int[Tensor, "V S"],
     ]:
-        """Landmarks and their spread, where each start ended, and the iterations it made."""
+        """Landmarks, their spread, final landmarks of each start, and its iterations."""
         found = self.localizer(volume)
         return found.prediction_mm, found.spread_mm, found.landmarks_mm[:, -1], found.iterations
 
 
 def network_model(localizer: Localizer, opset: int) -> Any:
-    """The network of a localizer as an ONNX model (`onnx.ModelProto`).
-
-    Args:
-        localizer: Trained localizer, on the CPU.
-        opset: Version of the ONNX operators.
+    """Export the network of a localizer on the CPU as an ONNX model (`onnx.ModelProto`).
 
     Raises:
-        ValueError: It holds what ONNX cannot express.
+        ValueError: A part cannot be expressed in ONNX.
     """
     channels = 3 * localizer.shape_model.num_landmarks * len(localizer.patch_spacings)
     side = localizer.patch_side
@@ -82,15 +73,10 @@ def network_model(localizer: Localizer, opset: int) -> Any:
 
 
 def localizer_model(graph: LocalizerGraph, size: Sequence[int], opset: int) -> Any:
-    """A whole localizer as an ONNX model (`onnx.ModelProto`).
-
-    Args:
-        graph: The localizer, on the CPU.
-        size: Voxels of its working volumes.
-        opset: Version of the ONNX operators.
+    """Export a whole localizer on the CPU as an ONNX model (`onnx.ModelProto`).
 
     Raises:
-        ValueError: It holds what ONNX cannot express.
+        ValueError: A part cannot be expressed in ONNX.
     """
     volumes = torch.zeros(2, *size, dtype=torch.uint8)
     localizers = _localizers(graph)
@@ -116,7 +102,7 @@ def _model(
     many: str,
     opset: int,
 ) -> Any:
-    """An ONNX model that takes any number of what the example holds two of."""
+    """Export to an ONNX model whose batch dimension, named ``many``, may have any size."""
     from onnx_ir.passes import common as passes
     from onnxscript import optimizer
 
@@ -133,12 +119,14 @@ def _model(
                 opset_version=opset,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ValueError(f"{_parts(graph)}: cannot be said in ONNX ({_reason(error)})") from error
+        raise ValueError(
+            f"{_parts(graph)}: cannot be expressed in ONNX ({_reason(error)})"
+        ) from error
     assert program is not None
     with _quiet():
-        # Constants whatever their size: weights of the pyramid, which other runtimes need not make.
+        # Fold constants of any size: the weights of the pyramid.
         optimizer.optimize(program.model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
-        passes.ClearMetadataAndDocStringPass()(program.model)  # they name files of this machine
+        passes.ClearMetadataAndDocStringPass()(program.model)  # file names of this machine
         passes.RemoveUnusedNodesPass()(program.model)
     model = program.model_proto
     if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
@@ -147,7 +135,6 @@ def _model(
 
 
 def _parts(graph: nn.Module) -> str:
-    """Names of the parts of a graph, for a message."""
     if isinstance(graph, NetworkGraph):
         return f"network {type(graph.network).__name__}"
     parts = ("network", "shape_model", "prior", "update_rule")
@@ -156,7 +143,7 @@ def _parts(graph: nn.Module) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What the exporter stumbled over, in one line, without its advice on reporting defects."""
+    """First line of the cause of an exporter's error, without its advice on bug reports."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
@@ -167,7 +154,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter without its notes and print-outs: what matters comes as an error."""
+    """Silence the exporter's logs, warnings and output; its errors are raised."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -179,7 +166,7 @@ def _quiet() -> Iterator[None]:
 
 
 def with_metadata(model: Any, metadata: Mapping[str, str]) -> bytes:
-    """An ONNX model with these entries in its metadata, as the bytes of a file."""
+    """Bytes of the file of an ONNX model with these entries in its metadata."""
     import onnx
 
     onnx.helper.set_model_props(model, dict(metadata))

@@ -1,4 +1,4 @@
-"""What an ONNX file says about itself: all that a program needs besides the graph, as JSON."""
+"""Metadata of an ONNX file: all that a program needs besides the graph, as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.shape_models import ShapeModel
 
 FORMAT_VERSION = 1
-# In words, for who reads a file with a viewer; `docs/deployment.md` says it at length.
+# Short, for readers with a viewer; `docs/deployment.md` has the details.
 FRAMES = {
     "volume": "voxel index along the axes of the image, reordered and flipped to the closest RAS",
     "landmarks_mm": "mm from the centre of the volume: ijk = mm / spacing_mm + (size - 1) / 2",
@@ -39,13 +39,7 @@ def metadata(
     localizers: Sequence[Localizer],
     calibration: Calibration | None = None,
 ) -> dict[str, str]:
-    """Entries of a file's metadata, each JSON.
-
-    Args:
-        names: Landmark names.
-        localizers: Those in the file, of one grid; several are averaged.
-        calibration: Error bars, where there are some.
-    """
+    """Entries of the metadata, each JSON, of a file that averages localizers of one grid."""
     grid = localizers[0].grid
     entries: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
@@ -53,7 +47,13 @@ def metadata(
         "landmarks": list(names),
         "grid": {"size": list(grid.size), "spacing_mm": grid.spacing_mm},
         "frames": FRAMES,
-        "preprocessing": _preprocessing(),
+        "preprocessing": {
+            "version": PREPROCESSING_VERSION,
+            "percentiles": list(PERCENTILES),
+            "background_fraction": BACKGROUND_FRACTION,
+            "intensity_range": [0, 255],
+            "steps": list(STEPS),
+        },
         "localizers": [_localizer(one) for one in localizers],
     }
     if calibration is not None:
@@ -64,18 +64,8 @@ def metadata(
 def _version() -> str:
     try:
         return version("pin-lightning")
-    except PackageNotFoundError:  # run from its folder, not installed
+    except PackageNotFoundError:  # a checkout that is not installed
         return "unknown"
-
-
-def _preprocessing() -> dict[str, Any]:
-    return {
-        "version": PREPROCESSING_VERSION,
-        "percentiles": list(PERCENTILES),
-        "background_fraction": BACKGROUND_FRACTION,
-        "intensity_range": [0, 255],
-        "steps": list(STEPS),
-    }
 
 
 def _localizer(localizer: Localizer) -> dict[str, Any]:
@@ -120,7 +110,7 @@ def _error_bars(calibration: Calibration) -> dict[str, Any]:
 
 
 def numbers(tensor: Tensor) -> Any:
-    """A tensor as nested lists; nine digits, of which float32 is the closest again."""
+    """A tensor as nested lists of nine digits, which float32 restores exactly."""
     values = tensor.detach().cpu().numpy()
     digits = [float(f"{value:.9g}") for value in values.ravel().tolist()]
     return np.array(digits).reshape(values.shape).tolist()

@@ -1,10 +1,10 @@
-"""Whether an ONNX file computes what PyTorch does: checked on volumes, and timed."""
+"""Parity check of an ONNX file with PyTorch on volumes, and timing."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,20 +18,21 @@ from pin_lightning.deployment.graphs import NetworkGraph
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.pyramid import build_pyramid
 
-SHAKE = 1e-6  # relative change of every weight: ten times as far as the order of sums takes a start
+SHAKE = 1e-6  # relative change of every weight: moves a start ten times as far as rounding of sums
 SHAKEN_COPIES = 8
-MOST_DIVERGED = 0.5  # of all starts; more are no accident
+MOST_DIVERGED = 0.5  # largest share of starts that rounding may send elsewhere
+Volumes: TypeAlias = UInt8[Tensor, "V X Y Z"]
 BATCH = 2
 REPETITIONS = 5
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Largest differences that count as none.
+    """Largest tolerated differences.
 
     Attributes:
-        network: Of an output of the network, relative to the largest, or to 1 if that is less.
-        voxels: Of where a start ends, in voxels of the working volume.
+        network: Of the network's outputs, relative to the largest output, or to 1 if that is less.
+        voxels: Of the final position of a start, in voxels of the working volume.
 
     Raises:
         ValueError: One is not a positive number.
@@ -47,10 +48,10 @@ class Tolerance:
 
     @classmethod
     def of(cls, config: Any) -> "Tolerance":
-        """Tolerances from the node ``tolerance`` of a config.
+        """Read the tolerances from the node ``tolerance`` of a config.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not a node of settings.
         """
         if not isinstance(config, Mapping):
             raise ValueError(f"tolerance={config}: give tolerance.network or tolerance.voxels")
@@ -59,12 +60,12 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a localizer's file is from PyTorch.
+    """Agreement of a localizer's file with PyTorch.
 
     Attributes:
         landmarks_mm: Largest distance between predictions of a landmark.
-        starts: Starts that were compared.
-        diverged: Starts that ended elsewhere, because rounding alone decides where.
+        starts: Number of starts that were compared.
+        diverged: Number of starts that ended elsewhere by rounding alone.
     """
 
     landmarks_mm: float
@@ -82,14 +83,8 @@ def session(model: bytes) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def synthetic_volumes(grid: Grid, count: int, seed: int) -> UInt8[Tensor, "V X Y Z"]:
-    """Soft blobs under fine noise: something to look at in every patch, of no anatomy.
-
-    Args:
-        grid: Working grid.
-        count: Volumes V.
-        seed: Of the draw.
-    """
+def synthetic_volumes(grid: Grid, count: int, seed: int) -> Volumes:
+    """Draw volumes of soft blobs under fine noise, so that no patch is empty."""
     generator = torch.Generator().manual_seed(seed)
     few = [max(2, side // 8) for side in grid.size]
     blobs = torch.rand(count, 1, *few, generator=generator)
@@ -100,10 +95,7 @@ def synthetic_volumes(grid: Grid, count: int, seed: int) -> UInt8[Tensor, "V X Y
 
 @torch.no_grad()
 def check_network(
-    localizer: Localizer,
-    model: bytes,
-    volumes: UInt8[Tensor, "V X Y Z"],
-    tolerance: Tolerance,
+    localizer: Localizer, model: bytes, volumes: Volumes, tolerance: Tolerance
 ) -> float:
     """Compare a network's file with PyTorch on the patches at all starts.
 
@@ -133,27 +125,22 @@ def check_network(
 
 
 @torch.no_grad()
-def check_localizer(
-    graph: nn.Module,
-    model: bytes,
-    volumes: UInt8[Tensor, "V X Y Z"],
-    limit_mm: float,
-) -> Agreement:
+def check_localizer(graph: nn.Module, model: bytes, volumes: Volumes, limit_mm: float) -> Agreement:
     """Compare a localizer's file with PyTorch, start by start.
 
-    Two programs add in another order, and where a start lies within such a rounding of a decision
-    (which voxel is nearest, which direction likeliest, whether it has arrived) it may go on another
-    way. So a start may end elsewhere if it does so in PyTorch, too, once every weight is changed by
-    about a millionth; and most must not.
+    The two add in different orders. Such rounding can decide which voxel is nearest, which
+    direction most probable or whether a start has arrived, and send it elsewhere. So a start may
+    differ if it also does in PyTorch once every weight is changed by about a millionth; at most
+    `MOST_DIVERGED` of the starts may.
 
     Args:
-        graph: The `LocalizerGraph`, or what stands for one.
+        graph: The `LocalizerGraph`.
         model: Its file.
         volumes: Working volumes.
-        limit_mm: How far from one another the two ends of a start may lie.
+        limit_mm: Largest distance between the two final positions of a start.
 
     Raises:
-        ValueError: They differ by more than that.
+        ValueError: Starts, or their mean or spread, differ by more.
     """
     running, agreements = session(model), []
     for batch in volumes.split(BATCH):
@@ -163,17 +150,13 @@ def check_localizer(
         diverged = ~(apart_mm <= limit_mm)
         if diverged.any():
             _refuse_unexplained(graph, batch, expected[2], diverged, limit_mm)
-        # No mean lies further away than the start that moved most, no spread by thrice that.
+        # Means differ at most as much as the start that moved most, spreads at most thrice that.
         moved_mm = apart_mm.amax(dim=1).clamp(min=limit_mm)[:, None]
         means_mm = (found[0] - expected[0]).norm(dim=-1)
         spreads_mm = (found[1] - expected[1]).abs()
         if (means_mm > moved_mm).any() or (spreads_mm > 3 * moved_mm).any():
             raise _differs("their mean or spread", limit_mm)
         agreements.append(Agreement(float(means_mm.max()), diverged.numel(), int(diverged.sum())))
-    return _all_of(agreements, limit_mm)
-
-
-def _all_of(agreements: Sequence[Agreement], limit_mm: float) -> Agreement:
     total = Agreement(
         max(one.landmarks_mm for one in agreements),
         sum(one.starts for one in agreements),
@@ -193,12 +176,12 @@ def _differs(what: str, limit_mm: float) -> ValueError:
 
 def _refuse_unexplained(
     graph: nn.Module,
-    volumes: UInt8[Tensor, "V X Y Z"],
+    volumes: Volumes,
     ends_mm: Float[Tensor, "V S L 3"],
     diverged: Bool[Tensor, "V S"],
     limit_mm: float,
 ) -> None:
-    """Refuse starts that ended elsewhere and would not do so by rounding alone."""
+    """Raise for starts that ended elsewhere though no shaken copy does."""
     generator = torch.Generator().manual_seed(0)
     unexplained = diverged
     for _ in range(SHAKEN_COPIES):
@@ -212,7 +195,7 @@ def _refuse_unexplained(
 
 @torch.no_grad()
 def shaken(graph: nn.Module, generator: torch.Generator) -> nn.Module:
-    """A copy in which every number that it was trained to is changed by a millionth."""
+    """Copy a graph with every weight and buffer changed by about a millionth."""
     copied = copy.deepcopy(graph)
     for value in (*copied.parameters(), *copied.buffers()):
         if value.is_floating_point():
@@ -225,10 +208,7 @@ def shaken(graph: nn.Module, generator: torch.Generator) -> nn.Module:
 def seconds_per_volume(
     graph: nn.Module, model: bytes, volume: UInt8[Tensor, "X Y Z"]
 ) -> tuple[float, float]:
-    """Time of one volume by PyTorch and by ONNX Runtime, with the same number of threads.
-
-    PyTorch in float32, whatever `infer.py` would take.
-    """
+    """Time of one volume by PyTorch in float32 and by ONNX Runtime, with the same threads."""
     running, one = session(model), volume[None]
     return (
         _least_seconds(lambda: graph(one)),
@@ -237,7 +217,7 @@ def seconds_per_volume(
 
 
 def _least_seconds(work: Callable[[], object]) -> float:
-    """The shortest of several times: others on the machine only make them longer."""
+    """Shortest of several times, which other processes disturb least."""
     times = []
     for _ in range(REPETITIONS):
         began = perf_counter()

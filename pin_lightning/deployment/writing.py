@@ -1,4 +1,4 @@
-"""A run as ONNX files: written only once ONNX Runtime was seen to compute what PyTorch does."""
+"""Export of a run as ONNX files, written only if ONNX Runtime computes what PyTorch does."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,6 @@ from omegaconf import DictConfig
 from pin_lightning.common.files import output_folder, whole_file
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
-from pin_lightning.common.types import Tensor, UInt8
 from pin_lightning.data.preprocessing import preprocess
 from pin_lightning.deployment.graphs import (
     OPSETS,
@@ -25,6 +24,7 @@ from pin_lightning.deployment.graphs import (
 from pin_lightning.deployment.metadata import metadata
 from pin_lightning.deployment.parity import (
     Tolerance,
+    Volumes,
     check_localizer,
     check_network,
     seconds_per_volume,
@@ -50,11 +50,13 @@ def export(config: DictConfig) -> list[Path]:
         The files.
 
     Raises:
-        ValueError: A package is missing, a setting or the run is wrong, something cannot be said in
-            ONNX, or the files do not compute what PyTorch does. Then none is written or replaced.
+        ValueError: A package is missing, a setting or the run is wrong, a part cannot be expressed
+            in ONNX, or the files do not compute what PyTorch does. Then no file is changed.
     """
     refuse_missing(config)
-    refuse_without_packages()
+    absent = [name for name in PACKAGES if find_spec(name) is None]
+    if absent:
+        raise ValueError(f"export: needs {', '.join(absent)}; pip install 'pin-lightning[export]'")
     tolerance, opset = Tolerance.of(config.tolerance), _check_opset(config.opset)
     check_flag("localizer", config.localizer)
     if config.num_starts is not None:
@@ -71,27 +73,16 @@ def export(config: DictConfig) -> list[Path]:
             files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
         return _write(output, files)
     finally:
-        with suppress(OSError):  # what holds files stays
+        with suppress(OSError):  # if it is empty
             output.rmdir()
 
 
-def refuse_without_packages() -> None:
-    """Refuse to begin where a package of the extra `export` is missing.
-
-    Raises:
-        ValueError: It says how to install them.
-    """
-    absent = [name for name in PACKAGES if find_spec(name) is None]
-    if absent:
-        raise ValueError(f"export: needs {', '.join(absent)}; pip install 'pin-lightning[export]'")
-
-
 def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tuple[str, Localizer]]:
-    """Localizers of a run, each with the name of its network's file.
+    """Yield all localizers of a run with the names of their networks' files.
 
     Args:
-        localizer: One, or the folds of a cross-validation; first stages come after what they serve.
-        prefix: Begin of all names.
+        localizer: One, or the folds of a cross-validation; first stages follow the second.
+        prefix: Start of all names.
     """
     if isinstance(localizer, Ensemble):
         for fold, one in enumerate(localizer.members):
@@ -108,8 +99,8 @@ def _check_opset(opset: object) -> int:
     return opset
 
 
-def _volumes(pattern: Any, grid: Grid) -> UInt8[Tensor, "V X Y Z"]:
-    """Volumes to compare on: those of the user, or synthetic ones."""
+def _volumes(pattern: Any, grid: Grid) -> Volumes:
+    """Volumes for the parity check: those of the user, or synthetic ones."""
     if pattern is None:
         return synthetic_volumes(grid, SYNTHETIC_VOLUMES, seed=0)
     paths = find_inputs(pattern).values()
@@ -117,9 +108,8 @@ def _volumes(pattern: Any, grid: Grid) -> UInt8[Tensor, "V X Y Z"]:
 
 
 def _networks(
-    predictor: Predictor, volumes: UInt8[Tensor, "V X Y Z"], tolerance: Tolerance, opset: int
+    predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: int
 ) -> Iterator[tuple[str, bytes]]:
-    """The file of each network."""
     for name, one in networks(predictor.localizer):
         model = with_metadata(network_model(one, opset), metadata(predictor.names, [one]))
         worst = check_network(one, model, volumes, tolerance)
@@ -127,10 +117,7 @@ def _networks(
         yield f"{name}.onnx", model
 
 
-def _whole(
-    predictor: Predictor, volumes: UInt8[Tensor, "V X Y Z"], tolerance: Tolerance, opset: int
-) -> bytes:
-    """The file of the whole procedure."""
+def _whole(predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: int) -> bytes:
     localizer = predictor.localizer
     members = localizer.members if isinstance(localizer, Ensemble) else [localizer]
     entries = metadata(predictor.names, members, predictor.calibration)
@@ -144,8 +131,7 @@ def _whole(
     )
     if found.diverged:
         log.info(
-            "localizer.onnx: %d of %d starts ended elsewhere, as rounding alone lets them do in "
-            "PyTorch, too",
+            "localizer.onnx: %d of %d starts ended elsewhere, as by rounding in PyTorch",
             *(found.diverged, found.starts),
         )
     torch_seconds, onnx_seconds = seconds_per_volume(graph, model, volumes[0])
@@ -157,7 +143,7 @@ def _whole(
 
 
 def _write(output: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write all files; none appears, or replaces another, before all are complete."""
+    """Write all files; none appears or is replaced before all are complete."""
     paths = [output / name for name in files]
     with ExitStack() as stack:
         temporaries = [stack.enter_context(whole_file(path)) for path in paths]

@@ -1,4 +1,4 @@
-"""Bootstrap intervals in which cases are drawn anew, all landmarks of a case together."""
+"""Bootstrap intervals over cases: all landmarks of a case are drawn together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from scipy.special import ndtr, ndtri
 from pin_lightning.common.settings import check_count, is_number
 
 FEW_CASES = 10  # with fewer, intervals are too narrow
-MOST_LEFT_OUT = 500  # times that cases are left out, for the skew
-MOST_DRAWN = 1_000_000  # cases drawn at a time
+MOST_LEFT_OUT = 500  # jackknife groups, for the skew
+MOST_DRAWN = 1_000_000  # cases drawn at a time, so that memory stays bounded
 Statistic: TypeAlias = Callable[[np.ndarray], float]
+Numbers: TypeAlias = Float64[np.ndarray, " R"]
 
 
 def cluster_interval(
@@ -23,13 +24,12 @@ def cluster_interval(
     level: float = 0.95,
     resamples: int = 2000,
 ) -> tuple[float, float]:
-    """Interval of a statistic of all finite values, by the BCa bootstrap over cases.
+    """BCa bootstrap interval, over cases, of a statistic of all finite values.
 
-    The errors within a case go together (a scan is bad, a start went astray), so landmarks cannot
-    be drawn one by one: the interval would be too narrow. BCa corrects for bias and skew (Efron,
-    Better Bootstrap Confidence Intervals, 1987); where all resamples agree, the interval is that
-    one value. A bootstrap knows only the cases it has: with fewer than about ten, intervals are
-    too narrow, whatever the method.
+    Errors within a case are correlated (a bad scan, a start gone astray): drawing landmarks one by
+    one would give too narrow an interval. BCa corrects for bias and skew (Efron, Better Bootstrap
+    Confidence Intervals, 1987); where all resamples agree, the interval is that one value. With
+    fewer than about ten cases, bootstrap intervals are too narrow, whatever the method.
 
     Args:
         values: One row per case, NaN where a case has no value.
@@ -40,21 +40,18 @@ def cluster_interval(
 
     Returns:
         Lower and upper end; NaN twice when there are fewer than two cases with a value.
-
-    Raises:
-        ValueError: The level or the number of draws is out of range.
     """
-    check_settings(level, resamples)
     finite = np.isfinite(values)
     rows = np.flatnonzero(finite.any(axis=1))
     if len(rows) < 2:
         return float("nan"), float("nan")
     values, finite = values[rows], finite[rows]
     every = np.arange(len(rows))
-    sizes = _chunks(resamples, len(rows))
+    most = max(1, MOST_DRAWN // len(rows))
+    sizes = [min(most, resamples - begun) for begun in range(0, resamples, most)]
     draws = (generator.integers(len(rows), size=(size, len(rows))) for size in sizes)
     drawn = np.concatenate([_statistics(values, finite, statistic, one) for one in draws])
-    # Of many cases, several at a time: the skew comes out the same.
+    # Of many cases, several are left out at a time: the skew comes out the same.
     groups = np.array_split(every, min(len(rows), MOST_LEFT_OUT))
     without = (np.delete(every, group)[None] for group in groups)
     left_out = np.concatenate([_statistics(values, finite, statistic, one) for one in without])
@@ -63,45 +60,25 @@ def cluster_interval(
     return float(np.quantile(drawn, low)), float(np.quantile(drawn, high))
 
 
-def check_settings(level: object, resamples: object) -> None:
-    """Refuse what is not a confidence level, or too few draws for one.
-
-    Raises:
-        ValueError: The message names the setting.
-    """
-    if not is_number(level) or not 0 < level < 1:
-        raise ValueError(f"report.bootstrap.level={level}: give a number between 0 and 1, as 0.95")
-    check_count("report.bootstrap.resamples", resamples, least=100)
-
-
-def _chunks(resamples: int, cases: int) -> list[int]:
-    """Draws at a time, so that memory does not grow with the number of cases."""
-    most = max(1, MOST_DRAWN // cases)
-    return [min(most, resamples - begun) for begun in range(0, resamples, most)]
-
-
 def _statistics(
     values: Float64[np.ndarray, "N L"],
     finite: Bool[np.ndarray, "N L"],
     statistic: Statistic,
     draws: Int[np.ndarray, "R M"],
-) -> Float64[np.ndarray, " R"]:
-    if statistic is np.mean:  # the same number from sums of cases: 40 times as fast
+) -> Numbers:
+    if statistic is np.mean:  # from sums over cases: 40 times as fast
         sums, counts = np.where(finite, values, 0).sum(axis=1), finite.sum(axis=1)
         return sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
     return np.array([float(statistic(values[rows][finite[rows]])) for rows in draws])
 
 
 def _bca_shares(
-    estimate: float,
-    drawn: Float64[np.ndarray, " R"],
-    left_out: Float64[np.ndarray, " N"],
-    level: float,
+    estimate: float, drawn: Numbers, left_out: Float64[np.ndarray, " N"], level: float
 ) -> tuple[float, float]:
-    """Shares of the drawn statistics that lie below the two ends."""
+    """Quantiles of the drawn statistics at which the interval ends."""
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     below = ((drawn < estimate).mean() + (drawn <= estimate).mean()) / 2
-    if not 0 < below < 1:  # the estimate is the least or the largest of all: nothing to correct by
+    if not 0 < below < 1:  # the estimate is the smallest or largest of all: no correction
         return float(tails[0]), float(tails[1])
     deviations = left_out.mean() - left_out
     squares = (deviations**2).sum()
@@ -114,7 +91,7 @@ def _bca_shares(
 
 @dataclass(frozen=True)
 class BootstrapSettings:
-    """How intervals are made; see `cluster_interval`.
+    """Settings of `cluster_interval`.
 
     Attributes:
         level: Confidence level.
@@ -130,17 +107,17 @@ class BootstrapSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings out of range."""
-        check_settings(self.level, self.resamples)
+        if not is_number(self.level) or not 0 < self.level < 1:
+            raise ValueError(
+                f"report.bootstrap.level={self.level}: give a number between 0 and 1, as 0.95"
+            )
+        check_count("report.bootstrap.resamples", self.resamples, least=100)
         check_count("report.bootstrap.seed", self.seed, least=0)
 
     def interval(
-        self, values: Float64[np.ndarray, "N L"], statistic: Callable[[np.ndarray], float]
+        self, values: Float64[np.ndarray, "N L"], statistic: Statistic
     ) -> list[float] | None:
-        """Interval of a statistic for JSON; none where there are too few cases.
-
-        All intervals come from the same draws of cases.
-        """
+        """Interval by the draws of the seed, for JSON; None with fewer than two cases."""
         generator = np.random.default_rng(self.seed)
         ends = cluster_interval(values, statistic, generator, self.level, self.resamples)
         return list(ends) if np.isfinite(ends).all() else None

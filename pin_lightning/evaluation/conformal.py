@@ -30,6 +30,7 @@ apply, since
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -39,11 +40,13 @@ from pin_lightning.common.settings import check_flag, is_number
 # So many cases' worth of all landmarks is added to the errors of each landmark.
 _SHARED_CASES = 3
 _LEAST_SCALE_MM = 1e-6
+PerCase: TypeAlias = Float64[np.ndarray, "N L"]
+PerLandmark: TypeAlias = Float64[np.ndarray, " L"]
 
 
 @dataclass(frozen=True)
 class ConformalSettings:
-    """How radii are fitted.
+    """Settings of the radii.
 
     Attributes:
         coverage: Share of the landmarks of a new case that are to lie within their radius.
@@ -59,7 +62,6 @@ class ConformalSettings:
     pooled: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse settings out of range."""
         if not (is_number(self.coverage) and 0 < self.coverage < 1):
             raise ValueError(
                 f"calibration.coverage={self.coverage}: give a number between 0 and 1, as 0.9; "
@@ -77,14 +79,14 @@ class ConformalSettings:
         return max(1, math.ceil(self.coverage / (1 - self.coverage) - 1e-9))
 
     def check_cases(self, known: Bool[np.ndarray, "N L"], names: Sequence[str]) -> None:
-        """Refuse too few cases.
+        """Check that there are enough cases for the coverage.
 
         Args:
-            known: Which errors are known.
+            known: True where an error is known.
             names: Landmark names.
 
         Raises:
-            ValueError: With so few, no finite radius has that coverage.
+            ValueError: With so few cases, no finite radius has that coverage.
         """
         self._check_count(int(known.any(axis=1).sum()), "")
         if not self.pooled:
@@ -117,9 +119,9 @@ class Calibration:
     settings: ConformalSettings
     names: tuple[str, ...]
     num_cases: int
-    usual_error_mm: Float64[np.ndarray, " L"]
-    factor: Float64[np.ndarray, " L"]
-    median_radius_mm: Float64[np.ndarray, " L"]
+    usual_error_mm: PerLandmark
+    factor: PerLandmark
+    median_radius_mm: PerLandmark
 
     def radius_mm(self, spread_mm: Float64[np.ndarray, "*N L"]) -> Float64[np.ndarray, "*N L"]:
         """Radius that holds the true landmark about as often as the settings ask.
@@ -130,16 +132,16 @@ class Calibration:
         return self.factor * _scale_mm(self.usual_error_mm, spread_mm, self.settings)
 
     def for_review(
-        self, radius_mm: Float64[np.ndarray, " L"], above_mm: float | None = None
+        self, radius_mm: PerLandmark, above_mm: float | None = None
     ) -> Bool[np.ndarray, " L"]:
-        """Which landmarks a person should look at.
+        """Select the landmarks that a person should look at.
 
         Args:
             radius_mm: From `radius_mm`.
-            above_mm: Largest radius that needs no look; none is twice what is usual for each.
+            above_mm: Largest radius that needs no look; by default twice each median radius.
 
         Raises:
-            ValueError: The limit is no positive number.
+            ValueError: The limit is not a positive number.
         """
         if above_mm is None:
             return np.asarray(radius_mm > 2 * self.median_radius_mm)
@@ -149,10 +151,7 @@ class Calibration:
 
 
 def calibrate(
-    errors_mm: Float64[np.ndarray, "N L"],
-    spread_mm: Float64[np.ndarray, "N L"],
-    names: tuple[str, ...],
-    settings: ConformalSettings,
+    errors_mm: PerCase, spread_mm: PerCase, names: tuple[str, ...], settings: ConformalSettings
 ) -> Calibration:
     """Fit radii on the errors of cases that the predicting networks did not see.
 
@@ -174,20 +173,18 @@ def calibrate(
 
 
 def leave_one_case_out(
-    errors_mm: Float64[np.ndarray, "N L"],
-    spread_mm: Float64[np.ndarray, "N L"],
-    settings: ConformalSettings,
-) -> tuple[Float64[np.ndarray, "N L"], Float64[np.ndarray, "N L"]]:
-    """Which landmarks of each case lie within the radius that all other cases give it.
+    errors_mm: PerCase, spread_mm: PerCase, settings: ConformalSettings
+) -> tuple[PerCase, PerCase]:
+    """Test the radii of each case, fitted on all other cases.
 
     Args:
         errors_mm: Radial errors, NaN where a case lacks a landmark.
         spread_mm: Spread of each prediction.
-        settings: How to fit.
+        settings: Settings of the radii.
 
     Returns:
-        1 where within and 0 where not, NaN where the error is not known; and the radii in mm,
-        infinite where the other cases are too few.
+        1 where the landmark lies within its radius, else 0, NaN where the error is not known; and
+        the radii in mm, infinite where the other cases are too few.
     """
     radii = np.empty_like(errors_mm)
     for case in range(len(errors_mm)):
@@ -227,10 +224,10 @@ def conformal_quantile(scores: Float64[np.ndarray, "N M"], coverage: float) -> f
 
 
 def effective_cases(missed: Float64[np.ndarray, "N M"]) -> float:
-    """Independent landmarks that tell as much as these, at least the number of cases.
+    """Effective number of independent landmarks, at least the number of cases.
 
-    Of one case they are as alike as the intraclass correlation says, from a one-way analysis of
-    variance (Shrout and Fleiss, Intraclass correlations, 1979).
+    The correlation within a case is the intraclass correlation of a one-way analysis of variance
+    (Shrout and Fleiss, Intraclass correlations, 1979).
 
     Args:
         missed: 1 where a landmark is missed and 0 where not, NaN where that is not known.
@@ -250,10 +247,8 @@ def effective_cases(missed: Float64[np.ndarray, "N M"]) -> float:
 
 
 def _fit(
-    errors_mm: Float64[np.ndarray, "N L"],
-    spread_mm: Float64[np.ndarray, "N L"],
-    settings: ConformalSettings,
-) -> tuple[Float64[np.ndarray, " L"], Float64[np.ndarray, " L"]]:
+    errors_mm: PerCase, spread_mm: PerCase, settings: ConformalSettings
+) -> tuple[PerLandmark, PerLandmark]:
     """Usual error and factor of each landmark."""
     without_itself = _usual_errors_mm(errors_mm, leave_out=True)
     scores = errors_mm / _scale_mm(without_itself, spread_mm, settings)
@@ -265,14 +260,12 @@ def _fit(
     return _usual_errors_mm(errors_mm, leave_out=False)[0], factor
 
 
-def _usual_errors_mm(
-    errors_mm: Float64[np.ndarray, "N L"], leave_out: bool
-) -> Float64[np.ndarray, "N L"]:
-    """Usual error of each landmark, in each row the same or without the case of that row.
+def _usual_errors_mm(errors_mm: PerCase, leave_out: bool) -> PerCase:
+    """Usual error of each landmark; with `leave_out`, row i leaves out case i.
 
-    A case's own error must not set the scale that it is measured by: a new case's cannot either.
+    The error of a new case has no part in its scale, so a case's own error must have none either.
     Square roots are averaged, so that one gross error counts for little; landmarks that few cases
-    have are drawn to what is usual for all.
+    have are shrunk towards the usual error of all.
     """
     known = np.isfinite(errors_mm)
     roots = np.sqrt(np.where(known, errors_mm, 0.0))

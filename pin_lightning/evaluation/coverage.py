@@ -1,6 +1,5 @@
-"""How often error bars hold: coverage that was asked for against coverage that was observed."""
+"""Calibration curve of the error bars: observed coverage against the coverage asked for."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,14 +17,14 @@ class Covered:
 
     Attributes:
         asked: Share of the landmarks that are to lie within their radius.
-        observed: Share that do, when each case is left out in turn.
-        interval: Of the observed share, none with too few cases.
+        observed: Share that does when each case is left out in turn.
+        interval: Bootstrap interval of the observed share; None with too few cases.
         median_radius_mm: Median radius of all cases and landmarks.
     """
 
     asked: float
     observed: float
-    interval: tuple[float, float] | None
+    interval: list[float] | None
     median_radius_mm: float
 
 
@@ -34,27 +33,18 @@ def coverage_curve(
     spread_mm: Float64[np.ndarray, "N L"],
     settings: ConformalSettings,
     bootstrap: BootstrapSettings,
-    levels: Sequence[float] = LEVELS,
 ) -> list[Covered]:
-    """Observed coverage of several levels, and of the one of the settings.
-
-    Args:
-        errors_mm: Radial errors, NaN where a case lacks a landmark.
-        spread_mm: Spread of each prediction.
-        settings: How radii are fitted.
-        bootstrap: How intervals are made.
-        levels: Coverages to ask for.
+    """Observed coverage at `LEVELS` and at the level of the settings; errors may be NaN.
 
     Returns:
-        One for each level, ascending; those that need more cases than there are are left out.
+        One for each level, ascending, without levels that need more cases than there are.
     """
     found = []
-    for level in sorted({*levels, settings.coverage}):
+    for level in sorted({*LEVELS, settings.coverage}):
         asked = replace(settings, coverage=level)
         within, radii_mm = leave_one_case_out(errors_mm, spread_mm, asked)
         if np.isfinite(radii_mm).all() and np.isfinite(within).any():
-            ends = bootstrap.interval(within, np.mean)
-            interval = None if ends is None else (ends[0], ends[1])
+            interval = bootstrap.interval(within, np.mean)
             observed = float(np.nanmean(within))
             found.append(Covered(level, observed, interval, float(np.median(radii_mm))))
     return found

@@ -1,4 +1,4 @@
-"""Predictions of annotated cases beside the truth, and the numbers that sum them up."""
+"""Predictions of annotated cases beside their true positions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from pin_lightning.evaluation.metrics import (
-    radial_errors,
-)
+from pin_lightning.evaluation.metrics import radial_errors
 
 # Doubling steps, from sub-millimetre microscopy to the paper's 5 mm fetal head errors.
 RADII_MM = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -17,22 +15,22 @@ _POINTS = ("truth_world", "predicted_world", "mean_shape_world")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was predicted for the cases of one split, in world RAS+ mm.
+    """Predictions for the cases of one split, in world RAS+ mm.
 
     Attributes:
         cases: Case names.
         names: Landmark names.
-        truth_world: True positions; any value, NaN too, where undefined.
-        defined: Which landmarks have a true position.
+        truth_world: True positions; any value, also NaN, where undefined.
+        defined: True where a landmark has a true position.
         predicted_world: Predicted positions.
         mean_shape_world: The guess that uses no image: the mean training shape.
         spread_mm: Root-mean-square distance of the starts' final positions from their mean.
         seconds: Time to predict each case, from its file.
-        localise_seconds: Part of it that localising took; NaN where unknown.
+        localise_seconds: Time of the localisation alone; NaN where unknown.
 
     Raises:
-        ValueError: There is no case or landmark, a name is there twice, an array has another
-            shape or type, or a prediction or a defined true position is not finite.
+        ValueError: There is no case or landmark, a name occurs twice, an array has another shape or
+            type, or a prediction or a defined true position is not finite.
     """
 
     cases: tuple[str, ...]
@@ -46,12 +44,11 @@ class Evaluation:
     localise_seconds: Float64[np.ndarray, " N"]
 
     def __post_init__(self) -> None:
-        """Refuse what would make the numbers wrong without a word."""
         for kind, labels in (("cases", self.cases), ("names", self.names)):
             if not labels or len(set(labels)) != len(labels):
                 raise ValueError(f"{kind}={labels}: give at least one, each only once")
         self._check_arrays()
-        # Left in, such errors would drop out of the means as if undefined.
+        # Otherwise such errors would be left out of the means as if undefined.
         self._check_finite("predicted_world", np.ones_like(self.defined))
         self._check_finite("truth_world", self.defined)
 
@@ -86,7 +83,7 @@ class Evaluation:
 
 
 def join_cases(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Cases of several evaluations in one, in their order.
+    """Join the cases of several evaluations, in their order.
 
     Raises:
         ValueError: There is none, they differ in their landmarks, or a case is in two.

@@ -1,4 +1,4 @@
-"""Radial errors, and the numbers that sum them up: over all, for each landmark or for each case."""
+"""Radial errors and their statistics: over all, for each landmark or for each case."""
 
 from collections.abc import Callable
 from typing import Literal, TypeAlias, TypeVar
@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Float64
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
-# What has a number of its own: everything together, each landmark (column) or each case (row).
+Errors: TypeAlias = Float[np.ndarray, "N L"]  # mm, NaN where undefined
+Numbers: TypeAlias = Float64[np.ndarray, "*G"]
+# Groups: all errors, those of each landmark (column) or those of each case (row).
 Per: TypeAlias = Literal["all", "landmark", "case"]
 
 
@@ -17,19 +19,19 @@ def radial_errors(
     truth: Float[Array, "... L 3"],
     defined: Bool[Array, "... L"],
 ) -> Float[Array, "... L"]:
-    """Distance of each predicted landmark from the true one (paper, "Localisation error").
+    """Distance of each predicted landmark from its true position (paper, "Localisation error").
 
     >>> radial_errors(np.array([[3.0, 4.0, 0.0]]), np.zeros((1, 3)), np.array([True])).tolist()
     [5.0]
 
     Args:
         predicted: Positions in mm, in any one frame.
-        truth: Positions in mm, in the same frame; any value, NaN too, where undefined.
-        defined: Which landmarks have a true position.
+        truth: Positions in mm, in the same frame; any value, also NaN, where undefined.
+        defined: True where a landmark has a true position.
 
     Returns:
-        Errors in mm, NaN where undefined. A prediction that is not finite is infinitely far off:
-        a diverged network must show.
+        Errors in mm, NaN where undefined; infinite for a prediction that is not finite, so that a
+        diverged network shows.
 
     Raises:
         ValueError: The shapes differ.
@@ -40,90 +42,68 @@ def radial_errors(
             f"defined {tuple(defined.shape)} differ; give [..., L, 3] twice and [..., L]"
         )
     errors = ((predicted - truth) ** 2).sum(-1) ** 0.5
-    errors[errors != errors] = np.inf  # NaN alone differs from itself
+    errors[errors != errors] = np.inf  # only NaN differs from itself
     errors[~defined] = np.nan
     return errors
 
 
-def mean_error(errors: Float[np.ndarray, "N L"], per: Per = "all") -> Float64[np.ndarray, "*G"]:
-    """Mean radial error, over the landmarks that are defined.
+def mean_error(errors: Errors, per: Per = "all") -> Numbers:
+    """Mean radial error over defined landmarks.
 
     >>> mean_error(np.array([[1.0, 3.0], [2.0, np.nan]]), "landmark").tolist()
     [1.5, 3.0]
 
     Args:
         errors: Errors in mm of each case and landmark, NaN where undefined.
-        per: What has a number of its own.
+        per: Groups to average over.
 
     Returns:
-        Numbers in mm: one, one for each landmark [L] or one for each case [N]; NaN where nothing
-        is defined.
+        One number in mm, one for each landmark [L] or one for each case [N]; NaN where nothing is
+        defined.
     """
     return _reduce(errors, per, np.mean)
 
 
-def error_sd(errors: Float[np.ndarray, "N L"], per: Per = "all") -> Float64[np.ndarray, "*G"]:
-    """Standard deviation of the sample of errors (n - 1); 0 for a single error.
+def error_sd(errors: Errors, per: Per = "all") -> Numbers:
+    """Sample standard deviation (n - 1) by group as in `mean_error`; 0 for a single error.
 
     >>> float(error_sd(np.array([[1.0, 3.0], [5.0, np.nan]])))
     2.0
-
-    Args:
-        errors: Errors in mm of each case and landmark, NaN where undefined.
-        per: What has a number of its own.
-
-    Returns:
-        As of `mean_error`.
     """
     return _reduce(errors, per, lambda known: known.std(ddof=1) if known.size > 1 else 0.0)
 
 
-def error_quantile(
-    errors: Float[np.ndarray, "N L"], share: float, per: Per = "all"
-) -> Float64[np.ndarray, "*G"]:
-    """Error that a share of the landmarks does not exceed, linear between neighbours.
+def error_quantile(errors: Errors, share: float, per: Per = "all") -> Numbers:
+    """Quantile of the errors at a share in [0, 1], linear between neighbours, as in `mean_error`.
 
     >>> error_quantile(np.array([[1.0, 2.0], [3.0, np.nan]]), 0.5, "case").tolist()
     [1.5, 3.0]
 
-    Args:
-        errors: Errors in mm of each case and landmark, NaN where undefined.
-        share: In [0, 1]: 0.5 gives the median, 0.95 the 95th percentile.
-        per: What has a number of its own.
-
-    Returns:
-        As of `mean_error`.
-
     Raises:
         ValueError: The share is outside [0, 1].
     """
-    check_share(share)
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: give a number between 0 and 1, as 0.5 for the median")
     return _reduce(errors, per, lambda known: _quantile(known, share))
 
 
 def _quantile(known: Float64[np.ndarray, " M"], share: float) -> float:
-    """As `np.quantile`, which makes NaN of a neighbour at infinity."""
+    """As `np.quantile`, which gives NaN next to infinity."""
     place = share * (known.size - 1)
     low, high = np.sort(known)[[int(np.floor(place)), int(np.ceil(place))]]
     return float(low if low == high else low + (high - low) * (place - np.floor(place)))
 
 
-def success_rate(
-    errors: Float[np.ndarray, "N L"], radius_mm: float, per: Per = "all"
-) -> Float64[np.ndarray, "*G"]:
-    """Success detection rate: share of the landmarks that lie within a radius of the true one.
+def success_rate(errors: Errors, radius_mm: float, per: Per = "all") -> Numbers:
+    """Success detection rate: share of the landmarks that lie within a radius of the truth.
 
     >>> success_rate(np.array([[0.5, 2.0], [3.0, np.nan]]), 2.0, "landmark").tolist()
     [0.5, 1.0]
 
     Args:
         errors: Errors in mm of each case and landmark, NaN where undefined.
-        radius_mm: Radius in mm, not negative; an error of just this much is a success.
-        per: What has a number of its own.
-
-    Returns:
-        Shares in [0, 1]: one, one for each landmark [L] or one for each case [N]; NaN where
-        nothing is defined.
+        radius_mm: Radius in mm, not negative; an error equal to it is a success.
+        per: Groups, as in `mean_error`.
 
     Raises:
         ValueError: The radius is negative or NaN.
@@ -131,40 +111,19 @@ def success_rate(
     return mean_error(within(errors, radius_mm), per)
 
 
-def within(errors: Float[np.ndarray, "N L"], radius_mm: float) -> Float64[np.ndarray, "N L"]:
-    """1 where a landmark lies within a radius of the true one, else 0; NaN where undefined.
+def within(errors: Errors, radius_mm: float) -> Float64[np.ndarray, "N L"]:
+    """1 where an error is at most a radius, else 0; NaN where undefined.
 
     Raises:
         ValueError: The radius is negative or NaN.
     """
-    check_radius(radius_mm)
+    if not radius_mm >= 0:
+        raise ValueError(f"radius_mm={radius_mm}: is not a radius; give a number of at least 0")
     return np.where(np.isnan(errors), np.nan, errors <= radius_mm)
 
 
-def check_share(share: float) -> None:
-    """Refuse what is not a share.
-
-    Raises:
-        ValueError: It is outside [0, 1].
-    """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share={share}: give a number between 0 and 1, as 0.5 for the median")
-
-
-def check_radius(radius_mm: float) -> None:
-    """Refuse what is not a radius.
-
-    Raises:
-        ValueError: It is negative or NaN.
-    """
-    if not radius_mm >= 0:
-        raise ValueError(f"radius_mm={radius_mm}: is not a radius; give a number of at least 0")
-
-
-def _reduce(
-    errors: Float[np.ndarray, "N L"], per: Per, statistic: Callable[[np.ndarray], float]
-) -> Float64[np.ndarray, "*G"]:
-    """A statistic of the defined errors, in double precision whatever precision they came in."""
+def _reduce(errors: Errors, per: Per, statistic: Callable[[np.ndarray], float]) -> Numbers:
+    """Statistic of the defined errors of each group, in double precision."""
     errors = errors.astype(np.float64)
     groups = {"all": errors.reshape(1, -1), "landmark": errors.T, "case": errors}[per]
     known = [group[~np.isnan(group)] for group in groups]
@@ -173,7 +132,7 @@ def _reduce(
 
 
 def summary_of(errors: Float64[np.ndarray, "N L"]) -> dict[str, float | None]:
-    """Mean, SD, median and 95th percentile of what is not NaN, safe for JSON."""
+    """Mean, SD, median and 95th percentile of all values but NaN, safe for JSON."""
     return {
         "mean": json_safe(mean_error(errors)),
         "sd": json_safe(error_sd(errors)),
@@ -183,5 +142,5 @@ def summary_of(errors: Float64[np.ndarray, "N L"]) -> dict[str, float | None]:
 
 
 def json_safe(value: float | np.ndarray) -> float | None:
-    """A number that JSON can hold: None for NaN and infinity."""
+    """Convert to a number that JSON can hold: None for NaN and infinity."""
     return float(value) if np.isfinite(value) else None

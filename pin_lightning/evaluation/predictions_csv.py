@@ -1,7 +1,6 @@
-"""The file that keeps predictions of annotated cases beside the truth: ``predictions.csv``."""
+"""Reading and writing ``predictions.csv``: predictions of annotated cases beside the truth."""
 
 import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pin_lightning.common.files import write_text
-from pin_lightning.common.tables import csv_number
+from pin_lightning.common.tables import csv_number, csv_text
 from pin_lightning.evaluation.evaluation import Evaluation
 
 _PREDICTED, _TRUE = ("x", "y", "z"), ("true_x", "true_y", "true_z")
@@ -24,19 +23,11 @@ _NEEDED = (*_LABELS, *_PREDICTED, *_TRUE, *_MEAN_SHAPE, *_OTHERS)
 def write_predictions(path: str | Path, evaluations: Mapping[str, Evaluation]) -> None:
     """Write one CSV row per split, case and landmark; the file appears only when complete.
 
-    Positions are world RAS+ mm. A cell is empty where its value is undefined. Numbers are
-    written in full precision, so `metrics_of` gives the same numbers after `read_predictions`.
-
-    Args:
-        path: The CSV file; its folder is made if absent.
-        evaluations: Evaluation of each split.
+    Positions are world RAS+ mm. A cell is empty where its value is undefined. Numbers have full
+    precision, so that `metrics_of` gives the same after `read_predictions`.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for split, evaluation in evaluations.items():
-        writer.writerows([split, *row] for row in _rows(evaluation))
-    write_text(Path(path), text.getvalue())
+    rows = [[split, *row] for split, one in evaluations.items() for row in _rows(one)]
+    write_text(Path(path), csv_text([CSV_COLUMNS, *rows]))
 
 
 def _rows(evaluation: Evaluation) -> list[list[str]]:
@@ -54,20 +45,17 @@ def _rows(evaluation: Evaluation) -> list[list[str]]:
         np.broadcast_to(evaluation.localise_seconds[:, None, None], (*shape, 1)),
     )
     numbers = np.concatenate(blocks, axis=-1)
+    cases, names = evaluation.cases, evaluation.names
     return [
-        [
-            evaluation.cases[case],
-            evaluation.names[landmark],
-            *map(csv_number, numbers[case, landmark]),
-        ]
+        [cases[case], names[landmark], *map(csv_number, numbers[case, landmark])]
         for case, landmark in np.ndindex(shape)
     ]
 
 
 def read_predictions(path: str | Path) -> dict[str, Evaluation]:
-    """Evaluation of each split from a file of `write_predictions`.
+    """Read the evaluation of each split from a file of `write_predictions`.
 
-    Errors are computed again from the positions; the file's own error columns are not read.
+    Errors are computed anew from the positions; the error columns are not read.
 
     Raises:
         ValueError: The file lacks a column, a cell is not a number, or the cases of a split
@@ -80,7 +68,6 @@ def read_predictions(path: str | Path) -> dict[str, Evaluation]:
 
 
 def _read_rows(path: Path) -> dict[str, dict[str, list[dict[str, str]]]]:
-    """Rows of each split and case."""
     splits: dict[str, dict[str, list[dict[str, str]]]] = {}
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)

@@ -1,4 +1,4 @@
-"""What the report of a run is made with."""
+"""Settings of the report of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,21 +9,21 @@ from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.evaluation import RADII_MM
 from pin_lightning.evaluation.planes.groups import PlaneGroup, plane_groups
 
-OWN, MEAN_SHAPE = "this run", "mean shape"  # methods of every table
+OWN, MEAN_SHAPE = "this run", "mean shape"  # methods in every table
 
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What is shown, and how; `of` makes it from a config.
+    """Settings of a report; `of` reads them from a config.
 
     Attributes:
         radii_mm: Radii of the success rates, ascending.
-        failure_mm: Error from which a landmark counts as failed; none is the mean error of the
+        failure_mm: Error from which a landmark counts as failed; by default the mean error of the
             mean shape, the guess that uses no image.
         others: Files with predictions of other methods, by the name of the method.
-        bootstrap: How intervals are made.
+        bootstrap: Settings of the intervals.
         planes: Standard planes, shown where a run has all their landmarks.
-        pictures: Whether figures, films and the page are made; numbers always are.
+        pictures: Make figures, films and the page, not the numbers alone.
 
     Raises:
         ValueError: A setting is out of range.
@@ -37,7 +37,6 @@ class ReportSettings:
     pictures: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse settings out of range."""
         radii = self.radii_mm
         if not radii or not all(_positive(one) for one in radii) or sorted(set(radii)) != [*radii]:
             raise ValueError(
@@ -55,7 +54,7 @@ class ReportSettings:
 
     @classmethod
     def of(cls, config: Any, planes: Any = None) -> "ReportSettings":
-        """Settings of the node ``report`` of a config, and of its ``data.planes``.
+        """Read the settings from the node ``report`` of a config, and from its ``data.planes``.
 
         Raises:
             ValueError: A setting is out of range, or of another form.
@@ -75,12 +74,12 @@ class ReportSettings:
 
 
 def report_again(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Node ``report`` of what is made again: what is given, else what it was made with.
+    """Merge the node ``report`` of a run with the settings given for a new report.
 
     Args:
-        before: Node ``report`` of the run's config; what it lacks is the default.
-        given: The same of `conf/report.yaml`, where null is what the run was made with; a method
-            of ``others`` that is null is left out.
+        before: Node ``report`` of the run's config; missing settings have their defaults.
+        given: The same of `conf/report.yaml`, where null keeps the run's setting; a method of
+            ``others`` that is null is left out.
 
     Raises:
         ValueError: ``others`` or ``bootstrap`` does not hold settings by name.
@@ -91,7 +90,6 @@ def report_again(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[st
 
 
 def _by_name(report: Any, name: str) -> Mapping[str, Any]:
-    """A node of ``report``, empty where there is none."""
     node = report.get(name) or {}
     if not isinstance(node, Mapping):
         raise ValueError(f"report.{name}={node}: give settings by name, as in train.yaml")

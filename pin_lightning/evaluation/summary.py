@@ -1,4 +1,4 @@
-"""Intervals of the numbers that sum up an evaluation: cases are drawn anew."""
+"""Metrics of an evaluation, with bootstrap intervals, for ``metrics.json``."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,24 +8,18 @@ from jaxtyping import Float64
 
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.evaluation import RADII_MM, Evaluation
-from pin_lightning.evaluation.metrics import (
-    json_safe,
-    mean_error,
-    success_rate,
-    summary_of,
-    within,
-)
+from pin_lightning.evaluation.metrics import json_safe, mean_error, success_rate, summary_of, within
 from pin_lightning.evaluation.planes.errors import plane_metrics
 from pin_lightning.evaluation.settings import ReportSettings
 
 
 def numbers_of(evaluation: Evaluation, settings: ReportSettings) -> dict[str, Any]:
     """`metrics_of` with its intervals, and `plane_metrics`, safe for JSON."""
-    radii_mm = settings.radii_mm
-    metrics = metrics_of(evaluation, radii_mm)
-    intervals = intervals_of(evaluation, settings.bootstrap, radii_mm)
-    planes = plane_metrics(evaluation, settings.planes)
-    return {**metrics, "intervals": intervals, **planes}
+    return {
+        **metrics_of(evaluation, settings.radii_mm),
+        "intervals": intervals_of(evaluation, settings.bootstrap, settings.radii_mm),
+        **plane_metrics(evaluation, settings.planes),
+    }
 
 
 def p95(values: np.ndarray) -> float:
@@ -40,14 +34,14 @@ def coverage_of(
     asked: float,
     bootstrap: BootstrapSettings,
 ) -> dict[str, Any]:
-    """How often error bars hold, safe for JSON.
+    """Observed coverage of error bars, safe for JSON.
 
     Args:
         covered: 1 where the true landmark lies within its radius, else 0; NaN where undefined.
-        radii_mm: The radii.
+        radii_mm: Radius of each landmark.
         names: Landmark names.
-        asked: Coverage that the radii are made for.
-        bootstrap: How intervals are made.
+        asked: Coverage that the radii are fitted for.
+        bootstrap: Settings of the intervals.
     """
     return {
         "coverage_asked": asked,
@@ -87,14 +81,10 @@ def intervals_of(
 
 
 def metrics_of(evaluation: Evaluation, radii_mm: Sequence[float] = RADII_MM) -> dict[str, Any]:
-    """Numbers that sum up an evaluation, safe for JSON: None where nothing is defined.
+    """Metrics of an evaluation, safe for JSON: None where nothing is defined.
 
     Errors are in mm, over all defined landmarks of all cases as in the paper's Table 2;
     ``mean_shape`` is the error of the guess that uses no image.
-
-    Args:
-        evaluation: Predictions and truth.
-        radii_mm: Radii of the success rates.
     """
     errors, mean_shape = evaluation.errors_mm, evaluation.mean_shape_errors_mm
     landmarks = zip(evaluation.names, errors.T, mean_shape.T, strict=True)
@@ -122,7 +112,7 @@ def _success(
 
 
 def success_key(radius_mm: float) -> str:
-    """What the success rate of a radius is called in `metrics_of`.
+    """Key of the success rate of a radius in `metrics_of`.
 
     >>> success_key(0.5)
     'within_0.5_mm'

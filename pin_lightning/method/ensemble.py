@@ -1,4 +1,4 @@
-"""Several trained localizers as one: their predictions are averaged."""
+"""Ensemble of trained localizers: their predictions are averaged."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from pin_lightning.method.localizer import Localizer, Trajectory
 
 
 class Ensemble(nn.Module):
-    """Localizers of the same landmarks on the same grid, asked one after the other.
+    """Mean of several localizers of the same landmarks on the same grid.
 
     Args:
-        localizers: Trained localizers, as those of the folds of a cross-validation.
+        localizers: Trained localizers, for example the folds of a cross-validation.
 
     Raises:
         ValueError: There is none, or their grids or numbers of landmarks differ.
@@ -46,17 +46,17 @@ class Ensemble(nn.Module):
         return torch.stack([one.mean_shape_mm for one in self.members]).mean(dim=0)
 
     def set_dtype(self, dtype: torch.dtype) -> None:
-        """Choose the type of number in which the networks run."""
+        """Set the precision of all networks."""
         for one in self.members:
             one.set_dtype(dtype)
 
     def choose_dtype(self, device: torch.device) -> None:
-        """Let each network compute as in its own training, on a device."""
+        """Set the precision of each network to that of its training."""
         for one in self.members:
             one.choose_dtype(device)
 
     def set_starts(self, number: int) -> None:
-        """Choose how many starts each localizer averages.
+        """Set the number of starts that each localizer averages.
 
         Raises:
             ValueError: A localizer cannot have so many.
@@ -71,19 +71,18 @@ class Ensemble(nn.Module):
             volumes: Working volumes on the grid, 0 to 255, on the device of the networks.
 
         Returns:
-            The mean over the localizers, each a mean over its starts. The spread holds that of the
-            starts and that of the localizers: the mean square of the first and the mean square
-            distance of their predictions from the mean, added. Starts of all localizers follow one
-            another.
+            The mean over the localizers, each a mean over its starts, and the paths of all starts.
+            The squared spread is the mean of their squared spreads plus the mean squared distance
+            of their predictions from the mean.
         """
         return merge([one(volumes) for one in self.members])
 
 
 def merge(trajectories: Sequence[Trajectory]) -> Trajectory:
-    """One trajectory of the starts of several localizers, each localizer with the same weight.
+    """Merge the trajectories of several localizers, each with the same weight.
 
     Args:
-        trajectories: Of the same volumes. A path that ends earlier stays where it ended.
+        trajectories: Of the same volumes. A path that ends earlier stays at its last position.
     """
     paths = _same_length([one.landmarks_mm for one in trajectories])
     iterations: Int[Tensor, "V S"] = torch.cat([one.iterations for one in trajectories], dim=1)

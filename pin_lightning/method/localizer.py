@@ -26,7 +26,7 @@ from pin_lightning.method.update_rules import UpdateRule
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Where every start went, and what came of it.
+    """Paths of all starts and the prediction they give.
 
     Attributes:
         landmarks_mm: Landmarks of each start before the first and after each iteration.
@@ -41,11 +41,11 @@ class Trajectory:
     spread_mm: Float[Tensor, "V L"]
 
 
-# Replaces the iteration: localizer, pyramid, volume of each start and initial parameters give
-# final parameters [N, K] and the iterations of each start [N].
+VolumeIndex: TypeAlias = Int[Tensor, " N"]  # volume in which each of N points iterates
+Points: TypeAlias = Float[Tensor, "N K"]  # points in shape space
+# A replacement of the iteration: gives final points and the iterations that each start made [N].
 Loop: TypeAlias = Callable[
-    ["Localizer", Pyramid, Int[Tensor, " N"], Float[Tensor, "N K"]],
-    tuple[Float[Tensor, "N K"], Int[Tensor, " N"]],
+    ["Localizer", Pyramid, VolumeIndex, Points], tuple[Points, Int[Tensor, " N"]]
 ]
 
 
@@ -58,18 +58,17 @@ class Localizer(nn.Module):
         update_rule: Rule A, B or C.
         grid: Working grid of the volumes.
         patch_side: Patch side P in voxels, odd.
-        interpolation: How patches are cut: ``nearest`` or ``linear``.
+        interpolation: Interpolation of patches: ``nearest`` or ``linear``.
         displacement_unit: Unit of the displacement head: ``voxel`` or ``sd``.
         num_starts: Starts S whose final positions are averaged.
         tolerance_mm: A start whose landmarks all move less than this in one iteration stops.
         seed: Seed of the random starts, the same for every volume.
         patch_spacings: Spacings at which patches are cut, in voxels.
-        prior: Fitted shape model that holds landmarks together at first; none lets them move.
-        prior_share: Share of the iterations, the first ones, after which landmarks are projected
-            into it; then it lets go.
-        first_stage: Localizer (or `Ensemble`) of the same landmarks and grid, whose starts end
-            where those of this one begin; none begins at the starts of the shape model.
-        precision: What the network was trained in, one of `precision.SETTINGS`.
+        prior: Fitted shape model into which landmarks are projected in the first iterations.
+        prior_share: Share of the iterations that end with that projection.
+        first_stage: Localizer (or `Ensemble`) of the same landmarks and grid; its final positions
+            are the starts of this one, which otherwise come from the shape model.
+        precision: Precision of the network in its training, one of `precision.SETTINGS`.
 
     Raises:
         ValueError: A setting is wrong.
@@ -121,7 +120,7 @@ class Localizer(nn.Module):
         return self.shape_model.mean_mm_
 
     def set_dtype(self, dtype: torch.dtype) -> None:
-        """Choose the type of number in which the network runs."""
+        """Set the precision of the network, here and in the first stage."""
         self.network_dtype = dtype
         if self.first_stage is not None:
             self.first_stage.set_dtype(dtype)  # type: ignore[operator]
@@ -129,15 +128,15 @@ class Localizer(nn.Module):
     def set_loop(self, loop: Loop | None) -> None:
         """Replace the iteration by a loop that returns no path; None restores it.
 
-        An exported graph needs one: the sizes of its tensors cannot change on the way.
+        An exported graph needs one: the sizes of its tensors cannot change.
         """
         self._loop = loop
 
     def choose_dtype(self, device: torch.device) -> None:
-        """Let the network, and that of the first stage, compute as in its own training.
+        """Set the precision of each network, also of the first stage, to that of its training.
 
         Args:
-            device: Where they compute.
+            device: Device that computes.
 
         Raises:
             ValueError: A precision is unknown.
@@ -147,7 +146,7 @@ class Localizer(nn.Module):
             self.first_stage.choose_dtype(device)  # type: ignore[operator]
 
     def set_starts(self, number: int) -> None:
-        """Choose how many starts are averaged.
+        """Set the number of starts that are averaged.
 
         Raises:
             ValueError: The shape model cannot give so many.
@@ -156,7 +155,7 @@ class Localizer(nn.Module):
         self.starts()
 
     def keep_starts(self) -> None:
-        """Draw the starts once and for all: a graph holds them, and can draw none."""
+        """Draw the starts now and keep them: an exported graph cannot draw."""
         self._kept_starts = self.starts()
 
     def unit_mm(self) -> Float[Tensor, " K"]:
@@ -180,13 +179,13 @@ class Localizer(nn.Module):
 
         Args:
             volumes: Working volumes on the grid, 0 to 255, on the device of the network.
-            starts: Initial shape parameters of each volume; none takes `starts` for all, or where
-                the first stage ends.
+            starts: Initial shape parameters of each volume; by default the final ones of the first
+                stage, or `starts` for all.
 
         Returns:
             Positions in grid millimetres, with the path of every start.
         """
-        with torch.autocast(volumes.device.type, enabled=False):  # of a trainer
+        with torch.autocast(volumes.device.type, enabled=False):  # a trainer may have enabled it
             starts = self._starts_of(volumes) if starts is None else starts
             return self._localise(volumes, starts)
 
@@ -211,15 +210,9 @@ class Localizer(nn.Module):
         return Trajectory(landmarks_mm, iterations.view(volumes.shape[0], -1), mean, spread)
 
     def _iterate(
-        self,
-        pyramid: Pyramid,
-        volume_index: Int[Tensor, " N"],
-        parameters: Float[Tensor, "N K"],
+        self, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points
     ) -> tuple[list[Tensor], Int[Tensor, " N"]]:
-        """Path of shape parameters, T + 1 tensors [N, K], and the iterations each start made.
-
-        With a loop of `set_loop` it is the end of the path only.
-        """
+        """Path of T + 1 points, only the last with a loop of `set_loop`, and iterations made."""
         if self._loop is not None:
             end, iterations = self._loop(self, pyramid, volume_index, parameters)
             return [end], iterations
@@ -239,22 +232,13 @@ class Localizer(nn.Module):
         return path, iterations
 
     def moved(
-        self,
-        pyramid: Pyramid,
-        volume_index: Int[Tensor, " N"],
-        parameters: Float[Tensor, "N K"],
-        held: bool,
-    ) -> Float[Tensor, "N K"]:
-        """Where one iteration takes N points, projected into the prior where it holds them."""
+        self, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points, held: bool
+    ) -> Points:
+        """Move N points by one iteration, and project them into the prior if it holds them."""
         moved = parameters + self.step(pyramid, volume_index, parameters)
         return self._project(moved) if held else moved
 
-    def step(
-        self,
-        pyramid: Pyramid,
-        volume_index: Int[Tensor, " N"],
-        parameters: Float[Tensor, "N K"],
-    ) -> Float[Tensor, "N K"]:
+    def step(self, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points) -> Points:
         """Step of the update rule at each of N points in shape space, mm."""
         patches = self.patches(pyramid, volume_index, parameters)
         lower = self.network_dtype != torch.float32
@@ -266,32 +250,27 @@ class Localizer(nn.Module):
         return step.view_as(parameters)
 
     def patches(
-        self,
-        pyramid: Pyramid,
-        volume_index: Int[Tensor, " N"],
-        parameters: Float[Tensor, "N K"],
+        self, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points
     ) -> Num[Tensor, "N C P P"]:
-        """What the network sees at each of N points in shape space."""
+        """Cut the patches at each of N points in shape space."""
         centres_mm = self.shape_model.decode(parameters)
         settings = (self.patch_side, self.interpolation)
         return merge_levels(cut_levels(pyramid, volume_index, centres_mm, *settings))
 
-    def _project(self, parameters: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
-        """The closest shapes that the prior knows."""
+    def _project(self, parameters: Points) -> Points:
+        """Closest shapes in the space of the prior."""
         assert self.prior is not None
         landmarks_mm = self.shape_model.decode(parameters)
         return self.shape_model.encode(self.prior.decode(self.prior.encode(landmarks_mm)))
 
-    def distance_mm(
-        self, before: Float[Tensor, "N K"], after: Float[Tensor, "N K"]
-    ) -> Float[Tensor, " N"]:
+    def distance_mm(self, before: Points, after: Points) -> Float[Tensor, " N"]:
         """Largest movement of a landmark between two shapes."""
         moved = self.shape_model.decode(after) - self.shape_model.decode(before)
         return moved.norm(dim=-1).amax(dim=-1)
 
 
 def _prior_iterations(prior: ShapeModel | None, share: float, iterations: int) -> int:
-    """Iterations in which a prior holds, at least one; none without one."""
+    """Iterations in which the prior holds the landmarks: at least 1 with a prior, else 0."""
     if prior is None:
         return 0
     if not 0 < share <= 1:

@@ -1,20 +1,24 @@
 """The loss of the paper: displacement and direction, weighted by alpha (Eq. 2)."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import torch.distributed as dist
 from torch.nn import functional
 
 from pin_lightning.common.types import Bool, Float, Int, Tensor
 
+Vectors: TypeAlias = Float[Tensor, "B K"]
+Weight: TypeAlias = Float[Tensor, " B"]
+Scalar: TypeAlias = Float[Tensor, ""]
+
 
 class PINLoss(NamedTuple):
     """The weighted sum of Eq. 2 and its two terms, each averaged over the batch."""
 
-    total: Float[Tensor, ""]
-    displacement: Float[Tensor, ""]
-    direction: Float[Tensor, ""]
+    total: Scalar
+    displacement: Scalar
+    direction: Scalar
 
 
 @runtime_checkable
@@ -23,23 +27,19 @@ class DisplacementLoss(Protocol):
 
     @property
     def needs_scale(self) -> bool:
-        """Whether samples must say how far from the truth they were drawn."""
+        """True if samples must carry the distance from the truth at which they were drawn."""
         ...
 
     def __call__(
-        self,
-        displacement: Float[Tensor, "B K"],
-        true_displacement: Float[Tensor, "B K"],
-        scale: Float[Tensor, "B K"] | None,
-        reduction: str = "mean",
+        self, predicted: Vectors, truth: Vectors, scale: Vectors | None, reduction: str = "mean"
     ) -> Float[Tensor, "*rows"]:
         """Mean over the batch, or each error with ``reduction="none"``.
 
         Args:
-            displacement: Predicted displacement, in the unit the network is trained in.
-            true_displacement: Target displacement, in the same unit.
-            scale: How far from the truth samples were drawn, in the same unit.
-            reduction: As of PyTorch's losses.
+            predicted: Predicted displacement, in the unit the network is trained in.
+            truth: Target displacement, in the same unit.
+            scale: Distance from the truth at which samples were drawn, in the same unit.
+            reduction: As in PyTorch's losses.
         """
         ...
 
@@ -51,43 +51,34 @@ class SquaredError:
     needs_scale: ClassVar[bool] = False
 
     def __call__(
-        self,
-        displacement: Float[Tensor, "B K"],
-        true_displacement: Float[Tensor, "B K"],
-        scale: Float[Tensor, "B K"] | None = None,
-        reduction: str = "mean",
+        self, predicted: Vectors, truth: Vectors, scale: Vectors | None, reduction: str = "mean"
     ) -> Float[Tensor, "*rows"]:
         """Mean over the batch, or each error."""
-        return functional.mse_loss(displacement, true_displacement, reduction=reduction)
+        return functional.mse_loss(predicted, truth, reduction=reduction)
 
 
 @dataclass(frozen=True)
 class RelativeError:
-    """Smooth L1 of the error divided by the scale of the sample: near and far ones count alike."""
+    """Smooth L1 of the error divided by the sample's scale: near and far samples count alike."""
 
     needs_scale: ClassVar[bool] = True
 
     def __call__(
-        self,
-        displacement: Float[Tensor, "B K"],
-        true_displacement: Float[Tensor, "B K"],
-        scale: Float[Tensor, "B K"] | None,
-        reduction: str = "mean",
+        self, predicted: Vectors, truth: Vectors, scale: Vectors | None, reduction: str = "mean"
     ) -> Float[Tensor, "*rows"]:
         """Mean over the batch, or each error."""
         assert scale is not None
-        scaled = (displacement / scale, true_displacement / scale)
-        return functional.smooth_l1_loss(*scaled, reduction=reduction)
+        return functional.smooth_l1_loss(predicted / scale, truth / scale, reduction=reduction)
 
 
 SQUARED_ERROR = SquaredError()
 
 
 def check_alpha(alpha: float) -> float:
-    """The weight alpha of Eq. 2, refused outside [0, 1].
+    """Return the weight alpha of Eq. 2.
 
     Raises:
-        ValueError: Alpha is outside [0, 1].
+        ValueError: It is outside [0, 1].
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"model.alpha={alpha}: give a weight between 0 and 1")
@@ -95,14 +86,14 @@ def check_alpha(alpha: float) -> float:
 
 
 def pin_loss(
-    displacement: Float[Tensor, "B K"],
+    displacement: Vectors,
     logits: Float[Tensor, "B K2"],
-    true_displacement: Float[Tensor, "B K"],
+    true_displacement: Vectors,
     true_direction: Int[Tensor, " B"],
     alpha: float,
     displacement_loss: DisplacementLoss = SQUARED_ERROR,
-    scale: Float[Tensor, "B K"] | None = None,
-    weight: Float[Tensor, " B"] | None = None,
+    scale: Vectors | None = None,
+    weight: Weight | None = None,
 ) -> PINLoss:
     """Eq. 2: ``(1 - alpha)`` times mean squared displacement error + alpha times cross-entropy.
 
@@ -113,8 +104,8 @@ def pin_loss(
         true_direction: Target class from `targets.direction_target`.
         alpha: Weight of the direction term; 0 trains displacement only, 1 direction only.
         displacement_loss: The displacement term.
-        scale: How far from the truth samples were drawn, where the displacement term needs it.
-        weight: Of each row, as of `weight_of_known`: terms are weighted sums instead of means.
+        scale: Distance from the truth at which samples were drawn, if that term needs it.
+        weight: Weights of the rows from `weight_of_known`; by default terms are means.
 
     Raises:
         ValueError: Alpha is outside [0, 1].
@@ -133,21 +124,22 @@ def pin_loss(
     return PINLoss(total, displacement_term, direction_term)
 
 
-def mean_over(values: Float[Tensor, " B"], weight: Float[Tensor, " B"] | None) -> Float[Tensor, ""]:
+def mean_over(values: Float[Tensor, " B"], weight: Weight | None) -> Scalar:
     """Mean of values, or their weighted sum."""
     return values.mean() if weight is None else (values * weight).sum()
 
 
-def weight_of_known(known: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """Weights of the rows of this process; the mean over processes of weighted sums is over all.
+def weight_of_known(known: Bool[Tensor, " B"]) -> Weight:
+    """Weights of this process's rows, by which every known row of all processes counts alike.
 
-    Rows are weighted rather than selected: selecting would make a graphics card synchronise.
+    The mean over processes of their weighted sums is the mean over all known rows. Rows are
+    weighted rather than selected, since selecting would synchronise with the GPU.
 
     Args:
-        known: Rows of this process that count; the others ask for theirs at the same time.
+        known: True for the rows that count. All processes call this at the same time.
 
     Returns:
-        0 for the others. The sum over this process is 1 for one process that knows any.
+        0 for rows that do not count; on a single process the others sum up to 1.
     """
     weight = known.float()
     every, processes = weight.sum(), 1

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from torch import nn
 
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.method.patches import check_patch_side
+
+# Displacement in the training unit, and logits of the directions.
+Outputs: TypeAlias = tuple[Float[Tensor, "B K"], Float[Tensor, "B K2"]]
 
 
 class TwoHeadCNN(nn.Module):
@@ -18,7 +22,7 @@ class TwoHeadCNN(nn.Module):
         num_features: Length of the flattened map.
         num_parameters: Shape parameters K.
         hidden: Widths of the fully connected layers of each head.
-        dropout: Drop-out after each of them.
+        dropout: Dropout rate after each of them.
     """
 
     def __init__(
@@ -34,9 +38,7 @@ class TwoHeadCNN(nn.Module):
         self.displacement_head = _head(num_features, hidden, num_parameters, dropout)
         self.direction_head = _head(num_features, hidden, 2 * num_parameters, dropout)
 
-    def forward(
-        self, patches: Float[Tensor, "B C P P"]
-    ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K2"]]:
+    def forward(self, patches: Float[Tensor, "B C P P"]) -> Outputs:
         """Displacement [B, K] in the training unit and direction logits [B, 2 K]."""
         features = self.features(patches).flatten(1)
         displacement, logits = self.displacement_head(features), self.direction_head(features)
@@ -47,7 +49,7 @@ class PaperNetwork(TwoHeadCNN):
     """The network of the paper, weight for weight (Fig. 2c, and the authors' code).
 
     Five unpadded 3x3 convolutions of 32 to 512 maps, each with ReLU and 2x2 max-pooling; two heads
-    of FC 1024 - FC 1024 - FC out with drop-out 0.5. Weights start truncated normal, biases at 0.1.
+    of FC 1024 - FC 1024 - FC out with dropout 0.5. Weights start truncated normal, biases at 0.1.
 
     Args:
         in_channels: Patch channels C.
@@ -73,7 +75,7 @@ class PaperNetwork(TwoHeadCNN):
         layers: list[nn.Module] = []
         side = patch_side
         for width_in, width_out in pairwise(widths):
-            # Pooled, then rectified: the same values and gradients, a quarter of the rectifying.
+            # ReLU after pooling: the same values and gradients for a quarter of the work.
             layers += [nn.Conv2d(width_in, width_out, 3), nn.MaxPool2d(2), nn.ReLU()]
             side = (side - 2) // 2
         super().__init__(
@@ -85,7 +87,7 @@ class PaperNetwork(TwoHeadCNN):
 class CompactNetwork(TwoHeadCNN):
     """A smaller network for any odd patch side: padded convolutions, pooling that rounds up.
 
-    Batch normalisation is what lets it learn in minutes rather than hours.
+    Batch normalisation lets it learn in minutes rather than hours.
 
     Args:
         in_channels: Patch channels C.
@@ -93,7 +95,7 @@ class CompactNetwork(TwoHeadCNN):
         patch_side: Patch side P.
         widths: Maps of each convolution block; every block halves the side.
         hidden: Widths of the fully connected layers of each head.
-        dropout: Drop-out after each of them.
+        dropout: Dropout rate after each of them.
     """
 
     def __init__(
@@ -105,8 +107,8 @@ class CompactNetwork(TwoHeadCNN):
         hidden: Sequence[int] = (256,),
         dropout: float = 0.1,
     ) -> None:
-        # The first block strides instead of pooling: it sees all 3 L channels at full size, where a
-        # dense convolution would cost more than all the others together.
+        # The first block strides instead of pooling: on all 3 L channels at full size a dense
+        # convolution would cost more than the others together.
         layers = _convolution(in_channels, widths[0], stride=2)
         side = (check_patch_side(patch_side) + 1) // 2
         for width_in, width_out in pairwise(widths):
@@ -124,11 +126,15 @@ def _convolution(width_in: int, width_out: int, stride: int = 1) -> list[nn.Modu
 
 
 def _head(num_features: int, hidden: Sequence[int], num_out: int, dropout: float) -> nn.Sequential:
+    sizes = (num_features, *hidden)
+    return nn.Sequential(*_hidden_layers(sizes, dropout), nn.Linear(sizes[-1], num_out))
+
+
+def _hidden_layers(sizes: Sequence[int], dropout: float) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(num_features, width), nn.ReLU(), nn.Dropout(dropout)]
-        num_features = width
-    return nn.Sequential(*layers, nn.Linear(num_features, num_out))
+    for width_in, width_out in pairwise(sizes):
+        layers += [nn.Linear(width_in, width_out), nn.ReLU(), nn.Dropout(dropout)]
+    return layers
 
 
 def _initialise_as_in_paper(layer: nn.Module, weight_sd: float) -> None:
@@ -140,7 +146,7 @@ def _initialise_as_in_paper(layer: nn.Module, weight_sd: float) -> None:
 
 
 def patches_to_input(patches: Tensor) -> Float[Tensor, "B C P P"]:
-    """Network input in [0, 1] from patches of 8-bit working volumes, in the autocast precision."""
+    """Scale patches of 8-bit working volumes to [0, 1], in the autocast precision."""
     kind = patches.device.type
     lower = torch.is_autocast_enabled(kind)
     dtype = torch.get_autocast_dtype(kind) if lower else torch.float32
@@ -149,21 +155,20 @@ def patches_to_input(patches: Tensor) -> Float[Tensor, "B C P P"]:
 
 
 class SharedNetwork(nn.Module):
-    """The same convolutions at each landmark; an embedding and linear heads of its own.
+    """Convolutions shared by all landmarks; each has an embedding and linear heads of its own.
 
-    Each landmark's displacement depends on its own patches alone, and the cost is linear in their
-    number. Features are multiplied by the embedding. All heads start at zero, so that an untrained
-    network does not move.
+    A landmark's displacement depends on its own patches alone, and the cost is linear in the number
+    of landmarks. Features are multiplied by the embedding. All heads start at zero, so that an
+    untrained network predicts no displacement.
 
     Args:
         in_channels: Patch channels C of all landmarks.
         num_parameters: Shape parameters K, three for each landmark.
         patch_side: Patch side P, odd.
-        widths: Maps of each convolution block; every block halves the side. The first does so by a
-            5 x 5 convolution with a stride of 2: a third of the time of a pooled 3 x 3 one, and as
-            accurate.
+        widths: Maps of each convolution block; every block halves the side, the first by a 5 x 5
+            convolution with stride 2: as accurate as a pooled 3 x 3 one in a third of the time.
         hidden: Widths of the fully connected layers before the heads.
-        dropout: Drop-out after each of them.
+        dropout: Dropout rate after each of them.
     """
 
     def __init__(
@@ -185,18 +190,14 @@ class SharedNetwork(nn.Module):
             layers += [convolution, nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
             side = (side + 1) // 2
         self.features = nn.Sequential(*layers)
-        layers, sizes = [], (widths[-1] * side**2, *hidden)
-        for width_in, width_out in pairwise(sizes):
-            layers += [nn.Linear(width_in, width_out), nn.ReLU(), nn.Dropout(dropout)]
-        self.hidden = nn.Sequential(*layers)
+        sizes = (widths[-1] * side**2, *hidden)
+        self.hidden = nn.Sequential(*_hidden_layers(sizes, dropout))
         self.embedding = nn.Parameter(torch.ones(self.num_groups, sizes[0]))
         # Three displacements and six directions.
         self.heads = nn.Parameter(torch.zeros(self.num_groups, 9, sizes[-1]))
         self.biases = nn.Parameter(torch.zeros(self.num_groups, 9))
 
-    def forward(
-        self, patches: Float[Tensor, "B C P P"]
-    ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B K2"]]:
+    def forward(self, patches: Float[Tensor, "B C P P"]) -> Outputs:
         """Displacement [B, 3 L] in the training unit and direction logits [B, 6 L]."""
         each = patches.unflatten(1, (self.num_groups, -1)).flatten(0, 1)
         each = each.contiguous(memory_format=torch.channels_last)

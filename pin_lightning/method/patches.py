@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch.nn import functional
@@ -10,13 +11,17 @@ from torch.nn import functional
 from pin_lightning.common.types import Float, Int, Num, Tensor
 
 INTERPOLATIONS = ("nearest", "linear")
+VolumeIndex: TypeAlias = Int[Tensor, " N"]  # volume that each set of landmarks lies in
+Voxels: TypeAlias = Int[Tensor, "N L 3"]
+Squares: TypeAlias = Num[Tensor, "N L 3 P P"]
+Patches: TypeAlias = Num[Tensor, "N C P P"]
 
 
 def check_patch_side(side: int) -> int:
-    """Patch side, refused unless it is an odd positive number (a patch has a centre voxel).
+    """Return the patch side.
 
     Raises:
-        ValueError: The side is even or below one.
+        ValueError: It is not an odd positive number, so that a patch has no centre voxel.
     """
     if side < 1 or side % 2 == 0:
         raise ValueError(f"model.patch_side={side}: give an odd number of voxels, for example 49")
@@ -24,10 +29,10 @@ def check_patch_side(side: int) -> int:
 
 
 def check_interpolation(interpolation: str) -> str:
-    """How patches are cut, refused unless it is one of `INTERPOLATIONS`.
+    """Return the name of an interpolation.
 
     Raises:
-        ValueError: The name is unknown.
+        ValueError: It is none of `INTERPOLATIONS`.
     """
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"model.interpolation={interpolation}: choose from {INTERPOLATIONS}")
@@ -36,15 +41,14 @@ def check_interpolation(interpolation: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class BorderedVolumes:
-    """Volumes with one zero voxel added on every side, laid out for `cut_patches`.
+    """Volumes with a border of one zero voxel, laid out for `cut_patches`.
 
-    Every position outside a volume is then read from the border, so "zero outside" needs no mask.
+    Positions outside a volume are clamped onto its border and read 0 without a mask.
 
     Attributes:
-        buffer: All voxels, z fastest; once or twice: the second time turned, y fastest, so that the
-            rows of an xy plane, too, lie in one piece. Without that, each of its voxels costs a
-            cache line of its own.
-        shape: Volumes, and their sides with the border.
+        buffer: All voxels with z fastest, followed by an optional turned copy with y fastest, in
+            which the rows of xy planes are contiguous, too.
+        shape: Number of volumes, and their sides with the border.
     """
 
     buffer: Num[Tensor, " M"]
@@ -52,48 +56,42 @@ class BorderedVolumes:
 
     @property
     def voxels(self) -> Num[Tensor, "V X2 Y2 Z2"]:
-        """The volumes, a view."""
+        """View of the volumes."""
         return self.buffer[: math.prod(self.shape)].view(self.shape)
 
     @property
     def turned(self) -> Num[Tensor, "V X2 Z2 Y2"] | None:
-        """The volumes with y fastest, a view; none where they are laid out once."""
+        """View of the turned copy, y fastest; None without one."""
         volumes, x, y, z = self.shape
         again = self.buffer[math.prod(self.shape) :]
         return again.view(volumes, x, z, y) if len(again) else None
 
     def set(self, index: int, volume: Num[Tensor, "X Y Z"]) -> None:
-        """Put in one volume; its border is left as it is."""
+        """Copy one volume in; its border stays."""
         inner = (slice(1, -1),) * 3
         self.voxels[index][inner] = volume
         if self.turned is not None:
             self.turned[index][inner] = volume.transpose(1, 2)
 
     def to(self, device: torch.device) -> "BorderedVolumes":
-        """These volumes on a device."""
+        """Copy to a device."""
         return BorderedVolumes(self.buffer.to(device), self.shape)
 
 
 def bordered_size(
     count: int, size: Sequence[int], turned: bool = False
 ) -> tuple[int, tuple[int, int, int, int]]:
-    """Voxels of the buffer, and the shape, of `BorderedVolumes`.
-
-    Args:
-        count: Volumes V.
-        size: Voxels of each along x, y, z.
-        turned: Whether they are laid out a second time.
-    """
+    """Length of the buffer and shape of `BorderedVolumes`."""
     x, y, z = (side + 2 for side in size)
     return count * x * y * z * (1 + turned), (count, x, y, z)
 
 
 def add_border(volumes: Num[Tensor, "V X Y Z"], turned: bool = False) -> BorderedVolumes:
-    """Volumes as `cut_patches` wants them.
+    """Lay out volumes for `cut_patches`.
 
     Args:
         volumes: Any dtype.
-        turned: Lay them out a second time: twice the memory, faster to cut many times.
+        turned: Add the turned copy: twice the memory, faster to cut many times.
     """
     length, shape = bordered_size(volumes.shape[0], volumes.shape[1:], turned)
     if torch.compiler.is_exporting():
@@ -106,16 +104,16 @@ def add_border(volumes: Num[Tensor, "V X Y Z"], turned: bool = False) -> Bordere
 
 def cut_patches(
     bordered: BorderedVolumes,
-    volume_index: Int[Tensor, " N"],
+    volume_index: VolumeIndex,
     positions_ijk: Float[Tensor, "N L 3"],
     side: int,
     interpolation: str = "nearest",
-) -> Num[Tensor, "N C P P"]:
+) -> Patches:
     """Cut the yz, xz and xy planes centred at each landmark position (paper, Fig. 2a and 2b).
 
     Args:
         bordered: Volumes from `add_border`.
-        volume_index: Which volume each of the N sets of landmarks lies in.
+        volume_index: Volume that each of the N sets of landmarks lies in.
         positions_ijk: Patch centres, voxels of the volume without its border.
         side: Patch side P in voxels, odd.
         interpolation: ``nearest`` rounds a centre to the nearest voxel, ``linear`` interpolates.
@@ -134,22 +132,16 @@ def cut_patches(
 
 
 def _cut_nearest(
-    bordered: BorderedVolumes,
-    volume_index: Int[Tensor, " N"],
-    centres: Float[Tensor, "N L 3"],
-    side: int,
-) -> Num[Tensor, "N C P P"]:
+    bordered: BorderedVolumes, volume_index: VolumeIndex, centres: Float[Tensor, "N L 3"], side: int
+) -> Patches:
     # floor(x + 0.5) and not round(): round-half-to-even would make a half-voxel step vanish.
     whole = torch.floor(centres + 0.5).long()
     return _gather(bordered, volume_index, whole, whole - side // 2, side).flatten(1, 2)
 
 
 def _cut_linear(
-    bordered: BorderedVolumes,
-    volume_index: Int[Tensor, " N"],
-    centres: Float[Tensor, "N L 3"],
-    side: int,
-) -> Num[Tensor, "N C P P"]:
+    bordered: BorderedVolumes, volume_index: VolumeIndex, centres: Float[Tensor, "N L 3"], side: int
+) -> Patches:
     """Trilinear: two planes, one voxel larger, blended across and then along both their axes."""
     low = torch.floor(centres)
     # For planes yz, xz, xy: the fraction across, along the rows and along the columns.
@@ -169,27 +161,19 @@ def _cut_linear(
 
 
 def _gather(
-    bordered: BorderedVolumes,
-    volume_index: Int[Tensor, " N"],
-    planes: Int[Tensor, "N L 3"],
-    first: Int[Tensor, "N L 3"],
-    side: int,
-) -> Num[Tensor, "N L 3 P P"]:
+    bordered: BorderedVolumes, volume_index: VolumeIndex, planes: Voxels, first: Voxels, side: int
+) -> Squares:
     """Squares of whole voxels in the planes yz, xz, xy.
 
-    Args:
-        bordered: Volumes with their border.
-        volume_index: Which volume each set of landmarks lies in.
-        planes: Where the planes lie: x of yz, y of xz, z of xy.
-        first: Where the squares begin along each axis.
-        side: Their side.
+    `planes` holds the x of the yz plane, y of xz and z of xy, `first` the first voxel of the
+    squares along each axis.
     """
     if torch.compiler.is_exporting():
-        return gather_voxels(bordered, volume_index, planes, first, side)
+        return _gather_voxels(bordered, volume_index, planes, first, side)
     bordered = _at_least(bordered, side)
     _, size_x, size_y, size_z = bordered.shape
-    # Positions beyond the border are clamped onto it, where the volume is zero. Numbers and not
-    # tensors of sizes: those would have to be sent to a graphics card, which waits for them.
+    # Positions beyond the border are clamped onto it, where the volume is zero. The sizes are
+    # numbers: tensors would have to be copied to the GPU, which synchronises.
     rows = first[..., None] + torch.arange(side, device=first.device)
     x, y = rows[:, :, 0].clamp(0, size_x - 1), rows[:, :, 1].clamp(0, size_y - 1)
     cx = planes[..., :1].clamp(0, size_x - 1)
@@ -214,14 +198,10 @@ def _gather(
     return squares
 
 
-def gather_voxels(
-    bordered: BorderedVolumes,
-    volume_index: Int[Tensor, " N"],
-    planes: Int[Tensor, "N L 3"],
-    first: Int[Tensor, "N L 3"],
-    side: int,
-) -> Num[Tensor, "N L 3 P P"]:
-    """Squares as `_gather` cuts them, by one index per voxel: slower, but ONNX can say it."""
+def _gather_voxels(
+    bordered: BorderedVolumes, volume_index: VolumeIndex, planes: Voxels, first: Voxels, side: int
+) -> Squares:
+    """Same squares as `_gather`, by one index per voxel: slower, but expressible in ONNX."""
     _, size_x, size_y, size_z = bordered.shape
     rows = first[..., None] + torch.arange(side, device=first.device)
     (x, y, z), (cx, cy, cz) = (
@@ -240,7 +220,7 @@ def gather_voxels(
 
 
 def _at_least(bordered: BorderedVolumes, side: int) -> BorderedVolumes:
-    """Volumes of which every axis holds a whole square, zeros added behind where one does not."""
+    """Volumes padded with zeros behind, so that every axis is at least a square's side long."""
     short = [max(side - size, 0) for size in bordered.shape[1:]]
     if not any(short):
         return bordered
@@ -253,17 +233,14 @@ def _at_least(bordered: BorderedVolumes, side: int) -> BorderedVolumes:
 def _runs(
     buffer: Num[Tensor, " M"], begin: Int[Tensor, "*squares P"], side: int
 ) -> Num[Tensor, "*squares P P"]:
-    """Rows of `side` voxels that follow one another, from each place where one begins.
-
-    One index per row and not per voxel: several times faster.
-    """
+    """Rows of `side` contiguous voxels, by the index of the first: faster than one per voxel."""
     rows = buffer.as_strided((len(buffer) - side + 1, side), (1, 1), buffer.storage_offset())
     return rows.index_select(0, begin.flatten()).view(*begin.shape, side)
 
 
 def _shift(squares: Num[Tensor, "M P P"], columns: Int[Tensor, " M"]) -> None:
-    """Move squares left by some columns each, zero where nothing comes in; in place."""
-    # A graphics card moves all of them rather than wait to be told which.
+    """Shift each square left by some columns, in place; zeros come in."""
+    # On CUDA shift all of them: selecting would synchronise.
     which = (slice(None),) if squares.is_cuda else columns.nonzero(as_tuple=True)
     some, by, side = squares[which], columns[which], squares.shape[-1]
     source = torch.arange(side, device=columns.device) + by[:, None]
@@ -273,7 +250,7 @@ def _shift(squares: Num[Tensor, "M P P"], columns: Int[Tensor, " M"]) -> None:
 
 
 def default_patch_side(size: tuple[int, int, int]) -> int:
-    """Patch side for a working volume of this size, odd, in the proportion of the paper.
+    """Odd patch side for a working volume of this size, in the proportion of the paper.
 
     The paper cuts 101 voxels from 324 x 207 x 279: 0.38 of the geometric mean of the sides.
 

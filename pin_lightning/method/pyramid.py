@@ -1,4 +1,4 @@
-"""Volumes at several spacings, and the 2.5D patches that are cut from all of them."""
+"""Image pyramid: volumes at several spacings, and 2.5D patches cut from all of them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,15 +11,17 @@ from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Int, Num, Tensor
 from pin_lightning.method.patches import BorderedVolumes, add_border, cut_patches
 
+Centres: TypeAlias = Float[Tensor, "N L 3"]
+Patches: TypeAlias = Num[Tensor, "N C P P"]
 # Cuts patches from one level of a pyramid, as `cut_straight` does.
-Cut: TypeAlias = Callable[..., Num[Tensor, "N C P P"]]
+Cut: TypeAlias = Callable[..., Patches]
 
 
 def check_spacings(spacings: Sequence[int]) -> tuple[int, ...]:
-    """Spacings of patches in voxels, refused unless they are whole, positive and all different.
+    """Return the spacings of patches in voxels.
 
     Raises:
-        ValueError: There is none, or one is wrong.
+        ValueError: They are not whole, positive and all different, or there is none.
     """
     found = tuple(spacings)
     whole = all(isinstance(one, int) and one >= 1 for one in found)
@@ -44,24 +46,24 @@ class Pyramid:
     grids: tuple[Grid, ...]
 
     def to(self, device: torch.device) -> "Pyramid":
-        """This pyramid on a device."""
+        """Copy to a device."""
         return Pyramid(tuple(level.to(device) for level in self.levels), self.grids)
 
 
 def build_pyramid(volumes: Num[Tensor, "V X Y Z"], grid: Grid, spacings: Sequence[int]) -> Pyramid:
-    """Volumes at each of these spacings.
+    """Build the levels of a pyramid.
 
     Args:
         volumes: On the grid, any dtype.
         grid: Their working grid.
-        spacings: In voxels of that grid.
+        spacings: Spacing of each level, in voxels of that grid.
     """
     levels = tuple(add_border(coarser(volumes, factor)) for factor in spacings)
     return Pyramid(levels, tuple(coarser_grid(grid, factor) for factor in spacings))
 
 
 def coarser_grid(grid: Grid, factor: int) -> Grid:
-    """A grid of larger voxels with the same centre, which covers all of another.
+    """Grid of larger voxels with the same centre that covers a grid.
 
     >>> coarser_grid(Grid((9, 10, 11), 0.5), 3)
     Grid(size=(3, 4, 4), spacing_mm=1.5)
@@ -76,14 +78,14 @@ def coarser_size(size: tuple[int, int, int], factor: int) -> tuple[int, int, int
 
 
 def coarser(volumes: Num[Tensor, "V X Y Z"], factor: int) -> Num[Tensor, "V X2 Y2 Z2"]:
-    """Volumes on `coarser_grid`, smoothed by the Gaussian of `preprocessing.antialias`.
+    """Resample volumes on `coarser_grid` after the Gaussian of `preprocessing.antialias`.
 
-    Zero outside, as patches are. In the dtype of the given volumes.
+    Volumes count as zero outside, as in patches, and keep their dtype.
     """
     if factor == 1:
         return volumes
     smooth = volumes.float()
-    for _ in range(3):  # the first axis of a volume, which then becomes its last
+    for _ in range(3):  # resample the first axis of a volume, then make it the last
         weights = _weights(smooth.shape[1], factor).to(volumes.device)
         lines = torch.matmul(weights, smooth.flatten(2))
         smooth = lines.unflatten(2, smooth.shape[2:]).movedim(1, -1)
@@ -91,7 +93,7 @@ def coarser(volumes: Num[Tensor, "V X Y Z"], factor: int) -> Num[Tensor, "V X2 Y
 
 
 def _weights(size: int, factor: int) -> Float[Tensor, "X2 X"]:
-    """What each voxel of a line adds to each voxel of the coarser line."""
+    """Weight of each voxel of a line in each voxel of the coarser line."""
     sigma = math.sqrt((factor**2 - 1) / (8 * math.log(2)))
     coarse, margin = math.ceil(size / factor), math.ceil(6 * sigma) + factor
     centres = (size - 1) / 2 + factor * (torch.arange(coarse) - (coarse - 1) / 2)
@@ -104,42 +106,41 @@ def _weights(size: int, factor: int) -> Float[Tensor, "X2 X"]:
 def cut_straight(
     level: BorderedVolumes,
     volume_index: Int[Tensor, " N"],
-    centres_mm: Float[Tensor, "N L 3"],
+    centres_mm: Centres,
     grid: Grid,
     side: int,
     interpolation: str,
-) -> Num[Tensor, "N C P P"]:
-    """Patches along the axes of the volumes, centred at positions in grid mm (`cut_patches`)."""
+) -> Patches:
+    """Cut patches along the axes of the volumes (`cut_patches`), centres in grid mm."""
     return cut_patches(level, volume_index, grid.mm_to_ijk(centres_mm), side, interpolation)
 
 
 def cut_levels(
     pyramid: Pyramid,
     volume_index: Int[Tensor, " N"],
-    centres_mm: Float[Tensor, "N L 3"],
+    centres_mm: Centres,
     side: int,
     interpolation: str,
     cut: Cut = cut_straight,
-) -> list[Num[Tensor, "N C P P"]]:
-    """Patches of each level, one after another.
+) -> list[Patches]:
+    """Cut the patches of each level.
 
     Args:
         pyramid: Volumes.
-        volume_index: Which of them each of the N sets of landmarks lies in.
+        volume_index: Volume that each of the N sets of landmarks lies in.
         centres_mm: Patch centres, grid mm.
         side: Patch side P in voxels of each level, odd.
         interpolation: ``nearest`` or ``linear``.
-        cut: Called for each level like `cut_straight`, which it replaces in augmented volumes.
+        cut: Called for each level like `cut_straight`; augmentation gives another.
     """
-    settings = {"side": side, "interpolation": interpolation}
     return [
-        cut(level, volume_index, centres_mm, grid=grid, **settings)
+        cut(level, volume_index, centres_mm, grid=grid, side=side, interpolation=interpolation)
         for level, grid in zip(pyramid.levels, pyramid.grids, strict=True)
     ]
 
 
 def merge_levels(levels: Sequence[Num[Tensor, "N _ P P"]]) -> Num[Tensor, "N C P P"]:
-    """Patches with the channels of all levels, ordered by landmark, then level, then plane.
+    """Join the channels of all levels, ordered by landmark, then level, then plane.
 
     >>> levels = [torch.arange(6.0).view(1, 6, 1, 1) + 10 * level for level in (0, 1)]
     >>> merge_levels(levels).flatten().tolist()

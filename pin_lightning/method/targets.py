@@ -1,4 +1,4 @@
-"""Training targets: how far to move and in which direction (paper, Eq. 1)."""
+"""Training targets of the two heads: displacement and direction (paper, Eq. 1)."""
 
 import torch
 
@@ -8,7 +8,7 @@ from pin_lightning.common.types import Float, Int, Tensor
 def displacement_target(
     true_parameters: Float[Tensor, "B K"], parameters: Float[Tensor, "B K"]
 ) -> Float[Tensor, "B K"]:
-    """Displacement ``d_GT = b_GT - b`` from the sampled to the true shape parameters, in mm."""
+    """Displacement ``d_GT = b_GT - b`` from sampled to true shape parameters, in mm."""
     return true_parameters - parameters
 
 
@@ -28,12 +28,12 @@ def direction_target(displacement: Float[Tensor, "B K"]) -> Int[Tensor, " B"]:
 
 
 def direction_signs(logits: Float[Tensor, "B K2"]) -> Float[Tensor, "B K 2"]:
-    """Class scores arranged as (component, positive or negative)."""
+    """Arrange class scores as (component, positive or negative)."""
     return logits.unflatten(1, (-1, 2))
 
 
 def displacement_unit(unit: str, sd: Float[Tensor, " K"], spacing_mm: float) -> Float[Tensor, " K"]:
-    """Millimetres that one unit of the displacement head stands for, per component.
+    """Length in mm of one unit of the displacement head, for each shape parameter.
 
     Args:
         unit: ``voxel``: the raw unit of the paper, one voxel of total landmark motion.

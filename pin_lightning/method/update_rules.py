@@ -1,12 +1,15 @@
 """Update rules A, B and C: from network outputs to a step in shape space (paper, Section 2)."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.method.targets import direction_signs
+
+Displacement: TypeAlias = Float[Tensor, "N K"]
+Logits: TypeAlias = Float[Tensor, "N K2"]
 
 
 @runtime_checkable
@@ -15,16 +18,11 @@ class UpdateRule(Protocol):
 
     max_iterations: int
 
-    def step(
-        self,
-        displacement_mm: Float[Tensor, "N K"],
-        logits: Float[Tensor, "N K2"],
-        voxel_mm: float,
-    ) -> Float[Tensor, "N K"]:
-        """Step in shape space, mm.
+    def step(self, displacement_mm: Displacement, logits: Logits, voxel_mm: float) -> Displacement:
+        """Compute the step in shape space, mm.
 
         Args:
-            displacement_mm: Predicted displacement.
+            displacement_mm: Predicted displacement in shape space.
             logits: Scores of the 2K directions, before the softmax.
             voxel_mm: Spacing of the working volume.
         """
@@ -37,13 +35,8 @@ class RuleA:
 
     max_iterations: int = 350
 
-    def step(
-        self,
-        displacement_mm: Float[Tensor, "N K"],
-        logits: Float[Tensor, "N K2"],
-        voxel_mm: float,
-    ) -> Float[Tensor, "N K"]:
-        """One voxel along the component of the most probable direction."""
+    def step(self, displacement_mm: Displacement, logits: Logits, voxel_mm: float) -> Displacement:
+        """Step one voxel along the component of the most probable direction."""
         best = logits.argmax(dim=1)
         step = torch.zeros_like(displacement_mm)
         sign = 1.0 - 2.0 * (best % 2).to(step.dtype)
@@ -56,13 +49,8 @@ class RuleB:
 
     max_iterations: int = 10
 
-    def step(
-        self,
-        displacement_mm: Float[Tensor, "N K"],
-        logits: Float[Tensor, "N K2"],
-        voxel_mm: float,
-    ) -> Float[Tensor, "N K"]:
-        """The displacement, unweighted."""
+    def step(self, displacement_mm: Displacement, logits: Logits, voxel_mm: float) -> Displacement:
+        """Return the displacement, unweighted."""
         return displacement_mm
 
 
@@ -72,12 +60,7 @@ class RuleC:
 
     max_iterations: int = 10
 
-    def step(
-        self,
-        displacement_mm: Float[Tensor, "N K"],
-        logits: Float[Tensor, "N K2"],
-        voxel_mm: float,
-    ) -> Float[Tensor, "N K"]:
-        """``P_max * d`` with ``P_max`` the larger probability of each component's two signs."""
+    def step(self, displacement_mm: Displacement, logits: Logits, voxel_mm: float) -> Displacement:
+        """Return ``P_max * d``, ``P_max`` the larger probability of each component's two signs."""
         probability = torch.softmax(logits, dim=1)
         return direction_signs(probability).amax(dim=2) * displacement_mm

@@ -1,4 +1,4 @@
-"""Several trainings at the same time, each in a process with its share of the cores."""
+"""Concurrent trainings, each in a process with its share of the cores."""
 
 import logging
 import multiprocessing
@@ -26,32 +26,32 @@ def run_at_once(
     folders: Sequence[Path],
     at_once: int,
 ) -> None:
-    """Call a function for each of several arguments in processes of their own.
+    """Call a function with each of several arguments, in a process for each call.
 
-    What a call prints and logs goes to ``train.log`` in its folder. Small networks use one core
-    better than two, so that two trainings at once are done before two that follow one another.
+    Output and log of a call go to ``train.log`` in its folder. Small networks use one core better
+    than two, so that two concurrent trainings finish sooner than two in sequence.
 
     Args:
         function: A function of a module.
-        arguments: Of each call.
-        folders: Of each call, made where there is none.
-        at_once: Calls at the same time.
+        arguments: Arguments of each call.
+        folders: Folder of each call, made if absent.
+        at_once: Number of concurrent calls.
 
     Raises:
-        Exception: The first that a call raises, after those that have begun are finished.
+        Exception: The first exception of a call, after the calls that have begun are finished.
         ValueError: The process of a call was killed.
-        SystemExit: A process was asked to end; the others are asked as well, and save themselves.
+        SystemExit: A process was asked to end; the others are asked as well, and save their state.
     """
-    context = multiprocessing.get_context("spawn")  # a fork would inherit threads that do not run
+    context = multiprocessing.get_context("spawn")  # a fork would inherit locks of other threads
     threads = max(1, torch.get_num_threads() // at_once)
-    # A process for each call, as a program of its own would be: nothing is left of the one before.
+    # A process for each call, so that no state of an earlier one is left.
     with ProcessPoolExecutor(at_once, context, max_tasks_per_child=1) as pool:
         waiting = iter(zip(arguments, folders, strict=True))
         running: dict[Future[None], Path] = {}
         try:
             while True:
-                # No more than run now: the pool would begin what it holds after this process is
-                # asked to end.
+                # Submit no more than can run now: the pool would begin waiting calls even after
+                # this process is asked to end.
                 for own, folder in islice(waiting, at_once - len(running)):
                     call = pool.submit(_call, function, own, folder / MESSAGES, threads)
                     running[call] = folder

@@ -1,4 +1,4 @@
-"""Cross-validation: a run for each fold, then what all cases say that their fold did not see."""
+"""Cross-validation: a run for each fold, and a report on the test cases of all folds."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ from pin_lightning.training.run import survey_data, train_prepared
 
 log = logging.getLogger(__name__)
 
-# What the folds are summed up by; the rest of the config is that of a training.
+# Settings of the cross-validation itself; the others are those of a training.
 OWN_SETTINGS = ("calibration", "folds_at_once")
 
 
@@ -70,11 +70,11 @@ class Fold:
 
 
 def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
-    """Train all folds that are not finished, and sum up the cases that each fold did not see.
+    """Train all folds that are not finished, and report on their test cases together.
 
     Args:
         config: Composed from `conf/cross_validate.yaml`.
-        run_dir: Where the folds are, or will be: ``fold0``, ``fold1``, ...
+        run_dir: Folder of the folds ``fold0``, ``fold1``, ...
 
     Returns:
         The contents of `metrics.json`.
@@ -88,7 +88,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     if config.calibration.coverage is not None:
         calibration = ConformalSettings(**config.calibration)
     settings = ReportSettings.of(config.report, config.data.planes)
-    read_others(dict(settings.others))  # refuses a wrong file now rather than after all folds
+    read_others(dict(settings.others))  # fails now rather than after all folds
     check_count("folds_at_once", config.folds_at_once)
     _check_settings(config, run_dir)
     several = Several("a cross-validation", within_process=True)
@@ -99,7 +99,8 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
         known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
         calibration.check_cases(np.array(known), surveyed.names)
     _train(folds, surveyed, run_dir, config.folds_at_once)
-    write_text(run_dir / CONFIG, OmegaConf.to_yaml(_joint_config(shared, run_dir), resolve=True))
+    joint = OmegaConf.merge(shared, {"run_dir": str(run_dir)})
+    write_text(run_dir / CONFIG, OmegaConf.to_yaml(joint, resolve=True))
     evaluation = out_of_fold(run_dir)
     metrics = report_folds(run_dir, evaluation, calibration, settings)
     folders = [fold.folder for fold in folds]
@@ -111,10 +112,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
 
 
 def out_of_fold(run_dir: Path) -> Evaluation:
-    """Predictions of all cases, each by the fold that did not see it.
-
-    Args:
-        run_dir: Folder of a cross-validation.
+    """Read the predictions of all cases, each by the fold that did not see it.
 
     Raises:
         ValueError: A fold is not finished, or the folds differ in their landmarks.
@@ -145,17 +143,10 @@ def _training_config(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key not in OWN_SETTINGS])
 
 
-def _joint_config(config: DictConfig, run_dir: Path) -> DictConfig:
-    """What all folds share, and how they are shown together."""
-    joint = config.copy()
-    joint.run_dir = str(run_dir)
-    return joint
-
-
 def _prepare(config: DictConfig, surveyed: Survey, parts: Parts, run_dir: Path) -> Iterator[Fold]:
-    """All folds; a wrong setting is refused before the first of them is trained."""
-    first = _prepare_fold(config, surveyed, parts, run_dir, 0)  # refuses a number that is none
-    plan_run(first.config, first.prepared)  # and what the network refuses
+    """Prepare all folds, so that a wrong setting is found before the first is trained."""
+    first = _prepare_fold(config, surveyed, parts, run_dir, 0)  # checks the number of folds
+    plan_run(first.config, first.prepared)  # checks the settings of the network
     yield first
     for number in range(1, config.data.split.folds):
         yield _prepare_fold(config, surveyed, parts, run_dir, number)
@@ -166,7 +157,7 @@ def _prepare_fold(
 ) -> Fold:
     own = config.copy()
     own.data.split.fold = number
-    own.report.others = {}  # all cases are compared in the end, not those of a fold
+    own.report.others = {}  # compared on all cases together
     own.run_name = f"{config.run_name}_fold{number}"
     name_group(own, run_dir.name)
     fold = Fold(fold_folder(run_dir, number), own, prepare_run(own, surveyed, parts))
@@ -194,7 +185,7 @@ def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int)
 
 
 def _can_go_on(fold: Fold) -> bool:
-    """Whether a fold was broken off in a training of the same settings and cases."""
+    """True if a fold was interrupted in a training of the same settings and cases."""
     if not (fold.folder / LAST_CHECKPOINT).is_file():
         return False
     try:
@@ -212,7 +203,7 @@ def _draw(
     surveyed: Survey,
     groups: Sequence[PlaneGroup],
 ) -> None:
-    """Figures of all cases, each localised by the fold that did not see it."""
+    """Draw figures of all cases, each localised by the fold that did not see it."""
     figures = run_dir / FIGURES
     plots.save(plots.error_figure(evaluation), figures / "test_errors.png")
     cases = {one.case.name: one for one in surveyed.cases}

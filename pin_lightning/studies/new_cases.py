@@ -1,4 +1,4 @@
-"""A trained run on annotated cases that it has not seen, as of another scanner or another year."""
+"""Evaluation of a trained run on new annotated cases, for example of another scanner."""
 
 import logging
 from collections.abc import Sequence
@@ -48,21 +48,23 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
         config: Composed from `conf/evaluate.yaml`.
 
     Returns:
-        The contents of `metrics.json`, all cases under ``test``; with ``error_bars`` where the run
-        has some.
+        The contents of `metrics.json`, all cases under ``test``; with ``error_bars`` if the run has
+        them.
 
     Raises:
         ValueError: A setting or a file is wrong; the message names it.
     """
     refuse_missing(config)
     run_dir, output = Path(config.run), Path(config.output)
-    _refuse_trained(output)
+    if (output / CHECKPOINTS).exists() or is_folds_folder(output):
+        raise ValueError(f"output={output}: is a trained run; give another folder")
     predictor = Predictor.load(run_dir, config.device)
     shown = _settings(config_of(run_dir), config)
     settings = ReportSettings.of(shown.report, shown.data.planes)
     read_others(dict(settings.others))
     cases, skipped = _read_cases(config, predictor, settings)
-    records = [read_record(folder) for folder in _run_folders(run_dir)]
+    folders = read_folds(run_dir) if is_folds_folder(run_dir) else [run_dir]
+    records = [read_record(folder) for folder in folders]
     _warn_of_training_cases(cases, records)
     output_folder("output", output)
     clear_results(output, keep_checkpoints=True)  # there are none
@@ -78,15 +80,10 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     return metrics
 
 
-def _refuse_trained(output: Path) -> None:
-    if (output / CHECKPOINTS).exists() or is_folds_folder(output):
-        raise ValueError(f"output={output}: is a trained run; give another folder")
-
-
 def _settings(run: DictConfig, given: DictConfig) -> DictConfig:
-    """Settings of the run with those of the evaluation: its data, how it is shown, where."""
+    """Merge the config of the run with the data, report and output of the evaluation."""
     planes = given.data.planes or OmegaConf.select(run, "data.planes")
-    before = {**run.get("report", {}), "others": {}}  # other methods were on other cases
+    before = {**run.get("report", {}), "others": {}}  # those files are of other cases
     report = report_again(before, given.report)
     shown = run.copy()
     OmegaConf.set_struct(shown, False)
@@ -100,7 +97,7 @@ def _settings(run: DictConfig, given: DictConfig) -> DictConfig:
 def _read_cases(
     config: DictConfig, predictor: Predictor, settings: ReportSettings
 ) -> tuple[list[AnnotatedCase], dict[str, str]]:
-    """All cases of the data set, with the landmarks of the run, and what is wrong with others."""
+    """Read the cases with the landmarks of the run, and the errors of skipped cases by name."""
     found_cases = instantiate(config.data.source)
     inspected, failures = inspect_cases(found_cases)
     unread = [Finding("error", case, "", message) for case, message in failures.items()]
@@ -126,10 +123,6 @@ def _read_cases(
         bare = [one.case.name for one in cases if not one.landmarks.defined.any()]
         log.warning("none of the landmarks in %s: left out", ", ".join(bare))
     return known, skipped
-
-
-def _run_folders(run_dir: Path) -> list[Path]:
-    return read_folds(run_dir) if is_folds_folder(run_dir) else [run_dir]
 
 
 def _warn_of_training_cases(cases: Sequence[AnnotatedCase], records: Sequence[RunRecord]) -> None:

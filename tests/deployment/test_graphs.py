@@ -9,19 +9,13 @@ from onnx import numpy_helper
 from small_localizers import GRID, KINDS, NAMES, build
 from torch import nn
 
+from pin_lightning.deployment import parity
 from pin_lightning.deployment.graphs import (
     LocalizerGraph,
     NetworkGraph,
     localizer_model,
     network_model,
     with_metadata,
-)
-from pin_lightning.deployment.parity import (
-    Tolerance,
-    check_localizer,
-    check_network,
-    session,
-    synthetic_volumes,
 )
 from pin_lightning.method.localizer import Localizer
 
@@ -37,13 +31,12 @@ def unchecked():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_graph_computes_what_the_localizer_does(kind):
-    localizer, volumes = build(kind), synthetic_volumes(GRID, 2, seed=0)
+    localizer, volumes = build(kind), parity.synthetic_volumes(GRID, 2, seed=0)
     expected = localizer(volumes)
     found = LocalizerGraph(localizer)(volumes)
-    assert torch.equal(found[0], expected.prediction_mm)
-    assert torch.equal(found[1], expected.spread_mm)
-    assert torch.equal(found[2], expected.landmarks_mm[:, -1])
-    assert torch.equal(found[3], expected.iterations)
+    ends_mm = expected.landmarks_mm[:, -1]
+    parts = (expected.prediction_mm, expected.spread_mm, ends_mm, expected.iterations)
+    assert all(torch.equal(*pair) for pair in zip(found, parts, strict=True))
 
 
 def test_starts_are_drawn_once_and_can_be_chosen_again():
@@ -92,21 +85,21 @@ def test_what_onnx_cannot_say_is_named(unchecked, capfd):
 def test_onnx_runtime_finds_what_pytorch_finds(kind, unchecked):
     graph = LocalizerGraph(build(kind))
     model = with_metadata(localizer_model(graph, GRID.size, 18), {"landmarks": "[]"})
-    volumes = synthetic_volumes(GRID, 3, seed=1)
+    volumes = parity.synthetic_volumes(GRID, 3, seed=1)
     with torch.no_grad():
         expected = graph(volumes)
-    running = session(model)
+    running = parity.session(model)
     for batch in (volumes, volumes[1:2]):  # any number
         found = running.run(None, {"volume": batch.numpy()})
         ends = expected[2] if len(batch) == 3 else expected[2][1:2]
         np.testing.assert_allclose(found[2], ends, atol=1e-3)
     np.testing.assert_array_equal(found[3], expected[3][1:2])
-    assert check_localizer(graph, model, volumes, 1e-3).diverged == 0
+    assert parity.check_localizer(graph, model, volumes, 1e-3).diverged == 0
     assert running.get_modelmeta().custom_metadata_map == {"landmarks": "[]"}
     content = str(onnx.load_from_string(model))
     assert ".py" not in content  # no file names of this machine
     nothing = torch.zeros_like(volumes)
-    assert check_localizer(graph, model, nothing, 1e-3).starts == 3 * expected[2].shape[1]
+    assert parity.check_localizer(graph, model, nothing, 1e-3).starts == 3 * expected[2].shape[1]
 
 
 @pytest.mark.slow
@@ -116,12 +109,12 @@ def test_a_network_alone(kind, opset, unchecked):
     assert isinstance(localizer, Localizer)
     model = network_model(localizer, opset)
     assert model.opset_import[0].version == opset
-    volumes = synthetic_volumes(GRID, 2, seed=1)
-    assert check_network(localizer, with_metadata(model, {}), volumes, Tolerance()) < 1e-5
+    checked = (parity.synthetic_volumes(GRID, 2, seed=1), parity.Tolerance())
+    assert parity.check_network(localizer, with_metadata(model, {}), *checked) < 1e-5
     weights = next(one for one in model.graph.initializer if len(one.dims) > 1)
     weights.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(weights), weights.name))
     with pytest.raises(ValueError, match=r"differ by .* \(tolerance\.network=0\.0001\)"):
-        check_network(localizer, with_metadata(model, {}), volumes, Tolerance())
+        parity.check_network(localizer, with_metadata(model, {}), *checked)
 
 
 def test_names_of_landmarks_survive_the_file():

@@ -60,10 +60,8 @@ def test_decoding_and_encoding_by_hand_what_may_bend():
 def test_settings_of_the_iteration():
     (found,) = about("points")["localizers"]
     assert found["update_rule"] == {"kind": "RuleB", "max_iterations": 5}
-    assert found["patch_spacings"] == [1, 3]
-    assert found["interpolation"] == "linear"
-    assert found["prior_iterations"] == 3
-    assert found["tolerance_mm"] == 3.0
+    expected = {"patch_spacings": [1, 3], "interpolation": "linear", "prior_iterations": 3}
+    assert found.items() >= {**expected, "tolerance_mm": 3.0}.items()
     assert found["shape_model"]["groups"] == 3
 
 

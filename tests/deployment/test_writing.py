@@ -2,6 +2,7 @@ import onnx
 import pytest
 import torch
 from hand_made_onnx import stepwise
+from omegaconf import OmegaConf
 from small_localizers import NAMES, build
 
 from conftest import composed
@@ -120,18 +121,12 @@ def test_a_file_that_cannot_be_written_leaves_the_others(config, agreeing, tmp_p
     ],
 )
 def test_refuses_settings(key, value, words, config):
-    node = config
-    *parents, last = key.split(".")
-    for parent in parents:
-        node = node[parent]
-    node[last] = value
+    OmegaConf.update(config, key, value)
     with pytest.raises(ValueError, match=words):
         export(config)
 
 
 def test_says_what_to_install(config, monkeypatch):
     monkeypatch.setattr(writing, "PACKAGES", ("onnx", "no_such_onnx"))
-    with pytest.raises(
-        ValueError, match=r"needs no_such_onnx; pip install 'pin-lightning\[export\]"
-    ):
+    with pytest.raises(ValueError, match=r"needs no_such_onnx; pip install .*\[export\]"):
         export(config)

@@ -39,4 +39,8 @@ def test_a_landmark_that_one_case_has_is_without_interval_and_all_fits_json():
     assert numbers["intervals"]["per_landmark"]["tip"]["mean"] == [3.0, 4.0]
     nothing = replace(small_evaluation(), defined=np.zeros((2, 2), dtype=bool))
     numbers = numbers_of(nothing, ReportSettings())
+    assert numbers["radial_error_mm"] == {"mean": None, "sd": None, "median": None, "p95": None}
+    assert numbers["per_case"] == {"a": None, "b": None}
+    assert numbers["per_landmark"]["tip"]["n"] == 0
+    assert set(numbers["success_rate"].values()) == {None}
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers

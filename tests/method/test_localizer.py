@@ -94,8 +94,10 @@ def test_rule_b_by_hand_from_one_start():
 
 
 def test_prediction_is_the_mean_of_the_final_positions_and_spread_their_distance():
-    pin, _ = localizer("pca", RuleB(1), num_starts=6)
+    pin, _ = localizer("pca", RuleB(7), num_starts=6)
     trajectory = pin(address_volume()[None])
+    assert (trajectory.iterations == 7).all()  # all, without a tolerance
+    assert trajectory.landmarks_mm.shape == (1, 8, 6, 4, 3)
     final = trajectory.landmarks_mm[0, -1]
     torch.testing.assert_close(trajectory.prediction_mm[0], final.mean(dim=0))
     distances = (final - final.mean(dim=0)).norm(dim=-1)
@@ -111,13 +113,6 @@ def test_a_start_that_no_longer_moves_leaves_the_batch():
     assert len(pin.network.batches) == trajectory.iterations.max()
     assert sum(pin.network.batches) == trajectory.iterations.sum()
     assert (trajectory.prediction_mm[0] - truth).norm(dim=-1).max() <= GRID.spacing_mm
-
-
-def test_without_a_tolerance_all_iterations_are_made():
-    pin, _ = localizer("pca", RuleB(7), num_starts=6, tolerance_mm=0.0)
-    trajectory = pin(address_volume()[None])
-    assert (trajectory.iterations == 7).all()
-    assert trajectory.landmarks_mm.shape == (1, 8, 6, 4, 3)
 
 
 def test_several_volumes_at_once_are_as_one_at_a_time():
@@ -165,10 +160,7 @@ def test_one_step_of_points_is_that_of_each_landmark_alone(rule):
 def test_a_prior_holds_the_first_iterations_and_then_lets_go():
     pin, truth = localizer("points", RuleB(3), num_starts=2)
     prior = fitted("pca")[0]
-    held = Localizer(
-        pin.network, pin.shape_model, RuleB(3), GRID, 5, num_starts=2, prior=prior,
-        prior_share=2 / 3,
-    )  # fmt: skip
+    held, _ = localizer("points", RuleB(3), num_starts=2, prior=prior, prior_share=2 / 3)
     free, path = (one(address_volume()[None]).landmarks_mm[0] for one in (pin, held))
     modes, mean = prior.modes_.double(), prior.mean_mm_.double().flatten()
     expected = free[1].double().flatten(1)  # the first step is the same before the projection
@@ -182,23 +174,18 @@ def test_a_prior_holds_the_first_iterations_and_then_lets_go():
 
 
 def test_a_start_that_a_prior_holds_back_is_not_taken_for_one_that_has_arrived():
-    pin, truth = localizer("points", RuleB(20), num_starts=2)
-    held = Localizer(
-        pin.network, pin.shape_model, RuleB(20), GRID, 5, num_starts=2, tolerance_mm=0.6,
-        prior=fitted("pca")[0], prior_share=0.25,
-    )  # fmt: skip
+    settings = {"num_starts": 2, "tolerance_mm": 0.6, "prior": fitted("pca")[0]}
+    held, truth = localizer("points", RuleB(20), prior_share=0.25, **settings)
     trajectory = held(address_volume()[None])
     assert ((trajectory.iterations > 5) & (trajectory.iterations < 20)).all()
     assert (trajectory.landmarks_mm[0, -1] - truth).norm(dim=-1).max() <= GRID.spacing_mm
 
 
 def test_a_prior_that_never_holds_is_refused_and_without_one_nothing_is_held():
-    pin, _ = localizer("points", RuleB(1))
-    parts = (pin.network, pin.shape_model, RuleB(1), GRID, 5)
     for share in (0, 1.5):
         with pytest.raises(ValueError, match=rf"model\.prior_share={share}"):
-            Localizer(*parts, prior=fitted("pca")[0], prior_share=share)
-    assert Localizer(*parts, prior_share=0.5).prior_iterations == 0
+            localizer("points", RuleB(1), prior=fitted("pca")[0], prior_share=share)
+    assert localizer("points", RuleB(1), prior_share=0.5)[0].prior_iterations == 0
 
 
 def test_patches_of_every_spacing_reach_the_network():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss, mean_squared_error
 
-from pin_lightning.method.losses import RelativeError, SquaredError, pin_loss
+from pin_lightning.method.losses import RelativeError, pin_loss
 
 DISPLACEMENT = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
 TRUE_DISPLACEMENT = torch.tensor([[2.0, 4.0], [0.0, 2.0]])
@@ -61,9 +61,3 @@ def test_the_relative_error_by_hand():
         DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION, 0.25, RelativeError(), scale
     )
     assert total.displacement.item() == pytest.approx(loss.item())
-
-
-def test_the_squared_error_is_the_default_and_needs_no_scale():
-    default = pin_loss(DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION, 0.25)
-    named = pin_loss(DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION, 0.25, SquaredError())
-    assert torch.equal(default.total, named.total)

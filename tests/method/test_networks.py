@@ -51,20 +51,21 @@ def test_paper_network_refuses_small_patches(side):
         PaperNetwork(in_channels=3, num_parameters=3, patch_side=side)
 
 
-@pytest.mark.parametrize("side", [95, 101, 125])
-def test_paper_network_takes_larger_patches(side):
-    network = PaperNetwork(in_channels=3, num_parameters=3, patch_side=side)
-    displacement, logits = network(torch.zeros(2, 3, side, side))
-    assert displacement.shape == (2, 3)
-    assert logits.shape == (2, 6)
+SIDES = {PaperNetwork: (95, 101, 125), CompactNetwork: (1, 3, 5, 15, 25, 47, 49, 101)}
+SIDES[SharedNetwork] = (1, 5, 17, 25)
 
 
-@pytest.mark.parametrize("side", [1, 3, 5, 15, 25, 47, 49, 101])
-def test_compact_network_takes_any_odd_patch(side):
-    network = CompactNetwork(in_channels=6, num_parameters=4, patch_side=side, widths=(8, 8, 8, 8))
-    displacement, logits = network(torch.zeros(2, 6, side, side))
-    assert displacement.shape == (2, 4)
-    assert logits.shape == (2, 8)
+@pytest.mark.parametrize(("build", "side"), [(kind, one) for kind in SIDES for one in SIDES[kind]])
+def test_networks_take_any_odd_patch_that_is_large_enough(build, side):
+    displacement, logits = build(6, 6, side)(torch.zeros(2, 6, side, side))
+    assert displacement.shape == (2, 6)
+    assert logits.shape == (2, 12)
+
+
+@pytest.mark.parametrize("build", SIDES)
+def test_networks_refuse_an_even_patch(build):
+    with pytest.raises(ValueError, match=r"model\.patch_side=124"):
+        build(6, 6, 124)
 
 
 @pytest.mark.slow
@@ -91,11 +92,6 @@ def test_pooling_before_rectifying_changes_neither_values_nor_gradients(build):
     for ours, papers in zip(*results, strict=True):
         torch.testing.assert_close(ours, papers)
     assert pooling
-
-
-def test_compact_network_refuses_an_even_patch():
-    with pytest.raises(ValueError, match="patch_side=48"):
-        CompactNetwork(in_channels=6, num_parameters=4, patch_side=48)
 
 
 def test_compact_network_does_not_depend_on_the_scale_of_intensity():
@@ -171,36 +167,8 @@ def test_outputs_are_in_the_order_of_groups_by_hand():
         torch.testing.assert_close(logits[:, 6 * landmark :][:, :6], outputs[:, 3:])
 
 
-def test_landmarks_in_another_order_give_outputs_in_that_order():
-    made, inputs, order = network(), patches(), [2, 0, 3, 1]
-    displacement, logits = made(inputs)
-    for one in (made.embedding, made.heads, made.biases):
-        one.data = one.data[order]
-    moved, scores = made(inputs.unflatten(1, (4, 6))[:, order].flatten(1, 2))
-    torch.testing.assert_close(moved, displacement.unflatten(1, (4, 3))[:, order].flatten(1))
-    torch.testing.assert_close(scores, logits.unflatten(1, (4, 6))[:, order].flatten(1))
-
-
-def test_a_landmark_sees_its_own_patches_only():
-    made, inputs = network(), patches()
-    before = made(inputs)[0]
-    inputs[:, 6:12] += 1
-    changed = (made(inputs)[0] - before).unflatten(1, (4, 3)).abs().amax(dim=(0, 2)) > 1e-6
-    assert changed.tolist() == [False, True, False, False]
-
-
 def test_each_landmark_adds_an_embedding_and_its_heads():
     few, many = (
         sum(one.numel() for one in network(landmarks).parameters()) for landmarks in (4, 5)
     )
     assert many - few == 8 * 3 * 3 + 9 * 16 + 9
-
-
-@pytest.mark.parametrize("side", [1, 5, 17, 25])
-def test_takes_any_odd_patch(side):
-    assert network(side=side)(patches(side=side))[0].shape == (3, 12)
-
-
-def test_refuses_an_even_patch():
-    with pytest.raises(ValueError, match=r"model\.patch_side=24"):
-        network(side=24)

@@ -91,12 +91,8 @@ def test_all_spacings_of_a_sample_have_the_same_change_of_intensity():
     ratio = bright["patches"].float() / plain["patches"]
     seen = (plain["patches"] > 60) & (bright["patches"] < 250)
     for one in range(4):
-        fine, coarse = (
-            ratio[one].unflatten(0, (3, 2, 3))[:, level][
-                seen[one].unflatten(0, (3, 2, 3))[:, level]
-            ]
-            for level in (0, 1)
-        )
+        ratios, shown = (of[one].unflatten(0, (3, 2, 3)) for of in (ratio, seen))
+        fine, coarse = (ratios[:, level][shown[:, level]] for level in (0, 1))
         assert fine.median().item() == pytest.approx(coarse.median().item(), abs=0.02)
 
 

@@ -1,1 +1,1 @@
-"""Standard planes: through which landmarks they go, how far off they are, slices along them."""
+"""Standard planes through landmarks: their fit, their errors, and slices along them."""

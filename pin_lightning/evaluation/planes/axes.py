@@ -1,4 +1,4 @@
-"""Where the x axis of a plane points: along a line through landmarks, or from some to others."""
+"""X axis of a plane: along a line through landmarks, or from some landmarks to others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Positions: TypeAlias = Mapping[str, Vector]
 
 @runtime_checkable
 class XAxis(Protocol):
-    """A direction that landmarks give."""
+    """A direction defined by landmarks."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The landmarks that give it."""
+        """The landmarks that define it."""
 
     def direction(self, positions_world: Positions) -> Vector | None:
-        """The direction, of any length; none where the landmarks give none.
+        """The direction, of any length; None where the landmarks define none.
 
         Args:
             positions_world: Defined landmarks by name, RAS+ mm.
@@ -29,10 +29,10 @@ class XAxis(Protocol):
 
 @dataclass(frozen=True)
 class LineFit:
-    """The line of least squares through landmarks, from the first towards the last of them.
+    """Least-squares line through landmarks, from the first towards the last of them.
 
     Attributes:
-        names: Two or more landmarks; those that are not defined are left out.
+        names: Two or more landmarks; undefined ones are left out.
 
     >>> line = LineFit(("front", "back"))
     >>> line.direction({"front": np.array([0.0, 0, 0]), "back": np.array([0.0, 4, 0])}).tolist()
@@ -42,7 +42,7 @@ class LineFit:
     names: tuple[str, ...]
 
     def direction(self, positions_world: Positions) -> Vector | None:
-        """Unit vector along the line; none with fewer than two different positions."""
+        """Unit vector along the line; None with fewer than two different positions."""
         points = _defined(self.names, positions_world)
         if len(points) < 2:
             return None
@@ -58,7 +58,7 @@ class MeanToMean:
     """From the mean of some landmarks to the mean of others.
 
     Attributes:
-        start: One or more landmarks; those that are not defined are left out.
+        start: One or more landmarks; undefined ones are left out.
         end: Likewise.
     """
 
@@ -71,7 +71,7 @@ class MeanToMean:
         return (*self.start, *self.end)
 
     def direction(self, positions_world: Positions) -> Vector | None:
-        """The vector between the means; none where an end has no landmark, or both are one."""
+        """Vector between the means; None where an end has no landmark or the means coincide."""
         start, end = _defined(self.start, positions_world), _defined(self.end, positions_world)
         if not len(start) or not len(end):
             return None

@@ -1,7 +1,5 @@
-"""How far predicted standard planes are from the true ones, over the cases of an evaluation."""
+"""Errors of predicted standard planes: angle and offset from the true planes."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pin_lightning.common.files import write_text
-from pin_lightning.common.tables import csv_number
+from pin_lightning.common.tables import csv_number, csv_text
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.metrics import summary_of
 from pin_lightning.evaluation.planes.groups import PlaneGroup, groups_within
@@ -39,15 +37,9 @@ def plane_pair(
     predicted_world: Float64[np.ndarray, "L 3"],
     truth_world: Float64[np.ndarray, "L 3"],
 ) -> tuple[Plane, Plane] | None:
-    """Predicted and true plane of a case; none where there is no true or no predicted plane.
+    """Predicted and true plane of a case; None where either cannot be fitted.
 
-    Both are fitted to the landmarks that have a true position: one that is missing is no error.
-
-    Args:
-        group: Plane group.
-        names: Landmark names.
-        predicted_world: Predicted positions, RAS+ mm.
-        truth_world: True positions, NaN where undefined.
+    Both are fitted to the landmarks that have a true position, so that a missing one is no error.
     """
     truth = fit_plane(group, names, truth_world)
     known = np.isfinite(truth_world).all(axis=-1, keepdims=True)
@@ -56,12 +48,7 @@ def plane_pair(
 
 
 def plane_errors(evaluation: Evaluation, group: PlaneGroup) -> PlaneErrors:
-    """Errors of a plane in each case of an evaluation.
-
-    Args:
-        evaluation: Has all landmarks of the group.
-        group: Plane group.
-    """
+    """Errors of a plane in each case of an evaluation that has all landmarks of the group."""
     truth_world = np.where(evaluation.defined[..., None], evaluation.truth_world, np.nan)
     both = zip(evaluation.predicted_world, truth_world, strict=True)
     pairs = [plane_pair(group, evaluation.names, *positions) for positions in both]
@@ -74,14 +61,9 @@ def plane_errors(evaluation: Evaluation, group: PlaneGroup) -> PlaneErrors:
 def plane_metrics(evaluation: Evaluation, groups: Sequence[PlaneGroup]) -> dict[str, Any]:
     """Errors of the planes that have all their landmarks, for `metrics.json`.
 
-    Args:
-        evaluation: Of one split.
-        groups: Plane groups.
-
     Returns:
         ``planes``, by name: ``n``, and ``mean``, ``sd``, ``median`` and ``p95`` of
-        ``angle_degrees`` and ``offset_mm``, none where no case has the plane. Nothing where there
-        is no plane.
+        ``angle_degrees`` and ``offset_mm``, None where no case has the plane. Empty without planes.
     """
     used = groups_within(groups, evaluation.names)
     planes = {group.name: _summary(plane_errors(evaluation, group)) for group in used}
@@ -96,14 +78,9 @@ def _summary(errors: PlaneErrors) -> dict[str, Any]:
 def write_plane_errors(
     path: Path, evaluations: Mapping[str, Evaluation], groups: Sequence[PlaneGroup]
 ) -> None:
-    """Write one CSV row per split, case and plane; no file where no plane has all its landmarks.
+    """Write one CSV row per split, case and plane; no file if no plane has all its landmarks.
 
-    A cell is empty where the plane cannot be fitted.
-
-    Args:
-        path: The CSV file; one of before is removed.
-        evaluations: Evaluation of each split.
-        groups: Plane groups.
+    An existing file is removed. A cell is empty where the plane cannot be fitted.
     """
     rows = [
         (split, case, group.name, *map(csv_number, values))
@@ -113,9 +90,7 @@ def write_plane_errors(
     ]
     path.unlink(missing_ok=True)
     if rows:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([CSV_COLUMNS, *rows])
-        write_text(path, text.getvalue())
+        write_text(path, csv_text([CSV_COLUMNS, *rows]))
 
 
 def _by_case(evaluation: Evaluation, errors: PlaneErrors) -> list[tuple[str, float, float]]:

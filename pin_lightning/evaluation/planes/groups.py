@@ -1,4 +1,4 @@
-"""Plane groups: which landmarks make a standard plane, as ``data.planes`` names them."""
+"""Plane groups: the landmarks of each standard plane, from ``data.planes``."""
 
 import logging
 import re
@@ -17,13 +17,13 @@ AXIS_FORM = "{fit: [a, b]} or {from: [a], to: [b, c]}"
 
 @dataclass(frozen=True)
 class PlaneGroup:
-    """Landmarks that make a standard plane.
+    """Landmarks that define a standard plane.
 
     Attributes:
-        name: What the plane is called.
-        landmarks: Three or more landmarks; the plane is fitted to them. Their order says from
-            which side it is seen, see `fit_plane`.
-        x_axis: Where its x axis points, once it is laid into the plane.
+        name: Name of the plane.
+        landmarks: Three or more landmarks that the plane is fitted to. Their order gives the side
+            from which it is seen, see `fit_plane`.
+        x_axis: Direction of its x axis, projected into the plane.
     """
 
     name: str
@@ -32,19 +32,19 @@ class PlaneGroup:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All landmarks that it needs."""
+        """All landmarks of the plane and its x axis."""
         return tuple(dict.fromkeys((*self.landmarks, *self.x_axis.names)))
 
 
 def plane_groups(planes: Any) -> tuple[PlaneGroup, ...]:
-    """Groups of the node ``data.planes`` of a config.
+    """Read plane groups from the node ``data.planes`` of a config.
 
     >>> plane_groups({"TC": {"landmarks": ["left", "right", "front"]}})[0].x_axis
     LineFit(names=('left', 'right', 'front'))
 
     Args:
-        planes: By the name of the plane, its ``landmarks`` and ``x_axis``; none names no plane.
-            Without an axis it is the main direction of the landmarks.
+        planes: ``landmarks`` and ``x_axis`` by the name of the plane, or None. The axis is by
+            default the main direction of the landmarks.
 
     Raises:
         ValueError: A group is not of that form; the message names it.
@@ -60,10 +60,8 @@ def _group(name: str, settings: Any) -> PlaneGroup:
     setting = f"data.planes.{name}"
     if not re.fullmatch(r"[\w-]+", name):
         raise ValueError(f"{setting}: is part of file names; use letters, digits, - and _")
-    if not isinstance(settings, Mapping) or not {"landmarks"} <= {*settings} <= {
-        "landmarks",
-        "x_axis",
-    }:
+    keys = {*settings} if isinstance(settings, Mapping) else set()
+    if not {"landmarks"} <= keys <= {"landmarks", "x_axis"}:
         raise ValueError(f"{setting}: give landmarks, and x_axis if you like, as {FORM}")
     landmarks = _names(f"{setting}.landmarks", settings["landmarks"], 3)
     axis = settings.get("x_axis")
@@ -81,7 +79,7 @@ def _axis(setting: str, axis: Any) -> XAxis:
 
 
 def _names(setting: str, names: Any, least: int) -> tuple[str, ...]:
-    """Landmark names of a list; YAML takes some for numbers."""
+    """Landmark names as text: YAML reads some as numbers."""
     is_list = isinstance(names, Sequence) and not isinstance(names, str)
     found = list(map(str, names)) if is_list else []
     if len(found) < least or len(set(found)) < len(found):
@@ -90,22 +88,22 @@ def _names(setting: str, names: Any, least: int) -> tuple[str, ...]:
 
 
 def groups_within(groups: Sequence[PlaneGroup], names: Sequence[str]) -> tuple[PlaneGroup, ...]:
-    """The groups of which all landmarks are among the names."""
+    """Groups whose landmarks are all among the names."""
     return tuple(group for group in groups if {*group.names} <= {*names})
 
 
 def check_groups(
     groups: Sequence[PlaneGroup], known: Sequence[str], predicted: Sequence[str]
 ) -> None:
-    """Refuse groups with a name that is no landmark of the data, and log those not used.
+    """Check that all names are landmarks of the data, and log groups that are not used.
 
     Args:
         groups: Plane groups.
         known: All landmarks of the data set.
-        predicted: Those that are localised.
+        predicted: Landmarks that are localised.
 
     Raises:
-        ValueError: The message names the group and the landmark.
+        ValueError: A name is unknown; the message names the group and the landmark.
     """
     for group in groups:
         for name in group.names:
@@ -113,6 +111,5 @@ def check_groups(
                 raise ValueError(
                     f"data.planes.{group.name}: no case has {name}; {did_you_mean(name, known)}"
                 )
-        if group not in groups_within([group], predicted):
-            lacking = [name for name in group.names if name not in predicted]
+        if lacking := [name for name in group.names if name not in predicted]:
             log.info("plane %s: not used, without %s", group.name, ", ".join(lacking))

@@ -1,4 +1,4 @@
-"""Standard planes: the plane through landmarks, and how far one plane is from another."""
+"""Planes fitted to landmarks, and the angle and offset between two planes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from pin_lightning.evaluation.planes.axes import Vector
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 
 Points: TypeAlias = Float64[np.ndarray, "*rest 3"]
-# Landmarks that extend less across their line than this share along it leave the plane open; so
-# does an x axis that is as close to the normal.
+# No plane is fitted to landmarks whose extent across their main direction is a smaller share of
+# that along it, or with an x axis as close to the normal.
 SMALLEST_SHARE = 1e-3
 
 
@@ -21,7 +21,7 @@ class Plane:
     """A plane in world RAS+ mm with axes in it; the axes are orthonormal and right-handed.
 
     Attributes:
-        centre_world: The point from which positions in the plane count.
+        centre_world: Origin of positions in the plane.
         x_axis: Unit vector in the plane.
         y_axis: Unit vector in the plane, ``normal`` times ``x_axis``.
         normal: Unit vector across it.
@@ -38,7 +38,7 @@ class Plane:
         return np.stack([self.x_axis, self.y_axis, self.normal], axis=1)
 
     def from_world(self, points_world: Points) -> Points:
-        """Mm along x axis, y axis and normal, from the centre; the last is the signed distance."""
+        """Positions in mm along x axis, y axis and normal, relative to the centre."""
         return (points_world - self.centre_world) @ self.directions
 
     def to_world(self, points_mm: Points) -> Points:
@@ -49,20 +49,20 @@ class Plane:
 def fit_plane(
     group: PlaneGroup, names: Sequence[str], positions_world: Float64[np.ndarray, "L 3"]
 ) -> Plane | None:
-    """The plane of least squares through the landmarks of a group.
+    """Fit the least-squares plane through the landmarks of a group.
 
-    Its centre is the mean of the landmarks. Its normal points to where they turn counter-clockwise
-    in the order of the group (the sign of the area that they enclose), so that a plane is seen from
+    Its centre is the mean of the landmarks. Seen from the tip of its normal, the landmarks run
+    counter-clockwise in the order of the group (sign of the enclosed area), so that a plane shows
     the same side of the anatomy however a patient lies.
 
     Args:
         group: Plane group.
         names: Landmark names.
-        positions_world: Their positions, RAS+ mm; NaN where undefined, such are left out.
+        positions_world: Their positions, RAS+ mm; undefined ones, NaN, are left out.
 
     Returns:
-        The plane; none when fewer than three of its landmarks are defined, when these lie on a
-        line, or when the x axis is undefined or points out of the plane.
+        The plane; None if fewer than three of its landmarks are defined, if they lie on a line, or
+        if the x axis is undefined or normal to the plane.
     """
     placed = zip(names, positions_world, strict=True)
     defined = {name: position for name, position in placed if np.isfinite(position).all()}
@@ -72,14 +72,14 @@ def fit_plane(
         return None
     centre = points.mean(axis=0)
     normal = _normal(points - centre)
-    x_axis = None if normal is None else _laid_into(along, normal)
+    x_axis = None if normal is None else _projected(along, normal)
     if normal is None or x_axis is None:
         return None
     return Plane(centre, x_axis, np.cross(normal, x_axis), normal)
 
 
 def _normal(points: Float64[np.ndarray, "M 3"]) -> Vector | None:
-    """Unit normal of the plane through points around the origin; none when they lie on a line."""
+    """Unit normal of the plane through points around the origin; None if they lie on a line."""
     _, extents, directions = np.linalg.svd(points)
     if extents[1] <= SMALLEST_SHARE * extents[0]:
         return None
@@ -87,8 +87,8 @@ def _normal(points: Float64[np.ndarray, "M 3"]) -> Vector | None:
     return directions[2] if area @ directions[2] >= 0 else -directions[2]
 
 
-def _laid_into(vector: Vector, normal: Vector) -> Vector | None:
-    """Unit vector of the part of a vector across the normal; none when hardly any is left."""
+def _projected(vector: Vector, normal: Vector) -> Vector | None:
+    """Unit vector of the projection into the plane; None if that is close to zero."""
     part = vector - (vector @ normal) * normal
     length = float(np.linalg.norm(part))
     return part / length if length > SMALLEST_SHARE * np.linalg.norm(vector) else None
@@ -101,5 +101,5 @@ def angle_degrees(plane: Plane, other: Plane) -> float:
 
 
 def offset_mm(plane: Plane, truth: Plane) -> float:
-    """How far the centre of the true plane lies from a plane, in mm, not negative."""
+    """Distance of the centre of the true plane from a plane, in mm, not negative."""
     return abs(float(plane.from_world(truth.centre_world)[2]))

@@ -11,8 +11,7 @@ from scipy import ndimage
 from pin_lightning.data.preprocessing import OriginalImage, rescale
 from pin_lightning.evaluation.planes.plane import Plane
 
-# Pixels along a side, at most: long volumes of thin slices are cut with larger pixels.
-LONGEST_SIDE = 2048
+LONGEST_SIDE = 2048  # pixels; longer cross-sections have larger pixels
 CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
 # Pairs of corners that differ along one axis.
 EDGES = [(one, one | bit) for bit in (1, 2, 4) for one in range(8) if not one & bit]
@@ -25,7 +24,7 @@ class PlaneSlice:
     Attributes:
         pixels: Intensities of the image, along x and y axis of the plane; NaN outside the image.
         affine: Pixel index to world RAS+ mm; the third column is the normal, as long as a pixel.
-        window: Intensities that are shown black and white.
+        window: Intensities shown as black and as white.
     """
 
     pixels: Float32[np.ndarray, "W H"]
@@ -41,14 +40,10 @@ class PlaneSlice:
 
 
 def cut_slice(image: OriginalImage, plane: Plane) -> PlaneSlice | None:
-    """The whole cross-section of an image with a plane; none where the plane misses the image.
+    """Cut the whole cross-section of an image with a plane; None if the plane misses the image.
 
-    Pixels are as wide as the finest side of a voxel, linear between voxels, and one of them lies at
-    the centre of the plane.
-
-    Args:
-        image: The image.
-        plane: The plane.
+    Pixels are as wide as the shortest side of a voxel, interpolated linearly, and one of them lies
+    at the centre of the plane.
     """
     ends_mm = _ends(image, plane)
     if ends_mm is None:
@@ -80,7 +75,7 @@ def _ends(image: OriginalImage, plane: Plane) -> Float64[np.ndarray, "2 2"] | No
 def _sample(
     image: OriginalImage, affine: Float64[np.ndarray, "4 4"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "W H"]:
-    """Intensities at pixels; up to half a voxel beyond the last centre, the voxel's own."""
+    """Intensities at pixels, constant in the half voxel beyond the outermost centres."""
     pixels = np.stack(np.meshgrid(*map(np.arange, size), [0], indexing="ij"), axis=-1)[:, :, 0]
     places = apply_affine(np.linalg.inv(image.affine) @ affine, pixels)
     inside = ((places >= -0.5) & (places <= np.array(image.voxels.shape) - 0.5)).all(axis=-1)

@@ -1,4 +1,4 @@
-"""Shape models: what a point in shape space means as a set of landmarks."""
+"""Shape models: maps between points in shape space and sets of landmarks."""
 
 from pin_lightning.method.shape_models.autoencoder import AutoencoderShapeModel
 from pin_lightning.method.shape_models.base import ShapeModel

@@ -1,4 +1,4 @@
-"""The autoencoder shape model: PCA whose decoder may bend (the paper's future work)."""
+"""The autoencoder shape model: PCA with a non-linear decoder (the paper's future work)."""
 
 import logging
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from pin_lightning.method.shape_models.recombination import recombine
 from pin_lightning.method.shape_models.residual import Residual, train
 
 FEWEST_SHAPES, FEWEST_LANDMARKS = 4, 3
-POOL = 4000  # augmented shapes, about
-FOLDS = 5  # in which shapes are left out, to see how long to train
+POOL = 4000  # about so many augmented shapes
+FOLDS = 5  # of the cross-validation that chooses the number of steps
 CHECK_EVERY = 50  # steps
 
 log = logging.getLogger(__name__)
@@ -24,26 +24,26 @@ log = logging.getLogger(__name__)
 class AutoencoderShapeModel(ShapeModel):
     """``X = mean + W b + r(b)`` with a small network r; ``b = V (X - mean)`` gives b back exactly.
 
-    The network has one hidden layer of tanh units, is 0 at first, so that training begins at a PCA,
-    and adds only what is orthogonal to W. W and the network are learnt from the training shapes in
-    the poses of one another, with noise (`recombination`, `residual`). Shapes left out decide for
-    how many steps it is trained, for none unless that is clearly closer to them, and whether poses
-    are recombined, as they are unless that is clearly farther.
+    The network has one hidden layer of tanh units. It adds only what is orthogonal to W, and
+    nothing at first, so that training begins at a PCA. W and the network are learnt from the
+    training shapes in the poses of one another, with noise (`recombination`, `residual`).
+    Cross-validation over the shapes chooses the number of training steps (0 unless more are better
+    by a standard error) and whether to recombine poses (yes unless that is as clearly worse).
 
-    As in PCA, parameters are uncorrelated over the shapes that it is learnt from, largest SD first,
-    and one unit of b is on average one mm of landmark motion (root mean square over the training
-    shapes). An SD is that of the training shapes or of the recombined ones, whichever is larger.
+    As in PCA, parameters are uncorrelated over the shapes learnt from, largest SD first, and one
+    unit of b is one mm of landmark motion (root mean square over the training shapes). An SD is
+    that of the training shapes or of the recombined ones, whichever is larger.
 
     Args:
-        components: Number of parameters, or below 1 the share of variance: as many as PCA takes.
+        components: Number of parameters, or below 1 the share of variance, as for PCA.
         hidden: Hidden units of the network.
-        max_steps: Most training steps; 0 leaves the linear part.
-        recombine_poses: Whether each training shape also trains in the poses of the others; with
-            more than half of `POOL` shapes there is no need to.
-        seed: Seed of the weights, the samples and the shapes that are left out.
+        max_steps: Largest number of training steps; 0 leaves the linear part.
+        recombine_poses: Let each training shape train in the poses of the others, too, unless there
+            are more than half of `POOL` shapes.
+        seed: Seed of the weights, the samples and the folds.
 
     Attributes:
-        projection_: Rows that encode, V [K, 3 L].
+        projection_: Rows of the encoder, V [K, 3 L].
         modes_: Linear part of the decoder, the columns of W [K, 3 L].
         inner_: Weights of the hidden units [K, H], 1/mm.
         bias_: Their biases [H].
@@ -77,22 +77,19 @@ class AutoencoderShapeModel(ShapeModel):
         for name in ("bias_", "offset_"):
             self.register_buffer(name, torch.zeros(0))
 
-    def fit(
-        self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]
-    ) -> "AutoencoderShapeModel":
+    def fit(self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]) -> ShapeModel:
         """Learn modes and network, on the CPU, in seconds.
 
         Raises:
             ValueError: Too few shapes or landmarks, more components than the shapes can give, or a
-                setting that is none.
+                setting out of range.
         """
         self._check(check_shapes(shapes_mm))
         count = PCAShapeModel(self.components).fit(shapes_mm, extent_mm).num_parameters
         flat = shapes_mm.flatten(1).double().cpu()
         generator = torch.Generator().manual_seed(self.seed)
         order = torch.randperm(len(flat), generator=generator)
-        parts = [*order.tensor_split(min(FOLDS, len(flat))), order[:0]]  # the last sees all
-        # Where the shapes themselves fill the pool, there is no room for other poses.
+        parts = [*order.tensor_split(min(FOLDS, len(flat))), order[:0]]  # the last leaves out none
         recombine_poses = self.recombine_poses and 2 * len(flat) <= POOL
         pools = (True, False) if recombine_poses else (False,)
         found = [self._learn(flat, parts, count, one, generator) for one in pools]
@@ -125,7 +122,7 @@ class AutoencoderShapeModel(ShapeModel):
         recombined: bool,
         generator: torch.Generator,
     ) -> "_Learnt":
-        """Modes and network of all shapes, trained for as long as helps shapes left out."""
+        """Modes and network of all shapes; cross-validation chooses the number of steps."""
         spaces = [_space(flat, left_out, count, recombined) for left_out in parts]
         modes = torch.stack([one.modes for one in spaces])
         pools = [one.pool_mm for one in spaces]
@@ -133,14 +130,14 @@ class AutoencoderShapeModel(ShapeModel):
         errors_mm = torch.stack([_errors_mm(spaces, state) for state in states])
         best = _best(errors_mm)
         steps = min(best * CHECK_EVERY, self.max_steps)
-        # Few shapes may lie close together where their poses do not, or the other way round.
+        # A few shapes may vary less along a mode than the recombined ones, or more.
         all_shapes = (flat - flat.mean(dim=0)).float()
         sd_mm = torch.maximum(*((one @ modes[-1].T).std(dim=0) for one in (all_shapes, pools[-1])))
         linear_mm = float(errors_mm[0].mean())
         return _Learnt(modes[-1], sd_mm, states[best][-1], steps, errors_mm[best], linear_mm)
 
     def _keep(self, flat: Float[Tensor, "M D"], learnt: "_Learnt") -> None:
-        """Order and scale the parameters, and take over what was learnt."""
+        """Order and scale the parameters, and set the buffers."""
         modes, residual = learnt.modes, learnt.residual
         mean = flat.mean(dim=0)
         bent = residual.slopes((flat - mean).float() @ modes.T)
@@ -176,38 +173,23 @@ class AutoencoderShapeModel(ShapeModel):
 
 @dataclass(frozen=True)
 class _Space:
-    """A linear shape space, in coordinates minus their mean.
+    """A linear shape space, in coordinates minus their mean."""
 
-    Attributes:
-        modes: Orthonormal modes, largest variance first.
-        pool_mm: Augmented shapes that they are of.
-        left_out_mm: Shapes that they have not seen.
-    """
-
-    modes: Float[Tensor, "K D"]
-    pool_mm: Float[Tensor, "N D"]
+    modes: Float[Tensor, "K D"]  # orthonormal, largest variance first
+    pool_mm: Float[Tensor, "N D"]  # augmented shapes that the modes are of
     left_out_mm: Float[Tensor, "T D"]
 
 
 @dataclass(frozen=True)
 class _Learnt:
-    """Modes and network.
-
-    Attributes:
-        modes: Orthonormal modes.
-        sd_mm: SD along each.
-        residual: The network.
-        steps: For which it was trained.
-        errors_mm: Mean distance of the landmarks of each shape, left out, from what is decoded.
-        linear_mm: Their mean for the modes alone.
-    """
+    """Modes and network, with their errors in cross-validation."""
 
     modes: Float[Tensor, "K D"]
     sd_mm: Float[Tensor, " K"]
     residual: Residual
     steps: int
-    errors_mm: Float[Tensor, " M"]
-    linear_mm: float
+    errors_mm: Float[Tensor, " M"]  # of each shape when left out, mean over its landmarks
+    linear_mm: float  # mean error of the modes alone
 
 
 def _space(
@@ -221,12 +203,12 @@ def _space(
         many = recombine(seen.unflatten(1, (-1, 3)).numpy(), POOL)
         seen = torch.from_numpy(many).flatten(1)
     modes = torch.linalg.eigh(seen.T.cov())[1].T.flip(0)[:count]
-    # The network does with single precision, in half the time.
+    # Single precision is enough for the network and takes half the time.
     return _Space(*(one.float() for one in (modes, seen - mean, flat[left_out] - mean)))
 
 
 def _errors_mm(spaces: Sequence[_Space], state: Residual) -> Float[Tensor, " M"]:
-    """Mean distance of the landmarks of each shape, decoded by what has not seen it."""
+    """Mean landmark error of each shape, decoded in the space that left it out."""
     errors_mm = []
     for index, space in enumerate(spaces):
         parameters = space.left_out_mm @ space.modes.T
@@ -237,11 +219,7 @@ def _errors_mm(spaces: Sequence[_Space], state: Residual) -> Float[Tensor, " M"]
 
 
 def _best(errors_mm: Float[Tensor, "C M"]) -> int:
-    """The state of smallest mean error; the first, unless that is larger by a standard error.
-
-    >>> _best(torch.tensor([[2.0, 2.2, 1.9], [1.0, 1.3, 1.0]])), _best(torch.eye(2, 3))
-    (1, 0)
-    """
+    """State of smallest mean error if it beats the first by a standard error, else the first."""
     best = int(errors_mm.mean(dim=1).argmin())
     gained_mm = errors_mm[0] - errors_mm[best]
     return best if gained_mm.mean() > gained_mm.std() / len(gained_mm) ** 0.5 else 0

@@ -1,4 +1,4 @@
-"""What every shape model offers: encode, decode, sample and starts."""
+"""Base class of the shape models: fit, encode, decode, sample and starts."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,19 +9,17 @@ from torch import nn
 
 from pin_lightning.common.types import Float, Num, Tensor
 
-SAMPLING_RANGE_SD = (
-    3.0  # training samples and random starts lie within +-3 SD, as in the authors' code
-)
+SAMPLING_RANGE_SD = 3.0  # range of training samples and random starts, as in the authors' code
 
 
 class ShapeModel(nn.Module, ABC):
     """A map between K shape parameters and L landmarks in grid millimetres.
 
-    `fit` learns the buffers below; a module so that they move to a device and are saved with the
-    weights. Parameters are in mm of total landmark motion, centred so that 0 is the middle start.
+    `fit` learns the buffers below; as a module it moves to a device and is saved with the weights.
+    Parameters are in mm of total landmark motion, centred so that 0 is the first start.
 
     Attributes:
-        each_by_itself: Whether each landmark has parameters of its own, and moves by itself.
+        each_by_itself: True if each landmark has parameters of its own and moves by itself.
         mean_mm_: Mean training shape [L, 3], the guess that uses no image.
         sd_: Standard deviation of each shape parameter [K]; sampling covers +-3 of them.
     """
@@ -47,11 +45,11 @@ class ShapeModel(nn.Module, ABC):
 
     @property
     def num_groups(self) -> int:
-        """Groups G of parameters that move by themselves; one where all move together."""
+        """Groups G of parameters that move independently; one where all move together."""
         return 1
 
     def by_group(self, values: Num[Tensor, "N Q"]) -> Num[Tensor, "M q"]:
-        """Values of N points, G rows for each, so that what follows sees each group alone."""
+        """Split the values of N points into rows, one for each of their groups."""
         return values.reshape(values.shape[0] * self.num_groups, -1)
 
     @abstractmethod
@@ -84,7 +82,7 @@ class ShapeModel(nn.Module, ABC):
         return (2 * uniform - 1).to(self.sd_.device) * (SAMPLING_RANGE_SD * self.sd_)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Take buffers of any size, so that an unfitted model can load a fitted one."""
+        """Resize the buffers, so that an unfitted model can load a fitted one."""
         for name, buffer in self.named_buffers(recurse=False):
             if (saved := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, buffer.new_zeros(saved.shape))
@@ -92,7 +90,7 @@ class ShapeModel(nn.Module, ABC):
 
 
 def check_shapes(shapes_mm: Float[Tensor, "M L 3"]) -> Float[Tensor, "M L 3"]:
-    """Training shapes, refused when none or when a position is not finite.
+    """Return the training shapes.
 
     Raises:
         ValueError: There is no shape, or a coordinate is NaN or infinite.

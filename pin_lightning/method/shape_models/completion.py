@@ -1,28 +1,27 @@
-"""Completes training shapes in which landmarks are missing, from those that are there."""
+"""Completion of training shapes in which landmarks are missing."""
 
 import numpy as np
 from jaxtyping import Bool, Float64
 from sklearn.covariance import LedoitWolf
 
-# Enough for a tenth of a percent on real shapes; it converges in about ten.
-MAX_ITERATIONS = 50
+MAX_ITERATIONS = 50  # it converges in about ten
 TOLERANCE_MM = 1e-3
 
 
 def complete_shapes(shapes_mm: Float64[np.ndarray, "M L 3"]) -> Float64[np.ndarray, "M L 3"]:
-    """Shapes with every missing landmark filled in by its conditional mean under a Gaussian.
+    """Fill in missing landmarks by their conditional mean under a Gaussian.
 
     Regularised expectation maximisation (Schneider, J. Climate 2001): a mean and a covariance of
     all coordinates are fitted, missing coordinates are replaced by their conditional mean given
-    the coordinates that are there, and both steps repeat until nothing moves. The covariance is
-    that of Ledoit and Wolf (J. Multivar. Anal. 2004), which is invertible with fewer shapes than
-    coordinates. Each shape's translation is taken out before a round: it is known without it.
+    the known ones, and both steps repeat until nothing moves. The covariance is that of Ledoit and
+    Wolf (J. Multivar. Anal. 2004), which is invertible with fewer shapes than coordinates. Each
+    shape's translation is removed before a round and added back.
 
     Args:
         shapes_mm: Shapes in one frame, all three coordinates NaN where a landmark is missing.
 
     Returns:
-        The same shapes without NaN; what was there is unchanged.
+        The same shapes without NaN; known landmarks are unchanged.
 
     Raises:
         ValueError: A landmark is missing from every shape, or a shape has no landmark.
@@ -58,9 +57,9 @@ def _check(defined: Bool[np.ndarray, "M L"]) -> None:
 
 
 def _moved_means(shapes_mm: Float64[np.ndarray, "M L 3"]) -> Float64[np.ndarray, "M L 3"]:
-    """The mean shape, moved to each shape by the landmarks that it has."""
+    """Mean shape, shifted to the known landmarks of each shape."""
     shift_mm = np.zeros((len(shapes_mm), 1, 3))
-    for _ in range(MAX_ITERATIONS):  # the mean is sharper once the shapes lie on each other
+    for _ in range(MAX_ITERATIONS):  # the mean is sharper for shapes that are aligned
         mean_mm = np.nanmean(shapes_mm - shift_mm, axis=0)
         before, shift_mm = shift_mm, np.nanmean(shapes_mm - mean_mm, axis=1, keepdims=True)
         if np.abs(shift_mm - before).max() < TOLERANCE_MM:
@@ -71,24 +70,14 @@ def _moved_means(shapes_mm: Float64[np.ndarray, "M L 3"]) -> Float64[np.ndarray,
 def _conditional_means(
     values: Float64[np.ndarray, "M D"], known: Bool[np.ndarray, "M D"]
 ) -> Float64[np.ndarray, "M D"]:
-    """One round: a Gaussian fitted to all rows, and what it says of the unknown values."""
+    """Fit a Gaussian to all rows, and set unknown values to ``m_u + S_uk S_kk^-1 (x_k - m_k)``."""
     model = LedoitWolf().fit(values)
     mean, covariance = model.location_, model.covariance_
-    rows = zip(values, known, strict=True)
-    return np.array([_conditional_mean(row, there, mean, covariance) for row, there in rows])
-
-
-def _conditional_mean(
-    row: Float64[np.ndarray, " D"],
-    known: Bool[np.ndarray, " D"],
-    mean: Float64[np.ndarray, " D"],
-    covariance: Float64[np.ndarray, "D D"],
-) -> Float64[np.ndarray, " D"]:
-    """The row with its unknown part at ``m_u + S_uk S_kk^-1 (x_k - m_k)``."""
-    filled = row.copy()
-    if not known.all():
-        # Shapes that are all the same leave nothing to regress on, hence the least squares.
-        within = covariance[np.ix_(known, known)]
-        weights = np.linalg.lstsq(within, row[known] - mean[known], rcond=None)[0]
-        filled[~known] = mean[~known] + covariance[np.ix_(~known, known)] @ weights
+    filled = values.copy()
+    for row, there in zip(filled, known, strict=True):
+        if not there.all():
+            # Least squares, as the covariance of shapes that are all the same is singular.
+            within, across = covariance[np.ix_(there, there)], covariance[np.ix_(~there, there)]
+            weights = np.linalg.lstsq(within, row[there] - mean[there], rcond=None)[0]
+            row[~there] = mean[~there] + across @ weights
     return filled

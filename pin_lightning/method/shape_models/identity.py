@@ -17,10 +17,8 @@ class IdentityShapeModel(ShapeModel):
 
     each_by_itself = True
 
-    def fit(
-        self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]
-    ) -> "IdentityShapeModel":
-        """Learn the mean position, and from the extent the range to sample.
+    def fit(self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]) -> ShapeModel:
+        """Learn the mean position; the extent gives the range to sample.
 
         Raises:
             ValueError: The shapes hold more than one landmark.

@@ -1,4 +1,4 @@
-"""The points shape model: several landmarks, each of which moves by itself."""
+"""The points shape model: several landmarks that move independently."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,21 @@ from pin_lightning.method.shape_models.base import ShapeModel, check_shapes
 
 
 class PointsShapeModel(ShapeModel):
-    """L landmarks; their K = 3 L parameters are their distances in mm from their mean positions.
+    """L landmarks; their K = 3 L parameters are their offsets in mm from their mean positions.
 
-    Nothing holds the landmarks together: each is a group of parameters of its own. ``sd_`` is the
-    scatter of each landmark over the training shapes, the same along the three axes.
+    Each landmark is a group of parameters of its own. ``sd_`` is its scatter over the training
+    shapes, the same along the three axes.
     """
 
     each_by_itself = True
 
     @property
     def num_groups(self) -> int:
-        """One for each landmark."""
+        """Groups of parameters: one for each landmark."""
         return self.num_landmarks
 
-    def fit(
-        self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]
-    ) -> "PointsShapeModel":
-        """Learn where each landmark is on average, and how far from there.
+    def fit(self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]) -> ShapeModel:
+        """Learn the mean position and the scatter of each landmark.
 
         Raises:
             ValueError: There are fewer than two shapes.
@@ -38,17 +36,18 @@ class PointsShapeModel(ShapeModel):
         return self
 
     def encode(self, landmarks_mm: Float[Tensor, "*batch L 3"]) -> Float[Tensor, "*batch K"]:
-        """Distances from the mean positions."""
+        """Offsets from the mean positions."""
         return (landmarks_mm - self.mean_mm_).flatten(-2)
 
     def decode(self, parameters: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch L 3"]:
-        """Positions at these distances."""
+        """Positions at these offsets."""
         return self.mean_mm_ + parameters.unflatten(-1, (-1, 3))
 
     def starts(self, count: int, generator: torch.Generator) -> Float[Tensor, "S K"]:
-        """The mean shape, then the mean shape moved as a whole, and each landmark by itself.
+        """The mean shape, then mean shapes with a random shift of the whole and of each landmark.
 
-        Both are normal: the shift by the mean scatter of a landmark, the landmarks by half theirs.
+        Both are normal: the SD of the common shift is the mean scatter of a landmark, that of a
+        landmark's own shift half its scatter.
 
         Raises:
             ValueError: The count is below one.

@@ -1,4 +1,6 @@
-"""Shape augmentation: training shapes in the poses of one another, as far as pose is chance."""
+"""Shape augmentation: training shapes in the poses of one another."""
+
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
@@ -6,38 +8,36 @@ from scipy.spatial.transform import Rotation
 from sklearn.covariance import LedoitWolf
 
 ROUNDS = 5  # of alignment; real shapes move less than a micrometre after the third
+Shapes: TypeAlias = Float64[np.ndarray, "M L 3"]
+Poses: TypeAlias = Float64[np.ndarray, "M 7"]  # rotation vector, logarithm of the size, shift
 
 
-def recombine(shapes_mm: Float64[np.ndarray, "M L 3"], most: int) -> Float64[np.ndarray, "N L 3"]:
-    """The shapes, each in its own pose and then in those of other shapes.
+def recombine(shapes_mm: Shapes, most: int) -> Float64[np.ndarray, "N L 3"]:
+    """Augment shapes: each in its own pose, then in the poses of others.
 
-    How somebody lies in a scanner says little about their anatomy, so few shapes make many: each of
-    M in the pose of each other. A pose is a shift, a rotation and a size against the mean shape
-    (Procrustes). What of the pose can be told from the shape (a bent head also lies differently)
-    stays with it; only the rest is exchanged. How much can be told is the conditional mean under
-    the covariance of Ledoit and Wolf (J. Multivar. Anal. 2004), as in `shape_completion`.
+    The pose of a person in the scanner says little about the anatomy, so that M shapes give up to
+    M^2. A pose is a shift, a rotation and a size relative to the mean shape (Procrustes). The part
+    of a pose that the shape predicts (a bent head also lies differently) stays with the shape; only
+    the rest is exchanged. It is predicted by the conditional mean under the covariance of Ledoit
+    and Wolf (J. Multivar. Anal. 2004), as in `completion`.
 
     Args:
         shapes_mm: Training shapes in one frame, of at least three landmarks.
-        most: About how many shapes to give; at least the M themselves.
+        most: About the number of shapes to return; at least the M themselves.
 
     Returns:
         M shapes as they are, then M with the poses of the shapes before them, and so on.
     """
     aligned_mm, poses = _align(shapes_mm)
-    told = _told_by_shape(aligned_mm, poses)
+    predicted = _predicted_poses(aligned_mm, poses)
     count = min(len(shapes_mm), max(1, most // len(shapes_mm)))
-    exchanged = [told + np.roll(poses - told, shift, axis=0) for shift in range(count)]
+    rest = poses - predicted
+    exchanged = [predicted + np.roll(rest, shift, axis=0) for shift in range(count)]
     return np.concatenate([_posed(aligned_mm, one) for one in exchanged])
 
 
-def _align(
-    shapes_mm: Float64[np.ndarray, "M L 3"],
-) -> tuple[Float64[np.ndarray, "M L 3"], Float64[np.ndarray, "M 7"]]:
-    """Shapes laid on their mean, and the poses that take them back.
-
-    A pose is rotation vector, logarithm of the size, shift. Generalised Procrustes analysis.
-    """
+def _align(shapes_mm: Shapes) -> tuple[Shapes, Poses]:
+    """Align shapes with their mean, and give their poses (generalised Procrustes analysis)."""
     shift_mm = shapes_mm.mean(axis=1)
     centred = shapes_mm - shift_mm[:, None]
     reference = centred.mean(axis=0)
@@ -50,7 +50,7 @@ def _align(
 
 
 def _similarity(
-    reference: Float64[np.ndarray, "L 3"], shapes: Float64[np.ndarray, "M L 3"]
+    reference: Float64[np.ndarray, "L 3"], shapes: Shapes
 ) -> tuple[Float64[np.ndarray, "M 3 3"], Float64[np.ndarray, " M"]]:
     """Rotation and size that take the reference closest to each shape, all centred (Umeyama)."""
     left, stretch, right = np.linalg.svd(shapes.swapaxes(1, 2) @ reference)
@@ -59,9 +59,7 @@ def _similarity(
     return (left * signs[:, None]) @ right, (stretch * signs).sum(axis=1) / (reference**2).sum()
 
 
-def _told_by_shape(
-    aligned_mm: Float64[np.ndarray, "M L 3"], poses: Float64[np.ndarray, "M 7"]
-) -> Float64[np.ndarray, "M 7"]:
+def _predicted_poses(aligned_mm: Shapes, poses: Poses) -> Poses:
     """Conditional mean of each pose given the aligned shape."""
     deviations = aligned_mm - aligned_mm.mean(axis=0)
     flat = deviations.reshape(len(deviations), -1) / len(deviations[0]) ** 0.5
@@ -74,14 +72,11 @@ def _told_by_shape(
     covariance = LedoitWolf().fit(np.hstack([shape, (poses - mean) * units])).covariance_
     known = np.arange(shape.shape[1])
     within, across = covariance[np.ix_(known, known)], covariance[known, len(known) :]
-    # Shapes that are all the same leave nothing to regress on, hence the least squares.
+    # Least squares, as the covariance of shapes that are all the same is singular.
     return mean + shape @ np.linalg.lstsq(within, across, rcond=None)[0] / units
 
 
-def _posed(
-    aligned_mm: Float64[np.ndarray, "M L 3"], poses: Float64[np.ndarray, "M 7"]
-) -> Float64[np.ndarray, "M L 3"]:
-    """Aligned shapes in given poses."""
+def _posed(aligned_mm: Shapes, poses: Poses) -> Shapes:
     rotation = Rotation.from_rotvec(poses[:, :3]).as_matrix()
     size, shift_mm = np.exp(poses[:, 3]), poses[:, 4:]
     return size[:, None, None] * aligned_mm @ rotation.swapaxes(1, 2) + shift_mm[:, None]

@@ -9,12 +9,12 @@ from pin_lightning.common.types import Float, Tensor
 
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 0.3
 BATCH = 128
-NOISE = 0.3  # of training samples, in standard deviations of the shapes
+NOISE = 0.3  # added to training samples, in standard deviations of the shapes
 
 
 @dataclass(frozen=True)
 class Residual:
-    """What a decoder adds to its linear shape, or several: ``tanh(b inner + bias) outer + offset``.
+    """Non-linear part of one or F decoders: ``tanh(b inner + bias) outer + offset``.
 
     Attributes:
         inner: Weights of the hidden units, 1/mm.
@@ -33,11 +33,11 @@ class Residual:
         return torch.tanh(parameters @ self.inner + self.bias) @ self.outer + self.offset
 
     def __getitem__(self, decoder: int) -> "Residual":
-        """That of one decoder."""
+        """Select one decoder."""
         return Residual(*(one[decoder] for one in vars(self).values()))
 
     def slopes(self, parameters: Float[Tensor, "N K"]) -> Float[Tensor, "N K D"]:
-        """Motion of the coordinates with each parameter of one decoder, mm per mm."""
+        """Derivative of the coordinates by each parameter of one decoder, mm per mm."""
         hidden = torch.tanh(parameters @ self.inner + self.bias)
         return (self.inner * (1 - hidden.square())[:, None]) @ self.outer
 
@@ -50,19 +50,19 @@ def train(
     every: int,
     generator: torch.Generator,
 ) -> Iterator[Residual]:
-    """Train F decoders side by side, each on its own shapes, to give what its modes do not hold.
+    """Train F decoders in one batch, each on its own shapes, to predict what its modes leave over.
 
     Args:
         pools_mm: Augmented training shapes of each decoder, minus its mean shape.
         modes: Orthonormal modes of each decoder.
         hidden: Hidden units H.
         steps: Training steps.
-        every: Steps after which their state is given.
+        every: Steps between the states that are yielded.
         generator: Source of the first weights, the same for all decoders, and of the samples.
 
     Yields:
-        All decoders before the first step, when they add nothing, after every so many, and at the
-        end.
+        All decoders before the first step, when they add nothing, after every so many steps and at
+        the end.
     """
     unit_mm = torch.stack([_largest_sd(*one) for one in zip(pools_mm, modes, strict=True)])
     weights = _first_weights(modes, hidden, generator)
@@ -74,7 +74,7 @@ def train(
         rest_mm = samples_mm - parameters @ modes
         with torch.enable_grad():
             missed_mm = _residual(weights, modes, unit_mm)(parameters) - rest_mm
-            # Each decoder on a scale of its own, and none divided by nothing.
+            # Relative errors, so that each decoder counts alike; the clamp avoids 0 / 0.
             scale = rest_mm.square().mean(dim=(1, 2)).clamp(min=1e-12)
             loss = (missed_mm.square().mean(dim=(1, 2)) / scale).sum()
         optimizer.zero_grad()
@@ -85,7 +85,7 @@ def train(
 
 
 def _largest_sd(pool_mm: Float[Tensor, "N D"], modes: Float[Tensor, "K D"]) -> Float[Tensor, "1 1"]:
-    """The unit of length of a decoder: small modes then hardly bend the others."""
+    """Unit of length of a decoder, by which small modes hardly bend the others."""
     return (pool_mm @ modes.mT).square().mean(dim=0).max().sqrt().clamp(min=1e-6).view(1, 1)
 
 
@@ -102,20 +102,19 @@ def _first_weights(
 
 
 def _copies(weights: Sequence[Tensor]) -> list[Tensor]:
-    """The weights as they are now."""
     return [one.detach().clone() for one in weights]
 
 
 def _residual(
     weights: Sequence[Tensor], modes: Float[Tensor, "F K D"], unit_mm: Float[Tensor, "F 1 1"]
 ) -> Residual:
-    """The weights in mm, without what they would add along the modes."""
+    """Convert weights to mm, and make the output orthogonal to the modes."""
     inner, bias, outer, offset = weights
     outer, offset = (unit_mm * (one - one @ modes.mT @ modes) for one in (outer, offset))
     return Residual(inner / unit_mm, bias, outer, offset)
 
 
 def _samples(pool_mm: Float[Tensor, "N D"], generator: torch.Generator) -> Float[Tensor, "B D"]:
-    """Shapes of a pool with noise that varies as they do: differences of others."""
+    """Draw shapes of a pool; the noise is a difference of two others, so it varies as they do."""
     chosen, one, other = torch.randint(len(pool_mm), (3, BATCH), generator=generator)
     return pool_mm[chosen] + NOISE / 2**0.5 * (pool_mm[one] - pool_mm[other])

@@ -1,4 +1,4 @@
-"""Pictures of the best, the median and the worst case: landmarks, and how they were found."""
+"""Pictures of the best, the median and the worst case: landmarks, planes and paths of starts."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -21,12 +21,9 @@ from pin_lightning.runs.predictor import Prediction
 
 
 def chosen_cases(evaluation: Evaluation) -> dict[str, str]:
-    """Names of the cases of the least, the median and the largest mean error, by these labels.
+    """Choose the cases of smallest, median and largest mean error: names by label.
 
-    With few cases, one can be there under several labels.
-
-    Args:
-        evaluation: Cases without any defined landmark are left out.
+    Cases without any defined landmark are left out; of few cases, one can have several labels.
     """
     known = np.flatnonzero(evaluation.defined.any(axis=1))
     order = known[np.argsort(np.nanmean(evaluation.errors_mm[known], axis=1), kind="stable")]
@@ -37,23 +34,20 @@ def chosen_cases(evaluation: Evaluation) -> dict[str, str]:
 
 
 def case_pictures(
-    figures: Path,
-    evaluation: Evaluation,
-    part: str,
-    show: Callable[[str], ShownCase],
+    figures: Path, evaluation: Evaluation, part: str, show: Callable[[str], ShownCase]
 ) -> None:
-    """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`, and how starts move.
+    """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`.
 
-    A film is in ``PART_LABEL_starts.gif``, a figure to turn, for plotly.js, in the ``.json``
-    beside it.
+    The moving starts are in a film, ``PART_LABEL_starts.gif``, and in a 3D figure for plotly.js,
+    the ``.json`` beside it.
 
     Args:
-        figures: The folder to write to.
-        evaluation: Of the split.
+        figures: Folder to write to.
+        evaluation: Evaluation of the split.
         part: Name of the split.
         show: Gives a case by its name.
     """
-    show = cache(show)  # of few cases one can be there under several labels
+    show = cache(show)  # of few cases, one can have several labels
     errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
     for label, name in chosen_cases(evaluation).items():
         shown = show(name)
@@ -83,8 +77,8 @@ def _views(
 def _write_moving(
     stem: Path, volume: WorkingVolume, prediction: Prediction, annotated: AnnotatedCase, title: str
 ) -> None:
-    """The starts on their way: a film, and a figure to turn."""
-    # Not needed before this, and plotly takes a while to import.
+    """Write the film and the 3D figure of the moving starts."""
+    # Plotly is slow to import and not needed before.
     from pin_lightning.reports.figures.trajectory_3d import trajectory_3d, write_trajectory_3d
 
     grid = volume.grid

@@ -17,22 +17,22 @@ from scipy import ndimage
 from pin_lightning.data.checks.cases import Finding
 
 PLANES = ((1, 2), (0, 2), (0, 1))  # sagittal, coronal, axial: the axes across and up
-SHARE_OF_EXTENT = 0.2  # side of a tile, of the mean side of the volume
-MOST_ROWS, MOST_LETTERS = 64, 34
-DPI = 150  # of `plots.save`, so that a pixel of a tile is a pixel of the file
+SHARE_OF_EXTENT = 0.2  # side of a tile relative to the mean side of the volume
+MOST_CASES, MOST_ROWS, MOST_LETTERS = 24, 64, 34
+DPI = 150  # as in `plots.save`: a pixel of a tile is a pixel of the file
 TILE_PX, GAP_PX, FRAME_PX, EDGE_PX = 49, 2, 4, 24  # an odd tile has a pixel at its centre
 CELL_PX = (TILE_PX, 3 * TILE_PX + 2 * GAP_PX)
 PITCH_PX = (CELL_PX[0] + 2 * FRAME_PX, CELL_PX[1] + 2 * FRAME_PX + 6)
 NAME_GAP_PX, LINE_PX, TITLE_PX = 8, 28, 110  # from a name, of a title line, above the names
-CROSS_HAIR_PX = (7, 11)  # from and to which distance from the centre
+CROSS_HAIR_PX = (7, 11)  # smallest and largest distance from the centre
 POINTS, TITLE_POINTS, SLANT_DEGREES = 8, 10, 30
 COLOURS = {"error": "#D00000", "warning": "#E88000", "": "black"}
 CROSS_HAIR, EMPTY = "#00C8FF", "#E8E8E8"
 
 Picture: TypeAlias = UInt8[np.ndarray, "H W 3"]
 Levels: TypeAlias = Mapping[tuple[str, str], str]
-# The working volume [X, Y, Z] of 0 to 255 of a case, and its landmarks [L, 3] in voxels, NaN where
-# missing.
+# Gives the working volume of a case [X, Y, Z], 0 to 255, and its landmarks [L, 3] in voxels, NaN
+# where missing.
 Load: TypeAlias = Callable[[str], tuple[Any, Any]]
 
 
@@ -42,13 +42,12 @@ def contact_sheet(
     load: Load,
     spacing_mm: float,
     findings: Sequence[Finding] = (),
-    max_cases: int = 24,
 ) -> Figure:
     """Sagittal, coronal and axial tiles around every landmark; landmarks down, cases across.
 
-    Cases with findings come first, errors before warnings, then others evenly spaced over the
-    list. A cell with a finding has a frame, red for an error and orange for a warning, and the
-    names at the sheet's edges have these colours too.
+    At most `MOST_CASES` cases and `MOST_ROWS` landmarks are shown: those with findings first,
+    errors before warnings, then others evenly spaced over the list. A cell with a finding has a
+    frame, red for an error and orange for a warning, as have the names at the sheet's edges.
 
     Args:
         cases: Case names.
@@ -56,8 +55,7 @@ def contact_sheet(
         load: Gives the volume and the landmarks of a case; called once for each case shown, so
             that one volume is in memory at a time.
         spacing_mm: Voxel side of the working volumes.
-        findings: What was found wrong.
-        max_cases: Cases shown at most; landmarks are at most 64.
+        findings: Errors and warnings of the data check.
 
     Raises:
         ValueError: There is no case or no landmark.
@@ -65,7 +63,7 @@ def contact_sheet(
     if not cases or not names:
         raise ValueError(f"contact sheet: {len(cases)} cases, {len(names)} landmarks; give some")
     levels = _levels(findings)
-    columns = chosen(cases, [case for case, _ in levels], max_cases)
+    columns = chosen(cases, [case for case, _ in levels], MOST_CASES)
     named = set(chosen(names, [name for _, name in levels], MOST_ROWS))
     rows = [index for index, name in enumerate(names) if name in named]
     picture = np.full((len(rows) * PITCH_PX[0], len(columns) * PITCH_PX[1], 3), 255, np.uint8)
@@ -74,7 +72,7 @@ def contact_sheet(
     for column, case in enumerate(columns):
         volume, landmarks_ijk = (np.asarray(part) for part in load(case))
         tile = SHARE_OF_EXTENT * float(np.mean(volume.shape))
-        tile_mm = tile * spacing_mm  # the same for all: they are on one grid
+        tile_mm = tile * spacing_mm  # the same for all, on one grid
         squares = tiles(volume, landmarks_ijk[rows], tile)
         missing[:, column] = ~np.isfinite(landmarks_ijk[rows]).all(axis=1)
         for row, index in enumerate(rows):
@@ -93,7 +91,7 @@ def contact_sheet(
 def tiles(
     volume: UInt8[np.ndarray, "X Y Z"], landmarks_ijk: Float[np.ndarray, "L 3"], side: float
 ) -> UInt8[np.ndarray, "L 3 P P"]:
-    """Sagittal, coronal and axial squares with the landmark at the centre, row 0 on top.
+    """Cut sagittal, coronal and axial squares with the landmark at the centre, row 0 on top.
 
     Args:
         volume: Working volume; outside it is black.
@@ -112,7 +110,7 @@ def tiles(
 
 
 def chosen(every: Sequence[str], first: Sequence[str], most: int) -> list[str]:
-    """At most so many: those named first, then others evenly spaced over the list.
+    """Choose at most ``most`` names: those in ``first``, then others evenly spaced over the list.
 
     >>> chosen(["a", "b", "c", "d", "e"], ["d"], 3)
     ['d', 'a', 'e']
@@ -126,19 +124,14 @@ def chosen(every: Sequence[str], first: Sequence[str], most: int) -> list[str]:
 
 @dataclass(frozen=True)
 class _Label:
-    """A name at the edge of the sheet.
-
-    Attributes:
-        name: The name.
-        level: "error", "warning" or empty.
-    """
+    """A name at the edge of the sheet."""
 
     name: str
-    level: str
+    level: str  # "error", "warning" or empty
 
     @property
     def text(self) -> str:
-        """The name, without its middle where it is long: names often differ at the end."""
+        """The name; a long one is cut in the middle, since names often differ at the end."""
         half = MOST_LETTERS // 2
         long = len(self.name) > MOST_LETTERS
         return f"{self.name[: half - 1]}\u2026{self.name[-half:]}" if long else self.name
@@ -172,7 +165,7 @@ def _rgb(colour: str) -> UInt8[np.ndarray, "3"]:
 def _put(
     picture: Picture, row: int, column: int, squares: UInt8[np.ndarray, "3 P P"] | None, level: str
 ) -> None:
-    """Draw one cell into the picture; a missing landmark is an empty one."""
+    """Draw one cell into the picture, an empty one for a missing landmark."""
     top, left = row * PITCH_PX[0], column * PITCH_PX[1]
     height, width = CELL_PX[0] + 2 * FRAME_PX, CELL_PX[1] + 2 * FRAME_PX
     if level:
@@ -193,7 +186,7 @@ def _cross_hair() -> Bool[np.ndarray, "P P"]:
 
 
 def _width_px(text: str, points: float) -> float:
-    size = FontProperties(size=points, weight="bold")  # names with a finding are
+    size = FontProperties(size=points, weight="bold")  # as names with a finding
     return TextToPath().get_text_width_height_descent(text, size, ismath=False)[0] * DPI / 72
 
 
@@ -204,7 +197,7 @@ def _figure(
     columns: Sequence[_Label],
     title: Sequence[str],
 ) -> Figure:
-    """The picture with names at its edges: one axes, whose units are pixels of the file."""
+    """Draw the picture with names at its edges, on axes in pixels of the file."""
     slant = SLANT_DEGREES if max(label.width_px for label in columns) > CELL_PX[1] else 0
     along, up = np.cos(np.deg2rad(slant)), np.sin(np.deg2rad(slant))
     left = int(EDGE_PX + max(label.width_px for label in rows) + 2 * NAME_GAP_PX)
@@ -213,7 +206,6 @@ def _figure(
     widest = max(_width_px(text, TITLE_POINTS - line) for line, text in enumerate(title))
     width = int(max(left + max(picture.shape[1], reach + NAME_GAP_PX), widest + EDGE_PX)) + EDGE_PX
     height = top + picture.shape[0] + EDGE_PX
-    # No display and no pyplot, as in `plots`.
     figure = FigureCanvasAgg(Figure((width / DPI, height / DPI), dpi=DPI)).figure
     axes = figure.add_axes((0, 0, 1, 1))
     edges = (left, left + picture.shape[1], top + picture.shape[0], top)

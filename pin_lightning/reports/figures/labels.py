@@ -1,4 +1,4 @@
-"""Which landmark is which in a figure: marks beside the points, and a list of names."""
+"""Labels of landmarks in figures: marks beside the points, and a list of names."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -14,7 +14,7 @@ MAX_LISTED = 60
 
 
 def marks_of(names: Sequence[str]) -> list[str]:
-    """What stands beside a landmark: its name where all are short, else its number from 1."""
+    """Mark of each landmark: its name if all names are short, else its number from 1."""
     short = all(len(name) <= 3 for name in names)
     return [name if short else str(index + 1) for index, name in enumerate(names)]
 
@@ -22,7 +22,7 @@ def marks_of(names: Sequence[str]) -> list[str]:
 def write_marks(
     panels: list[Axes], marks: Sequence[str], shown: np.ndarray, truth: Points, predicted: Points
 ) -> None:
-    """Write the marks of landmarks beside the crosses where the final layout has room."""
+    """Write marks beside the crosses wherever the final layout has room."""
     point = panels[0].figure.dpi / 72
     rays = point * np.exp(1j * np.pi / 6 * np.arange(12)).view(np.float64).reshape(12, 2)
     offsets = np.concatenate([7.5 * rays, 11.5 * rays])
@@ -45,7 +45,7 @@ def _write(axes: Axes, place: np.ndarray, number: str) -> None:
 
 
 def list_landmarks(axes: Axes, names: Sequence[str], errors: Float[np.ndarray, " L"]) -> None:
-    """Names and errors in columns; of many landmarks, those of the largest errors."""
+    """Write names and errors in columns; of many landmarks, those of the largest errors."""
     worst = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")
     shown, size = np.sort(worst[:MAX_LISTED]), 6.5 * axes.figure.dpi / 72
     columns = int(np.ceil(len(shown) / (axes.bbox.height / size // 1.35)))

@@ -1,4 +1,4 @@
-"""Figure of standard planes: true landmarks, predicted ones projected, and the predicted plane."""
+"""Figure of standard planes: true landmarks, projected predictions, and the predicted plane."""
 
 import textwrap
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,22 +18,22 @@ from pin_lightning.evaluation.planes.errors import plane_pair
 from pin_lightning.evaluation.planes.groups import PlaneGroup, groups_within
 from pin_lightning.evaluation.planes.plane import Plane, angle_degrees, offset_mm
 from pin_lightning.evaluation.planes.slices import PlaneSlice, cut_slice
-from pin_lightning.reports.figures.plots import PREDICTED, TRUE
+from pin_lightning.reports.figures.plots import PREDICTED, TRUE, new_figure
 
-LARGEST, SMALLEST = 60.0, 8.0  # areas of points in the plane, and of those farthest from it
+LARGEST, SMALLEST = 60.0, 8.0  # areas of points in the plane and farthest from it
 WIDTH, PANEL, AROUND, LEGEND = 7.2, 3.0, 0.5, 0.85  # inches
 GREY = "#909090"
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneView:
-    """A plane of a case as it is shown.
+    """A plane of a case with its slices and landmarks.
 
     Attributes:
-        name: What the plane is called.
-        predicted: The predicted plane.
-        truth: The true plane.
-        slices: The image in the true and in the predicted plane; none outside the image.
+        name: Name of the plane.
+        predicted: Predicted plane.
+        truth: True plane.
+        slices: The image in the true and in the predicted plane; None outside the image.
         names: Landmarks of the plane.
         truth_mm: Their true positions along x axis, y axis and normal of the true plane, NaN
             where undefined.
@@ -56,14 +55,7 @@ def plane_views(
     predicted: LandmarkSet,
     groups: Sequence[PlaneGroup],
 ) -> list[PlaneView]:
-    """Planes of a case, those of which all landmarks are predicted and that can be fitted.
-
-    Args:
-        image: Image of the case.
-        annotated: The case with its true landmarks.
-        predicted: Its predicted landmarks.
-        groups: Standard planes.
-    """
+    """Planes of a case that can be fitted and of which all landmarks are predicted."""
     used = groups_within(groups, predicted.names)
     views = (plane_view(image, annotated.landmarks, predicted, group) for group in used)
     return [view for view in views if view is not None]
@@ -72,14 +64,7 @@ def plane_views(
 def plane_view(
     image: OriginalImage, truth: LandmarkSet, predicted: LandmarkSet, group: PlaneGroup
 ) -> PlaneView | None:
-    """A plane of a case; none where it cannot be fitted.
-
-    Args:
-        image: Image of the case.
-        truth: True landmarks.
-        predicted: Predicted landmarks.
-        group: Plane group.
-    """
+    """Fit and cut a plane of a case; None if it cannot be fitted."""
     true_world = truth.select(predicted.names).positions_world
     pair = plane_pair(group, predicted.names, predicted.positions_world, true_world)
     if pair is None:
@@ -97,21 +82,14 @@ def plane_view(
 
 
 def plane_figure(views: Sequence[PlaneView], title: str) -> Figure:
-    """Planes as in the paper's Fig. 4, a row for each.
+    """Draw planes of one case as in the paper's Fig. 4, a row for each.
 
-    On the left the true plane with its true landmarks, and the predicted ones projected onto it;
-    the farther a landmark is from the plane, the smaller its point. On the right the image in the
-    predicted plane.
-
-    Args:
-        views: Planes of one case, at least one.
-        title: Shown above.
+    On the left the true plane with its true landmarks and the predicted ones projected onto it, in
+    points that are smaller for landmarks farther from it; on the right the predicted plane.
     """
     limits = [_limits(view) for view in views]
     heights = [np.ptp(up) / np.ptp(across) for across, up in limits]
-    figure = Figure((WIDTH, LEGEND + sum(PANEL * one + AROUND for one in heights)))
-    FigureCanvasAgg(figure)  # needs no display and no pyplot
-    figure.set_layout_engine("constrained")
+    figure = new_figure(WIDTH, LEGEND + sum(PANEL * one + AROUND for one in heights))
     figure.suptitle(textwrap.fill(title, 90), fontsize=10, parse_math=False)
     rows = figure.subplots(len(views), 2, squeeze=False, height_ratios=heights)
     farthest_mm = _farthest_mm(views)
@@ -129,7 +107,7 @@ def plane_figure(views: Sequence[PlaneView], title: str) -> Figure:
 
 
 def _limits(view: PlaneView) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Ends of x and y that hold the slices and the landmarks, mm from the planes' centres."""
+    """Limits of x and y that hold slices and landmarks, mm from the planes' centres."""
     points = [view.truth_mm[:, :2], view.predicted_mm[:, :2]]
     for one, plane in zip(view.slices, (view.truth, view.predicted), strict=True):
         points += [] if one is None else [_corners_mm(one, plane)]
@@ -179,12 +157,12 @@ def _farthest_mm(views: Sequence[PlaneView]) -> float:
 
 
 def _areas(distance_mm: Float64[np.ndarray, " L"], farthest_mm: float) -> Float64[np.ndarray, " L"]:
-    """Areas of points, which fall with their distance from the plane."""
+    """Areas of points, smaller with their distance from the plane."""
     return LARGEST - (LARGEST - SMALLEST) * np.abs(distance_mm) / farthest_mm
 
 
 def _legend(figure: Figure, farthest_mm: float) -> None:
-    """Colours in the first row, sizes in the second."""
+    """Add a legend: colours in the first row, sizes in the second."""
     areas = _areas(np.array([0.0, farthest_mm / 2, farthest_mm]), farthest_mm)
     entries = [
         ("o", TRUE, LARGEST, "true landmark"),

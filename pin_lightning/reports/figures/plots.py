@@ -1,4 +1,4 @@
-"""Figures: errors per landmark, landmarks in a volume, training curves; what figures share."""
+"""Figures: errors per landmark, landmarks in a volume, training curves; shared parts."""
 
 import csv
 import textwrap
@@ -28,7 +28,7 @@ from pin_lightning.reports.figures.labels import (
 Volume: TypeAlias = UInt8[np.ndarray, "X Y Z"]
 Planar: TypeAlias = Float[np.ndarray, "L 2"]
 BLUE, PALE_BLUE, ORANGE = "#0072B2", "#BFDCEC", "#D55E00"  # of Okabe and Ito, for the colour-blind
-TRUE, PREDICTED = "#FF5050", "#22D04A"  # as in the paper's Fig. 4; the markers differ in shape too
+TRUE, PREDICTED = "#FF5050", "#22D04A"  # as in the paper's Fig. 4
 MAX_NAME = 34
 _TRAINING = {
     "Training loss": ("train/loss", "train/displacement_loss", "train/direction_loss"),
@@ -38,17 +38,13 @@ _TRAINING = {
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, 150 dots per inch, on white; its folder is made if absent."""
+    """Write a figure as PNG, 150 dpi, on white; its folder is made if absent."""
     with whole_file(Path(path)) as temporary:
         figure.savefig(temporary, dpi=150, facecolor="white", format="png")
 
 
 def error_figure(evaluation: Evaluation, width: float = 6.5) -> Figure:
-    """Box plots of the radial error of each landmark, smallest median on top.
-
-    Args:
-        evaluation: Landmarks that are defined in no case are left out.
-        width: In inches.
+    """Draw box plots of the error of each landmark with a truth, smallest median on top.
 
     Raises:
         ValueError: No landmark is defined.
@@ -87,12 +83,12 @@ def _boxes(axes: Axes, columns: Sequence[np.ndarray]) -> None:
 def case_figure(
     volume: Volume,
     spacing_mm: float,
-    truth_ijk: Points | None,
+    truth_ijk: Points,
     predicted_ijk: Points,
     names: Sequence[str],
     title: str,
 ) -> Figure:
-    """Landmarks projected onto three orthogonal slices, with a key of names and errors.
+    """Draw landmarks projected onto three orthogonal slices, with a key of names and errors.
 
     The slices pass through the centre of the landmarks; the further a prediction is from its
     slice, the smaller its markers. Axes are in grid millimetres.
@@ -100,13 +96,12 @@ def case_figure(
     Args:
         volume: Working volume.
         spacing_mm: Voxel side in mm.
-        truth_ijk: True positions, NaN where undefined; None without annotation.
+        truth_ijk: True positions, NaN where undefined.
         predicted_ijk: Predicted positions.
         names: Landmark names.
         title: Shown above.
     """
     grid = Grid(volume.shape, spacing_mm)
-    truth_ijk = np.full_like(predicted_ijk, np.nan) if truth_ijk is None else truth_ijk
     truth, predicted = grid.ijk_to_mm(truth_ijk), grid.ijk_to_mm(predicted_ijk)
     figure, panels, centre = slice_panels(volume, grid, truth, predicted, title)
     for axes, plane in zip(panels, PLANES, strict=False):
@@ -125,14 +120,10 @@ def case_figure(
 def slice_panels(
     volume: Volume, grid: Grid, truth: Points, predicted: Points, title: str
 ) -> tuple[Figure, list[Axes], np.ndarray]:
-    """Three slices through the landmarks' centre and an empty panel; also that centre in mm.
+    """Draw slices through the centre of the true, or else of the predicted landmarks, in grid mm.
 
-    Args:
-        volume: Working volume.
-        grid: Its grid.
-        truth: True positions in grid mm, NaN where undefined; their centre is taken if there are.
-        predicted: Predicted positions in grid mm.
-        title: Shown above.
+    Returns:
+        The figure, its panels (three slices, one empty) and the centre.
     """
     known = truth[np.isfinite(truth).all(axis=-1)]
     centre = (known if len(known) else predicted).mean(axis=0)
@@ -153,14 +144,7 @@ def slice_panels(
 
 
 def draw_landmarks(axes: Axes, truth: Planar, predicted: Planar, sizes: np.ndarray) -> None:
-    """Circles at true and crosses at predicted positions, with a line from one to the other.
-
-    Args:
-        axes: Panel of one slice.
-        truth: True positions in its plane, NaN where undefined.
-        predicted: Predicted positions in its plane.
-        sizes: Area of each landmark's circle, in square points.
-    """
+    """Draw circles at true (or NaN) and crosses at predicted positions, with lines between them."""
     defined = np.isfinite(truth).all(axis=-1)
     links = np.stack([truth, predicted], axis=1)[defined]
     axes.add_collection(LineCollection(list(links), colors="white", linewidths=0.7, zorder=3))
@@ -172,7 +156,7 @@ def draw_landmarks(axes: Axes, truth: Planar, predicted: Planar, sizes: np.ndarr
 
 
 def add_legend(figure: Figure, axes: Axes, key: str = "") -> None:
-    """Add the legend under a key of the numbers; nothing in the layout moves after that."""
+    """Add the legend under a key of the numbers, and fix the layout."""
     handles, labels = axes.get_legend_handles_labels()
     look: dict[str, Any] = {"ncols": 2, "frameon": False, "fontsize": 8, "title_fontsize": 7.5}
     legend = figure.legend(handles, labels, loc="outside lower center", title=key, **look)
@@ -182,11 +166,7 @@ def add_legend(figure: Figure, axes: Axes, key: str = "") -> None:
 
 
 def training_figure(path: str | Path, width: float = 6.5) -> Figure:
-    """Loss, direction accuracy and validation radial error against the step.
-
-    Args:
-        path: `metrics.csv` of Lightning's CSV logger; what it lacks is left out.
-        width: In inches.
+    """Draw the curves that a `metrics.csv` has of loss, accuracy and validation error.
 
     Raises:
         ValueError: The file holds no training curve, or a cell is not a number.
@@ -207,7 +187,7 @@ def training_figure(path: str | Path, width: float = 6.5) -> Figure:
 
 
 def _curve(axes: Axes, name: str, curve: Float[np.ndarray, "N 2"], colour: str) -> None:
-    """Values faint under their running mean, which for few values is the same."""
+    """Draw values, faint, under their running mean."""
     steps, values = curve.T
     smooth, label = running_mean(values, len(values) // 40), name.split("/")[1].replace("_", " ")
     axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.35)
@@ -218,7 +198,7 @@ def _curve(axes: Axes, name: str, curve: Float[np.ndarray, "N 2"], colour: str) 
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches that needs no display and no pyplot."""
+    """Make an empty figure, size in inches, without display and pyplot."""
     return FigureCanvasAgg(Figure((width, height), layout="constrained")).figure
 
 
@@ -235,10 +215,6 @@ def running_mean(values: Float[np.ndarray, " N"], half: int) -> Float[np.ndarray
 
     >>> running_mean(np.array([0.0, 3.0, 6.0, 0.0]), 1).tolist()
     [1.5, 3.0, 3.0, 3.0]
-
-    Args:
-        values: Evenly spaced values.
-        half: Neighbours on each side, at least 0.
     """
     window = np.ones(2 * half + 1)
     inside = slice(half, half + len(values))
@@ -246,7 +222,7 @@ def running_mean(values: Float[np.ndarray, " N"], half: int) -> Float[np.ndarray
 
 
 def read_curves(path: str | Path, names: Sequence[str]) -> dict[str, Float[np.ndarray, "N 2"]]:
-    """Training curves from the ``metrics.csv`` of Lightning's CSV logger, whose rows have gaps.
+    """Read training curves from the ``metrics.csv`` of Lightning's CSV logger, which has gaps.
 
     Args:
         path: The CSV file, with a column ``step``.

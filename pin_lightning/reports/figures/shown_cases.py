@@ -1,4 +1,4 @@
-"""What pictures show of a case, kept from its evaluation so that no image is read again."""
+"""Cases for pictures, kept from their evaluation so that no image is read again."""
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
@@ -7,29 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from pin_lightning.data.inspection import AnnotatedCase
-from pin_lightning.data.preprocessing import (
-    OriginalImage,
-    WorkingVolume,
-    read_image,
-    resample,
-)
+from pin_lightning.data.preprocessing import OriginalImage, WorkingVolume, read_image, resample
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.reports.figures.planes import PlaneView, plane_views
 from pin_lightning.runs.predictor import Localised, Prediction, Predictor
 
-MOST_KEPT = 8  # cases at a time; a working volume and a few slices each
+MOST_KEPT = 8  # cases, each with a working volume and a few slices
 
 
 @dataclass(frozen=True, eq=False)
 class ShownCase:
-    """A case as pictures show it.
-
-    Attributes:
-        annotated: The case with its true landmarks.
-        volume: Its working volume.
-        prediction: Its prediction.
-        planes: Standard planes through its image.
-    """
+    """A case with its working volume, prediction and standard planes."""
 
     annotated: AnnotatedCase
     volume: WorkingVolume
@@ -41,11 +29,6 @@ def read_case(
     predictor: Predictor, annotated: AnnotatedCase, groups: Sequence[PlaneGroup]
 ) -> ShownCase:
     """Read and localise a case.
-
-    Args:
-        predictor: Who localises it.
-        annotated: The case.
-        groups: Standard planes.
 
     Raises:
         ValueError: The image cannot be read.
@@ -67,13 +50,13 @@ def _shown(
 
 
 class KeptCases:
-    """Cases that can still turn out the best, the median or the worst of an evaluation.
+    """Cases that may become the best, the median or the worst of an evaluation.
 
-    So many at most that memory does not grow with the cases. Of many, those nearest the median so
-    far are kept, and it can be that the median in the end is not among them.
+    At most `MOST_KEPT`, so that memory does not grow with the cases. Of more, those nearest the
+    current median are kept, so that the final median may be missing.
 
     Args:
-        count: Cases of the evaluation.
+        count: Number of cases of the evaluation.
         groups: Standard planes.
     """
 
@@ -84,7 +67,7 @@ class KeptCases:
         self._kept: dict[tuple[float, int], ShownCase] = {}
 
     def add(self, annotated: AnnotatedCase, found: Localised) -> None:
-        """Keep a case, in the order of the evaluation, as long as it may be shown."""
+        """Keep a case as long as it may be shown; call this in the order of the evaluation."""
         defined = annotated.landmarks.defined
         if not defined.any():
             return
@@ -102,7 +85,7 @@ class KeptCases:
             del self._kept[max(between, key=lambda one: abs(self._rank(one) - middle))]
 
     def get(self, name: str) -> ShownCase | None:
-        """The case of a name, none where it was not kept."""
+        """Return the case of a name; None if it was not kept."""
         cases = self._kept.values()
         return next((one for one in cases if one.annotated.case.name == name), None)
 

@@ -1,4 +1,4 @@
-"""Paths of the starts in space, to turn and to play, for a page with plotly.js."""
+"""Animated 3D figure of the paths of the starts, for plotly.js."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +18,13 @@ from pin_lightning.reports.figures.plots import PREDICTED, TRUE
 from pin_lightning.reports.figures.trajectory_plots import start_colours
 
 MAX_SHOWN = 30  # iterations
-SLICE_SIDE, MARGIN = 100, 0.05  # voxels along a side of the slice; beyond the paths, of the volume
+SLICE_SIDE, MARGIN = 100, 0.05  # voxels of the slice; share of the volume shown beyond the paths
 GREY, CLEAR = "#808080", "rgba(0,0,0,0)"  # for light and dark pages
 MOVE_MS = 400
 
 
 def write_trajectory_3d(path: Path, figure: go.Figure) -> None:
-    """Write a figure as the JSON that plotly.js draws; the file appears whole or not at all."""
+    """Write a figure as JSON for plotly.js, atomically."""
     write_text(path, plotly.io.to_json(figure, validate=False))
 
 
@@ -32,28 +32,20 @@ def trajectory_3d(
     volume: UInt8[np.ndarray, "X Y Z"],
     spacing_mm: float,
     trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
-    truth_ijk: Points | None,
+    truth_ijk: Points,
     names: Sequence[str],
 ) -> go.Figure:
-    """Paths of the starts, true landmarks and predictions on an axial slice, in grid mm.
+    """Draw paths of the starts, true landmarks and predictions on an axial slice, in grid mm.
 
-    A slider moves the starts along their paths; of many iterations some are shown, evenly spaced.
-    The legend shows and hides starts.
-
-    Args:
-        volume: Working volume.
-        spacing_mm: Voxel side in mm.
-        trajectory_ijk: Landmarks of each start before the first and after each iteration.
-        truth_ijk: True positions, NaN where undefined; None without annotation.
-        names: Landmark names.
+    A slider moves the starts along their paths, in at most `MAX_SHOWN` evenly spaced iterations.
+    The legend shows and hides starts. Arguments as in `trajectory_figure`.
     """
     grid = Grid(volume.shape, spacing_mm)
-    truth_ijk = np.full_like(trajectory_ijk[0, 0], np.nan) if truth_ijk is None else truth_ijk
     path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)
     iterations = evenly_spaced(len(path_mm) - 1, MAX_SHOWN)
     shown_mm = path_mm[iterations]
     dots = _dots(shown_mm[-1], truth_mm, names)
-    moving = list(range(len(dots)))  # places of the traces that a frame replaces
+    moving = list(range(len(dots)))  # indices of the traces that a frame replaces
     traces = [
         *dots,
         *_lines(shown_mm),
@@ -97,7 +89,7 @@ def _moved(places_mm: Float[np.ndarray, "S L 3"], truth_mm: Points) -> list[dict
 
 
 def _lines(path_mm: Float[np.ndarray, "T1 S L 3"]) -> list[dict[str, Any]]:
-    """A trace for each start: the paths of its landmarks, with gaps from one to the next."""
+    """A trace for each start: the paths of its landmarks with gaps between them."""
     gap = np.full_like(path_mm[:1], np.nan)
     lines = np.concatenate([path_mm, gap]).transpose(1, 2, 0, 3)
     return [
@@ -125,7 +117,7 @@ def _landmarks(
         for name, error_mm in zip(names, errors_mm, strict=True)
     ]
     true = {"symbol": "circle-open", "size": 6, "color": TRUE}
-    found = {"symbol": "cross", "size": 8, "color": PREDICTED}  # a plus, which every font has
+    found = {"symbol": "cross", "size": 8, "color": PREDICTED}  # a plus
     named = [name for name, there in zip(names, known, strict=True) if there]
     traces = [_markers("true", truth_mm[known], named, true)] if known.any() else []
     return [*traces, _markers("predicted", predicted_mm, words, found)]
@@ -156,7 +148,7 @@ def _slice(
     centre_mm = path_mm[-1].mean(axis=(0, 1))
     z = int(np.clip(grid.mm_to_ijk(centre_mm)[2].round(), 0, size[2] - 1))
     grey = volume[:, :, z][np.ix_(x, y)].T
-    # One number for all three axes, of which one is then taken.
+    # An index counts for all three axes, of which one is then taken.
     x_mm, y_mm = grid.ijk_to_mm(x[:, None])[:, 0], grid.ijk_to_mm(y[:, None])[:, 1]
     return {
         "type": "surface",
@@ -176,7 +168,7 @@ def _slice(
 
 
 def _layout(iterations: Sequence[int]) -> dict[str, Any]:
-    """Equal scales, no background of its own, a slider and a button below."""
+    """Equal scales, a transparent background, a slider and a button below."""
     axis = {"color": GREY, "gridcolor": GREY, "showbackground": False, "zeroline": False}
     return {
         "template": "none",
@@ -210,7 +202,7 @@ def _slider(iterations: Sequence[int]) -> dict[str, Any]:
 
 
 def _button() -> dict[str, Any]:
-    """Plays from the first iteration to the last."""
+    """Button that plays from the first iteration to the last."""
     return {
         "type": "buttons",
         "buttons": [{"label": "play", "method": "animate", "args": [None, _timing(MOVE_MS)]}],
@@ -235,5 +227,5 @@ def _points(points_mm: Float[np.ndarray, "M 3"]) -> dict[str, Any]:
 
 
 def _numbers(values: Float[np.ndarray, " M"]) -> list[float | None]:
-    """Thousandths, since JSON is text; None, a gap, where undefined."""
+    """Round to thousandths for short JSON; None, a gap, where undefined."""
     return [round(float(value), 3) if np.isfinite(value) else None for value in values]

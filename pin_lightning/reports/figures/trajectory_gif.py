@@ -1,4 +1,4 @@
-"""A film of the starts on their way through a volume, on three slices."""
+"""Animated GIF of the starts as they move, on three slices."""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from PIL import Image
 
 from pin_lightning.common.files import whole_file
@@ -21,8 +20,8 @@ from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.labels import PLANES, Points
 from pin_lightning.reports.figures.trajectory_plots import draw_errors, start_colours
 
-MAX_PICTURES, TAIL = 30, 3  # a tail reaches back so many pictures
-FIRST_MS, NEXT_MS, LAST_MS = 1000, 330, 3000  # how long a picture stays
+MAX_PICTURES, TAIL = 30, 3  # pictures of a film, and those that a tail reaches back
+FIRST_MS, NEXT_MS, LAST_MS = 1000, 330, 3000  # duration of a picture
 DOTS_PER_INCH = 120
 
 
@@ -31,23 +30,15 @@ def write_trajectory_gif(
     volume: plots.Volume,
     spacing_mm: float,
     trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
-    truth_ijk: Points | None,
+    truth_ijk: Points,
     title: str,
 ) -> None:
-    """Write a film of starts with their tails, true landmarks and error, in a loop.
+    """Write a looping film of starts with their tails, true landmarks and error.
 
-    Of many iterations some are shown, evenly spaced.
-
-    Args:
-        path: The GIF file, which appears whole or not at all; its folder is made if absent.
-        volume: Working volume.
-        spacing_mm: Voxel side in mm.
-        trajectory_ijk: Landmarks of each start before the first and after each iteration.
-        truth_ijk: True positions, NaN where undefined; None without annotation.
-        title: Shown above, with the iteration and the error of the mean of the starts.
+    It has at most `MAX_PICTURES` evenly spaced iterations. Arguments as in `trajectory_figure`;
+    the file is written atomically.
     """
     grid = Grid(volume.shape, spacing_mm)
-    truth_ijk = np.full_like(trajectory_ijk[0, 0], np.nan) if truth_ijk is None else truth_ijk
     path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)
     film = _Film(volume, grid, path_mm, truth_mm, title)
     pictures = [film.picture(number) for number in range(len(film.iterations))]
@@ -55,8 +46,8 @@ def write_trajectory_gif(
 
 
 def _palette(starts: int) -> Image.Image:
-    """Greys, and what the coloured lines become on greys: 256 colours at most."""
-    greys = np.r_[0:244:4, 255][:, None].repeat(3, axis=1)  # white alone, or paper turns grey
+    """Palette of greys, and of the colours of the lines blended with greys: at most 256."""
+    greys = np.r_[0:244:4, 255][:, None].repeat(3, axis=1)  # with pure white for the background
     drawn = [to_rgb(plots.TRUE), to_rgb(plots.BLUE), *start_colours(min(starts, 19))[:, :3]]
     pure = 255 * np.array(drawn)
     mixed = [s * pure + (1 - s) * grey for s in (0.7, 0.4) for grey in (0, 85, 170, 255)]
@@ -66,7 +57,7 @@ def _palette(starts: int) -> Image.Image:
 
 
 def _write_gif(path: Path, pictures: Sequence[Image.Image], palette: Image.Image) -> None:
-    """Write pictures in the same colours, so that only what moves is stored anew."""
+    """Write pictures with one palette, so that only changes are stored."""
     first, *others = (one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures)
     times = [FIRST_MS, *[NEXT_MS] * (len(pictures) - 2), LAST_MS][-len(pictures) :]
     with whole_file(path) as temporary:
@@ -74,15 +65,7 @@ def _write_gif(path: Path, pictures: Sequence[Image.Image], palette: Image.Image
 
 
 class _Film:
-    """A figure of which only what moves is drawn anew, for each iteration shown.
-
-    Args:
-        volume: Working volume.
-        grid: Its grid.
-        path_mm: Landmarks of each start before the first and after each iteration.
-        truth_mm: True positions, NaN where undefined.
-        title: Shown above.
-    """
+    """A figure of which each picture redraws only the parts that move."""
 
     def __init__(
         self,
@@ -107,19 +90,15 @@ class _Film:
         panels[3].set_xlabel("Iteration")
         self.now = panels[3].axvline(0, color=plots.BLUE, linewidth=1)
         self.moving = [self.title, self.now, *(part for one in self.slices for part in one.parts)]
-        self._draw_still(figure)
-
-    def _draw_still(self, figure: Figure) -> None:
-        """Draw what does not move."""
         figure.set_dpi(DOTS_PER_INCH)
         for artist in self.moving:
             artist.set_animated(True)
         self.canvas = FigureCanvasAgg(figure)
-        self.canvas.draw()  # lays out, too
+        self.canvas.draw()  # also computes the layout
         self.still = self.canvas.copy_from_bbox(figure.bbox)
 
     def picture(self, number: int) -> Image.Image:
-        """How things stand after one of the iterations that are shown."""
+        """Draw one of the iterations that are shown."""
         iteration = self.iterations[number]
         self.title.set_text(self.titles[iteration])
         self.now.set_xdata([iteration, iteration])
@@ -132,7 +111,7 @@ class _Film:
 
 
 def _words(path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Points) -> list[str]:
-    """What is said of each iteration."""
+    """Text of each iteration."""
     errors_mm = start_errors_mm(path_mm.mean(axis=1, keepdims=True), truth_mm)[:, 0]
     return [
         f"iteration {iteration} of {len(path_mm) - 1}"
@@ -142,16 +121,7 @@ def _words(path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Points) -> list[str
 
 
 class _MovingStarts:
-    """Starts with their tails, and the true landmarks, on one slice.
-
-    Args:
-        axes: Panel of the slice.
-        path: Positions in its plane, of each picture.
-        truth: True positions in its plane, NaN where undefined.
-
-    Attributes:
-        parts: What has to be drawn anew.
-    """
+    """Starts with their tails, and the true landmarks, on one slice; `parts` are to be redrawn."""
 
     def __init__(
         self, axes: Axes, path: Float[np.ndarray, "P S L 2"], truth: Float[np.ndarray, "L 2"]
@@ -167,7 +137,7 @@ class _MovingStarts:
         self.parts: list[Artist] = [self.tails, self.dots, true]
 
     def show(self, number: int) -> None:
-        """Move the starts to where they are in a picture; tails fade over the last few."""
+        """Move the starts to their positions in a picture; tails fade over the last few."""
         before = range(max(0, number - TAIL), number)
         opacities = np.linspace(0.25, 0.9, TAIL)[TAIL - len(before) :]
         pieces = [self.path[one : one + 2].swapaxes(0, 1) for one in before]

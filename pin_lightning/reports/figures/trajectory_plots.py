@@ -1,4 +1,4 @@
-"""Figures of how the starts converge: their paths on slices; error and movement by iteration."""
+"""Figures of the convergence of the starts: paths on slices, error and movement by iteration."""
 
 import textwrap
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from pin_lightning.evaluation.convergence import Convergence, movements_mm, star
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.labels import PLANES, Points, marks_of, write_marks
 
-MAX_PATHS = 10  # landmarks whose paths can still be told apart
+MAX_PATHS = 10  # landmarks with distinguishable paths
 
 
 def start_colours(count: int) -> Float64[np.ndarray, "S 4"]:
-    """A colour (red, green, blue, opacity) for each start, seen on black and on white."""
+    """Colour (RGBA) of each start, visible on black and on white."""
     return matplotlib.colormaps["cool"](np.linspace(0.1, 1, count))
 
 
@@ -28,13 +28,13 @@ def trajectory_figure(
     volume: plots.Volume,
     spacing_mm: float,
     trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
-    truth_ijk: Points | None,
+    truth_ijk: Points,
     names: Sequence[str],
     title: str,
 ) -> Figure:
-    """Paths of the starts on three slices, their errors and their movement by iteration.
+    """Draw paths of the starts on three slices, their errors and their movement by iteration.
 
-    At most ten landmarks, evenly spread over the list, are drawn; the curves are over all.
+    At most `MAX_PATHS` evenly spaced landmarks are drawn; the curves are over all.
 
     Args:
         volume: Working volume.
@@ -46,7 +46,6 @@ def trajectory_figure(
         title: Shown above.
     """
     grid = Grid(volume.shape, spacing_mm)
-    truth_ijk = np.full_like(trajectory_ijk[0, 0], np.nan) if truth_ijk is None else truth_ijk
     truth, path = grid.ijk_to_mm(truth_ijk), grid.ijk_to_mm(trajectory_ijk)
     predicted = path[-1].mean(axis=0)
     shown = np.unique(np.linspace(0, len(names) - 1, MAX_PATHS).round().astype(int))
@@ -75,7 +74,7 @@ def _paths(axes: Axes, path: Float[np.ndarray, "T1 S L 2"]) -> None:
 def _curves(
     figure: Figure, place: Axes, path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Points
 ) -> None:
-    """Error and movement of each start by iteration, one above the other in place of a panel."""
+    """Draw error and movement of each start by iteration, one above the other, in a panel."""
     spot = place.get_subplotspec()
     assert spot is not None
     place.remove()
@@ -95,13 +94,9 @@ def _curves(
 def draw_errors(
     axes: Axes, path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Float[np.ndarray, "L 3"]
 ) -> None:
-    """Mean radial error of each start, and of the mean of the starts, by iteration.
+    """Draw the mean radial error of each start, and of the mean of the starts, by iteration.
 
-    Args:
-        axes: Empty axes.
-        path_mm: Landmarks of each start before the first and after each iteration.
-        truth_mm: True positions, NaN where undefined. Without any, distances are to the
-            prediction, the mean of the final positions.
+    Without any true position (NaN), distances are to the prediction.
     """
     annotated = bool(np.isfinite(truth_mm).any())
     target_mm = truth_mm if annotated else path_mm[-1].mean(axis=0)
@@ -123,7 +118,7 @@ def _start_curves(
 
 
 def _in_decades(axes: Axes, values: Float[np.ndarray, " M"]) -> None:
-    """A logarithmic scale over whole powers of ten, so that at least two are written."""
+    """Set a logarithmic scale over whole powers of ten, so that at least two have labels."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(numticks=6))
     axes.yaxis.set_major_formatter("{x:g}")
@@ -134,15 +129,15 @@ def _in_decades(axes: Axes, values: Float[np.ndarray, " M"]) -> None:
 
 
 def _above_zero(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """NaN for zero: what has come to rest has no place on a logarithmic axis."""
+    """NaN for zero, which has no place on a logarithmic axis."""
     return np.where(values > 0, values, np.nan)
 
 
 def convergence_figure(cases: Convergence, mean_shape_mm: Float[np.ndarray, " N"]) -> Figure:
-    """Error, movement and spread by iteration: median and quartiles over cases.
+    """Draw error, movement and spread by iteration: median and quartiles over cases.
 
     Args:
-        cases: Of N cases.
+        cases: Convergence of N cases.
         mean_shape_mm: Mean error of the mean shape in each case, the guess that uses no image;
             NaN where no true position is known.
     """
@@ -164,9 +159,9 @@ def convergence_figure(cases: Convergence, mean_shape_mm: Float[np.ndarray, " N"
 
 
 def _band(axes: Axes, values: Float[np.ndarray, "N T1"], colour: str, label: str) -> None:
-    """Median over cases on a band from the first to the third quartile."""
+    """Draw the median over cases on a band from the first to the third quartile."""
     known = np.flatnonzero(np.isfinite(values).any(axis=0))
     quartiles = np.nanpercentile(values[:, known], [25, 50, 75], axis=0)
-    low, middle, high = quartiles.reshape(3, -1)  # none of three, too, where nothing is known
+    low, middle, high = quartiles.reshape(3, -1)  # also for no known iteration
     axes.fill_between(known, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(known, middle, color=colour, marker="o", markersize=2.5, label=label)

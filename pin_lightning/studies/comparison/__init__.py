@@ -1,1 +1,1 @@
-"""Two runs on the same cases: how much closer one is, and whether that can be told."""
+"""Paired comparison of two runs on the same cases: differences, intervals and tests."""

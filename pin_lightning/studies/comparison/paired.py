@@ -1,7 +1,8 @@
-"""Two runs on the same cases: how much closer one is, and whether that can be told."""
+"""Paired comparison of two runs on the same cases: differences, intervals and tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,9 +12,9 @@ from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.metrics import error_quantile, mean_error, within
 from pin_lightning.evaluation.summary import success_key
 
-Errors = Float64[np.ndarray, "N L"]
-Ends = tuple[float, float]
-RESAMPLES = 9999  # of the permutation test; up to 13 cases it is exact
+Errors: TypeAlias = Float64[np.ndarray, "N L"]
+Ends: TypeAlias = Sequence[float]  # lower and upper
+RESAMPLES = 9999  # of the permutation test, which is exact for up to 13 cases
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Difference:
     """A number of two runs, A and B, on the same cases.
 
     Attributes:
-        a: Of run A.
-        b: Of run B.
-        interval: Of B - A, by the bootstrap over cases; none where fewer than two cases have it.
+        a: Number of run A.
+        b: Number of run B.
+        interval: Bootstrap interval of B - A over cases; None with fewer than two cases.
     """
 
     a: float
@@ -41,8 +42,8 @@ class LandmarkDifference(Difference):
     """Mean radial error of a landmark in two runs.
 
     Attributes:
-        n: Number of cases that have it.
-        simultaneous: Interval that is wide enough to hold for all landmarks at once.
+        n: Number of cases that have the landmark.
+        simultaneous: Interval at the level that holds for all landmarks at once.
     """
 
     n: int
@@ -50,21 +51,21 @@ class LandmarkDifference(Difference):
 
     @property
     def told_apart(self) -> bool:
-        """Whether the runs differ on this landmark, however many others were looked at."""
+        """True if the runs differ on this landmark, corrected for the number of landmarks."""
         return self.simultaneous is not None and _excludes_zero(self.simultaneous)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two runs, A and B, come to on the same cases.
+    """Numbers of two runs, A and B, on the same cases.
 
     Attributes:
         num_cases: Cases with any error.
         level: Confidence level of the intervals.
         numbers: ``mean``, ``median``, ``p95`` in mm, and the success rates as in `metrics_of`.
-        landmarks: Of each landmark that any case has, largest difference first.
-        better_share: Share of the cases whose mean error is less in B; a tie counts half.
-        p_value: Of the sign-flip test of the cases' mean errors; none for a single case.
+        landmarks: Differences of each landmark that any case has, largest first.
+        better_share: Share of the cases whose mean error is smaller in B; a tie counts half.
+        p_value: p-value of the sign-flip test of the cases' mean errors; None for a single case.
     """
 
     num_cases: int
@@ -76,7 +77,7 @@ class Comparison:
 
     @property
     def told_apart(self) -> bool:
-        """Whether interval and test both say that the mean errors differ."""
+        """True if the mean errors differ by both interval and test."""
         interval = self.numbers["mean"].interval
         if interval is None or self.p_value is None:
             return False
@@ -97,10 +98,10 @@ def compare(
         b_mm: Errors of run B, NaN where those of A are.
         names: Landmark names.
         radii_mm: Radii of the success rates, in mm.
-        bootstrap: How intervals are made.
+        bootstrap: Settings of the intervals.
 
     Raises:
-        ValueError: The runs differ in what is undefined, or nothing is defined.
+        ValueError: Other errors are undefined in one run, or none is defined.
     """
     if (np.isnan(a_mm) != np.isnan(b_mm)).any() or np.isnan(a_mm).all():
         raise ValueError("a_mm, b_mm: give errors of the same landmarks, at least one")
@@ -129,20 +130,20 @@ def _numbers(
 
 
 def _mean(a: Errors, b: Errors, bootstrap: BootstrapSettings) -> Difference:
-    interval = _ends(bootstrap.interval(b - a, np.mean))
+    interval = bootstrap.interval(b - a, np.mean)
     return Difference(float(mean_error(a)), float(mean_error(b)), interval)
 
 
 def _quantile_interval(
     a_mm: Errors, b_mm: Errors, share: float, bootstrap: BootstrapSettings
 ) -> Ends | None:
-    """Both errors of a landmark stay together when cases are drawn."""
+    """Interval of the difference of quantiles, by draws of cases in pairs."""
     pairs = np.stack([a_mm, b_mm], axis=-1).reshape(len(a_mm), -1)
 
     def difference(flat: np.ndarray) -> float:
         return float(np.quantile(flat[1::2], share) - np.quantile(flat[::2], share))
 
-    return _ends(bootstrap.interval(pairs, difference))
+    return bootstrap.interval(pairs, difference)
 
 
 def _landmarks(
@@ -162,16 +163,9 @@ def _landmarks(
 
 
 def paired_interval(difference: Float64[np.ndarray, " N"], level: float) -> Ends | None:
-    """Student's interval of the mean of paired differences, one for each case.
+    """Student's interval of the mean of paired differences; None for a single case.
 
-    At the levels that many landmarks need, a bootstrap of few cases has no draws.
-
-    Args:
-        difference: Differences, at least one.
-        level: Confidence level.
-
-    Returns:
-        Lower and upper end; none for a single case.
+    At the high levels that many landmarks need, a bootstrap of few cases has too few draws.
     """
     count = len(difference)
     if count < 2:
@@ -182,30 +176,23 @@ def paired_interval(difference: Float64[np.ndarray, " N"], level: float) -> Ends
 
 
 def sign_flip_p_value(difference: Float64[np.ndarray, " N"], seed: int) -> float | None:
-    """Two-sided p-value of paired differences whose signs would be as good as drawn by a coin.
+    """Two-sided p-value of the sign-flip test of paired differences; None for a single case.
 
     Args:
-        difference: Differences, one for each case, at least one.
-        seed: Of the draws, where there are too many cases for all flips.
-
-    Returns:
-        In (0, 1]; none for a single case.
+        difference: Differences, one for each case.
+        seed: Seed of the draws, made if there are too many cases for all flips.
     """
     if len(difference) < 2:
         return None
     tested = stats.permutation_test(
-        (difference, np.zeros_like(difference)),  # a flipped sign is an exchange of the two
-        lambda one, other, axis: (one - other).mean(axis=axis),
-        permutation_type="samples",
+        (difference,),
+        np.mean,
+        permutation_type="samples",  # of one sample: flips of signs
         vectorized=True,
         n_resamples=RESAMPLES,
         random_state=np.random.default_rng(seed),
     )
     return float(tested.pvalue)
-
-
-def _ends(interval: Sequence[float] | None) -> Ends | None:
-    return None if interval is None else (interval[0], interval[1])
 
 
 def _excludes_zero(interval: Ends) -> bool:

@@ -1,4 +1,4 @@
-"""Forest plot of two runs: the difference of each landmark with its intervals."""
+"""Forest plot of a comparison: the difference of each landmark with its intervals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,24 +11,14 @@ from pin_lightning.reports.figures.plots import BLUE, MAX_NAME, ORANGE, new_figu
 from pin_lightning.studies.comparison.paired import Comparison, Difference, LandmarkDifference
 
 UNCLEAR = "#777777"
-_LOOK: dict[str, Any] = {
-    "loc": "outside upper center",
-    "ncols": 3,
-    "frameon": False,
-    "fontsize": 8,
-    "title_fontsize": 9,
-}
+_LOOK: dict[str, Any] = {"ncols": 3, "frameon": False, "fontsize": 8, "title_fontsize": 9}
 
 
 def comparison_figure(comparison: Comparison, title: str) -> Figure:
-    """Differences of the mean radial error, B - A: all landmarks on top, then one by one.
+    """Draw differences of the mean radial error, B - A: all landmarks on top, then one by one.
 
-    Landmarks are ordered from those that B improves most to those it makes worse. Colour says
-    which run is closer where that can be told.
-
-    Args:
-        comparison: From `compare`.
-        title: Shown above.
+    Landmarks are ordered from those that B improves most to those it makes worse. The colour shows
+    the closer run where the runs differ clearly.
     """
     landmarks = sorted(comparison.landmarks.items(), key=lambda item: item[1].difference)
     rows: list[tuple[str, Difference]] = [("All landmarks", comparison.numbers["mean"]), *landmarks]
@@ -45,13 +35,14 @@ def comparison_figure(comparison: Comparison, title: str) -> Figure:
     axes.set_yticks(range(len(rows)), labels, parse_math=False)
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="Mean radial error, B - A (mm)")
     tidy(axes)
-    legend = figure.legend(handles=_handles(comparison.level), title=title, **_LOOK)
+    handles = _handles(comparison.level)
+    legend = figure.legend(handles=handles, title=title, loc="outside upper center", **_LOOK)
     legend.get_title().set(parse_math=False)
     return figure
 
 
 def _lines(axes: Axes, rows: Sequence[Difference]) -> None:
-    """Thick lines are the intervals of each row, thin ones hold for all landmarks at once."""
+    """Draw the interval of each row, and a thin one that holds for all landmarks at once."""
     for row, one in enumerate(rows):
         if one.interval is not None:
             axes.plot(one.interval, [row, row], color="#555555", linewidth=2.2)

@@ -1,13 +1,12 @@
-"""What a comparison of two runs leaves: a printed table, and files where they are asked for."""
+"""Report of a comparison of two runs: a printed table, and files on request."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from pin_lightning.common.files import output_folder, write_text
+from pin_lightning.common.tables import csv_text
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.evaluation import RADII_MM
 from pin_lightning.reports.figures import plots
@@ -33,14 +32,15 @@ def compare_runs(
     radii_mm: Sequence[float] = RADII_MM,
     output: Path | None = None,
 ) -> Comparison:
-    """Compare two runs on what both have, print it, and write it where asked.
+    """Compare two runs on the cases and landmarks that both have, and print the result.
 
     Args:
         path_a: Folder of a run or of a cross-validation, or a ``predictions.csv``.
         path_b: Another.
-        split: Which cases: ``test`` or ``val``.
+        split: Cases to compare: ``test`` or ``val``.
         radii_mm: Radii of the success rates, in mm.
-        output: Folder of the files; none writes none.
+        output: Folder for ``comparison.csv``, ``comparison.md`` and ``comparison.png``; by default
+            no files are written.
 
     Raises:
         ValueError: The runs cannot be compared, or the folder cannot be written to.
@@ -56,45 +56,29 @@ def compare_runs(
     for sentence in (verdict(comparison), *remarks(comparison), *paired.notes):
         console.print(sentence, markup=False, highlight=False)
     if output is not None:
-        write_comparison(output, comparison, labels, paired.notes)
+        markdown = comparison_markdown(comparison, labels, paired.notes)
+        write_text(output / "comparison.csv", csv_text(csv_rows(comparison)))
+        write_text(output / "comparison.md", markdown)
+        figure = comparison_figure(comparison, f"A: {labels.a}   B: {labels.b}")
+        plots.save(figure, output / "comparison.png")
     return comparison
 
 
 def _label(path: Path) -> str:
-    """The last two parts of a path: a run folder is often only a date, or a number of a sweep."""
+    """Last two parts of a path: a run folder is often only a date, or a number of a sweep."""
     return "/".join(path.resolve().parts[-2:])
 
 
-def write_comparison(
-    folder: Path, comparison: Comparison, labels: Labels, notes: Sequence[str]
-) -> None:
-    """Write ``comparison.csv``, ``comparison.md`` and ``comparison.png``.
-
-    Args:
-        folder: Where to.
-        comparison: From `compare`.
-        labels: What the runs are called.
-        notes: What was left out, and the like.
-    """
-    write_text(folder / "comparison.csv", comparison_csv(comparison))
-    write_text(folder / "comparison.md", comparison_markdown(comparison, labels, notes))
-    figure = comparison_figure(comparison, f"A: {labels.a}   B: {labels.b}")
-    plots.save(figure, folder / "comparison.png")
-
-
-def comparison_csv(comparison: Comparison) -> str:
-    """The same as CSV in full precision; a cell is empty where there is no number."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+def csv_rows(comparison: Comparison) -> Iterator[Sequence[object]]:
+    """Header and rows of ``comparison.csv``; a cell is empty where there is no number."""
+    yield CSV_COLUMNS
     for name, one in comparison.numbers.items():
         told = [comparison.told_apart] if name == "mean" else [""]
-        writer.writerow(["all", name, comparison.num_cases, *_cells(one), "", "", *told])
+        yield ["all", name, comparison.num_cases, *_cells(one), "", "", *told]
     for name, landmark in comparison.landmarks.items():
         simultaneous = landmark.simultaneous or ("", "")
         cells = [*_cells(landmark), *simultaneous, landmark.told_apart]
-        writer.writerow(["landmark", name, landmark.n, *cells])
-    return text.getvalue()
+        yield ["landmark", name, landmark.n, *cells]
 
 
 def _cells(one: Difference) -> list[float | str]:

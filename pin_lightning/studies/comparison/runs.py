@@ -1,4 +1,4 @@
-"""Errors of two runs on the same cases and landmarks, read from what the runs left."""
+"""Errors of two runs on the same cases and landmarks, read from their folders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.runs.folder import PREDICTIONS, RECORD, read_record
 from pin_lightning.runs.folds import is_folds_folder, read_folds
 
-SAME_MM = 1e-3  # true positions this close are one annotation, written by two programs
+SAME_MM = 1e-3  # true positions this close count as one, rounded by two programs
 MAX_NAMED = 5
 
 
@@ -26,7 +26,7 @@ class PairedErrors:
         names: Landmark names.
         a_mm: Errors of run A in mm, NaN where either run knows no true position.
         b_mm: Errors of run B, NaN where those of A are.
-        notes: What was left out, and what makes the comparison unfair; a sentence each.
+        notes: Sentences on what was left out, and on what makes the comparison unfair.
     """
 
     cases: tuple[str, ...]
@@ -37,12 +37,12 @@ class PairedErrors:
 
 
 def pair_runs(path_a: Path, path_b: Path, split: str = "test") -> PairedErrors:
-    """Read two runs, and take what both have.
+    """Read two runs, and pair the cases and landmarks that both have.
 
     Args:
         path_a: Folder of a run or of a cross-validation, or a ``predictions.csv``.
         path_b: Another.
-        split: Which cases: ``test`` or ``val``.
+        split: Cases to compare: ``test`` or ``val``.
 
     Raises:
         ValueError: A run has no such cases, they have none in common, or the same landmark of
@@ -63,7 +63,7 @@ def pair_runs(path_a: Path, path_b: Path, split: str = "test") -> PairedErrors:
 
 
 def pair_evaluations(a: Evaluation, b: Evaluation) -> PairedErrors:
-    """Errors on the cases and landmarks that both have, in the order of the first.
+    """Pair the errors on cases and landmarks that both have, in the order of the first.
 
     Raises:
         ValueError: They have none in common, or the same landmark of the same case has two true
@@ -131,7 +131,7 @@ def _left_out(a: Evaluation, b: Evaluation) -> tuple[str, ...]:
 
 
 def _trained_on(path: Path) -> set[str]:
-    """Cases that a run was trained on and never tested on; none where nothing tells."""
+    """Cases that a run was trained on and never tested on; empty without a record."""
     folder = path if path.is_dir() else path.parent
     if is_folds_folder(folder):
         splits = [read_record(fold).split for fold in read_folds(folder)]

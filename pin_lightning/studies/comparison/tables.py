@@ -1,4 +1,4 @@
-"""A comparison of two runs in words, as a table for the terminal and as Markdown."""
+"""A comparison of two runs in sentences, as a table for the terminal and as Markdown."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _MARK = "*"
 
 @dataclass(frozen=True)
 class Labels:
-    """What two runs are called.
+    """Names in a comparison.
 
     Attributes:
         a: Name of run A.
         b: Name of run B.
-        split: Which cases were compared.
+        split: Split of the cases that were compared.
     """
 
     a: str
@@ -30,7 +30,7 @@ class Labels:
 
 
 def verdict(comparison: Comparison) -> str:
-    """What follows, in plain words."""
+    """Conclusion in a sentence."""
     mean, cases = comparison.numbers["mean"], f"{comparison.num_cases} cases"
     details = f"{_interval_text(mean, comparison.level)}; {_p_text(comparison.p_value)}"
     if comparison.num_cases < 2:
@@ -44,7 +44,7 @@ def verdict(comparison: Comparison) -> str:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """What else there is to say: how many cases are better, and how to read the table."""
+    """Further sentences: the share of better cases, and how to read the table."""
     sentences = [
         f"B is closer in {100 * comparison.better_share:.0f} % of the cases. Intervals are over "
         f"cases ({100 * comparison.level:g} %); p is of a sign-flip test of their mean errors."
@@ -60,12 +60,7 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def comparison_table(comparison: Comparison, labels: Labels) -> Table:
-    """Table of all numbers and of each landmark, for the terminal.
-
-    Args:
-        comparison: From `compare`.
-        labels: What the runs are called; markup is not interpreted.
-    """
+    """Table of all numbers and of each landmark, for the terminal; labels are no markup."""
     title = f"A: {labels.a}\nB: {labels.b}\n{comparison.num_cases} {labels.split} cases"
     table = Table(title=Text(title))
     for index, header in enumerate(_header(comparison)):
@@ -79,7 +74,7 @@ def comparison_table(comparison: Comparison, labels: Labels) -> Table:
 
 
 def comparison_markdown(comparison: Comparison, labels: Labels, notes: Sequence[str]) -> str:
-    """The same as Markdown: the verdict, the table, the remarks."""
+    """Verdict, table and remarks as Markdown."""
     rows = [*_number_rows(comparison), *_landmark_rows(comparison)]
     table = markdown(_header(comparison), rows)
     runs = f"- A: {labels.a}\n- B: {labels.b}\n- {comparison.num_cases} {labels.split} cases\n"
@@ -106,12 +101,8 @@ def _landmark_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
 
 def _row(one: Difference, factor: float, places: int) -> tuple[str, ...]:
     ends = "-" if one.interval is None else _ends_text(one.interval, factor, places)
-    values = (one.a, one.b)
-    return (
-        *(f"{factor * value:.{places}f}" for value in values),
-        f"{factor * one.difference:+.{places}f}",
-        ends,
-    )
+    a, b = (f"{factor * value:.{places}f}" for value in (one.a, one.b))
+    return a, b, f"{factor * one.difference:+.{places}f}", ends
 
 
 def _ends_text(interval: Ends, factor: float, places: int) -> str:

@@ -1,1 +1,1 @@
-"""Jobs of a sweep in one table and one figure."""
+"""Results of a sweep: its failed jobs, one table and one figure."""

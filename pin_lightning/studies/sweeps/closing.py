@@ -1,4 +1,4 @@
-"""What ends a sweep: its failed jobs are named, however it ended."""
+"""End of a sweep: list its failed jobs, however it ended."""
 
 import os
 from contextlib import suppress
@@ -19,17 +19,17 @@ RECORD = "multirun.yaml"
 
 
 class CloseSweep(Callback):
-    """Hydra callback that names the failed jobs of a sweep.
+    """Hydra callback that lists the failed jobs of a sweep, also if sweeper or launcher fail.
 
-    Hydra leaves out its own end of a sweep where a sweeper or a launcher fails.
+    Hydra does not call its own `on_multirun_end` then.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Leave a record, which tells the jobs of this sweep from those of earlier ones."""
+        """Write a record, by whose time the jobs of this sweep differ from earlier ones."""
         try:
             record = output_folder("hydra.sweep.dir", config.hydra.sweep.dir) / RECORD
         except ValueError as error:
-            end(str(error), error)  # Hydra would make a warning of it
+            end(str(error), error)  # Hydra would only warn
         earlier = _Earlier.of(record)
         OmegaConf.save(config, record)
         at_end.push(partial(self._end, config, earlier))
@@ -37,7 +37,7 @@ class CloseSweep(Callback):
     def _end(
         self, config: DictConfig, earlier: "_Earlier | None", kind: type | None, *error: Any
     ) -> None:
-        """Close a sweep; one that was refused before its first job leaves what was there before."""
+        """Close a sweep; undo the record if it failed before its first job."""
         folder = Path(config.hydra.sweep.dir)
         if kind is None or job_folders(folder):
             self.close(config)
@@ -57,7 +57,7 @@ class CloseSweep(Callback):
 
 @dataclass(frozen=True)
 class _Earlier:
-    """The record of an earlier sweep in the same folder, and when that began."""
+    """The record of an earlier sweep in the same folder, with its times."""
 
     content: bytes
     times_ns: tuple[int, int]
@@ -75,7 +75,7 @@ class _Earlier:
 
 
 def shared_overrides(config: Any) -> set[str]:
-    """Overrides of a sweep's command line that each of its jobs has, as the jobs name them."""
+    """Overrides of a sweep's command line that all its jobs share, as the jobs name them."""
     given = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
     plain = [one for one in given if not one.is_sweep_override()]
     values = {f"{one.get_key_element()}={one.get_value_element_as_str()}" for one in plain}
@@ -89,9 +89,7 @@ def failures_of(sweep_dir: Path) -> list[Failure]:
 
 
 def job_folders(sweep_dir: Path) -> list[Path]:
-    """Folders of the jobs of a sweep, in the order of their numbers.
-
-    What an earlier sweep left in the folder does not count.
+    """Folders of the jobs of a sweep, by number, without those of an earlier sweep.
 
     Raises:
         ValueError: There is no such folder.
@@ -104,7 +102,7 @@ def job_folders(sweep_dir: Path) -> list[Path]:
 
 
 def began(sweep_dir: Path) -> float:
-    """When a sweep began: its record is written before the jobs."""
+    """Time at which a sweep began: that of its record, which is written before the jobs."""
     record = sweep_dir / RECORD
     return record.stat().st_mtime if record.is_file() else 0.0
 

@@ -1,4 +1,4 @@
-"""The figure that closes a sweep: mean errors with intervals, published ones beside."""
+"""Figure of a sweep: mean errors with intervals, beside published ones."""
 
 import textwrap
 from collections.abc import Sequence
@@ -14,13 +14,7 @@ MOST_LETTERS = 40
 
 
 def sweep_figure(cells: Sequence[Cell], level: float, title: str) -> Figure:
-    """Errors of all landmarks against the value that a sweep sets, or by method.
-
-    Args:
-        cells: Cells of the table.
-        level: Confidence level of their intervals.
-        title: Shown above; may be empty.
-    """
+    """Draw errors of all landmarks against the value that a sweep sets, or by method."""
     whole = [cell for cell in cells if cell.landmark == ALL]
     interval = f"{100 * level:g} % interval"
     values = swept_values([cell.method for cell in whole])
@@ -35,7 +29,7 @@ def sweep_figure(cells: Sequence[Cell], level: float, title: str) -> Figure:
 
 
 def swept_values(methods: Sequence[str]) -> tuple[str, list[float]] | None:
-    """Setting and values where rows differ in the number of one setting, else none.
+    """Setting and values if rows differ in the number of one setting, else None.
 
     >>> swept_values(["model.alpha=0", "model.alpha=0.5"])
     ('model.alpha', [0.0, 0.5])
@@ -63,7 +57,7 @@ def _line(
     axes.plot(x, means, "o-", color=BLUE, ms=4, label="mean")
     axes.plot(x, medians, "s--", color="black", ms=3, linewidth=0.9, label="median")
     axes.set(xlabel=setting, ylabel="Radial error (mm)")
-    if means.min() > 0 and means.max() > 5 * means.min():  # one bad end would hide the rest
+    if means.min() > 0 and means.max() > 5 * means.min():  # else one bad value hides the rest
         axes.set_yscale("log")
         axes.set_yticks(_steps(means.min(), max(means.max(), np.nanmax(ends))))
         axes.minorticks_off()
@@ -75,7 +69,7 @@ def _line(
 
 
 def _steps(low: float, high: float) -> list[float]:
-    """Numbers 1, 2 and 5 times a power of ten from below to above."""
+    """Ticks at 1, 2 and 5 times a power of ten."""
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     steps = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
     return [step for step in steps if low / 2.5 <= step <= 2.5 * high]
@@ -100,5 +94,5 @@ def _dots(axes: Axes, cells: Sequence[Cell], interval: str) -> None:
 
 
 def _short(name: str) -> str:
-    """A name without its beginning where it is long: those of a sweep differ at the end."""
+    """Cut the beginning of a long name: those of a sweep differ at the end."""
     return name if len(name) <= MOST_LETTERS else f"\u2026{name[1 - MOST_LETTERS :]}"

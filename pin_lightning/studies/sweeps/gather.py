@@ -1,4 +1,4 @@
-"""Close a sweep with one table and one figure."""
+"""Table and figure of the finished jobs of a sweep."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -17,11 +17,8 @@ from pin_lightning.studies.sweeps.published import published_of
 
 log = logging.getLogger(__name__)
 
-
-# In the files only: a terminal has 80 columns.
 OPTUNA = "hydra_plugins.hydra_optuna_sweeper."
-
-
+# Columns left out on the terminal, which has 80 characters.
 HIDDEN = (
     "n",
     "Median",
@@ -32,20 +29,20 @@ HIDDEN = (
 
 
 class GatherJobs(CloseSweep):
-    """Hydra callback that closes a sweep of trainings with their table."""
+    """Hydra callback that writes the table of a sweep of trainings at its end."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse a sweep that cannot be closed before the jobs run, not after."""
+        """Check the settings of the table before the jobs run."""
         try:
             published: Any = OmegaConf.to_container(config.summary.published, resolve=True)
             published_of(published)
             check_choice(config)
         except ValueError as error:
-            end(str(error), error)  # Hydra would make a warning of it
+            end(str(error), error)  # Hydra would only warn
         super().on_multirun_start(config)
 
     def close(self, config: DictConfig) -> None:
-        """Name the failed jobs, write and print the table; without finished jobs there is none."""
+        """List the failed jobs, write and print the table of the finished ones."""
         try:
             gather(Path(config.hydra.sweep.dir), config, note_failure)
         except ValueError as error:
@@ -53,13 +50,13 @@ class GatherJobs(CloseSweep):
 
 
 def check_choice(config: DictConfig) -> None:
-    """Refuse a sweeper that would choose settings by the test cases.
+    """Check that a sweeper does not choose settings by the test cases.
 
     Raises:
-        ValueError: It looks for the smallest error, and no case validates.
+        ValueError: It minimises the error, and no case validates.
     """
     if not str(config.hydra.sweeper._target_).startswith(OPTUNA) or "calibration" in config:
-        return  # all cases of a cross-validation have an error by a model that did not see them
+        return  # a cross-validation is evaluated on cases that the fold did not see
     split = config.data.split
     if not split.val_fraction and split.val_names is None:
         raise ValueError(
@@ -73,20 +70,20 @@ def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
 
     Args:
         sweep_dir: Folder with a run folder for each job.
-        config: That of the sweep, with Hydra's part.
-        note: What is done with the line for a job that is not finished.
+        config: Config of the sweep, with Hydra's part.
+        note: Called with a line for each job that is not finished.
 
     Raises:
         ValueError: No job has finished, or a setting is wrong.
     """
-    # Heavy imports: Hydra imports this file before it knows whether there is a sweep.
+    # Heavy imports: Hydra imports this file for every run, not only for sweeps.
     from pin_lightning.common.files import write_text
-    from pin_lightning.common.tables import markdown
+    from pin_lightning.common.tables import csv_text, markdown
     from pin_lightning.evaluation.bootstrap import BootstrapSettings
     from pin_lightning.reports.figures import plots
     from pin_lightning.studies.sweeps.figure import sweep_figure
     from pin_lightning.studies.sweeps.rows import read_jobs, rows_of
-    from pin_lightning.studies.sweeps.table import cells_of, csv_text, landmark_rows, table_rows
+    from pin_lightning.studies.sweeps.table import cells_of, csv_rows, landmark_rows, table_rows
 
     jobs, failures = read_jobs(sweep_dir)
     shared = shared_overrides(config)
@@ -108,7 +105,7 @@ def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
     if unfinished:
         lines.append("\nNot finished:\n\n" + "".join(f"- {line}\n" for line in unfinished))
     write_text(sweep_dir / "table.md", "".join(lines))
-    write_text(sweep_dir / "table.csv", csv_text(cells))
+    write_text(sweep_dir / "table.csv", csv_text(csv_rows(cells)))
     plots.save(sweep_figure(cells, bootstrap.level, title), sweep_dir / "figure.png")
     for header, body in (table_rows(cells, bootstrap.level, HIDDEN), by_landmark):
         if header:
@@ -120,7 +117,7 @@ def gather_again(config: DictConfig) -> None:
     """Write the table of an earlier sweep.
 
     Args:
-        config: Composed from `conf/gather.yaml`; what is null is as the sweep was started.
+        config: Composed from `conf/gather.yaml`; null keeps the setting of the sweep.
 
     Raises:
         ValueError: The folder is not that of a sweep, or a setting is wrong.
@@ -138,7 +135,7 @@ def gather_again(config: DictConfig) -> None:
 
 
 def _reference_note(cells: Sequence[Any], reference: str | None) -> str:
-    """What differences are from; nothing where there is one row."""
+    """Sentence that names the reference of differences; empty with one row."""
     methods = list(dict.fromkeys(cell.method for cell in cells))
     if len(methods) < 2:
         return ""

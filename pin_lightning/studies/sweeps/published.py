@@ -1,4 +1,4 @@
-"""Published numbers to put beside those of a sweep; imports nothing heavy."""
+"""Published numbers to compare a sweep with; imports nothing heavy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Published:
 
     Attributes:
         errors: Mean and SD in mm by landmark, or `ALL`.
-        seconds: To localise in one volume.
+        seconds: Time to localise in one volume.
     """
 
     errors: Mapping[str, tuple[float, float]]
@@ -21,7 +21,7 @@ class Published:
 
 
 def published_of(config: Mapping[str, Any]) -> dict[str, Published]:
-    """Published numbers from the node ``summary.published`` of a config.
+    """Read published numbers from the node ``summary.published`` of a config.
 
     Raises:
         ValueError: A method's numbers are not of that form.

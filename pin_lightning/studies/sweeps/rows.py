@@ -1,6 +1,6 @@
-"""Jobs of a sweep as rows of a table: errors of the same method put together."""
+"""Rows of the table of a sweep: jobs of the same method joined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ class Job:
 
     Attributes:
         folder: Its run folder.
-        method: Name that the job was given, none without one.
-        overrides: What its command line asked for.
-        evaluation: Its test cases, or its validation cases where none test.
+        method: Name given to the job, or None.
+        overrides: Overrides of its command line.
+        evaluation: Its test cases, or its validation cases if it has none.
     """
 
     folder: Path
@@ -43,9 +43,9 @@ class Row:
         method: Its name.
         cases: Cases that any of the jobs predicted.
         names: Landmarks that any of them predicts.
-        errors_mm: Radial errors, the mean over the jobs that predict the same; NaN where none does.
-        seconds: To localise all landmarks in one volume, files read; NaN where unknown.
-        job_means_mm: Mean error of each job, where all predict the same, as those of several seeds.
+        errors_mm: Radial errors, mean over the jobs that predict the same; NaN where none does.
+        seconds: Time to localise all landmarks in a volume that is read; NaN where unknown.
+        job_means_mm: Mean error of each job if all predict the same, for example several seeds.
     """
 
     method: str
@@ -57,10 +57,7 @@ class Row:
 
 
 def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Failure]]:
-    """Finished jobs of a sweep in the order of their numbers, and those that are not finished.
-
-    Args:
-        sweep_dir: Folder with a run folder for each job.
+    """Read the finished jobs of a sweep, by number, and the failures of the others.
 
     Raises:
         ValueError: There is no such folder, or a file of a job is damaged.
@@ -77,7 +74,7 @@ def read_jobs(sweep_dir: Path) -> tuple[list[Job], list[Failure]]:
 
 
 def _is_finished(folder: Path, sweep_dir: Path) -> bool:
-    """Whether a job has left its results, and no job of an earlier sweep in the same folder."""
+    """True if a job of this sweep, not of an earlier one in the folder, has left its results."""
     files = (folder / CONFIG, folder / PREDICTIONS)
     return all(file.is_file() and file.stat().st_mtime >= began(sweep_dir) for file in files)
 
@@ -93,14 +90,10 @@ def _read_job(folder: Path) -> Job:
 
 
 def rows_of(jobs: Sequence[Job], failures: Sequence[Failure] = ()) -> list[Row]:
-    """Jobs of the same method as one row, in the order in which methods first come.
+    """Join jobs of the same method in a row, in the order of their first jobs.
 
-    They may hold other landmarks of the same cases, as networks for one landmark do, other cases,
-    as folds do, or the same with another seed: then errors are averaged.
-
-    Args:
-        jobs: Finished jobs.
-        failures: Other jobs of the sweep: what jobs share, they share with these, too.
+    Jobs of a row may hold other landmarks (networks for one landmark), other cases (folds) or the
+    same with another seed; then errors are averaged. `failures` count in `labels_of`.
     """
     groups: dict[str, list[Job]] = {}
     for label, job in zip(labels_of(jobs, failures), jobs, strict=True):
@@ -109,9 +102,9 @@ def rows_of(jobs: Sequence[Job], failures: Sequence[Failure] = ()) -> list[Row]:
 
 
 def labels_of(jobs: Sequence[Job], failures: Sequence[Failure] = ()) -> list[str]:
-    """Name of the row of each job: its method, else those overrides that not all jobs have.
+    """Name of the row of each job: its method, else the overrides that not all jobs share.
 
-    Jobs that differ in nothing but their seed share a row, unless no jobs differ in anything else.
+    Jobs that differ only in their seed share a row, unless no jobs differ in anything else.
     """
     known = [set(job.overrides) for job in jobs]
     known += [set(failure.overrides) for failure in failures if failure.overrides]
@@ -139,7 +132,7 @@ def _row(method: str, jobs: Sequence[Job]) -> Row:
 
 
 def _seconds(jobs: Sequence[Job], names: Sequence[str]) -> float:
-    """Seconds to localise all landmarks in a volume: jobs that predict other ones add up."""
+    """Seconds to localise all landmarks in a volume, summed over jobs for other landmarks."""
     each = [float(np.median(job.evaluation.localise_seconds)) for job in jobs]
     predictions = sum(len(job.evaluation.names) for job in jobs)
     return sum(each) * len(names) / predictions
@@ -148,15 +141,10 @@ def _seconds(jobs: Sequence[Job], names: Sequence[str]) -> float:
 def paired(
     row: Row, reference: Row, names: Sequence[str] | None = None
 ) -> Float64[np.ndarray, "N L"]:
-    """Errors of a row less those of a reference, for cases and landmarks that both have.
-
-    Args:
-        row: The one.
-        reference: The other.
-        names: Landmarks to look at; none takes all that both have.
+    """Errors of a row minus those of a reference, on cases and landmarks (`names`) of both.
 
     Returns:
-        Differences in mm, NaN where one of them has none.
+        Differences in mm, NaN where an error is undefined.
     """
     cases = [case for case in row.cases if case in reference.cases]
     both = [name for name in row.names if name in reference.names and name in (names or row.names)]
@@ -165,10 +153,5 @@ def paired(
 
 
 def _part(row: Row, cases: Sequence[str], names: Sequence[str]) -> Float64[np.ndarray, "N L"]:
-    lines, columns = _places(row.cases, cases), _places(row.names, names)
-    return row.errors_mm[np.ix_(lines, columns)]
-
-
-def _places(labels: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    places: Mapping[str, int] = {label: place for place, label in enumerate(labels)}
-    return [places[label] for label in wanted]
+    rows = [row.cases.index(case) for case in cases]
+    return row.errors_mm[np.ix_(rows, [row.names.index(name) for name in names])]

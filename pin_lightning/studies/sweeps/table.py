@@ -1,8 +1,6 @@
-"""The table that closes a sweep: errors of every row with intervals, published numbers beside."""
+"""Table of a sweep: errors of every row with intervals, beside published numbers."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,20 +24,20 @@ class Cell:
     """A method's errors at one landmark, or at all of them.
 
     Attributes:
-        method: The row.
-        landmark: Name, or `ALL`.
-        n: Errors.
+        method: Name of the row.
+        landmark: Name of the landmark, or `ALL`.
+        n: Number of errors.
         mean: Mean error in mm.
         sd: Standard deviation.
         median: Median.
         p95: 95th percentile.
-        interval: Interval of the mean, over cases; none with fewer than two.
-        difference: Mean paired difference from the reference and its interval; none for itself.
-        seconds: Of a volume; none for a single landmark of several.
+        interval: Interval of the mean, over cases; None with fewer than two.
+        difference: Mean paired difference from the reference and its interval; None for itself.
+        seconds: Time of a volume; of `ALL` only.
         published: Mean and SD of the paper.
         published_seconds: Seconds of the paper.
-        jobs_sd: Number of jobs that predict the same, and the SD of their mean errors; none for a
-            single landmark of several, or a single job.
+        jobs_sd: Number of jobs that predict the same, and the SD of their mean errors; of `ALL`
+            only, None for a single job.
     """
 
     method: str
@@ -49,8 +47,8 @@ class Cell:
     sd: float
     median: float
     p95: float
-    interval: tuple[float, float] | None
-    difference: tuple[float, float, float] | None
+    interval: Sequence[float] | None
+    difference: Sequence[float] | None
     seconds: float | None
     published: tuple[float, float] | None
     published_seconds: float | None
@@ -63,13 +61,13 @@ def cells_of(
     published: Mapping[str, Published],
     bootstrap: BootstrapSettings,
 ) -> list[Cell]:
-    """All cells: for every row each landmark, and all of them.
+    """Compute all cells: for every row each landmark, and all of them.
 
     Args:
         rows: Rows of the table.
-        reference: Row that others are compared with; none is the first.
-        published: Numbers to put beside, by row.
-        bootstrap: How intervals are made.
+        reference: Row that others are compared with; by default the first.
+        published: Published numbers by row.
+        bootstrap: Settings of the intervals.
 
     Raises:
         ValueError: The reference is no row.
@@ -96,7 +94,6 @@ def _cell(
     whole = landmark == ALL
     names = list(row.names) if whole else [landmark]
     errors = row.errors_mm[:, [row.names.index(name) for name in names]]
-    interval = bootstrap.interval(errors, np.mean)
     return Cell(
         method=row.method,
         landmark=landmark,
@@ -105,7 +102,7 @@ def _cell(
         sd=float(error_sd(errors)),
         median=float(error_quantile(errors, 0.5)),
         p95=float(error_quantile(errors, 0.95)),
-        interval=None if interval is None else (interval[0], interval[1]),
+        interval=bootstrap.interval(errors, np.mean),
         difference=_difference(row, reference, names, bootstrap),
         seconds=row.seconds if whole and np.isfinite(row.seconds) else None,
         published=None if published is None else published.errors.get(landmark),
@@ -121,24 +118,18 @@ def _jobs_sd(row: Row) -> tuple[int, float] | None:
 
 def _difference(
     row: Row, reference: Row, names: Sequence[str], bootstrap: BootstrapSettings
-) -> tuple[float, float, float] | None:
+) -> Sequence[float] | None:
     if row is reference:
         return None
     differences = paired(row, reference, names)
     interval = bootstrap.interval(differences, np.mean) if differences.size else None
-    return None if interval is None else (float(np.nanmean(differences)), interval[0], interval[1])
+    return None if interval is None else (float(np.nanmean(differences)), *interval)
 
 
 def table_rows(
     cells: Sequence[Cell], level: float, hidden: Sequence[str] = ()
 ) -> tuple[list[str], list[list[str]]]:
-    """Header and body of the table over all landmarks; columns without a number are left out.
-
-    Args:
-        cells: Cells of the table.
-        level: Confidence level of their intervals.
-        hidden: Columns not to show.
-    """
+    """Header and body of the table over all landmarks; `hidden` and empty columns are left out."""
     whole = [cell for cell in cells if cell.landmark == ALL]
     columns: dict[str, list[str]] = {
         "Method": [cell.method for cell in whole],
@@ -158,11 +149,11 @@ def table_rows(
 
 
 def landmark_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
-    """Header and body of the table by landmark, methods across; empty where there is only one."""
+    """Header and body of the table by landmark, methods across; empty for one landmark."""
     methods = list(dict.fromkeys(cell.method for cell in cells))
     found = {(cell.method, cell.landmark): cell for cell in cells}
     landmarks = list(dict.fromkeys(cell.landmark for cell in cells))
-    if len(landmarks) < 3:  # one, which is all
+    if len(landmarks) < 3:  # one, and `ALL`
         return [], []
     beside = [name for name in methods if any(c.published for c in cells if c.method == name)]
     header = ["Landmark", *methods, *(f"{name}, published" for name in beside)]
@@ -176,22 +167,19 @@ def landmark_rows(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
     return header, body
 
 
-def csv_text(cells: Sequence[Cell]) -> str:
-    """All cells as CSV, in full precision; empty where there is no number."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+def csv_rows(cells: Sequence[Cell]) -> Iterator[Sequence[object]]:
+    """Header and rows of ``table.csv``; a cell is empty where there is no number."""
+    yield CSV_COLUMNS
     for one in cells:
         numbers = (one.mean, one.sd, one.median, one.p95)
         pairs = (*(one.interval or (None, None)), *(one.difference or (None, None, None)))
         beside = (*(one.published or (None, None)), one.published_seconds)
         jobs, jobs_sd_mm = one.jobs_sd or ("", None)
         values = map(csv_number, (*numbers, *pairs, one.seconds, *beside))
-        writer.writerow([one.method, one.landmark, one.n, *values, jobs, csv_number(jobs_sd_mm)])
-    return text.getvalue()
+        yield [one.method, one.landmark, one.n, *values, jobs, csv_number(jobs_sd_mm)]
 
 
-def _ends(interval: tuple[float, float] | None) -> str:
+def _ends(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
 
 
@@ -199,7 +187,7 @@ def _jobs(jobs_sd: tuple[int, float] | None) -> str:
     return "" if jobs_sd is None else f"{jobs_sd[0]}, {jobs_sd[1]:.2f}"
 
 
-def _signed(difference: tuple[float, float, float] | None) -> str:
+def _signed(difference: Sequence[float] | None) -> str:
     if difference is None:
         return ""
     mean, low, high = difference

@@ -9,7 +9,6 @@ from evaluation.test_evaluation import random_evaluation
 from rich.console import Console
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.planes.axes import LineFit
 from pin_lightning.evaluation.planes.errors import plane_errors, plane_metrics, write_plane_errors
 from pin_lightning.evaluation.planes.groups import PlaneGroup
@@ -34,17 +33,13 @@ def turned():
         Rotation.from_euler("x", degrees, degrees=True).apply(SQUARE - centre + [0, 0, up]) + centre
         for degrees, up in ((10, 3), (20, 0), (0, 0))
     ]
-    any_values = random_evaluation(0, 3, 4)
-    return Evaluation(
+    return replace(
+        random_evaluation(0, 3, 4),
         cases=("one", "two", "three"),
         names=NAMES,
         truth_world=truth,
         defined=np.isfinite(truth).all(axis=-1),
         predicted_world=np.stack(predicted),
-        mean_shape_world=any_values.mean_shape_world,
-        spread_mm=any_values.spread_mm,
-        seconds=any_values.seconds,
-        localise_seconds=any_values.localise_seconds,
     )
 
 
@@ -76,15 +71,9 @@ def test_a_missing_landmark_is_no_error(turned):
     predicted[2], predicted[0, 3] = SQUARE, [0, 2, 9]  # far off where nothing is known
     truth = turned.truth_world.copy()
     truth[0, 3] = np.nan
-    errors = plane_errors(
-        replace(
-            turned,
-            truth_world=truth,
-            defined=np.isfinite(truth).all(axis=-1),
-            predicted_world=predicted,
-        ),
-        GROUP,
-    )
+    defined = np.isfinite(truth).all(axis=-1)
+    found = replace(turned, truth_world=truth, defined=defined, predicted_world=predicted)
+    errors = plane_errors(found, GROUP)
     np.testing.assert_allclose(errors.angle_degrees, [0, 0, np.nan], atol=1e-9)
 
 

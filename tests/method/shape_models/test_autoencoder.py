@@ -1,4 +1,4 @@
-"""What only the autoencoder does; what it has in common with PCA is in test_shape_models.py."""
+"""Tests of the autoencoder alone; those it shares with PCA are in test_base.py."""
 
 import logging
 

@@ -5,8 +5,8 @@ from scipy.spatial.transform import Rotation
 
 from pin_lightning.method.shape_models.recombination import (
     _align,
+    _predicted_poses,
     _similarity,
-    _told_by_shape,
     recombine,
 )
 
@@ -87,7 +87,7 @@ def test_poses_of_chance_are_exchanged_whole_and_others_stay(rng):
 def test_shapes_that_are_all_the_same_tell_nothing(rng):
     shapes = posed((20 * rng.normal(size=(1, 5, 3))).repeat(6, axis=0), rng)
     aligned, poses = _align(shapes)
-    told = _told_by_shape(aligned, poses) - poses.mean(axis=0)
+    told = _predicted_poses(aligned, poses) - poses.mean(axis=0)
     np.testing.assert_allclose(told, 0, atol=1e-6)
     assert np.isfinite(recombine(shapes, 100)).all()
 

@@ -1,8 +1,7 @@
 import json
 
 import numpy as np
-import pytest
-from reports.figures.test_plots import SIZE, SPACING_MM, names_of, volume
+from reports.figures.test_plots import SIZE, SPACING_MM, UNKNOWN, names_of, volume
 from reports.figures.test_trajectory_plots import straight_paths
 
 from pin_lightning.common.geometry import Grid
@@ -78,18 +77,13 @@ def test_the_slice_shows_the_voxels_where_they_are():
     np.testing.assert_allclose(trace["z"], height, atol=0.0006)
 
 
-@pytest.mark.parametrize("truth", [None, np.full((2, 3), np.nan)])
-def test_without_truth_there_are_no_errors(truth):
+def test_without_truth_there_are_no_errors():
     _, paths = straight_paths(2)
-    figure = figure_of(truth, paths, names_of(2))
+    figure = figure_of(UNKNOWN[:2], paths, names_of(2))
     names = [trace.get("name") for trace in figure["data"]]
     assert "true" not in names
     assert figure["data"][0]["hovertemplate"] == "%{text}"
-
-
-def test_starts_outside_the_volume_are_drawn():
-    _, paths = straight_paths(2)
-    figure = figure_of(None, paths + 100, names_of(2))
+    figure = figure_of(UNKNOWN[:2], paths + 100, names_of(2))  # outside the volume
     assert np.array(figure["data"][-1]["surfacecolor"]).size > 0
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image, ImageSequence
-from reports.figures.test_plots import SPACING_MM, volume
+from reports.figures.test_plots import SPACING_MM, UNKNOWN, volume
 from reports.figures.test_trajectory_plots import straight_paths
 
 from pin_lightning.reports.figures import plots, trajectory_gif
@@ -11,7 +11,9 @@ from pin_lightning.reports.figures.trajectory_gif import write_trajectory_gif
 
 def write_film(path, steps, truth=True):
     end, paths = straight_paths(2, steps=steps)
-    write_trajectory_gif(path, volume(), SPACING_MM, paths, end if truth else None, "a $title")
+    write_trajectory_gif(
+        path, volume(), SPACING_MM, paths, end if truth else UNKNOWN[:2], "a $title"
+    )
 
 
 def pictures_of(path):

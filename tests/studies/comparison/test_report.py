@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,17 +7,17 @@ from evaluation.test_evaluation import random_evaluation
 from studies.comparison.test_paired import SETTINGS
 from studies.comparison.test_runs import reordered, write_run_folder
 
+from pin_lightning.common.tables import csv_text
 from pin_lightning.compare import main
 from pin_lightning.studies.comparison.paired import compare
-from pin_lightning.studies.comparison.report import CSV_COLUMNS, compare_runs, comparison_csv
+from pin_lightning.studies.comparison.report import compare_runs, csv_rows
 
 
 def better(evaluation):
     """The same cases, predicted at half the distance."""
     truth = np.where(evaluation.defined[..., None], evaluation.truth_world, 0)
     halved = (evaluation.predicted_world + truth) / 2
-    values = {**vars(evaluation), "predicted_world": halved}
-    return type(evaluation)(**values)
+    return replace(evaluation, predicted_world=halved)
 
 
 @pytest.fixture
@@ -35,9 +36,8 @@ def test_the_command_prints_and_writes(runs, tmp_path, capsys):
     assert printed.index("Within 2 mm, %") < printed.index("Within 4 mm, %")
     assert "B is closer by 2." in printed
     assert "Left out: 1 case only in A (case, 0)." in printed
-    assert sorted(path.name for path in output.iterdir()) == [
-        *("comparison.csv", "comparison.md", "comparison.png"),
-    ]
+    written = sorted(path.name for path in output.iterdir())
+    assert written == ["comparison.csv", "comparison.md", "comparison.png"]
     text = (output / "comparison.md").read_text("utf-8")
     assert str(tmp_path) not in text
     assert "B is closer by 2." in text
@@ -51,7 +51,7 @@ def test_csv_holds_every_number_in_full(runs, tmp_path):
     assert len(rows) == 3 + 5 + 5
     mean = rows["all", "mean"]
     assert float(mean["difference"]) == comparison.numbers["mean"].difference
-    assert (float(mean["low"]), float(mean["high"])) == comparison.numbers["mean"].interval
+    assert [float(mean[end]) for end in ("low", "high")] == comparison.numbers["mean"].interval
     for name, one in comparison.landmarks.items():
         row = rows["landmark", name]
         assert (float(row["a"]), float(row["b"]), int(row["n"])) == (one.a, one.b, one.n)
@@ -60,8 +60,7 @@ def test_csv_holds_every_number_in_full(runs, tmp_path):
 
 def test_csv_cells_are_empty_where_there_is_no_number():
     one_case = compare(np.array([[1.0]]), np.array([[2.5]]), ["tip"], [2.0], SETTINGS)
-    lines = comparison_csv(one_case).splitlines()
-    assert lines[0] == ",".join(CSV_COLUMNS)
+    lines = csv_text(csv_rows(one_case)).splitlines()
     assert lines[1] == "all,mean,1,1.0,2.5,1.5,,,,,False"
     assert lines[-1] == "landmark,tip,1,1.0,2.5,1.5,,,,,False"
 

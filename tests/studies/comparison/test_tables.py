@@ -4,16 +4,10 @@ import numpy as np
 from rich.console import Console
 from studies.comparison.test_paired import SETTINGS, named, two_runs
 
+from pin_lightning.studies.comparison import tables
 from pin_lightning.studies.comparison.paired import compare
-from pin_lightning.studies.comparison.tables import (
-    Labels,
-    comparison_markdown,
-    comparison_table,
-    remarks,
-    verdict,
-)
 
-LABELS = Labels("runs/[x]", "runs/b|c", "test")
+LABELS = tables.Labels("runs/[x]", "runs/b|c", "test")
 
 
 def test_the_verdict_says_who_is_closer_or_that_it_cannot_be_told():
@@ -21,22 +15,22 @@ def test_the_verdict_says_who_is_closer_or_that_it_cannot_be_told():
     found = compare(a, b, named(4), [1.0], SETTINGS)
     low, high = (f"{-end:.3f}" for end in found.numbers["mean"].interval[::-1])
     size = f"{-found.numbers['mean'].difference:.3f}"
-    assert verdict(found) == (
+    assert tables.verdict(found) == (
         f"B is closer by {size} mm ({low} to {high}) on average, on 15 cases; p < 0.001."
     )
-    assert verdict(compare(b, a, named(4), [1.0], SETTINGS)).startswith("A is closer by")
-    few = compare(*two_runs(6, cases=4, gain=3.0), named(4), [1.0], SETTINGS)
-    assert verdict(few).startswith("No difference can be told from these 4 cases: B - A is -")
-    assert verdict(few).endswith("; p = 0.125.")
+    assert tables.verdict(compare(b, a, named(4), [1.0], SETTINGS)).startswith("A is closer by")
+    few = tables.verdict(compare(*two_runs(6, cases=4, gain=3.0), named(4), [1.0], SETTINGS))
+    assert few.startswith("No difference can be told from these 4 cases: B - A is -")
+    assert few.endswith("; p = 0.125.")
     one = compare(np.array([[1.0]]), np.array([[2.5]]), named(1), [1.0], SETTINGS)
-    assert verdict(one) == "One case tells nothing: B - A is 1.500 mm."
+    assert tables.verdict(one) == "One case tells nothing: B - A is 1.500 mm."
 
 
 def test_remarks_count_cases_and_landmarks_and_warn_of_few_cases():
-    found = remarks(compare(*two_runs(4), named(4), [1.0], SETTINGS))
+    found = tables.remarks(compare(*two_runs(4), named(4), [1.0], SETTINGS))
     assert found[0].startswith("B is closer in 100 % of the cases.")
     assert found[-1].endswith("4 of 4 landmarks.")
-    few = remarks(compare(*two_runs(6, cases=4), named(4), [1.0], SETTINGS))
+    few = tables.remarks(compare(*two_runs(6, cases=4), named(4), [1.0], SETTINGS))
     assert few[1] == "With fewer than 10 cases, the intervals are too narrow."
 
 
@@ -44,7 +38,7 @@ def test_the_table_fits_into_80_columns_and_shows_names_as_they_are():
     names = ("[red]tip[/red]", "a landmark with a rather long name, as anatomists like them")
     found = compare(*two_runs(0, landmarks=2), names, [0.5, 8.0], SETTINGS)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(comparison_table(found, LABELS))
+    console.print(tables.comparison_table(found, LABELS))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     assert any("A: runs/[x]" in line for line in lines)
@@ -57,7 +51,9 @@ def test_the_table_fits_into_80_columns_and_shows_names_as_they_are():
 
 def test_markdown_by_hand():
     a, b = np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]])
-    text = comparison_markdown(compare(a, b, ["tip|x"], [2.0], SETTINGS), LABELS, ["A note."])
+    text = tables.comparison_markdown(
+        compare(a, b, ["tip|x"], [2.0], SETTINGS), LABELS, ["A note."]
+    )
     assert text.startswith(
         "# Comparison of two runs\n\n- A: runs/[x]\n- B: runs/b|c\n- 2 test cases\n\n"
         "No difference can be told from these 2 cases: B - A is +2.000 mm "
