@@ -48,7 +48,7 @@ def short(program: str, arguments: list[str]) -> list[str]:
     if program in (*TRAINING, "check") and not any(
         one.startswith("data.root=") for one in arguments
     ):
-        arguments = [*arguments, *SMALL, f"data.source.num_cases={10 + heads(arguments) // 30}"]
+        arguments = [*arguments, *SMALL, f"data.source.num_cases={20 + heads(arguments) // 30}"]
     return arguments
 
 

@@ -25,7 +25,7 @@ MADE = ("my_skulls", "new", "new_skulls", "scans")
 def samples(short_run, tmp_path_factory):
     """A data set and a run, for what placeholders stand for."""
     folder = tmp_path_factory.mktemp("samples")
-    write_phantoms(folder / "data", 16, size=(54, 35, 47), spacing_mm=(3.0, 3.0, 3.0))
+    write_phantoms(folder / "data", 30, size=(54, 35, 47), spacing_mm=(3.0, 3.0, 3.0))
     (folder / "data" / "phantom.json").unlink()
     shutil.copytree(short_run, folder / "run")
     return folder
