@@ -48,7 +48,7 @@ def short(program: str, arguments: list[str]) -> list[str]:
     if program in (*TRAINING, "check") and not any(
         one.startswith("data.root=") for one in arguments
     ):
-        arguments = [*arguments, *SMALL, f"data.source.num_cases={10 + heads(arguments) // 30}"]
+        arguments = [*arguments, *SMALL, f"data.source.num_cases={20 + heads(arguments) // 30}"]
     return arguments
 
 
@@ -126,8 +126,12 @@ def main(name: str, arguments: list[str]) -> int:
         return log(given, "ran", [sys.executable, *arguments])
     program, length = program_of(arguments)
     start, settings = [sys.executable, *arguments[:length]], arguments[length:]
-    alone = name in ("torchrun", "srun") or any(
-        re.fullmatch(f"{pattern}.*", one) for pattern in COMPOSED for one in settings
+    if "ONLY_COMPOSE" in os.environ and program == "compare":  # no Hydra program
+        return log(given, "composed", [*start, "--help"])
+    alone = (
+        "ONLY_COMPOSE" in os.environ
+        or name in ("torchrun", "srun")
+        or any(re.fullmatch(f"{pattern}.*", one) for pattern in COMPOSED for one in settings)
     )
     if alone:
         return log(given, "composed", [*start, *composing(settings)])
