@@ -1,5 +1,6 @@
 """Calibration curve of the error bars: observed coverage against the coverage asked for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +25,7 @@ class Covered:
 
     asked: float
     observed: float
-    interval: list[float] | None
+    interval: Sequence[float] | None
     median_radius_mm: float
 
 
