@@ -88,7 +88,7 @@ def join_convergence(cases: Sequence[Convergence]) -> Convergence:
     """Join cases, one a row; those that end earlier keep their last error and spread.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The list is empty.
     """
     if not cases:
         raise ValueError("cases: there is none to join; give at least one")
@@ -146,7 +146,7 @@ def read_convergence(path: str | Path) -> dict[str, dict[str, Convergence]]:
             try:
                 numbers = [float("nan" if row[name] == "" else row[name]) for name in _NUMBERS]
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}: {error}; mend or delete that row") from error
+                raise ValueError(f"{path}: {error}; correct or delete that row") from error
             cases.setdefault(row["case"], []).append(numbers)
     return {
         split: {case: Convergence(*np.array(numbers).T) for case, numbers in cases.items()}

@@ -86,7 +86,7 @@ def join_cases(evaluations: Sequence[Evaluation]) -> Evaluation:
     """Join the cases of several evaluations, in their order.
 
     Raises:
-        ValueError: There is none, they differ in their landmarks, or a case is in two.
+        ValueError: The list is empty, landmarks differ, or a case occurs twice.
     """
     if not evaluations:
         raise ValueError("evaluations: there is none to join; give at least one")

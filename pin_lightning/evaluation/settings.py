@@ -49,7 +49,9 @@ class ReportSettings:
             )
         taken = [name for name, _ in self.others if name in (OWN, MEAN_SHAPE)]
         if taken:
-            raise ValueError(f"report.others.{taken[0]}: is in the table anyway; give another name")
+            raise ValueError(
+                f"report.others.{taken[0]}: is a method of every table; give another name"
+            )
         check_flag("report.pictures", self.pictures)
 
     @classmethod

@@ -59,7 +59,7 @@ class Ensemble(nn.Module):
         """Set the number of starts that each localizer averages.
 
         Raises:
-            ValueError: A localizer cannot have so many.
+            ValueError: A shape model has fewer.
         """
         for one in self.members:
             one.set_starts(number)

@@ -149,7 +149,7 @@ class Localizer(nn.Module):
         """Set the number of starts that are averaged.
 
         Raises:
-            ValueError: The shape model cannot give so many.
+            ValueError: The shape model has fewer.
         """
         self.num_starts, self._kept_starts = number, None
         self.starts()

@@ -75,7 +75,7 @@ SQUARED_ERROR = SquaredError()
 
 
 def check_alpha(alpha: float) -> float:
-    """Return the weight alpha of Eq. 2.
+    """Check the weight alpha of Eq. 2 and return it.
 
     Raises:
         ValueError: It is outside [0, 1].

@@ -18,7 +18,7 @@ Patches: TypeAlias = Num[Tensor, "N C P P"]
 
 
 def check_patch_side(side: int) -> int:
-    """Return the patch side.
+    """Check a patch side and return it.
 
     Raises:
         ValueError: It is not an odd positive number, so that a patch has no centre voxel.
@@ -29,10 +29,10 @@ def check_patch_side(side: int) -> int:
 
 
 def check_interpolation(interpolation: str) -> str:
-    """Return the name of an interpolation.
+    """Check the name of an interpolation and return it.
 
     Raises:
-        ValueError: It is none of `INTERPOLATIONS`.
+        ValueError: It is not one of `INTERPOLATIONS`.
     """
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"model.interpolation={interpolation}: choose from {INTERPOLATIONS}")

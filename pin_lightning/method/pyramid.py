@@ -18,7 +18,7 @@ Cut: TypeAlias = Callable[..., Patches]
 
 
 def check_spacings(spacings: Sequence[int]) -> tuple[int, ...]:
-    """Return the spacings of patches in voxels.
+    """Check the spacings of patches in voxels and return them.
 
     Raises:
         ValueError: They are not whole, positive and all different, or there is none.

@@ -63,7 +63,7 @@ def run_at_once(
                     log.info("%s: finished", folder.name)
         except BrokenProcessPool as error:
             raise ValueError(
-                f"{folder.parent}: a process was killed, maybe for want of memory; "
+                f"{folder.parent}: a process was killed, possibly for lack of memory; "
                 f"start again with the same run_dir"
             ) from error
         except SystemExit:  # this process is asked to end, or one of the others was

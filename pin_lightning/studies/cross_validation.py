@@ -65,7 +65,7 @@ class Fold:
 
     @property
     def record(self) -> RunRecord:
-        """What is kept beside the config."""
+        """Record of the run, kept beside its config."""
         return self.prepared.record
 
 

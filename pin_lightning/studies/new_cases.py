@@ -67,7 +67,7 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     records = [read_record(folder) for folder in folders]
     _warn_of_training_cases(cases, records)
     output_folder("output", output)
-    clear_results(output, keep_checkpoints=True)  # there are none
+    clear_results(output, keep_checkpoints=True)  # it has none, see above
     tested = tuple(one.case.name for one in cases)
     split = Split(train=records[0].split.train, val=records[0].split.val, test=tested)
     write_run(output, shown, replace(records[0], split=split))

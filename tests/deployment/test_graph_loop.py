@@ -9,7 +9,7 @@ from pin_lightning.method.pyramid import build_pyramid
 
 
 def plain_loop(goes_on, body, state):
-    """What torch's while_loop means."""
+    """Semantics of torch's while_loop."""
     while goes_on(*state):
         state = body(*state)
     return state

@@ -59,7 +59,7 @@ def test_a_network_sees_patches_as_they_are_cut():
 
 
 class Undecided(nn.Module):
-    """What no graph can say: which way it goes depends on what it sees."""
+    """Data-dependent control flow, which no graph can express."""
 
     def forward(self, patches):
         if patches.sum() > 0:

@@ -110,7 +110,10 @@ def test_what_was_written_is_read(tmp_path):
     [
         ("split,case\n", "lacks the column iteration"),
         ("split,case,iteration,radial_error_mm,movement_mm,spread_mm\nval,a,0,x,1,1\n", "'x'"),
-        ("split,case,iteration,radial_error_mm,movement_mm,spread_mm\nval,a,0\n", "mend or"),
+        (
+            "split,case,iteration,radial_error_mm,movement_mm,spread_mm\nval,a,0\n",
+            "or delete that row",
+        ),
     ],
 )
 def test_damaged_files_are_named(tmp_path, text, words):

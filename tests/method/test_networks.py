@@ -95,7 +95,7 @@ def test_pooling_before_rectifying_changes_neither_values_nor_gradients(build):
 
 
 def test_compact_network_does_not_depend_on_the_scale_of_intensity():
-    """What batch normalisation is for."""
+    """Purpose of the batch normalisation."""
     outputs = []
     for scale in (1.0, 0.2):
         torch.manual_seed(0)

@@ -141,25 +141,6 @@ def test_trajectories_of_a_pca_stay_in_its_space():
     assert nearest.max() < 1e-3
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.5])
-def test_a_share_of_trajectories_that_is_none_is_refused(share):
-    with pytest.raises(ValueError, match=r"model\.trajectory_share"):
-        OnTrajectories(Scatter(), share)
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"smallest_voxels": 0.0}, r"sampling\.smallest_voxels=0"),
-        ({"smallest_voxels": 3.0, "largest_voxels": 2.0}, r"sampling\.largest_voxels=2"),
-        ({"common_share": 1.5}, r"sampling\.common_share=1\.5"),
-    ],
-)
-def test_scatter_refuses(settings, words):
-    with pytest.raises(ValueError, match=words):
-        Scatter(**settings)
-
-
 def test_null_takes_as_many_samples_as_have_256_groups():
     drawing = ShapePatchSampler(points(), GRID, 5, "nearest", Scatter(), Augmentation(), 0)
     assert drawing.batch_size(None) == 85  # 3 landmarks that move by themselves
@@ -213,3 +194,18 @@ def test_where_a_trajectory_does_not_know_a_landmark_the_other_sampling_draws_it
     torch.testing.assert_close(offsets[:, ::2], torch.full((50, 2, 3), 100.0))
     assert offsets[:, 1].abs().max() < 10
     assert (scale_mm[:, 1] == 0.5 * GRID.spacing_mm).all()
+
+
+REFUSED = {
+    r"sampling\.smallest_voxels=0": lambda: Scatter(smallest_voxels=0.0),
+    r"sampling\.largest_voxels=2": lambda: Scatter(smallest_voxels=3.0, largest_voxels=2.0),
+    r"sampling\.common_share=1\.5": lambda: Scatter(common_share=1.5),
+    r"model\.trajectory_share=-0\.1": lambda: OnTrajectories(Scatter(), -0.1),
+    r"model\.approach_fraction=2": lambda: Approach(2.0),
+}
+
+
+@pytest.mark.parametrize(("words", "make"), REFUSED.items())
+def test_settings_out_of_range_are_refused(words, make):
+    with pytest.raises(ValueError, match=words):
+        make()

@@ -14,7 +14,7 @@ from pin_lightning.method.shape_models.recombination import recombine
 from pin_lightning.method.shape_models.residual import Residual, train
 
 FEWEST_SHAPES, FEWEST_LANDMARKS = 4, 3
-POOL = 4000  # about so many augmented shapes
+POOL = 4000  # approximate number of augmented shapes
 FOLDS = 5  # of the cross-validation that chooses the number of steps
 CHECK_EVERY = 50  # steps
 

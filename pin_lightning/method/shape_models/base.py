@@ -90,7 +90,7 @@ class ShapeModel(nn.Module, ABC):
 
 
 def check_shapes(shapes_mm: Float[Tensor, "M L 3"]) -> Float[Tensor, "M L 3"]:
-    """Return the training shapes.
+    """Check training shapes and return them.
 
     Raises:
         ValueError: There is no shape, or a coordinate is NaN or infinite.

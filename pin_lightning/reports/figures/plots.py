@@ -241,7 +241,9 @@ def read_curves(path: str | Path, names: Sequence[str]) -> dict[str, Float[np.nd
         try:
             cells = [(float(row["step"]), float(row[name])) for row in rows if row.get(name)]
         except ValueError as error:
-            raise ValueError(f"{path}: column {name}: {error}; mend or delete that row") from error
+            raise ValueError(
+                f"{path}: column {name}: {error}; correct or delete that row"
+            ) from error
         points = np.array(cells).reshape(-1, 2)
         curves[name] = points[np.isfinite(points).all(axis=1)]
     curves = {name: curve for name, curve in curves.items() if len(curve)}

@@ -70,12 +70,14 @@ def cells_of(
         bootstrap: Settings of the intervals.
 
     Raises:
-        ValueError: The reference is no row.
+        ValueError: The reference is not a row.
     """
     methods = [row.method for row in rows]
     chosen = methods[0] if reference is None else reference
     if chosen not in methods:
-        raise ValueError(f"summary.reference={chosen}: is no row; give one of {', '.join(methods)}")
+        raise ValueError(
+            f"summary.reference={chosen}: is not a row; give one of {', '.join(methods)}"
+        )
     other = rows[methods.index(chosen)]
     return [
         _cell(row, other, landmark, published.get(row.method), bootstrap)

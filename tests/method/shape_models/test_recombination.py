@@ -26,7 +26,7 @@ def posed(shapes, rng):
 
 
 def as_one(shape, other):
-    """Whether two shapes are the same but for their pose, by SciPy's Procrustes analysis."""
+    """True if two shapes differ only in their pose, by SciPy's Procrustes analysis."""
     return procrustes(shape, other)[2] < 1e-9
 
 

@@ -24,7 +24,7 @@ def annotated(name, *defined):
 
 
 def kept_of(errors):
-    """What is kept of cases of these errors, and how many at most at a time."""
+    """Cases kept of an evaluation with these errors, and the largest number at a time."""
     kept, most = KeptCases(len(errors), ()), 0
     for place, error in enumerate(errors):
         predicted = Mock(Prediction, positions_world=np.full((2, 3), [error, 0.0, 0.0]))
