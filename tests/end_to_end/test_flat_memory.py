@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 from training.callbacks.test_checkpoints import TINY
@@ -33,20 +34,21 @@ def data(tmp_path_factory):
 
 def peak_mb(*command):
     """Largest memory of a program that belongs to no file."""
-    process = subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd=REPOSITORY,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
     peak = 0
-    while process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
-        kinds = re.findall(r"Rss(?:Anon|Shmem):\s+(\d+)", status)
-        peak = max(peak, sum(map(int, kinds)))
-        time.sleep(0.01)
-    assert process.returncode == 0, process.stderr.read()
+    with TemporaryFile("w+", encoding="utf-8") as said:  # a pipe that nobody reads gets full
+        process = subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
+            kinds = re.findall(r"Rss(?:Anon|Shmem):\s+(\d+)", status)
+            peak = max(peak, sum(map(int, kinds)))
+            time.sleep(0.01)
+        said.seek(0)
+        assert process.returncode == 0, said.read()
     return peak / 1024
 
 
