@@ -67,7 +67,7 @@ def localizer(kind, rule, unit="voxel", **settings):
 
 @pytest.mark.parametrize("unit", ["voxel", "sd"])
 @pytest.mark.parametrize(("kind", "starts"), [("identity", 5), ("pca", 4), ("points", 3)])
-@pytest.mark.parametrize("rule", [RuleA(350), RuleB(10), RuleC(60)])
+@pytest.mark.parametrize("rule", [RuleA(80), RuleB(10), RuleC(60)])
 def test_converges_to_the_truth(kind, starts, rule, unit):
     pin, truth = localizer(kind, rule, unit, num_starts=starts)
     trajectory = pin(address_volume()[None])

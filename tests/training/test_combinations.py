@@ -44,6 +44,7 @@ SMALL = {
     "network=shared": ["network.widths=[4,4]", "network.hidden=[8]", "model.patch_side=9"],
     "network=paper": ["model.patch_side=95"],
     "model=single": ["model.landmark=CSP"],
+    "shape=autoencoder": ["shape.max_steps=10"],
 }
 
 
