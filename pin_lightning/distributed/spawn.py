@@ -5,11 +5,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from logging.handlers import QueueHandler, QueueListener
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from logging.handlers import QueueHandler
+from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -93,16 +94,40 @@ def passing_sigterm_on() -> Iterator[None]:
         raise SystemExit(EXIT_CODE)
 
 
+class _PipeHandler(QueueHandler):
+    """Sends messages through a pipe."""
+
+    queue: Any  # the end of the pipe
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Send one."""
+        self.queue.send(record)
+
+
+def _pass_on(messages: Connection, handlers: Sequence[logging.Handler]) -> None:
+    """Give what comes through a pipe to handlers, until its other end is closed."""
+    with suppress(EOFError, OSError):  # the latter in the middle of a message
+        while True:
+            record = messages.recv()
+            for handler in handlers:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
+
+
 class SpawnedProcess(pl.Callback):
     """What a process that Lightning spawns takes over from the one that spawned it.
 
     Messages go where those of that process go. Lightning itself sees to random numbers and to which
     algorithms are used.
+
+    Args:
+        count: Processes that are spawned. Each has a pipe for its messages: a queue for all has a
+            lock, which a process that is killed may hold.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
         self.parent = os.getpid()
-        self.messages = multiprocessing.get_context("spawn").Queue()
+        self.pipes = [multiprocessing.Pipe(duplex=False) for _ in range(count)]
         self.level = logging.getLogger().level
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -113,19 +138,26 @@ class SpawnedProcess(pl.Callback):
         keep_freed_memory()
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         root = logging.getLogger()
-        root.handlers = [QueueHandler(self.messages)]
+        root.handlers = [_PipeHandler(cast(Any, self.pipes[trainer.local_rank][1]))]
         root.setLevel(self.level if trainer.is_global_zero else logging.ERROR)
 
     @contextmanager
     def heard(self) -> Iterator[None]:
         """A block during which messages of spawned processes come out here."""
         handlers = logging.getLogger().handlers
-        listener = QueueListener(self.messages, *handlers, respect_handler_level=True)
+        listeners = [
+            threading.Thread(target=_pass_on, args=(reader, handlers), daemon=True)
+            for reader, _ in self.pipes
+        ]
         port = os.environ.get("MASTER_PORT")
-        listener.start()
+        for one in listeners:
+            one.start()
         try:
             yield
         finally:
-            listener.stop()
+            for _, writer in self.pipes:
+                writer.close()  # the last one, so that reading ends, in a message cut off as well
+            for one in listeners:
+                one.join()
             if port is None:  # of these processes; the next ones choose their own
                 os.environ.pop("MASTER_PORT", None)

@@ -91,7 +91,7 @@ def _together(trainer: pl.Trainer) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(ends_together(strategy.launcher))
         if spawns:
-            spawned = SpawnedProcess()
+            spawned = SpawnedProcess(strategy.num_processes)
             trainer.callbacks.insert(0, spawned)  # type: ignore[attr-defined]
             stack.enter_context(spawned.heard())
             stack.enter_context(passing_sigterm_on())

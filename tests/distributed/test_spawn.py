@@ -2,6 +2,8 @@ import logging
 import multiprocessing
 import os
 import signal
+import struct
+import threading
 from multiprocessing.reduction import ForkingPickler
 from unittest.mock import Mock
 
@@ -22,7 +24,7 @@ def test_a_generator_goes_to_another_process_as_it_is():
 @pytest.fixture
 def spawned(monkeypatch):
     """A process that was spawned, with a root logger of its own."""
-    made = SpawnedProcess()
+    made = SpawnedProcess(2)
     monkeypatch.setattr("pin_lightning.distributed.spawn.end_on_sigterm", lambda: None)
     monkeypatch.setattr(logging, "root", logging.RootLogger(logging.WARNING))
     monkeypatch.setattr(logging.Logger, "root", logging.root)
@@ -44,6 +46,26 @@ def test_what_a_spawned_process_says_is_heard_where_it_began(spawned, monkeypatc
         logging.root.info("step %d", 3)
     assert heard == ["step 3"]
     assert "MASTER_PORT" not in os.environ
+
+
+def test_a_process_that_is_killed_while_it_speaks_is_not_waited_for(spawned):
+    heard = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())
+    logging.root.addHandler(handler)
+    record = logging.LogRecord("name", logging.WARNING, "path", 1, "step %d", (3,), None)
+
+    def listen():
+        with spawned.heard():
+            (_, killed), (_, other) = spawned.pipes
+            os.write(killed.fileno(), struct.pack("!i", 1000) + b"the first part")
+            other.send(record)
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
+    listening.join(10)
+    assert not listening.is_alive()
+    assert heard == ["step 3"]
 
 
 def test_nothing_changes_in_the_process_that_spawns(spawned):
