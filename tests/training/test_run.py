@@ -317,6 +317,7 @@ def errors_on_phantoms(tmp_path, num_cases, *settings):
         f"data.cache_dir={tmp_path}/cache",
         "run_name=phantom",
         "run_dir=unused",
+        "report.pictures=false",
     ]
     test = train(composed(*data, *settings), tmp_path / "run")["test"]
     return test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
@@ -359,6 +360,7 @@ def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
         "data.spacing_mm=0.4",  # an eighth of the voxels: it takes a minute
         "run_name=ct",
         "run_dir=unused",
+        "report.pictures=false",
         "trainer.max_steps=250",
         "trainer.val_check_interval=250",
     ]
