@@ -16,6 +16,7 @@ from pathlib import Path
 NAMES = ("python", "make", "pin-lightning", "torchrun", "srun")
 # What a test does not do: it installs nothing, needs no account, and runs no test in a test.
 SKIPPED = {"pip", "uv", "git", "docker", "wandb", "scontrol"}
+SEARCHED = re.compile(r"=(interval|tag|choice|range)\(")  # values of a sweeper alone
 TARGETS = {"install", "demo", "help"}  # of make; the others test, time and install
 COMPOSED = {
     r"(trainer\.)?devices=[2-9]": "several devices",
@@ -24,6 +25,7 @@ COMPOSED = {
     r"experiment=(paper|\w+_paper)": "a graphics card",
     r"experiment=(table1|table2|alpha|bending|tune)": "hours",
 }
+NO_CONFIG = ("compare", "examples/onnx_landmarks", "-c")
 TRAINING = ("train", "cross_validate")
 SHORT = ("trainer.max_steps=2", "trainer.val_check_interval=2", "loader.batch_size=4")
 SHORT += ("data.spacing_mm=4", "report.pictures=false")
@@ -73,7 +75,8 @@ def two_jobs(arguments: list[str], most: int = 2) -> list[str]:
 
 def composing(arguments: list[str]) -> list[str]:
     """Arguments that print the config of the first job."""
-    return [*two_jobs([one for one in arguments if one != "-m"], 1), "--cfg", "job"]
+    job = [one for one in arguments if one != "-m" and not SEARCHED.search(one)]
+    return [*two_jobs(job, 1), "--cfg", "job"]
 
 
 def provide(arguments: list[str], samples: Path) -> None:
@@ -126,7 +129,7 @@ def main(name: str, arguments: list[str]) -> int:
         return log(given, "ran", [sys.executable, *arguments])
     program, length = program_of(arguments)
     start, settings = [sys.executable, *arguments[:length]], arguments[length:]
-    if "ONLY_COMPOSE" in os.environ and program == "compare":  # no Hydra program
+    if "ONLY_COMPOSE" in os.environ and program in NO_CONFIG:
         return log(given, "composed", [*start, "--help"])
     alone = (
         "ONLY_COMPOSE" in os.environ
