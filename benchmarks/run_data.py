@@ -13,8 +13,6 @@ from pin_lightning.data.sources.pin_layout import pin_cases
 
 _ALL = (bids_cases, csv_cases, find_cases, phantom_cases, pin_cases)
 SOURCES = {one.__name__: one for one in _ALL}
-    one.__name__: one for one in (bids_cases, csv_cases, find_cases, phantom_cases, pin_cases)
-}
 
 
 def cases_of(config: DictConfig) -> list[Case]:
