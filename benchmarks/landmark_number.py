@@ -17,6 +17,7 @@ from pin_lightning.distributed.process import keep_freed_memory
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.shape_models import PCAShapeModel, PointsShapeModel
 from pin_lightning.runs.model import build_localizer
+from pin_lightning.runs.model_record import ModelRecord
 
 NUMBERS = (10, 20, 45, 90, 180)
 GRID = Grid((158, 116, 106), 0.19)
@@ -35,7 +36,11 @@ def localizer_of(landmarks: int, device: torch.device) -> Localizer:
     points = PointsShapeModel().fit(shapes_mm, GRID.extent_mm)
     prior = PCAShapeModel(0.98).fit(shapes_mm, GRID.extent_mm)
     sizes = (landmarks, points.num_parameters)
-    localizer = build_localizer(config, points, GRID, *sizes, prior).eval().to(device)
+    localizer = (
+        build_localizer(ModelRecord.of_config(config), points, GRID, *sizes, prior)
+        .eval()
+        .to(device)
+    )
     localizer.set_dtype(network_dtype(device))
     return localizer
 

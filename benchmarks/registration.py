@@ -18,8 +18,8 @@ from time import perf_counter
 
 import numpy as np
 import SimpleITK as sitk
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from run_data import cases_of
 
 from pin_lightning.common.files import write_text
 from pin_lightning.common.geometry import mm_to_world
@@ -28,7 +28,7 @@ from pin_lightning.common.tables import csv_number
 from pin_lightning.data.preprocessing import WorkingVolume
 from pin_lightning.data.survey import Survey, survey
 from pin_lightning.data.volume_cache import load_volume
-from pin_lightning.runs.folder import CONFIG, RunRecord, read_record
+from pin_lightning.runs.folder import RunRecord, read_config, read_record
 from pin_lightning.runs.folds import read_folds
 
 LEVELS = ((4, 60), (2, 40), (1, 15))  # voxels of a level, iterations of demons
@@ -131,11 +131,11 @@ def localise(
 
 def survey_of(fold: Path) -> tuple[Survey, RunRecord]:
     """The data that a fold was trained on."""
-    record, config = read_record(fold), OmegaConf.load(fold / CONFIG)
+    record, config = read_record(fold), read_config(fold)
     grid, data = record.grid, config.data
     on_error = data.get("on_error", "refuse")  # runs of earlier versions lack it
     settings = (list(record.names), grid.spacing_mm, list(grid.size), on_error)
-    return survey(instantiate(data.source), Path(data.cache_dir), *settings), record
+    return survey(cases_of(config), Path(data.cache_dir), *settings), record
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
+from run_data import cases_of
 
 from pin_lightning.common.tables import markdown
 from pin_lightning.data.survey import survey
@@ -64,7 +64,7 @@ def measure(run: Path, most: int) -> Rates:
         most: Cases at most.
     """
     config, grid = read_config(run), read_record(run).grid
-    cases = instantiate(config.data.source)[:most]
+    cases = cases_of(config)[:most]
     images = [case.image for case in cases]
     predictor = Predictor.load(run, "cpu")
     with tempfile.TemporaryDirectory() as folder:

@@ -61,7 +61,7 @@ def export(config: DictConfig) -> list[Path]:
     check_flag("localizer", config.localizer)
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)
-    predictor = Predictor.load(config.run, "cpu")
+    predictor = Predictor.load(config.run, "cpu", config.trust_run)
     predictor.localizer.set_dtype(torch.float32)  # as other programs compute
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)

@@ -44,7 +44,7 @@ def infer(config: DictConfig) -> int:
     _check_settings(config)
     strategy, number = config.trainer.strategy, (config.devices, config.num_nodes)
     processes = prediction_processes(strategy_name(strategy), *number)
-    predictor = Predictor.load(config.run, processes.device(config.device))
+    predictor = Predictor.load(config.run, processes.device(config.device), config.trust_run)
     error_bars = _error_bars(predictor, config)
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)

@@ -4,6 +4,7 @@
 working grid, split), ``checkpoints/`` the weights together with the fitted shape model.
 """
 
+import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from yaml import YAMLError
 from pin_lightning.common.files import output_folder, write_json, write_text
 from pin_lightning.common.geometry import Grid
 from pin_lightning.data.splits import Split
-from pin_lightning.runs.formats import FORMAT_VERSION, damaged, read_versioned, upgraded
+from pin_lightning.runs.formats import FORMAT_VERSION, damaged, plain_yaml, read_versioned, upgraded
+from pin_lightning.runs.model_record import ModelRecord
 
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
@@ -27,6 +29,9 @@ EXPORTED = "onnx"  # as of `pin_lightning.export`
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _REMEDY = "train again"
+# Bounds far above any use, so that a damaged or hostile record ends in one line.
+MOST_VOXELS = (4096, 2**31)  # along a side, and in all
+MOST_MM, MOST_NAMES = 1e4, 10_000
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,10 @@ def write_run(
     if first_stage is not None:
         _copy_run(first_stage, run_dir / FIRST_STAGE)
     write_text(run_dir / CONFIG, OmegaConf.to_yaml(config, resolve=True))
-    write_json(run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record)})
+    model = ModelRecord.of_config(config).to_json()
+    write_json(
+        run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record), "model": model}
+    )
 
 
 def _copy_run(source: Path, target: Path) -> None:
@@ -120,9 +128,35 @@ def read_record(run_dir: Path) -> RunRecord:
 
 
 def _record(data: dict[str, Any]) -> RunRecord:
-    grid = Grid(tuple(data["grid"]["size"]), data["grid"]["spacing_mm"])
-    split = Split(**{part: tuple(names) for part, names in data["split"].items()})
-    return RunRecord(tuple(data["names"]), grid, data["num_parameters"], split)
+    size, spacing_mm, names = data["grid"]["size"], data["grid"]["spacing_mm"], data["names"]
+    parameters = data["num_parameters"]
+    if not all(type(side) is int and 1 <= side <= MOST_VOXELS[0] for side in size):
+        raise ValueError(f"grid.size={str(size)[:80]}")
+    if len(size) != 3 or math.prod(size) > MOST_VOXELS[1]:
+        raise ValueError(f"grid.size={size}")
+    if not 0 < float(spacing_mm) < MOST_MM:
+        raise ValueError(f"grid.spacing_mm={spacing_mm}")
+    if not 1 <= len(names) <= MOST_NAMES or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"names: {len(names)} of them")
+    if type(parameters) is not int or not 1 <= parameters <= 3 * len(names):
+        raise ValueError(f"num_parameters={parameters}")
+    split = Split(**{part: tuple(members) for part, members in data["split"].items()})
+    return RunRecord(tuple(names), Grid(tuple(size), float(spacing_mm)), parameters, split)
+
+
+def read_model(run_dir: Path) -> ModelRecord:
+    """Read what the model of a run is rebuilt from.
+
+    Raises:
+        ValueError: The folder lacks a file, or one is damaged or of a later version.
+    """
+
+    def parse(content: dict[str, Any]) -> ModelRecord:
+        if content["format_version"] > 1:
+            return ModelRecord.of_json(content["model"])
+        return ModelRecord.of_config(read_config(run_dir))  # version 1 has no record
+
+    return read_versioned(run_dir / RECORD, parse, _REMEDY)
 
 
 def read_config(run_dir: Path) -> DictConfig:
@@ -137,7 +171,7 @@ def read_config(run_dir: Path) -> DictConfig:
         raise ValueError(f"run={run_dir}: has no {CONFIG}; give a folder that train.py wrote")
     version = _version(run_dir)
     try:
-        config = OmegaConf.load(path)
+        config = OmegaConf.create(plain_yaml(path))
         if not isinstance(config, DictConfig):
             raise ValueError("no settings")
         config = upgraded(config, version)

@@ -75,7 +75,7 @@ def read_folds(run_dir: Path) -> list[Path]:
     return folders
 
 
-def load_folds(run_dir: Path) -> tuple[list[Localizer], RunRecord]:
+def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer], RunRecord]:
     """Localizers of all folds, and the record of the first.
 
     Raises:
@@ -83,7 +83,7 @@ def load_folds(run_dir: Path) -> tuple[list[Localizer], RunRecord]:
             working grids.
     """
     folders = read_folds(run_dir)
-    loaded = [load_localizer(folder) for folder in folders]
+    loaded = [load_localizer(folder, trust_run) for folder in folders]
     first = loaded[0][1]
     for folder, (_, record) in zip(folders, loaded, strict=True):
         check_same(folder, record, first)

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 FORMAT_VERSION = 2
+MOST_BYTES, MOST_DEPTH = 2**20, 32  # of a config.yaml
 Content = TypeVar("Content")
 
 # Modules that a `config.yaml` of version 1 names, and where their contents are now.
@@ -55,7 +57,7 @@ def read_versioned(path: Path, parse: Callable[[dict[str, Any]], Content], remed
         version = content["format_version"]
         is_known = type(version) is int and 1 <= version <= FORMAT_VERSION
         parsed = parse(content) if is_known else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(path, error, remedy) from error
     if parsed is None:
         raise ValueError(
@@ -63,6 +65,28 @@ def read_versioned(path: Path, parse: Callable[[dict[str, Any]], Content], remed
             f"use the version of the program that wrote it, or {remedy}"
         )
     return parsed
+
+
+def plain_yaml(path: Path) -> Any:
+    """Read a YAML file of plain values, with nothing that could grow or be computed on reading.
+
+    Raises:
+        ValueError: It is too large, too deeply nested, or holds an alias or an interpolation.
+        yaml.YAMLError: It is no YAML.
+    """
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ValueError(f"{size} bytes, more than {MOST_BYTES}")
+    text, depth = path.read_text(encoding="utf-8"), 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"an alias, *{event.anchor}")
+        if depth > MOST_DEPTH:
+            raise ValueError(f"nested more than {MOST_DEPTH} deep")
+        if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
+            raise ValueError(f"an interpolation, {event.value[:80]}")
+    return OmegaConf.to_container(OmegaConf.create(text))
 
 
 def damaged(path: Path, error: Exception, remedy: str) -> ValueError:

@@ -1,11 +1,12 @@
 """The model of a run: built from its config, loaded from its checkpoint."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig
+from torch import nn
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.method.localizer import Localizer
@@ -14,17 +15,19 @@ from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.method.update_rules import UpdateRule
 from pin_lightning.runs.folder import (
     FIRST_STAGE,
+    RECORD,
     RunRecord,
     best_checkpoint,
-    read_config,
+    read_model,
     read_record,
 )
+from pin_lightning.runs.model_record import REGISTRY, ModelRecord
 
 LOCALIZER_PREFIX = "localizer."
 
 
 def build_localizer(
-    config: DictConfig,
+    model: ModelRecord,
     shape_model: ShapeModel,
     grid: Grid,
     num_landmarks: int,
@@ -32,64 +35,89 @@ def build_localizer(
     prior: ShapeModel | None = None,
     first_stage: Localizer | None = None,
     update_rule: UpdateRule | None = None,
+    trust_run: bool = False,
 ) -> Localizer:
-    """The localizer that a config describes, with fresh network weights.
+    """The localizer that a record describes, with fresh network weights.
 
     Args:
-        config: Resolved settings of a run.
+        model: Settings of the model.
         shape_model: Fitted, or about to be loaded.
         grid: Working grid.
         num_landmarks: Landmarks L.
         num_parameters: Shape parameters K.
-        prior: Fitted `model.prior`; none makes one that is about to be loaded.
+        prior: Fitted prior; none makes the one of the record, about to be loaded.
         first_stage: Where its starts begin; none begins at those of the shape model.
-        update_rule: That of the config; none makes it.
+        update_rule: That of the record; none makes it.
+        trust_run: Import classes of the user's own that the record names.
+
+    Raises:
+        ValueError: The record names an unknown class, or a setting is wrong.
     """
-    model = config.model
     spacings = check_spacings(model.patch_spacings)
-    network = instantiate(
-        config.network,
-        in_channels=3 * num_landmarks * len(spacings),
-        num_parameters=num_parameters,
-        patch_side=model.patch_side,
-        _convert_="all",
-    )
     return Localizer(
-        network,
+        build_network(model, num_landmarks, num_parameters, trust_run),
         shape_model,
-        instantiate(config.update_rule) if update_rule is None else update_rule,
+        model.build("update_rule", trust_run) if update_rule is None else update_rule,
         grid,
         patch_side=model.patch_side,
         interpolation=model.interpolation,
         displacement_unit=model.displacement_unit,
         num_starts=model.num_starts,
         tolerance_mm=model.tolerance_voxels * grid.spacing_mm,
-        seed=config.seed,
+        seed=model.seed,
         patch_spacings=spacings,
-        prior=instantiate(model.prior) if prior is None else prior,
+        prior=model.build("prior", trust_run) if prior is None else prior,
         prior_share=model.prior_share,
         first_stage=first_stage,
-        precision=config.trainer.precision,
+        precision=model.precision,
     )
 
 
-def load_localizer(run_dir: Path) -> tuple[Localizer, RunRecord]:
-    """Localizer of a run with its best weights and its first stage, and the run's record.
+def build_network(
+    model: ModelRecord, num_landmarks: int, num_parameters: int, trust_run: bool = False
+) -> nn.Module:
+    """The network that a record describes, with fresh weights; arguments as of `build_localizer`.
 
     Raises:
-        ValueError: The folder lacks a file, or a file is damaged or of another version.
+        ValueError: The record names an unknown class, or a setting is wrong.
     """
-    record, config = read_record(run_dir), read_config(run_dir)
-    first = run_dir / FIRST_STAGE
-    localizer = build_localizer(
-        config,
-        instantiate(config.shape),
-        record.grid,
-        len(record.names),
-        record.num_parameters,
-        first_stage=load_localizer(first)[0] if first.is_dir() else None,
+    network: nn.Module = model.build(
+        "network",
+        trust_run,
+        in_channels=3 * num_landmarks * len(model.patch_spacings),
+        num_parameters=num_parameters,
+        patch_side=model.patch_side,
     )
-    load_weights(localizer, best_checkpoint(run_dir))
+    return network
+
+
+def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, RunRecord]:
+    """Localizer of a run with its best weights and its first stage, and the run's record.
+
+    Args:
+        run_dir: The run folder.
+        trust_run: Import and call classes of the user's own that the run names.
+
+    Raises:
+        ValueError: The folder lacks a file, a file is damaged or of another version, or the run
+            names a class that is not of this program.
+    """
+    record, model = read_record(run_dir), read_model(run_dir)
+    first, sizes = run_dir / FIRST_STAGE, (len(record.names), record.num_parameters)
+    checkpoint = best_checkpoint(run_dir)
+    weights = read_weights(checkpoint)
+    if model.network.name in REGISTRY["network"]:
+        with torch.device("meta"):  # no memory for one that is larger than its file
+            _check_sizes(build_network(model, *sizes), weights, checkpoint)
+    localizer = build_localizer(
+        model,
+        model.build("shape", trust_run),
+        record.grid,
+        *sizes,
+        first_stage=load_localizer(first, trust_run)[0] if first.is_dir() else None,
+        trust_run=trust_run,
+    )
+    _set_weights(localizer, weights, checkpoint)
     return localizer.eval(), record
 
 
@@ -97,7 +125,16 @@ def load_weights(localizer: Localizer, checkpoint: Path) -> None:
     """Load weights and fitted shape model; a checkpoint that holds code is refused.
 
     Raises:
-        ValueError: The file is not a checkpoint of plain tensors, or does not fit the config.
+        ValueError: The file is not a checkpoint of plain tensors, or does not fit the localizer.
+    """
+    _set_weights(localizer, read_weights(checkpoint), checkpoint)
+
+
+def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """Weights and fitted shape models of a localizer.
+
+    Raises:
+        ValueError: The file is not a checkpoint of plain tensors, or a weight is not finite.
     """
     state = read_checkpoint(checkpoint)["state_dict"]
     own = {
@@ -105,11 +142,30 @@ def load_weights(localizer: Localizer, checkpoint: Path) -> None:
         for name, value in state.items()
         if name.startswith(LOCALIZER_PREFIX)
     }
+    for name, value in own.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{checkpoint}: {name} is not finite; train again or restore it")
+    return own
+
+
+def _check_sizes(network: nn.Module, weights: Mapping[str, torch.Tensor], checkpoint: Path) -> None:
+    """Refuse a checkpoint whose network has other weights."""
+    expected = {f"network.{name}": one.shape for name, one in network.state_dict().items()}
+    for name, value in weights.items():
+        if name.startswith("network.") and expected.pop(name, None) != value.shape:
+            raise ValueError(f"{checkpoint}: does not fit its {RECORD} ({name})")
+    if expected:
+        raise ValueError(f"{checkpoint}: does not fit its {RECORD} ({next(iter(expected))})")
+
+
+def _set_weights(
+    localizer: Localizer, weights: Mapping[str, torch.Tensor], checkpoint: Path
+) -> None:
     try:
-        localizer.load_state_dict(own)
+        localizer.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{checkpoint}: does not fit its config.yaml ({reason})") from error
+        raise ValueError(f"{checkpoint}: does not fit its {RECORD} ({reason})") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -123,9 +179,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged and for unsafe files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        kind = "it holds code or other objects" if _holds_code(error) else type(error).__name__
         raise ValueError(
-            f"{path}: is not a checkpoint of plain tensors ({reason}); restore it, or train again"
+            f"{path}: is not a checkpoint of plain tensors ({kind}); restore it, or train again"
         ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(
@@ -133,3 +189,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"give one that train.py wrote"
         )
     return content
+
+
+def _holds_code(error: Exception) -> bool:
+    """Whether torch refused the contents of a file, whose form is right."""
+    return isinstance(error, UnpicklingError) and "weights_only" in str(error).lower()

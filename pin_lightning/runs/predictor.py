@@ -122,22 +122,28 @@ class Predictor:
         self.calibration = calibration
 
     @classmethod
-    def load(cls, run: str | Path, device: str = "auto") -> "Predictor":
+    def load(cls, run: str | Path, device: str = "auto", trust_run: bool = False) -> "Predictor":
         """Load a run folder of `train.py`, or a folder of folds of `pin_lightning.cross_validate`.
 
         The predictions of folds are averaged.
 
+        Args:
+            run: The folder.
+            device: ``auto`` takes a GPU when there is one.
+            trust_run: Import and call classes of its maker's own that the run names.
+
         Raises:
             ValueError: The folder lacks a file or a fold, a file is damaged or of another version,
-                or the folds differ in their landmarks or grids.
+                the folds differ in their landmarks or grids, or the run names a class that is not
+                of this program.
         """
         folder = Path(run)
         localizer: Localizer | Ensemble
         if is_folds_folder(folder):
-            localizers, record = load_folds(folder)
+            localizers, record = load_folds(folder, trust_run)
             localizer = Ensemble(localizers)
         else:
-            localizer, record = load_localizer(folder)
+            localizer, record = load_localizer(folder, trust_run)
         return cls(localizer, record.names, device, read_calibration(folder, record.names))
 
     def predict(self, path: str | Path) -> Prediction:

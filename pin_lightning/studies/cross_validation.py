@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +209,7 @@ def _draw(
     cases = {one.case.name: one for one in surveyed.cases}
     folders = {name: fold.folder for fold in folds for name in fold.record.split.test}
 
-    load = cache(Predictor.load)
+    load = cache(partial(Predictor.load, trust_run=folds[0].config.trust_run))
 
     def show(name: str) -> ShownCase:
         return read_case(load(folders[name]), cases[name], groups)

@@ -58,7 +58,7 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     run_dir, output = Path(config.run), Path(config.output)
     if (output / CHECKPOINTS).exists() or is_folds_folder(output):
         raise ValueError(f"output={output}: is a trained run; give another folder")
-    predictor = Predictor.load(run_dir, config.device)
+    predictor = Predictor.load(run_dir, config.device, config.trust_run)
     shown = _settings(config_of(run_dir), config)
     settings = ReportSettings.of(shown.report, shown.data.planes)
     read_others(dict(settings.others))

@@ -29,6 +29,7 @@ from pin_lightning.method.shape_models.completion import complete_shapes
 from pin_lightning.method.targets import displacement_unit
 from pin_lightning.runs.folder import RunRecord
 from pin_lightning.runs.model import build_localizer, load_localizer
+from pin_lightning.runs.model_record import ModelRecord
 from pin_lightning.training.augmentation.augmentation import Augmentation
 from pin_lightning.training.callbacks.averaging import AveragedWeights
 from pin_lightning.training.callbacks.trajectories import FollowTrajectories
@@ -145,14 +146,15 @@ def plan_run(config: DictConfig, prepared: Prepared) -> Plan:
     record, parts, folder = prepared.record, prepared.parts, prepared.first_stage
     augmentation = parts.augmentation.for_landmarks(record.names, config.data.mirror_pairs)
     localizer = build_localizer(
-        config,
+        ModelRecord.of_config(config),
         prepared.shape_model,
         record.grid,
         len(record.names),
         record.num_parameters,
         prepared.prior,
-        None if folder is None else load_localizer(folder)[0],
+        None if folder is None else load_localizer(folder, config.trust_run)[0],
         parts.update_rule,
+        trust_run=True,  # of the user's own command line
     )
     share = config.model.trajectory_share
     sampling = parts.sampling if share == 0 else OnTrajectories(parts.sampling, share)

@@ -23,8 +23,8 @@ from pin_lightning.runs.model import LOCALIZER_PREFIX, read_checkpoint
 
 # What has no effect on the weights.
 FREE_SETTINGS = (
-    *("run_dir", "run_name", "method", "overrides", "ckpt_path", "logger", "report", "summary"),
-    *("data.cache_dir", "data.on_error", "data.planes", "checkpoint"),
+    *("run_dir", "run_name", "method", "overrides", "ckpt_path", "trust_run", "logger", "report"),
+    *("summary", "data.cache_dir", "data.on_error", "data.planes", "checkpoint"),
 )
 
 log = logging.getLogger(__name__)

@@ -44,9 +44,12 @@ def test_a_run_predicts_in_the_precision_of_its_training(run_copy, precision, dt
     if precision is None:  # a run of an earlier version
         del config.trainer.precision
         mark_as_version_1(run_copy)
-    else:
-        config.trainer.precision = precision
     OmegaConf.save(config, run_copy / "config.yaml")
+    if precision is not None:
+        path = run_copy / "run.json"
+        content = json.loads(path.read_text("utf-8"))
+        content["model"]["precision"] = precision
+        path.write_text(json.dumps(content))
     assert Predictor.load(run_copy, "cpu").localizer.network_dtype == dtype
 
 
@@ -59,7 +62,6 @@ def test_a_run_folder_can_be_moved(run_copy):
     ("missing", "words"),
     [
         ("run.json", "run.json"),
-        ("config.yaml", "config.yaml"),
         ("checkpoints", "best.ckpt"),
     ],
 )
@@ -107,9 +109,9 @@ def test_damaged_checkpoints_are_refused(run_copy):
 
 
 def test_weights_of_another_network_are_refused(run_copy):
-    config = (run_copy / "config.yaml").read_text("utf-8")
-    (run_copy / "config.yaml").write_text(config.replace("- 64\n", "- 32\n"))
-    with pytest.raises(ValueError, match=r"does not fit its config\.yaml"):
+    record = (run_copy / "run.json").read_text("utf-8")
+    (run_copy / "run.json").write_text(record.replace("64\n", "32\n"))
+    with pytest.raises(ValueError, match=r"does not fit its run\.json"):
         Predictor.load(run_copy)
 
 
@@ -128,7 +130,7 @@ def test_a_run_from_before_a_setting_existed_loads(run_copy):
 
 def test_record_round_trip(short_run, tmp_path):
     record = replace(read_record(short_run), names=("a", "ü 1"))
-    write_run(tmp_path, OmegaConf.create({"seed": 0}), record)
+    write_run(tmp_path, OmegaConf.load(short_run / "config.yaml"), record)
     assert read_record(tmp_path) == record
 
 

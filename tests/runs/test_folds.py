@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from conftest import composed
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
@@ -26,9 +25,9 @@ def make_folds(short_run, folder):
     """One run three times, each with other starts: folds that predict something else."""
     for fold in range(3):
         copy = shutil.copytree(short_run, folder / f"fold{fold}")
-        config = OmegaConf.load(copy / "config.yaml")
-        config.seed = fold
-        OmegaConf.save(config, copy / "config.yaml")
+        content = json.loads((copy / "run.json").read_text("utf-8"))
+        content["model"]["seed"] = fold
+        (copy / "run.json").write_text(json.dumps(content))
     write_folds(folder, 3)
     names = read_record(short_run).names
     rng = np.random.default_rng(0)
