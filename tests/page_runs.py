@@ -21,11 +21,21 @@ CONFIG = {
     "overrides": ["data.root=/home/somebody/skulls", "first_stage='/home/somebody/x y'"],
     "data": {"root": "/home/somebody/skulls", "cache_dir": "/home/somebody/cache"},
     "report": {"failure_mm": None, "others": {}},
-    "model": {"alpha": 0.5, "patch_side": 17, "num_starts": 6},
+    "model": {
+        "alpha": 0.5,
+        "patch_side": 17,
+        "patch_spacings": [1],
+        "interpolation": "nearest",
+        "displacement_unit": "voxel",
+        "num_starts": 6,
+        "tolerance_voxels": 0.02,
+        "prior": None,
+        "prior_share": 0.6,
+    },
     "shape": {"_target_": "pin_lightning.method.shape_models.PCAShapeModel"},
     "network": {"_target_": "pin_lightning.method.networks.CompactNetwork"},
     "update_rule": {"_target_": "pin_lightning.method.update_rules.RuleB", "max_iterations": 10},
-    "trainer": {"max_steps": 30},
+    "trainer": {"max_steps": 30, "precision": "auto"},
     "loader": {"batch_size": 16},
 }
 SCENE = {

@@ -1,27 +1,30 @@
 """What SECURITY.md says of run folders from elsewhere."""
 
 import sys
-from contextlib import suppress
+from importlib import import_module
 
-import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 from page_runs import write_page_run
 
+from conftest import mark_as_version_1
 from pin_lightning.compare import main as compare
 from pin_lightning.report import main as report
-from pin_lightning.runs.predictor import Predictor
 
 
 @pytest.fixture
 def hostile(tmp_path):
     """A run folder whose settings write a file, were they called, and that file."""
     run_dir, trace = write_page_run(tmp_path / "run"), tmp_path / "trace.txt"
+    mark_as_version_1(run_dir)  # whose models are in config.yaml
     config = OmegaConf.load(run_dir / "config.yaml")
     call = {"_target_": "numpy.savetxt", "_args_": [str(trace), [1.0]]}
     for name in ("shape", "network", "update_rule", "trainer", "loader"):
         config[name] = call
     OmegaConf.save(config, run_dir / "config.yaml")
+    (run_dir / "checkpoints").mkdir()
+    torch.save({"state_dict": {}}, run_dir / "checkpoints" / "best.ckpt")
     return run_dir, trace
 
 
@@ -36,8 +39,20 @@ def test_report_and_compare_call_nothing_that_a_run_names(hostile, monkeypatch, 
     assert not trace.exists()
 
 
-def test_a_run_that_is_loaded_calls_what_it_names(hostile):
+def test_programs_that_load_a_run_call_nothing_that_it_names(hostile, monkeypatch, capsys):
     run_dir, trace = hostile
-    with suppress(Exception):  # what comes back is no shape model
-        Predictor.load(run_dir)
-    assert np.loadtxt(trace) == 1
+    for program, settings in {
+        "infer": ["input=x.nii.gz", "output=out"],
+        "export": [],
+        "evaluate": ["data=folder", "data.root=x", "output=out"],
+    }.items():
+        monkeypatch.chdir(run_dir.parent)
+        name = "inference.__main__" if program == "infer" else program
+        monkeypatch.setattr(sys, "argv", [program, f"run={run_dir}", *settings])
+        with pytest.raises(SystemExit) as stop:
+            import_module(f"pin_lightning.{name}").main()
+        assert stop.value.code == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "numpy.savetxt" in said
+        assert not trace.exists()
