@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from programs import run
 
@@ -59,6 +60,13 @@ def test_public_names_are_those_of_their_modules():
     assert set(pin_lightning.__all__) == set(pin_lightning._MODULES) <= set(dir(pin_lightning))
     with pytest.raises(AttributeError, match="Predicter"):
         pin_lightning.Predicter  # noqa: B018
+
+
+def test_public_functions_take_paths_as_text(tmp_path):
+    path = str(tmp_path / "a.fcsv")
+    landmarks = pin_lightning.LandmarkSet.of(["CSP"], np.array([[1.0, 2.0, 3.0]]))
+    pin_lightning.write_landmarks(path, landmarks)
+    assert pin_lightning.read_landmarks(path).names == ("CSP",)
 
 
 def test_the_package_is_imported_without_heavy_ones():

@@ -33,7 +33,9 @@ class LandmarkTable:
     subjects: dict[str, str]
 
 
-def read_landmarks(path: Path, frame: str | None = None, image: Path | None = None) -> LandmarkSet:
+def read_landmarks(
+    path: str | Path, frame: str | None = None, image: str | Path | None = None
+) -> LandmarkSet:
     """Read the landmarks of one case in the format of the file's suffix.
 
     The frame is never guessed: a wrong one would move landmarks without an error.
@@ -49,6 +51,7 @@ def read_landmarks(path: Path, frame: str | None = None, image: Path | None = No
     Raises:
         ValueError: The suffix is unknown, the file is not valid, or its frame is not known.
     """
+    path, image = Path(path), None if image is None else Path(image)
     read = _by_suffix(path, READERS, "read")
     _check_setting(frame)
     framed = read(path)
@@ -56,7 +59,7 @@ def read_landmarks(path: Path, frame: str | None = None, image: Path | None = No
 
 
 def write_landmarks(
-    path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
+    path: str | Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
 ) -> None:
     """Write the landmarks of one case in the format of the file's suffix.
 
@@ -71,6 +74,7 @@ def write_landmarks(
         ValueError: The suffix is unknown, the number of descriptions is not that of the landmarks,
             or a name cannot be written.
     """
+    path = Path(path)
     _by_suffix(path, WRITERS, "written")(path, landmarks, descriptions)
 
 
