@@ -1,4 +1,4 @@
-"""Which images a pattern names, and what each is called in the output."""
+"""Images of a pattern, with the names of their outputs."""
 
 import glob
 import os
@@ -32,11 +32,7 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
-    """Stems, or where endings have to tell them apart whole file names, behind folders' names.
-
-    Raises:
-        ValueError: Two would have the same name whatever is put before it.
-    """
+    """Stems, or whole file names where endings differ, with as many folders' names as needed."""
     stems, whole = [stem(path) or path.name for path in paths], [path.name for path in paths]
     for own in (stems, whole):  # a.nii and a.nii.gz have the same stem
         for depth in range(max(len(path.parts) for path in paths)):
@@ -46,11 +42,8 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
             ]
             if len(set(names)) == len(names):
                 return names
-    first, second = next(
-        (paths[names.index(name)], path)
-        for path, name in zip(paths, names, strict=True)
-        if paths[names.index(name)] != path
-    )
+    name = next(name for name in names if names.count(name) > 1)
+    first, second, *_ = (path for path, own in zip(paths, names, strict=True) if own == name)
     raise ValueError(
         f"input: {first} and {second} would have the same name; predict them one after the other"
     )

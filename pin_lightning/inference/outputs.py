@@ -20,29 +20,24 @@ from pin_lightning.runs.error_bars import ErrorBars
 from pin_lightning.runs.predictor import Localised, Prediction
 
 CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm", "seconds")
-# After those, where the run has a calibration.
-ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")
+ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")  # added for a run with a calibration
+FORMATS = ("mrk.json", "fcsv")
+OTHER_SIZE = 2.0  # warn of images this many times longer or shorter than the working grid
 
 log = logging.getLogger(__name__)
-
-FORMATS = ("mrk.json", "fcsv")
-OTHER_SIZE = 2.0  # times as long as the longest side of the working grid, or as short, is a warning
 
 
 @dataclass(frozen=True)
 class VolumeOutputs:
-    """Writes the files of one volume after another.
+    """Write the output files of each volume.
 
     Attributes:
-        folder: Where they are written.
-        format: One of `FORMATS`, how names of landmark files end.
+        folder: Folder of all outputs.
+        format: Ending of landmark files, one of `FORMATS`.
         planes: Standard planes along which slices are written.
-        error_bars: Of the run, none without them.
-        grid: Its working grid.
+        error_bars: Error bars of the run, if it has any.
+        grid: Working grid of the run.
         slices: Whether `SLICES` are kept for the review page.
-
-    Raises:
-        ValueError: There is no such format.
     """
 
     folder: Path
@@ -50,25 +45,13 @@ class VolumeOutputs:
     planes: tuple[PlaneGroup, ...]
     error_bars: ErrorBars | None
     grid: Grid
-    slices: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse a format that cannot be written."""
-        check_format(self.format)
+    slices: bool
 
     def write(self, name: str, path: Path, result: Localised | ValueError) -> Reviewed | Failed:
-        """Write the files of a volume; what is wrong with it is said at once.
-
-        Args:
-            name: Of its files.
-            path: The image.
-            result: Its prediction and its image, or what is wrong with it.
-
-        Returns:
-            What is kept of it.
-        """
+        """Write the files of a volume and return its numbers; log an error instead if it failed."""
         if isinstance(result, ValueError):
-            return _failed(name, path, result)
+            log.error("%s: %s", name, result)
+            return Failed(name, path, str(result))
         prediction, slices = result.prediction, {}
         if self.planes:
             assert result.image is not None
@@ -89,23 +72,7 @@ class VolumeOutputs:
         slices.save(self.folder / SLICES.format(name))
 
 
-def _failed(name: str, path: Path, error: ValueError) -> Failed:
-    log.error("%s: %s", name, error)
-    return Failed(name, path, str(error))
-
-
-def check_format(ending: str) -> None:
-    """Refuse a format of landmark files that cannot be written.
-
-    Raises:
-        ValueError: There is no such format.
-    """
-    if ending not in FORMATS:
-        raise ValueError(f"format={ending}: give one of {', '.join(FORMATS)}")
-
-
 def _warn_of_size(name: str, header: Header, grid: Grid) -> None:
-    """Say which volume is hardly of the kind that the run was trained on."""
     shape, affine = header
     ratio = times_as_long(affine, shape, grid)
     if not 1 / OTHER_SIZE <= ratio <= OTHER_SIZE:
@@ -115,7 +82,6 @@ def _warn_of_size(name: str, header: Header, grid: Grid) -> None:
 
 
 def _warn_of_outside(name: str, prediction: Prediction) -> None:
-    """Say which landmarks cannot be right."""
     if prediction.outside.any():
         pairs = zip(prediction.names, prediction.outside, strict=True)
         log.warning("%s: outside the volume: %s", name, ", ".join(n for n, out in pairs if out))
@@ -129,7 +95,7 @@ def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[
     ]
     if error_bars is None:
         return spreads
-    texts = error_bars.texts(prediction)
+    texts = error_bars.texts(prediction.spread_mm, prediction.outside)
     return [f"{text}, {spread}" for text, spread in zip(texts, spreads, strict=True)]
 
 
@@ -137,29 +103,22 @@ def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[
 def landmark_table(
     path: Path, names: tuple[str, ...], error_bars: ErrorBars | None
 ) -> Iterator[Callable[[Reviewed], None]]:
-    """A CSV to which predictions are added as they come; it appears when the block ends well.
+    """Write predictions as they come to a CSV that appears when the block ends without an error.
 
     One row per volume and landmark, world RAS+ mm.
-
-    Args:
-        path: The file.
-        names: Landmark names.
-        error_bars: Of the run, none without them.
     """
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(CSV_COLUMNS if error_bars is None else CSV_COLUMNS + ERROR_BAR_COLUMNS)
 
         def add_rows(one: Reviewed) -> None:
-            bars = [[] for _ in names] if error_bars is None else error_bars.cells(one)
-            for row, bar in zip(_rows(one, names), bars, strict=True):
-                writer.writerow([one.name, one.path, *row, f"{one.seconds:.3f}", *bar])
+            bars: list[list[str]] = [[] for _ in names]
+            if error_bars is not None:
+                bars = error_bars.cells(one.spread_mm, one.outside)
+            columns = (names, one.positions_world, one.spread_mm, bars)
+            for name, position, spread, bar in zip(*columns, strict=True):
+                numbers = [f"{value:.4f}" for value in (*position, spread)]
+                cells = [one.name, one.path, name, "RAS", *numbers, f"{one.seconds:.3f}", *bar]
+                writer.writerow(cells)
 
         yield add_rows
-
-
-def _rows(one: Reviewed, names: tuple[str, ...]) -> list[list[str]]:
-    return [
-        [name, "RAS", *(f"{value:.4f}" for value in (*position, spread))]
-        for name, position, spread in zip(names, one.positions_world, one.spread_mm, strict=True)
-    ]

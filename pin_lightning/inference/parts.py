@@ -1,6 +1,6 @@
-"""What each of several processes predicts, in a file of its own, and all of it in order again.
+"""Results of each process in a file of its own, from which all are read again in order.
 
-A line of the file is a volume, as JSON. Numbers come back to the last digit.
+A line of a file is a volume as JSON; numbers come back to the last digit.
 """
 
 import json
@@ -15,21 +15,15 @@ import numpy as np
 from pin_lightning.runs.doubts import Reviewed
 
 _NAME = ".landmarks.part{}.jsonl"
-# What is kept of a volume until it is known whether the review page shows it, so that no image is
-# read again: in files, since there may be many volumes.
+# Slices of a volume, kept until it is known whether the review page shows it: no image is read
+# again. In files, since there may be many volumes.
 SLICES = ".landmarks.part-{}.npz"
 _ARRAYS = ("positions_world", "spread_mm", "radius_mm", "outside")
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A volume that could not be predicted.
-
-    Attributes:
-        name: Of its outputs, were there any.
-        path: The image.
-        reason: What is wrong with it.
-    """
+    """A volume that could not be predicted, by the name that its outputs would have."""
 
     name: str
     path: Path
@@ -38,26 +32,16 @@ class Failed:
 
 @contextmanager
 def writing_part(folder: Path, rank: int) -> Iterator[Callable[[Reviewed | Failed], None]]:
-    """The file of a process, to which volumes are added.
-
-    Args:
-        folder: Where all processes write theirs.
-        rank: Number of the process.
-    """
+    """Open the file of a process in the folder of all, and give what adds a volume to it."""
     with (folder / _NAME.format(rank)).open("w", encoding="utf-8") as file:
-        yield lambda one: print(_line(one), file=file)
+        yield lambda one: print(json.dumps(asdict(one), default=_plain), file=file)
 
 
 def read_parts(folder: Path, count: int, names: Sequence[str]) -> Iterator[Reviewed | Failed]:
-    """Volumes of all processes, one after another, each exactly once.
-
-    Args:
-        folder: Where the files are.
-        count: Processes; each has every `count`-th volume.
-        names: Of the volumes, in order.
+    """Read the named volumes in order from `count` processes, each of which has every `count`-th.
 
     Raises:
-        ValueError: A volume is not where it should be.
+        ValueError: A file or a volume is missing.
     """
     with ExitStack() as stack:
         paths = [folder / _NAME.format(rank) for rank in range(count)]
@@ -77,11 +61,9 @@ def read_parts(folder: Path, count: int, names: Sequence[str]) -> Iterator[Revie
 
 @contextmanager
 def without_parts(folder: Path) -> Iterator[None]:
-    """A block before and after which there are no such files, not of what was broken off either.
+    """Remove such files before and after the block, also those of an interrupted run.
 
-    Args:
-        folder: Where all processes write theirs. The block is that of the first process, and the
-            others begin in it.
+    The block is that of the first process; the others begin inside it.
     """
     _remove_parts(folder)
     try:
@@ -95,15 +77,8 @@ def _remove_parts(folder: Path) -> None:
         path.unlink()
 
 
-def _line(one: Reviewed | Failed) -> str:
-    cells = {key: _plain(value) for key, value in asdict(one).items()}
-    return json.dumps(cells)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return str(value) if isinstance(value, Path) else value
+def _plain(value: np.ndarray | Path) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else str(value)
 
 
 def _volume(line: str) -> Reviewed | Failed:

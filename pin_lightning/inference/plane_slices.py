@@ -19,31 +19,16 @@ log = logging.getLogger(__name__)
 
 
 def groups_of_run(run_dir: Path, names: Sequence[str]) -> tuple[PlaneGroup, ...]:
-    """Planes that a run, or a cross-validation, names and has all landmarks of.
-
-    Args:
-        run_dir: Folder of a run or of a cross-validation.
-        names: Landmarks that it predicts.
-
-    Raises:
-        ValueError: Its config is damaged.
-    """
+    """Planes named by a run or a cross-validation, all of whose landmarks are among `names`."""
     return groups_within(plane_groups(config_of(run_dir).data.planes), names)
 
 
 def cut_slices(
     name: str, image: OriginalImage, landmarks: LandmarkSet, groups: Sequence[PlaneGroup]
 ) -> dict[str, PlaneSlice]:
-    """Slices of an image through its landmarks.
+    """Cut slices by the name of their plane through landmarks of an image.
 
-    Args:
-        name: Of the image, for messages.
-        image: The image.
-        landmarks: Its landmarks.
-        groups: Planes to cut; one that is not there is logged and left out.
-
-    Returns:
-        Slices by the name of the plane.
+    A plane that cannot be cut is logged, with the name of the image, and left out.
     """
     slices = {}
     for group in groups:
@@ -58,13 +43,7 @@ def cut_slices(
 
 
 def write_slices(folder: Path, name: str, slices: Mapping[str, PlaneSlice]) -> None:
-    """Write slices as NIfTI, in the intensities of the image and 0 outside it, and as PNG.
-
-    Args:
-        folder: Where they are written.
-        name: Name of the image.
-        slices: Slices by the name of the plane.
-    """
+    """Write slices as NIfTI, in the intensities of the image and 0 outside it, and as PNG."""
     import SimpleITK as sitk  # only here: the import is slow
 
     for plane, one in slices.items():
@@ -82,11 +61,7 @@ def write_slices(folder: Path, name: str, slices: Mapping[str, PlaneSlice]) -> N
 def refuse_overwriting(
     folder: Path, inputs: Mapping[str, Path], groups: Iterable[PlaneGroup]
 ) -> None:
-    """Refuse slices that would take the place of an image.
-
-    Raises:
-        ValueError: The message names the image.
-    """
+    """Raise a ValueError naming the image that a slice would overwrite, if there is one."""
     images = {path.resolve() for path in inputs.values()}
     for group in groups:
         for name in inputs:
@@ -99,5 +74,4 @@ def refuse_overwriting(
 
 
 def _paths(folder: Path, name: str, plane: str) -> tuple[Path, Path]:
-    """Files of a slice: NIfTI and PNG."""
     return folder / f"{name}_{plane}.nii.gz", folder / f"{name}_{plane}.png"

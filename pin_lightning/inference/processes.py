@@ -1,79 +1,43 @@
 """The processes that predict many volumes together, each its part."""
 
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import torch
 
 from pin_lightning.common.settings import check_count
-from pin_lightning.distributed.group import (
-    FOR_EVER,
-    check_environment,
-    hush_lightning,
-    is_one_of_several,
-)
+from pin_lightning.distributed import group
 from pin_lightning.distributed.ranks import WHOLE, Shard
 
 STRATEGIES = ("auto", "ddp")
 Thing = TypeVar("Thing")
 
 
-@runtime_checkable
-class Processes(Protocol):
-    """One process, or several."""
-
-    @property
-    def launcher(self) -> Any:
-        """What starts the others; none where nothing does."""
-        ...
-
-    @property
-    def shard(self) -> Shard:
-        """The part of this process."""
-        ...
-
-    def start(self) -> None:
-        """Start the others, where that has not been done, and meet them."""
-        ...
-
-    def of_first(self, thing: Thing) -> Thing:
-        """What the first process gives, in all of them."""
-        ...
-
-    def wait(self) -> None:
-        """Wait until all are here."""
-        ...
-
-    def device(self, setting: str) -> str:
-        """What this process computes on."""
-        ...
-
-
 class Alone:
-    """This process."""
+    """This process alone, with the interface of `Together`."""
 
     launcher = None
     shard = WHOLE
 
     def start(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def of_first(self, thing: Thing) -> Thing:
-        """The thing itself."""
+        """Return the thing itself."""
         return thing
 
     def wait(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def device(self, setting: str) -> str:
-        """What was set."""
+        """Return the device that was set."""
         return setting
 
 
 class Together:
-    """Several processes, which Lightning Fabric, torchrun or SLURM starts.
+    """Several processes, started by Lightning Fabric, torchrun or SLURM.
 
-    What they tell one another goes through the processor, whatever they compute on, so that one
-    that dies is noticed by the others at once.
+    Messages go through the CPU, whatever the processes compute on, so that a process that dies is
+    noticed by the others at once.
 
     Args:
         devices: Processes on each machine.
@@ -88,11 +52,12 @@ class Together:
         from lightning_fabric import Fabric
         from lightning_fabric.strategies import DDPStrategy
 
-        hush_lightning()
-        ddp = DDPStrategy(timeout=FOR_EVER)
+        group.hush_lightning()
+        ddp = DDPStrategy(timeout=group.FOR_EVER)
         self.fabric = Fabric(accelerator="cpu", devices=devices, num_nodes=num_nodes, strategy=ddp)
         self.launcher = ddp.launcher
-        check_environment(f"strategy=ddp devices={devices} num_nodes={num_nodes}", ddp, num_nodes)
+        said = f"strategy=ddp devices={devices} num_nodes={num_nodes}"
+        group.check_environment(said, ddp, num_nodes)
 
     @property
     def shard(self) -> Shard:
@@ -100,31 +65,26 @@ class Together:
         return Shard(self.fabric.global_rank, self.fabric.world_size)
 
     def start(self) -> None:
-        """Start the others, where that has not been done, and meet them."""
+        """Start the other processes unless they run already, and connect to them."""
         self.fabric.launch()
 
     def of_first(self, thing: Thing) -> Thing:
-        """What the first process gives, in all of them."""
+        """Return in all processes what the first one passes."""
         return self.fabric.broadcast(thing)
 
     def wait(self) -> None:
-        """Wait until all are here."""
+        """Wait until all processes are here."""
         self.fabric.barrier()
 
     def device(self, setting: str) -> str:
-        """Of several graphics cards, the one of this process."""
+        """Return the GPU of this process where there are several."""
         if setting not in ("auto", "cuda") or not torch.cuda.is_available():
             return setting
         return f"cuda:{self.fabric.local_rank % torch.cuda.device_count()}"
 
 
-def prediction_processes(strategy: str, devices: Any, num_nodes: Any) -> Processes:
-    """Processes that are not started yet.
-
-    Args:
-        strategy: ``auto`` is this process alone, ``ddp`` are several.
-        devices: Processes on each machine.
-        num_nodes: Machines.
+def prediction_processes(strategy: str, devices: Any, num_nodes: Any) -> Alone | Together:
+    """Make the processes of strategy ``auto`` (this one alone) or ``ddp``, not started yet.
 
     Raises:
         ValueError: A setting is wrong, or not what was started.
@@ -135,7 +95,7 @@ def prediction_processes(strategy: str, devices: Any, num_nodes: Any) -> Process
         raise ValueError(f"strategy={strategy}: give {' or '.join(STRATEGIES)}")
     if strategy == "ddp":
         return Together(devices, num_nodes)
-    if devices * num_nodes > 1 or is_one_of_several():
+    if devices * num_nodes > 1 or group.is_one_of_several():
         raise ValueError(
             f"strategy={strategy} devices={devices} num_nodes={num_nodes}: is one process; "
             f"give strategy=ddp"

@@ -14,10 +14,10 @@ from pin_lightning.distributed.group import ends_together, speak_if_first, strat
 from pin_lightning.distributed.ranks import Shard, is_first
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.inference.inputs import find_inputs
-from pin_lightning.inference.outputs import VolumeOutputs, check_format, landmark_table
+from pin_lightning.inference.outputs import FORMATS, VolumeOutputs, landmark_table
 from pin_lightning.inference.parts import SLICES, Failed, read_parts, without_parts, writing_part
 from pin_lightning.inference.plane_slices import groups_of_run, refuse_overwriting
-from pin_lightning.inference.processes import Processes, prediction_processes
+from pin_lightning.inference.processes import Alone, Together, prediction_processes
 from pin_lightning.reports.pages.review_page import Review
 from pin_lightning.reports.pages.thumbnails import MiddleSlices
 from pin_lightning.runs.error_bars import ErrorBars
@@ -33,8 +33,8 @@ def infer(config: DictConfig) -> int:
         config: Composed from `conf/infer.yaml`.
 
     Returns:
-        How many volumes could not be predicted; each is named, the others are finished. In a
-        process that is not the first of several it is 0: the first counts for all.
+        Number of volumes that could not be predicted; each is named, and the others are finished.
+        0 in all processes but the first, which counts for all.
 
     Raises:
         ValueError: The run folder, the pattern, the output folder or a setting is wrong.
@@ -71,13 +71,13 @@ def infer(config: DictConfig) -> int:
 
 
 def _predict(
-    processes: Processes,
+    processes: Alone | Together,
     predictor: Predictor,
     outputs: VolumeOutputs,
     inputs: Mapping[str, Path],
     config: DictConfig,
 ) -> tuple[list[str], Shard]:
-    """Predict the volumes of this process, and wait for the others; all names, and its part."""
+    """Predict this process's volumes, wait for the others, return all names and its shard."""
     with ends_together(processes.launcher):
         processes.start()
         inputs = processes.of_first(inputs)  # a file may have come since: all have one list
@@ -100,7 +100,6 @@ def _predict(
 
 
 def _merge(folder: Path, review: Review, names: Sequence[str], count: int) -> None:
-    """One table and one review of the volumes of all processes."""
     with landmark_table(folder / "landmarks.csv", review.names, review.error_bars) as add:
         for one in read_parts(folder, count, names):
             if isinstance(one, Failed):
@@ -111,8 +110,8 @@ def _merge(folder: Path, review: Review, names: Sequence[str], count: int) -> No
 
 
 def _check_settings(config: DictConfig) -> None:
-    """Refuse what needs no look at the run or the volumes."""
-    check_format(config.format)
+    if config.format not in FORMATS:
+        raise ValueError(f"format={config.format}: give one of {', '.join(FORMATS)}")
     for setting in ("batch_size", "readers"):
         check_count(setting, config[setting])
     check_count("review_page", config.review_page, least=0)
@@ -124,14 +123,12 @@ def _check_settings(config: DictConfig) -> None:
 def _planes(
     config: DictConfig, predictor: Predictor, inputs: Mapping[str, Path]
 ) -> tuple[PlaneGroup, ...]:
-    """Standard planes along which slices are written."""
     groups = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
     refuse_overwriting(Path(config.output), inputs, groups)
     return groups
 
 
 def _error_bars(predictor: Predictor, config: DictConfig) -> ErrorBars | None:
-    """How radii are shown, none for a run without a calibration."""
     calibration, above_mm = predictor.calibration, config.review_above_mm
     if calibration is None:
         if above_mm is not None:

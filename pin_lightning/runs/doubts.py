@@ -1,4 +1,4 @@
-"""How unsure predictions are without any truth: against what is usual for each landmark."""
+"""Doubt about predictions without any truth, relative to what is usual for each landmark."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +9,14 @@ from jaxtyping import Bool, Float64
 from pin_lightning.runs.error_bars import ErrorBars
 from pin_lightning.runs.predictor import Prediction
 
-UNUSUAL = 2.0  # times what is usual for the landmark; as `Calibration.for_review`
+UNUSUAL = 2.0  # flagged from this ratio on, as by `Calibration.for_review`
 
 
 @dataclass(frozen=True, eq=False)
 class Reviewed:
-    """What is kept of a prediction: numbers, no volume.
+    """The numbers of a prediction, as in `Prediction`, with its image and the name of its outputs.
 
-    Attributes:
-        name: Of its outputs.
-        path: The image.
-        positions_world: Landmarks, RAS+ mm.
-        spread_mm: Of the starts, or of starts and folds.
-        radius_mm: Of the error bars, none without them.
-        outside: Which landmarks lie outside the volume.
-        seconds: That it took.
+    No volume is kept.
     """
 
     name: str
@@ -36,30 +29,24 @@ class Reviewed:
 
     @classmethod
     def of(cls, name: str, path: Path, prediction: Prediction) -> "Reviewed":
-        """What is kept of a prediction.
-
-        Args:
-            name: Of its outputs.
-            path: The image.
-            prediction: The prediction.
-        """
+        """Keep the numbers of a prediction."""
         arrays = (prediction.positions_world, prediction.spread_mm, prediction.radius_mm)
         return cls(name, path, *arrays, prediction.outside, prediction.seconds)
 
     @property
     def doubt_mm(self) -> Float64[np.ndarray, " L"]:
-        """How unsure each landmark is: its radius, else its spread; infinite outside the volume."""
+        """Radius of each landmark, else its spread; infinite outside the volume."""
         known_mm = self.spread_mm if self.radius_mm is None else self.radius_mm
         return np.where(self.outside, np.inf, known_mm)
 
 
 @dataclass(frozen=True, eq=False)
 class Doubts:
-    """How unsure the landmarks of each volume are, against what is usual.
+    """Doubt about the landmarks of each volume.
 
     Attributes:
-        ratio: Radius or spread of each, divided by what is usual for the landmark.
-        flagged: Which a person should look at.
+        ratio: Radius or spread, divided by what is usual for the landmark.
+        flagged: Landmarks that a person should look at.
     """
 
     ratio: Float64[np.ndarray, "N L"]
@@ -67,25 +54,17 @@ class Doubts:
 
     @property
     def order(self) -> list[int]:
-        """Volumes, the most doubtful first: by their most doubtful landmark."""
+        """Indices of volumes by their most doubtful landmark, the most doubtful first."""
         return np.argsort(-self.ratio.max(axis=1), kind="stable").tolist()
 
 
 def doubts_of(doubt_mm: Float64[np.ndarray, "N L"], error_bars: ErrorBars | None) -> Doubts:
-    """Doubts of volumes, by the calibration of their run or by one another.
-
-    Args:
-        doubt_mm: Radii where there are error bars, else spreads.
-        error_bars: Of the run; without them the median over the volumes is what is usual.
-    """
+    """Compare radii with the calibration's, or spreads with their medians over the volumes."""
+    known, ratio = np.isfinite(doubt_mm), np.full_like(doubt_mm, np.inf)  # not finite: the worst
     if error_bars is None:
-        usual_mm = np.nanmedian(
-            np.where(np.isfinite(doubt_mm).any(axis=0), doubt_mm, np.inf), axis=0
-        )
+        usual_mm = np.nanmedian(np.where(known.any(axis=0), doubt_mm, np.inf), axis=0)
     else:
         usual_mm = error_bars.calibration.median_radius_mm
-    # What is not finite is of a network that has gone astray: nothing is more doubtful.
-    known, ratio = np.isfinite(doubt_mm), np.full_like(doubt_mm, np.inf)
     np.divide(doubt_mm, np.maximum(usual_mm, 1e-9), out=ratio, where=known)
     if error_bars is None:
         return Doubts(ratio, ratio > UNUSUAL)

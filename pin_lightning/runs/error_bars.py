@@ -1,40 +1,28 @@
-"""How the radii of predictions are written, and which landmarks a person should look at."""
+"""Texts and table cells of the radii of predictions, with marks for review."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TypeAlias
 
 import numpy as np
 
 from pin_lightning.common.types import Bool, Float
 from pin_lightning.evaluation.conformal import Calibration
 
-
-@runtime_checkable
-class Spreads(Protocol):
-    """A prediction, or what is kept of it."""
-
-    @property
-    def spread_mm(self) -> Float[np.ndarray, " L"]:
-        """Spread of the starts of each landmark."""
-        ...
-
-    @property
-    def outside(self) -> Bool[np.ndarray, " L"]:
-        """Which landmarks lie outside the volume."""
-        ...
+Spreads: TypeAlias = Float[np.ndarray, " L"]
+Marks: TypeAlias = Bool[np.ndarray, " L"]
 
 
 @dataclass(frozen=True, eq=False)
 class ErrorBars:
-    """Texts and cells of the radii of predictions.
+    """Texts and cells of radii, from the spreads and from what lies outside the volume.
 
     Attributes:
-        calibration: Of the predictor.
-        review_above_mm: Largest radius that needs no look; none is twice what is usual for each
+        calibration: Calibration of the predictor.
+        review_above_mm: Largest radius that needs no review; None is twice the usual one of each
             landmark.
 
     Raises:
-        ValueError: The limit is no positive number.
+        ValueError: The limit is not a positive number.
     """
 
     calibration: Calibration
@@ -44,23 +32,23 @@ class ErrorBars:
         """Refuse a wrong limit now rather than with the first volume."""
         self.calibration.for_review(self.calibration.median_radius_mm, self.review_above_mm)
 
-    def texts(self, prediction: Spreads) -> list[str]:
+    def texts(self, spread_mm: Spreads, outside: Marks) -> list[str]:
         """One line for each landmark, such as ``90 % within 0.31 mm``."""
         share = f"{100 * self.calibration.settings.coverage:g} %"
         return [
             f"{'review: ' if marked else ''}{share} within {radius:.2f} mm"
-            for radius, marked in self._marked(prediction)
+            for radius, marked in self._marked(spread_mm, outside)
         ]
 
-    def cells(self, prediction: Spreads) -> list[list[str]]:
-        """Coverage, radius in mm, and whether to look at it, for each landmark."""
+    def cells(self, spread_mm: Spreads, outside: Marks) -> list[list[str]]:
+        """Coverage, radius in mm, and yes or no for review, for each landmark."""
         coverage = f"{self.calibration.settings.coverage:g}"
         return [
             [coverage, f"{radius:.4f}", "yes" if marked else "no"]
-            for radius, marked in self._marked(prediction)
+            for radius, marked in self._marked(spread_mm, outside)
         ]
 
-    def _marked(self, prediction: Spreads) -> list[tuple[float, bool]]:
-        radius_mm = self.calibration.radius_mm(prediction.spread_mm)
-        marks = self.calibration.for_review(radius_mm, self.review_above_mm) | prediction.outside
+    def _marked(self, spread_mm: Spreads, outside: Marks) -> list[tuple[float, bool]]:
+        radius_mm = self.calibration.radius_mm(spread_mm)
+        marks = self.calibration.for_review(radius_mm, self.review_above_mm) | outside
         return list(zip(radius_mm.tolist(), marks.tolist(), strict=True))

@@ -24,8 +24,8 @@ LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
 PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
 FOLDS = "folds.json"  # of a cross-validation
-UNFINISHED = "unfinished"  # an empty file that is there until a training has been evaluated
-EXPORTED = "onnx"  # as of `pin_lightning.export`
+UNFINISHED = "unfinished"  # an empty file, removed when a training has been evaluated
+EXPORTED = "onnx"  # written by `pin_lightning.export`
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
 _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _REMEDY = "train again"
@@ -36,7 +36,7 @@ MOST_MM, MOST_NAMES = 1e4, 10_000
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What the training data decided, kept beside the config.
+    """Record of what the training data decided.
 
     Attributes:
         names: Landmarks in the order of the network's channels.
@@ -52,7 +52,7 @@ class RunRecord:
 
 
 def difference(record: RunRecord, other: RunRecord) -> tuple[str, object, object] | None:
-    """In what two runs differ that cannot work together, with what the one and the other has."""
+    """Name of what keeps two runs from working together, with both values; None if nothing does."""
     for what, own, others in (
         ("landmarks", ", ".join(record.names), ", ".join(other.names)),
         ("working grid", record.grid, other.grid),
@@ -63,12 +63,7 @@ def difference(record: RunRecord, other: RunRecord) -> tuple[str, object, object
 
 
 def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
-    """Remove what an earlier training left in a run folder: it must not be taken for a new one's.
-
-    Args:
-        run_dir: The run folder; it need not exist.
-        keep_checkpoints: Whether the new training goes on from one of these.
-    """
+    """Remove results of an earlier training, which must not be taken for those of a new one."""
     if not run_dir.is_dir():
         return
     for name in (METRICS, PREDICTIONS, PLANES, CONVERGENCE, PAGE):
@@ -82,13 +77,7 @@ def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
 def write_run(
     run_dir: Path, config: DictConfig, record: RunRecord, first_stage: Path | None = None
 ) -> None:
-    """Write the resolved config, the record and the first stage, before training starts.
-
-    Args:
-        run_dir: The run folder.
-        config: Resolved settings.
-        record: What the data decided.
-        first_stage: Run folder that a copy is taken of, of what prediction needs.
+    """Write config, record and a copy of the first stage's run folder, before training starts.
 
     Raises:
         ValueError: The folder cannot be written to.
@@ -105,7 +94,6 @@ def write_run(
 
 
 def _copy_run(source: Path, target: Path) -> None:
-    """Copy what prediction needs of a run folder."""
     weights = best_checkpoint(source)
     (target / CHECKPOINTS).mkdir(parents=True)
     for name in (CONFIG, RECORD):
@@ -160,11 +148,11 @@ def read_model(run_dir: Path) -> ModelRecord:
 
 
 def read_config(run_dir: Path) -> DictConfig:
-    """Read `config.yaml`, in the present format whatever version of the program wrote it.
+    """Read `config.yaml`, brought to the present format.
 
     Raises:
-        ValueError: The folder has none, it is damaged, of a later version, or lacks what a
-            prediction needs.
+        ValueError: It is absent, damaged, of a later version, or lacks a setting that prediction
+            needs.
     """
     path = run_dir / CONFIG
     if not path.is_file():
@@ -185,7 +173,6 @@ def read_config(run_dir: Path) -> DictConfig:
 
 
 def _version(run_dir: Path) -> int:
-    """The ``format_version`` of a folder of a run or of folds; 1 where no file says it."""
     for name in (RECORD, FOLDS):
         if (path := run_dir / name).is_file():
             return read_versioned(path, lambda content: int(content["format_version"]), _REMEDY)

@@ -28,33 +28,27 @@ from pin_lightning.runs.formats import FORMAT_VERSION, read_versioned
 from pin_lightning.runs.model import load_localizer
 
 CALIBRATION = "calibration.json"
-_COMMAND = "pin-lightning cross-validate"
 _ARRAYS = ("usual_error_mm", "factor", "median_radius_mm")
 
 
 def fold_folder(run_dir: Path, fold: int) -> Path:
-    """Run folder of a fold."""
+    """Return the run folder of a fold."""
     return run_dir / f"fold{fold}"
 
 
 def is_finished(fold_dir: Path) -> bool:
-    """Whether the run of a fold was trained and evaluated."""
+    """Tell whether the run of a fold was trained and evaluated."""
     written = all((fold_dir / name).is_file() for name in (RECORD, PREDICTIONS))
     return written and not (fold_dir / UNFINISHED).exists()
 
 
 def is_folds_folder(run_dir: Path) -> bool:
-    """Whether a folder is that of a cross-validation."""
+    """Tell whether a folder is that of a cross-validation."""
     return (run_dir / FOLDS).is_file()
 
 
 def write_folds(run_dir: Path, folds: int) -> None:
-    """Say that a folder is that of a cross-validation.
-
-    Args:
-        run_dir: The folder.
-        folds: Number of folds.
-    """
+    """Mark a folder as that of a cross-validation with a number of folds."""
     write_json(run_dir / FOLDS, {"format_version": FORMAT_VERSION, "folds": folds})
 
 
@@ -70,7 +64,7 @@ def read_folds(run_dir: Path) -> list[Path]:
     if absent:
         raise ValueError(
             f"run={run_dir}: {', '.join(absent)} of {count} folds not there or not finished; "
-            f"start {_COMMAND} again with run_dir={run_dir}"
+            f"{_remedy(run_dir)}"
         )
     return folders
 
@@ -86,22 +80,13 @@ def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer],
     loaded = [load_localizer(folder, trust_run) for folder in folders]
     first = loaded[0][1]
     for folder, (_, record) in zip(folders, loaded, strict=True):
-        check_same(folder, record, first)
+        if (found := difference(record, first)) is not None:
+            what, own, others = found
+            raise ValueError(
+                f"{folder}: its {what} ({own}) differ from those of fold0 ({others}); "
+                f"put the folds of one cross-validation together"
+            )
     return [localizer for localizer, _ in loaded], first
-
-
-def check_same(folder: Path, record: RunRecord, first: RunRecord) -> None:
-    """Refuse a fold that cannot be averaged with the first.
-
-    Raises:
-        ValueError: Its landmarks or its working grid are others.
-    """
-    if (found := difference(record, first)) is not None:
-        what, own, others = found
-        raise ValueError(
-            f"{folder}: its {what} ({own}) differ from those of fold0 ({others}); "
-            f"put the folds of one cross-validation together"
-        )
 
 
 def write_calibration(run_dir: Path, calibration: Calibration) -> None:
@@ -118,11 +103,7 @@ def write_calibration(run_dir: Path, calibration: Calibration) -> None:
 
 
 def read_calibration(run_dir: Path, names: tuple[str, ...]) -> Calibration | None:
-    """Error bars of a folder, none when it has none.
-
-    Args:
-        run_dir: Folder of a cross-validation.
-        names: Landmarks of its predictor.
+    """Read the error bars of a folder whose predictor has the landmarks `names`; None without any.
 
     Raises:
         ValueError: `calibration.json` is damaged, of another version, or of other landmarks.
@@ -156,7 +137,7 @@ def _calibration(content: dict[str, Any]) -> Calibration:
 
 
 def _remedy(run_dir: Path) -> str:
-    return f"start {_COMMAND} again with run_dir={run_dir}"
+    return f"start pin-lightning cross-validate again with run_dir={run_dir}"
 
 
 def config_of(run_dir: Path) -> DictConfig:

@@ -1,7 +1,7 @@
-"""Formats of run folders: what earlier versions of the program wrote is brought up to date.
+"""Formats of run folders, and the migration of older ones.
 
-``format_version`` stands in `run.json` and `folds.json` and is that of the whole folder. A change
-of the format adds a step to `_STEPS`, so that every earlier folder stays readable.
+``format_version`` in `run.json` and `folds.json` holds for the whole folder. A change of the format
+adds a step to `_STEPS`, so that every earlier folder stays readable.
 """
 
 import json
@@ -16,7 +16,7 @@ FORMAT_VERSION = 2
 MOST_BYTES, MOST_DEPTH = 2**20, 32  # of a config.yaml
 Content = TypeVar("Content")
 
-# Modules that a `config.yaml` of version 1 names, and where their contents are now.
+# Modules named by a `config.yaml` of version 1, and where their contents are now.
 _MOVED = {
     "pin_lightning.augmentation": "pin_lightning.training.augmentation.augmentation",
     "pin_lightning.cases": "pin_lightning.data.sources.folder",
@@ -33,7 +33,7 @@ _MOVED = {
     "pin_lightning.sources.pin": "pin_lightning.data.sources.pin_layout",
     "pin_lightning.update_rules": "pin_lightning.method.update_rules",
 }
-# Settings that the first runs of version 1 lack, with what these did.
+# Settings that the first runs of version 1 lack, with the values that these runs used.
 _LATER_SETTINGS = {
     "model": {"patch_spacings": [1], "prior": None, "prior_share": 0.0},
     "data": {"planes": {}},
@@ -42,12 +42,12 @@ _LATER_SETTINGS = {
 
 
 def read_versioned(path: Path, parse: Callable[[dict[str, Any]], Content], remedy: str) -> Content:
-    """Parse a JSON file that says its ``format_version``.
+    """Parse a JSON file with a ``format_version``.
 
     Args:
         path: The file.
-        parse: Makes of its contents what is returned.
-        remedy: What to do where the file cannot be restored.
+        parse: Parses the contents.
+        remedy: Advice for a file that cannot be restored.
 
     Raises:
         ValueError: It is damaged, or of a version that this program does not know.
@@ -90,18 +90,13 @@ def plain_yaml(path: Path) -> Any:
 
 
 def damaged(path: Path, error: Exception, remedy: str) -> ValueError:
-    """The refusal of a file that cannot be read."""
+    """Make the error of a file that cannot be read."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return ValueError(f"{path}: is damaged ({reason}); restore it, or {remedy}")
 
 
 def upgraded(config: DictConfig, version: int) -> DictConfig:
-    """A config with the names and settings of the present format.
-
-    Args:
-        config: As read from a run folder.
-        version: ``format_version`` of that folder.
-    """
+    """Bring the config of a run folder of a ``format_version`` to the present format."""
     for step in _STEPS[version - 1 :]:
         config = step(config)
     return config
@@ -116,7 +111,6 @@ def _of_packages(config: DictConfig) -> DictConfig:
 
 
 def _renamed(node: Any) -> Any:
-    """Settings whose ``_target_`` values name the modules of today."""
     if isinstance(node, list):
         return [_renamed(one) for one in node]
     if not isinstance(node, dict):
@@ -128,7 +122,7 @@ def _renamed(node: Any) -> Any:
 
 
 def _present_name(target: Any) -> Any:
-    """Dotted name of today for one that may have moved; others stay.
+    """Present dotted name of something that may have moved; others stay.
 
     >>> _present_name("pin_lightning.network.CompactNetwork")
     'pin_lightning.method.networks.CompactNetwork'

@@ -37,17 +37,17 @@ def build_localizer(
     update_rule: UpdateRule | None = None,
     trust_run: bool = False,
 ) -> Localizer:
-    """The localizer that a record describes, with fresh network weights.
+    """Build the localizer of a record, with fresh network weights.
 
     Args:
         model: Settings of the model.
-        shape_model: Fitted, or about to be loaded.
+        shape_model: Fitted, or to be loaded.
         grid: Working grid.
         num_landmarks: Landmarks L.
         num_parameters: Shape parameters K.
-        prior: Fitted prior; none makes the one of the record, about to be loaded.
-        first_stage: Where its starts begin; none begins at those of the shape model.
-        update_rule: That of the record; none makes it.
+        prior: Fitted prior; None makes the one of the record, to be loaded.
+        first_stage: Localizer whose ends are the starts; None takes those of the shape model.
+        update_rule: Rule of the record; None makes it.
         trust_run: Import classes of the user's own that the record names.
 
     Raises:
@@ -76,7 +76,7 @@ def build_localizer(
 def build_network(
     model: ModelRecord, num_landmarks: int, num_parameters: int, trust_run: bool = False
 ) -> nn.Module:
-    """The network that a record describes, with fresh weights; arguments as of `build_localizer`.
+    """Build the network of a record, with fresh weights; arguments as of `build_localizer`.
 
     Raises:
         ValueError: The record names an unknown class, or a setting is wrong.
@@ -92,7 +92,7 @@ def build_network(
 
 
 def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, RunRecord]:
-    """Localizer of a run with its best weights and its first stage, and the run's record.
+    """Load the localizer of a run with its best weights and its first stage, and the record.
 
     Args:
         run_dir: The run folder.
@@ -122,7 +122,7 @@ def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, R
 
 
 def load_weights(localizer: Localizer, checkpoint: Path) -> None:
-    """Load weights and fitted shape model; a checkpoint that holds code is refused.
+    """Load weights and fitted shape model; refuse a checkpoint that holds code.
 
     Raises:
         ValueError: The file is not a checkpoint of plain tensors, or does not fit the localizer.
@@ -131,7 +131,7 @@ def load_weights(localizer: Localizer, checkpoint: Path) -> None:
 
 
 def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """Weights and fitted shape models of a localizer.
+    """Read weights and fitted shape models of a localizer.
 
     Raises:
         ValueError: The file is not a checkpoint of plain tensors, or a weight is not finite.
@@ -169,7 +169,7 @@ def _set_weights(
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Contents of a Lightning checkpoint, loaded as plain tensors and containers only.
+    """Read a Lightning checkpoint of plain tensors and containers.
 
     Raises:
         ValueError: The file is absent or cannot be read that way.
@@ -192,5 +192,5 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _holds_code(error: Exception) -> bool:
-    """Whether torch refused the contents of a file, whose form is right."""
+    """Tell whether torch refused the contents of a file, whose form is right."""
     return isinstance(error, UnpicklingError) and "weights_only" in str(error).lower()

@@ -1,4 +1,4 @@
-"""Predictions of other methods, from a file: another run's, or any table of positions."""
+"""Predictions of other methods, read from another run or from any table of positions."""
 
 import csv
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ _AXES = ("x", "y", "z")
 
 @dataclass(frozen=True, eq=False)
 class OtherMethod:
-    """Positions that another method gave.
+    """Positions predicted by another method.
 
     Attributes:
-        name: Of the method.
-        path: The file they came from.
-        positions_world: By case and landmark, RAS+ mm.
-        seconds: Median time for a volume, none where the file does not say.
+        name: Name of the method.
+        path: File that was read.
+        positions_world: Position by case and landmark, RAS+ mm.
+        seconds: Median time for a volume, if the file says it.
     """
 
     name: str
@@ -36,26 +36,20 @@ class OtherMethod:
 
 
 def read_others(others: Mapping[str, str]) -> list[OtherMethod]:
-    """Other methods by name, from the files of ``report.others``.
-
-    Raises:
-        ValueError: A file is absent, or no table of positions; the message names the setting.
-    """
+    """Read the methods of ``report.others``, a file by the name of each, by `read_other`."""
     return [read_other(name, Path(path)) for name, path in others.items()]
 
 
 def read_other(name: str, path: Path) -> OtherMethod:
-    """Positions of a method.
+    """Read the positions of a method.
 
-    Args:
-        name: Of the method.
-        path: A run folder, its ``predictions.csv``, or a CSV with the columns ``case`` (or
-            ``volume``), ``landmark``, ``x``, ``y``, ``z`` in world RAS+ mm, as ``landmarks.csv`` of
-            `infer.py`. A row without a position says that there is none.
+    The file is a run folder, its ``predictions.csv``, or a CSV with the columns ``case`` (or
+    ``volume``), ``landmark``, ``x``, ``y``, ``z`` in world RAS+ mm, such as ``landmarks.csv`` of
+    `infer.py`. Rows without a position are left out.
 
     Raises:
         ValueError: The file is absent, lacks a column or holds no position, or a row is damaged,
-            there twice, or of another frame.
+            there twice, or of another frame; the message names the setting.
     """
     file = path / PREDICTIONS if path.is_dir() else path
     setting = f"report.others.{name}={path}"

@@ -1,4 +1,4 @@
-"""Load a run, or the folds of a cross-validation, once; predict any volume, or many in batches."""
+"""Prediction of any volume, or of many in batches, by a run or the folds of a cross-validation."""
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -33,17 +33,17 @@ class Prediction:
     Attributes:
         names: Landmark names.
         positions_world: Positions in the scanner frame of the input file, RAS+ mm.
-        spread_mm: Root-mean-square distance of the starts' final positions from their mean, with
-            folds of the starts of all folds.
-        mean_shape_world: The guess that uses no image, RAS+ mm.
-        seconds: To read and resample its own file, if one was given, and to localise its batch
-            divided by the volumes of the batch. Readers work at the same time, so that many files
-            take less than the sum of their seconds.
-        localise_seconds: Its part of localising the batch.
+        spread_mm: Root-mean-square distance of the starts' final positions from their mean; with
+            folds, of the starts of all folds.
+        mean_shape_world: Mean shape in the working volume, RAS+ mm: a guess without the image.
+        seconds: Time to read and resample its own file, if one was given, plus
+            `localise_seconds`. Readers work in parallel, so that many files take less than the
+            sum of their seconds.
+        localise_seconds: Time to localise its batch, divided by the volumes of the batch.
         trajectory: Path of every start, in grid millimetres; a batch of one.
-        outside: Which landmarks lie outside the working volume, or nowhere: a start went astray.
+        outside: Landmarks outside the working volume, or with positions that are not finite.
         radius_mm: Radius that holds the true landmark about as often as the predictor's calibration
-            asks; none without one.
+            asks; None without a calibration.
     """
 
     names: tuple[str, ...]
@@ -64,12 +64,12 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A working volume, the seconds from its file to it, and its image, if only the header."""
+    """A working volume, the seconds it took, and the header and, where asked for, the image."""
 
     volume: WorkingVolume
     seconds: float
-    header: Header | None = None
-    image: OriginalImage | None = None
+    header: Header
+    image: OriginalImage | None
 
 
 _Reading: TypeAlias = tuple[Path, _Read | ValueError]
@@ -77,13 +77,9 @@ _Reading: TypeAlias = tuple[Path, _Read | ValueError]
 
 @dataclass(frozen=True, eq=False)
 class Localised:
-    """A prediction and what it was made from, so that no file is read again to show it.
+    """A prediction with its working volume and, as stored, its image and the header.
 
-    Attributes:
-        prediction: The prediction.
-        volume: The working volume.
-        header: Shape and affine of the image as stored.
-        image: The image as stored, where it was asked for.
+    So no file is read again to show a prediction. The image is None unless it was asked for.
     """
 
     prediction: Prediction
@@ -93,7 +89,7 @@ class Localised:
 
 
 class Predictor:
-    """Predicts landmarks with a trained localizer.
+    """Predict landmarks with a trained localizer.
 
     Args:
         localizer: Trained localizer, or an ensemble of them.
@@ -147,7 +143,7 @@ class Predictor:
         return cls(localizer, record.names, device, read_calibration(folder, record.names))
 
     def predict(self, path: str | Path) -> Prediction:
-        """Landmarks of an image file, in its world coordinates.
+        """Predict the landmarks of an image file, in its world coordinates.
 
         Raises:
             ValueError: The file is not a readable 3D volume.
@@ -155,22 +151,18 @@ class Predictor:
         reading = self._read(Path(path))
         if isinstance(reading, ValueError):
             raise reading
-        return self._localise([reading])[0]
+        return self._localise([reading.volume], [reading.seconds])[0]
 
     def localise(self, volume: WorkingVolume) -> Prediction:
-        """Landmarks of a working volume: the cheap step, after `preprocess`.
-
-        Args:
-            volume: On the grid of the run.
-        """
-        return self._localise([_Read(volume, seconds=0.0)])[0]
+        """Predict the landmarks of a working volume on the grid of the run, from `preprocess`."""
+        return self._localise([volume], [0.0])[0]
 
     def predict_many(
         self, paths: Iterable[str | Path], batch_size: int = 4, readers: int = 2
     ) -> Generator[tuple[Path, Prediction | ValueError], None, None]:
-        """Landmarks of many image files: volumes in batches, files read ahead in threads.
+        """Predict many image files: volumes in batches, files read ahead in threads.
 
-        Predictions are those of `predict` but for the rounding of float32 in other batch sizes.
+        Predictions equal those of `predict` up to the rounding of float32 in other batch sizes.
         About ``2 * batch_size`` working volumes are in memory at a time, however many files there
         are. To stop early, close the iterator (`contextlib.closing`).
 
@@ -180,7 +172,7 @@ class Predictor:
             readers: Threads that read and resample files.
 
         Yields:
-            For each path, in their order, its prediction, or what is wrong with the file. Such a
+            Each path, in their order, with its prediction, or with the error of its file. Such a
             file takes no place in a batch.
 
         Raises:
@@ -195,17 +187,9 @@ class Predictor:
         readers: int = 2,
         with_images: bool = False,
     ) -> Generator[tuple[Path, Localised | ValueError], None, None]:
-        """`predict_many` with the volumes that predictions were made from.
+        """Predict like `predict_many`, and give the volumes that predictions were made from.
 
-        Args:
-            paths: As of `predict_many`.
-            batch_size: As of `predict_many`.
-            readers: As of `predict_many`.
-            with_images: Whether images as stored come, too. Then about ``2 * batch_size`` of them
-                are in memory at a time.
-
-        Raises:
-            ValueError: A number is below one.
+        `with_images` adds images as stored, of which about ``2 * batch_size`` are then in memory.
         """
         check_count("batch_size", batch_size)
         check_count("readers", readers)
@@ -216,31 +200,29 @@ class Predictor:
     ) -> Generator[tuple[Path, Localised | ValueError], None, None]:
         batch: list[_Reading] = []
         read = partial(self._read, with_image=with_images)
-        with read_ahead(read, paths, max(batch_size, readers), readers) as readings:
+        with closing(read_ahead(read, paths, max(batch_size, readers), readers)) as readings:
             for reading in readings:
                 batch.append(reading)
                 volumes = sum(isinstance(one, _Read) for _, one in batch)
-                if volumes in (0, batch_size):  # 0: nothing keeps an error waiting
+                if volumes in (0, batch_size):  # 0: errors alone need not wait
                     yield from self._finish(batch)
                     batch = []
             yield from self._finish(batch)
 
     def _finish(self, batch: list[_Reading]) -> list[tuple[Path, Localised | ValueError]]:
-        """Results of all files of a batch, in their order."""
         found = [one for _, one in batch if isinstance(one, _Read)]
-        predictions = iter(self._localise(found) if found else ())
-        results: list[tuple[Path, Localised | ValueError]] = []
-        for path, one in batch:
-            if isinstance(one, ValueError):
-                results.append((path, one))
-                continue
-            assert one.header is not None
-            made_from = (one.volume, one.header, one.image)
-            results.append((path, Localised(next(predictions), *made_from)))
-        return results
+        if not found:
+            return [(path, one) for path, one in batch if isinstance(one, ValueError)]
+        made = self._localise([one.volume for one in found], [one.seconds for one in found])
+        localised = (
+            Localised(prediction, one.volume, one.header, one.image)
+            for prediction, one in zip(made, found, strict=True)
+        )
+        return [
+            (path, one if isinstance(one, ValueError) else next(localised)) for path, one in batch
+        ]
 
     def _read(self, path: Path, with_image: bool = False) -> _Read | ValueError:
-        """The working volume of a file, or what is wrong with the file."""
         began = time.perf_counter()
         try:
             image = read_image(path)
@@ -254,22 +236,25 @@ class Predictor:
         header = (image.voxels.shape, image.affine)
         return _Read(volume, seconds, header, image if with_image else None)
 
-    def _localise(self, readings: Sequence[_Read]) -> list[Prediction]:
-        """Predictions of the volumes of one batch."""
+    def _localise(
+        self, volumes: Sequence[WorkingVolume], read_seconds: Sequence[float]
+    ) -> list[Prediction]:
         began = time.perf_counter()
-        intensities = [reading.volume.intensity for reading in readings]
-        on_device = [one.to(self.device, non_blocking=True) for one in intensities]
+        on_device = [one.intensity.to(self.device, non_blocking=True) for one in volumes]
         trajectories = _one_by_one(self.localizer(torch.stack(on_device)))
-        seconds = (time.perf_counter() - began) / len(readings)
+        seconds = (time.perf_counter() - began) / len(volumes)
         return [
-            self._prediction(reading, trajectory, seconds)
-            for reading, trajectory in zip(readings, trajectories, strict=True)
+            self._prediction(volume, trajectory, read, seconds)
+            for volume, trajectory, read in zip(volumes, trajectories, read_seconds, strict=True)
         ]
 
     def _prediction(
-        self, reading: _Read, trajectory: Trajectory, localise_seconds: float
+        self,
+        volume: WorkingVolume,
+        trajectory: Trajectory,
+        read_seconds: float,
+        localise_seconds: float,
     ) -> Prediction:
-        volume = reading.volume
         positions_mm = trajectory.prediction_mm[0].double().cpu().numpy()
         mean_mm = self.localizer.mean_shape_mm.double().cpu().numpy()
         spread_mm = trajectory.spread_mm[0].double().cpu().numpy()
@@ -279,11 +264,12 @@ class Predictor:
             positions_world=mm_to_world(positions_mm, volume.affine, volume.grid),
             spread_mm=spread_mm,
             mean_shape_world=mm_to_world(mean_mm, volume.affine, volume.grid),
-            seconds=reading.seconds + localise_seconds,
+            seconds=read_seconds + localise_seconds,
             localise_seconds=localise_seconds,
             trajectory=trajectory,
-            # So written that NaN is outside.
-            outside=~(np.abs(positions_mm) <= np.array(volume.grid.extent_mm) / 2).all(axis=1),
+            outside=~(np.abs(positions_mm) <= np.array(volume.grid.extent_mm) / 2).all(
+                axis=1
+            ),  # NaN, too
             radius_mm=None if bars is None else bars.radius_mm(spread_mm),
         )
 
@@ -291,7 +277,6 @@ class Predictor:
 def _predictions(
     results: Generator[tuple[Path, Localised | ValueError], None, None],
 ) -> Generator[tuple[Path, Prediction | ValueError], None, None]:
-    """The predictions alone."""
     with closing(results):
         for path, found in results:
             one = found if isinstance(found, ValueError) else found.prediction
@@ -300,8 +285,8 @@ def _predictions(
 
 
 def _one_by_one(batch: Trajectory) -> list[Trajectory]:
-    """The trajectory of each volume, without the iterations that only other volumes made."""
-    steps = batch.iterations.amax(dim=1).tolist()  # a graphics card is waited for here
+    """Split a batch into volumes, without iterations that only other volumes made."""
+    steps = batch.iterations.amax(dim=1).tolist()  # waits for the GPU
     return [
         Trajectory(
             # Copies, so that one kept prediction does not keep the paths of a whole batch.
@@ -315,10 +300,10 @@ def _one_by_one(batch: Trajectory) -> list[Trajectory]:
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device of a name; ``auto`` is a GPU when there is one, else the CPU.
+    """Find the torch device of a name; ``auto`` is a GPU when there is one, else the CPU.
 
     Raises:
-        ValueError: torch does not know the name, or the device is not there.
+        ValueError: torch does not know the name, or the device is absent.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
