@@ -120,8 +120,8 @@ class Setup:
     def sampler(self, device: torch.device) -> ShapePatchSampler:
         """Draws and cuts training samples."""
         none = Augmentation()
-        settings = (self.grid, self.patch_side, "nearest", Approach(0.0), none, 0, device)
-        return ShapePatchSampler(self.shape_model, *settings)
+        settings = (self.grid, self.patch_side, "nearest", Approach(0.0), none, 0)
+        return ShapePatchSampler(self.shape_model, *settings).on(device)
 
 
 def setups(device: torch.device) -> list[Setup]:

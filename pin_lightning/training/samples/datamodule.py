@@ -1,4 +1,4 @@
-"""LightningDataModule: working volumes and landmarks of a split, streamed for training."""
+"""LightningDataModule of training samples and of whole volumes for validation."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -34,15 +34,9 @@ class VolumeDataset(Dataset[dict[str, Any]]):
 
 
 def cases_of(shard: Shard, cases: Sequence[AnnotatedCase]) -> list[AnnotatedCase]:
-    """Cases of a process, as many as every other one has: none may wait for another in vain.
+    """Cases of a process, padded to equal length so that no process waits for another for ever.
 
-    Args:
-        shard: The part of the process.
-        cases: Those of all processes.
-
-    Returns:
-        Its own; where others have one more, then the first without landmarks, which no metric
-        counts.
+    The padding is the first case without landmarks, which no metric counts.
     """
     own = list(shard.of(cases))
     if len(own) * shard.count < len(cases):
@@ -56,7 +50,7 @@ class LandmarkDataModule(pl.LightningDataModule):
     Args:
         train: Training cases.
         shapes_mm: Their landmarks [M, L, 3], as `ShapePatchSampler.samples` takes them.
-        val: Validation cases; metrics leave out what they lack.
+        val: Validation cases; metrics leave out missing landmarks.
         volumes: Working volume files by case name.
         sampler: Cuts the training samples.
         loader: Makes the training loader from volumes, landmarks, sampler and device, and the
@@ -88,12 +82,12 @@ class LandmarkDataModule(pl.LightningDataModule):
         return Shard(self.trainer.global_rank, self.trainer.world_size, self.trainer.num_nodes)
 
     def train_dataloader(self) -> Any:
-        """Random-point patches of the training cases, from `loader`."""
+        """Make the loader of random-point patches of the training cases."""
         volumes = [self.volumes[annotated.case.name] for annotated in self.train]
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return self.loader(volumes, self.shapes_mm, self.sampler, device, shard=self.shard)
 
     def val_dataloader(self) -> Any:
-        """Whole validation cases, one at a time; no loader when there are none."""
+        """Make the loader of whole validation cases, one at a time; none without cases."""
         dataset = VolumeDataset(cases_of(self.shard, self.val), self.volumes)
         return DataLoader(dataset, batch_size=1) if len(dataset) else []

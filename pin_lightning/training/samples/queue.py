@@ -1,7 +1,7 @@
-"""The paper-style streaming loader: random-point patches through a torchio queue.
+"""The paper's streaming loader: random-point patches through a torchio queue.
 
-What is drawn depends on the seed, the pass over the volumes, and the place of a volume in the pass
-alone, so that a training can go on anywhere without reading what it has seen before.
+Draws depend only on the seed, the pass over the volumes, and the place of a volume in the pass, so
+that a training can resume anywhere without reading earlier volumes again.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -21,51 +21,39 @@ from pin_lightning.training.samples.resumable import ResumableLoader
 from pin_lightning.training.samples.sampler import ShapePatchSampler
 
 CPU = torch.device("cpu")
+CHUNK = 32  # samples cut at once from one volume
 
 
 class QueueSampler(tio.data.PatchSampler):
-    """What a torchio queue draws samples from.
+    """Sampler of a torchio queue, by a `ShapePatchSampler` on the CPU.
 
-    Samples are plain dictionaries, one row each of what `ShapePatchSampler.samples` gives.
-
-    Args:
-        sampler: Draws points and cuts patches, on the CPU.
-        chunk: Samples cut at once from one volume.
+    Samples are plain dictionaries, each a row of a batch of `ShapePatchSampler.samples`.
     """
 
-    def __init__(self, sampler: ShapePatchSampler, chunk: int = 32) -> None:
+    def __init__(self, sampler: ShapePatchSampler) -> None:
         super().__init__(1)  # a volume may be smaller than a patch: outside it is zero
         self.sampler = sampler
-        self.chunk = chunk
         self.epoch = 0
 
     def _generate_patches(
         self, subject: tio.Subject, num_patches: int | None = None
     ) -> Generator[Any, None, None]:
-        """Samples of one subject, without end: a queue takes as many as it wants."""
+        """Draw samples of one subject endlessly: a queue takes as many as it wants."""
         sampler = self.sampler
         sampler.generator.manual_seed(seed_of(sampler.seed, self.epoch, subject.place))
         pyramid = sampler.pyramid(subject.image.data[0][None])
-        index = torch.zeros(self.chunk, dtype=torch.long)
-        landmarks_mm = subject.landmarks_mm.expand(self.chunk, -1, -1)
+        index = torch.zeros(CHUNK, dtype=torch.long)
+        landmarks_mm = subject.landmarks_mm.expand(CHUNK, -1, -1)
         while True:
             samples = sampler.samples(pyramid, index, landmarks_mm)
-            for one in range(self.chunk):
+            for one in range(CHUNK):
                 yield {key: values[one] for key, values in samples.items()}
 
 
 class PassQueue(tio.Queue):
     """A torchio queue that can begin anywhere in a pass, and leaves torch's own generator alone.
 
-    Each time it is filled, it takes all samples of as many volumes as it has room for.
-
-    Args:
-        dataset: Volumes.
-        sampler: Draws samples.
-        order: Which volume comes when.
-        volumes_per_fill: Volumes whose samples wait in memory to be shuffled.
-        samples_per_volume: Samples cut from a volume each time it is read.
-        num_workers: Processes that read volumes.
+    Each fill takes all samples of `volumes_per_fill` volumes, which are shuffled in memory.
     """
 
     def __init__(
@@ -92,17 +80,10 @@ class PassQueue(tio.Queue):
         self.volumes_per_fill = volumes_per_fill
         self.fill = 0
         self.dropped = 0
-        self.offsets_mm: Tensor | None = None  # that the samples in memory were drawn with
+        self.offsets_mm: Tensor | None = None  # with which the samples in memory were drawn
 
     def begin(self, epoch: int, given: int) -> None:
-        """Begin a pass after some of its samples.
-
-        Only volumes are read whose samples were in memory then.
-
-        Args:
-            epoch: The pass.
-            given: Samples that it gave before.
-        """
+        """Begin a pass after `given` samples, reading only volumes whose samples were in memory."""
         self.fill, self.dropped = divmod(given, self.max_length)
         self.draws.epoch = epoch
         self.order.begin(epoch, self.fill * self.volumes_per_fill)
@@ -115,7 +96,7 @@ class PassQueue(tio.Queue):
             self.offsets_mm = self._trajectories(now)
 
     def _trajectories(self, offsets_mm: Tensor | None) -> Tensor | None:
-        """Set where samples on trajectories lie; returns where they lay."""
+        """Set the offsets of samples on trajectories, and return those of before."""
         sampling = self.draws.sampler.sampling
         if not isinstance(sampling, OnTrajectories):
             return None
@@ -130,7 +111,7 @@ class PassQueue(tio.Queue):
 
     @property
     def iterations_per_epoch(self) -> int:
-        """Samples until the end of the pass."""
+        """Number of samples until the end of the pass."""
         return len(self.order) * self.samples_per_volume - self.dropped
 
     def _get_subjects_iterable(self) -> Iterator[tio.Subject | str]:
@@ -162,12 +143,7 @@ class PassQueue(tio.Queue):
 
 
 class QueueLoader(ResumableLoader):
-    """Batches from a torchio queue; an epoch is one pass over the volumes.
-
-    Args:
-        queue: The queue.
-        batch_size: Samples B of a step.
-    """
+    """Batches from a torchio queue; an epoch is one pass over the volumes."""
 
     def __init__(self, queue: PassQueue, batch_size: int) -> None:
         self.queue = queue
@@ -179,10 +155,10 @@ class QueueLoader(ResumableLoader):
         return self.batches
 
     def _rest(self) -> Iterator[dict[str, Tensor]]:
-        if self.given >= len(self):  # more where fewer processes shared the pass before
+        if self.given >= len(self):  # possible if fewer processes shared the pass before
             return
         self.queue.begin(self.epoch, self.given * self.batch_size)
-        # The queue has the only workers there may be; this loader just pops and stacks.
+        # Only the queue may have workers; this loader just pops and stacks.
         yield from tio.SubjectsLoader(
             self.queue,
             batch_size=self.batch_size,
@@ -192,11 +168,11 @@ class QueueLoader(ResumableLoader):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the pass is, and what the samples in memory were drawn with."""
+        """Return the place in the pass, and the offsets of the samples in memory."""
         return {**super().state_dict(), "offsets_mm": self.queue.offsets_mm}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Continue from a state of `state_dict`."""
         super().load_state_dict(state_dict)
         self.queue.offsets_mm = state_dict.get("offsets_mm")  # not from loader=resident
 
@@ -212,14 +188,14 @@ def queue_loader(
     num_workers: int = 0,
     shard: Shard = WHOLE,
 ) -> QueueLoader:
-    """Loader of training batches; one epoch takes `samples_per_volume` from every volume.
+    """Make a loader of training batches whose epochs take `samples_per_volume` of every volume.
 
     Args:
         volumes: Cached working volumes of the training cases.
         landmarks_mm: Landmarks of each case, grid mm, as `ShapePatchSampler.samples` takes them.
         sampler: Cuts the samples.
-        device: Not used: samples are cut on the CPU, and the trainer moves the batches.
-        batch_size: Samples B of a step; none is `ShapePatchSampler.batch_size`.
+        device: Unused: samples are cut on the CPU, and the trainer moves the batches.
+        batch_size: Samples B of a step; None is `ShapePatchSampler.batch_size`.
         queue_length: Samples that wait in memory to be shuffled, at most.
         samples_per_volume: Samples cut from a volume each time it is read.
         num_workers: Processes that read volumes; 0 reads in the training process.

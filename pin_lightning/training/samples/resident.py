@@ -1,4 +1,4 @@
-"""The fast loader: all working volumes in memory, whole batches cut by one gather."""
+"""Fast loader: all working volumes in memory, whole batches cut by one gather."""
 
 import hashlib
 import logging
@@ -31,23 +31,20 @@ CPU = torch.device("cpu")
 class ResidentLoader(ResumableLoader):
     """Batches of random-point patches, each sample from a volume at random (authors' code).
 
-    Volumes are 8-bit and stay on the device that trains, where a batch is cut at once. Where there
-    is room they are laid out twice (`BorderedVolumes`), which makes cutting several times faster.
-    Those that do not fit go into one file that is mapped: the system keeps what it has room for,
-    and batches are cut on the CPU.
+    Volumes are 8-bit and stay on the device that trains, where a batch is cut at once. If there is
+    room they are laid out twice (`BorderedVolumes`), which makes cutting several times faster. If
+    they do not fit at all, they go into one file that is mapped: the system keeps what it has room
+    for, and batches are cut on the CPU.
 
     Args:
         volumes: Cached working volumes of the training cases, all on the sampler's grid.
         shapes_mm: Landmarks of each case, grid mm, as `ShapePatchSampler.samples` takes them.
         sampler: Draws shape parameters and cuts patches.
         device: Device that trains.
-        batch_size: Samples B of a step; none is `ShapePatchSampler.batch_size`.
-        batches_per_epoch: Batches until validation and checkpoints may come between.
-        memory_gb: Memory that the volumes may take; none is `memory_budget_gb`.
-        shard: Which samples of a step that all processes share this one cuts: B of them.
-
-    Raises:
-        ValueError: A number is not positive.
+        batch_size: Samples B of a step; None is `ShapePatchSampler.batch_size`.
+        batches_per_epoch: Batches from one chance of validation and checkpoints to the next.
+        memory_gb: Memory for the volumes; None is `memory_budget_gb`.
+        shard: The B samples that this process cuts of each step that all processes share.
     """
 
     def __init__(
@@ -68,7 +65,7 @@ class ResidentLoader(ResumableLoader):
         budget_gb = memory_budget_gb(device, neighbours) if memory_gb is None else memory_gb
         sizes = [coarser_size(sampler.grid.size, factor) for factor in sampler.patch_spacings]
         voxels = sum(bordered_size(len(volumes), size)[0] for size in sizes)
-        # Machines may differ, and all processes go the same way: they wait for one another.
+        # Machines may differ, but all processes must choose alike: they wait for one another.
         self.times_it_fits = least_of_all(int(budget_gb * GB) // voxels, shard, device)
         self.sampler = sampler.on(device if self.times_it_fits else CPU, shard)
         self.shapes_mm = shapes_mm.to(self.sampler.generator.device)
@@ -86,13 +83,13 @@ class ResidentLoader(ResumableLoader):
             yield self._batch(self._pyramid)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the epoch is, and what is drawn next, which is the same in every process."""
+        """Return the place in the epoch and the generator's state, equal in all processes."""
         return {**super().state_dict(), "generator": self.sampler.generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken.
+        """Continue from a state of `state_dict`, with other draws on another kind of device.
 
-        On a device of another kind, or after `loader=queue`, it goes on with other draws.
+        After `loader=queue` draws are others, too.
         """
         super().load_state_dict(state_dict)
         generator, saved = self.sampler.generator, state_dict.get("generator")
@@ -124,14 +121,7 @@ class ResidentLoader(ResumableLoader):
 def stack_volumes(
     volumes: Sequence[Path], size: tuple[int, int, int], turned: bool, factor: int = 1
 ) -> BorderedVolumes:
-    """All volumes in memory.
-
-    Args:
-        volumes: Cached working volumes.
-        size: Voxels of each.
-        turned: Lay them out twice.
-        factor: Voxels that one of these volumes' voxels measures.
-    """
+    """Load cached volumes of a size into memory, coarser by a factor, twice if `turned`."""
     length, shape = bordered_size(len(volumes), coarser_size(size, factor), turned)
     bordered = BorderedVolumes(torch.zeros(length, dtype=torch.uint8), shape)
     return _filled(bordered, volumes, factor)
@@ -140,13 +130,7 @@ def stack_volumes(
 def map_volumes(
     volumes: Sequence[Path], size: tuple[int, int, int], factor: int = 1
 ) -> BorderedVolumes:
-    """All volumes as one file beside the first of them, mapped into memory.
-
-    Args:
-        volumes: Cached working volumes.
-        size: Voxels of each.
-        factor: Voxels that one of these volumes' voxels measures.
-    """
+    """Map cached volumes of a size, coarser by a factor, as one file beside the first of them."""
     length, shape = bordered_size(len(volumes), coarser_size(size, factor))
     names = "".join(path.name for path in volumes)  # which change with the volumes
     digest = hashlib.sha256(names.encode()).hexdigest()[:12]
@@ -164,7 +148,7 @@ def map_volumes(
 
 
 def _reserve(path: Path, length: int) -> None:
-    """Make a file of zeros; a full disk is an error now, and would end the process if mapped."""
+    """Make a file of zeros; a full disk is an error now, but would kill the process later."""
     with path.open("wb") as file:
         try:
             if hasattr(os, "posix_fallocate"):
@@ -181,13 +165,10 @@ def _filled(bordered: BorderedVolumes, volumes: Sequence[Path], factor: int) -> 
 
 
 def memory_budget_gb(device: torch.device, processes: int = 1) -> float:
-    """Memory that volumes may take on a device: a tenth of the machine's, half of what a GPU has.
+    """Memory for volumes: half of a GPU's free memory, or a tenth of the machine's.
 
-    A tenth is little, but a mapped file is slower only where memory is short of it anyway.
-
-    Args:
-        device: The device.
-        processes: Those of this machine, which share its tenth; each has a GPU to itself.
+    The processes of a machine share its tenth; each has a GPU to itself. A tenth is little, but a
+    mapped file is slower only if memory is short.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / GB / 2

@@ -1,4 +1,4 @@
-"""Training loaders that go on in the middle of an epoch, as Lightning's checkpoints ask for."""
+"""Training loaders that resume within an epoch from Lightning's checkpoints."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from pin_lightning.common.types import Tensor
 
 
 class ResumableLoader(ABC):
-    """Batches of one epoch after another, each time it is iterated over.
+    """Batches of the next epoch each time it is iterated over.
 
     Lightning keeps `state_dict` in each checkpoint and gives it back to `load_state_dict` before it
-    iterates again; then come the batches that were left of the epoch.
+    iterates again; the batches left of the epoch follow.
 
     Attributes:
-        epoch: The epoch that batches come from, counted from 0.
-        given: Its batches that were given.
+        epoch: Epoch of the batches, counted from 0.
+        given: Batches of the epoch that were given.
     """
 
     epoch = 0
@@ -24,11 +24,11 @@ class ResumableLoader(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Return the batches of an epoch."""
 
     @abstractmethod
     def _rest(self) -> Iterator[dict[str, Tensor]]:
-        """Batches of the epoch that were not given yet, each drawn when it is asked for."""
+        """Draw the batches of the epoch that were not given yet, each when it is asked for."""
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         if self._begun:
@@ -42,9 +42,9 @@ class ResumableLoader(ABC):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the epoch is."""
+        """Return the place in the epoch."""
         return {"epoch": self.epoch, "given": self.given}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Continue from a state of `state_dict`."""
         self.epoch, self.given, self._begun = state_dict["epoch"], state_dict["given"], False

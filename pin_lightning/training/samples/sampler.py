@@ -29,22 +29,17 @@ GROUPS_PER_STEP = 256  # of parameters that move by themselves: landmarks, or wh
 
 
 class ShapePatchSampler:
-    """Draws shape parameters at random and cuts the patches of the shapes they stand for.
+    """Draw shape parameters at random and cut the patches of their shapes, on the CPU at first.
 
     Args:
         shape_model: Fitted shape model.
         grid: Working grid of the volumes.
         patch_side: Patch side P in voxels, odd.
         interpolation: ``nearest`` or ``linear``.
-        sampling: Draws where samples lie.
-        augmentation: Of patches and landmarks, drawn for each sample.
+        sampling: Draws the shape parameters.
+        augmentation: Augmentation of patches and landmarks.
         seed: Seed of the draws.
-        device: Where samples are drawn and cut.
         patch_spacings: Spacings at which patches are cut, in voxels.
-        shard: Which of the samples that all processes draw this one cuts.
-
-    Raises:
-        ValueError: A spacing is wrong.
     """
 
     def __init__(
@@ -56,12 +51,10 @@ class ShapePatchSampler:
         sampling: Sampling,
         augmentation: Augmentation,
         seed: int,
-        device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
         patch_spacings: Sequence[int] = (1,),
-        shard: Shard = WHOLE,
     ) -> None:
         # A copy: the trained one moves to the device of the network.
-        self.shape_model = copy.deepcopy(shape_model).to(device)
+        self.shape_model = copy.deepcopy(shape_model).to("cpu")
         self.grid = grid
         self.patch_side = patch_side
         self.interpolation = interpolation
@@ -69,30 +62,19 @@ class ShapePatchSampler:
         self.augmentation = augmentation
         self.seed = seed
         self.patch_spacings = check_spacings(patch_spacings)
-        self.shard = shard
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.shard = WHOLE
+        self.generator = torch.Generator().manual_seed(seed)
 
     def on(self, device: torch.device, shard: Shard = WHOLE) -> "ShapePatchSampler":
-        """The same sampler on a device, from its first draw on; another device draws otherwise."""
-        return ShapePatchSampler(
-            self.shape_model,
-            self.grid,
-            self.patch_side,
-            self.interpolation,
-            self.sampling,
-            self.augmentation,
-            self.seed,
-            device,
-            self.patch_spacings,
-            shard,
-        )
+        """Copy the sampler to a device, whose draws begin anew, to cut the samples of a shard."""
+        made = copy.copy(self)
+        made.shape_model = copy.deepcopy(self.shape_model).to(device)
+        made.shard = shard
+        made.generator = torch.Generator(device).manual_seed(self.seed)
+        return made
 
     def batch_size(self, asked: int | None) -> int:
-        """Samples of a training step; none asked for is as many as have 256 groups of parameters.
-
-        Raises:
-            ValueError: Fewer than one are asked for.
-        """
+        """Return the samples of a step, by default as many as have 256 groups of parameters."""
         if asked is None:
             return max(1, round(GROUPS_PER_STEP / self.shape_model.num_groups))
         if asked < 1:
@@ -100,15 +82,11 @@ class ShapePatchSampler:
         return asked
 
     def pyramid(self, volumes: Num[Tensor, "V X Y Z"]) -> Pyramid:
-        """Volumes on the grid as `samples` wants them."""
+        """Build from volumes on the grid what `samples` cuts from."""
         return build_pyramid(volumes, self.grid, self.patch_spacings)
 
     def draw(self, true_parameters: Float[Tensor, "N K"]) -> Drawn:
-        """Shape parameters of N samples.
-
-        Args:
-            true_parameters: Those of each sample's volume.
-        """
+        """Draw the shape parameters of N samples from the true ones of their volumes."""
         settings = (self.grid.spacing_mm, self.generator)
         return self.sampling.draw(self.shape_model, true_parameters, *settings)
 
@@ -119,14 +97,7 @@ class ShapePatchSampler:
         parameters: Float[Tensor, "N K"],
         warp: Warp | None = None,
     ) -> list[Num[Tensor, "N _ P P"]]:
-        """Patches at N points in shape space, of each spacing.
-
-        Args:
-            pyramid: Volumes.
-            volume_index: Which of them each point lies in.
-            parameters: The points.
-            warp: Maps to the volumes from those that the points lie in.
-        """
+        """Cut patches of each spacing at N points in shape space, of volumes that `warp` warps."""
         centres_mm = self.shape_model.decode(parameters)
         cut = cut_straight if warp is None else partial(cut_warped_patches, warp=warp)
         settings = (self.patch_side, self.interpolation, cut)
@@ -138,16 +109,16 @@ class ShapePatchSampler:
         volume_index: Int[Tensor, " N"],
         landmarks_mm: Float[Tensor, "N L 3"],
     ) -> dict[str, Tensor]:
-        """The samples of this process among N, augmented.
+        """Draw N samples, augmented, and cut those of this process.
 
         All processes draw all N, noise included, so that their generators stay in step, and each
-        cuts its own; N is a multiple of their number. The truth of a sample is what the shape model
-        makes of the landmarks in its augmented volume; a PCA knows only shapes like those it was
-        fitted to, and takes the nearest. Of a missing landmark it is NaN.
+        cuts its own; N is a multiple of their number. The truth of a sample is the encoding of the
+        landmarks in its augmented volume: a PCA takes the nearest shape that it can represent. The
+        truth of a missing landmark is NaN.
 
         Args:
             pyramid: Volumes.
-            volume_index: Which of them each sample comes from.
+            volume_index: Volume of each sample.
             landmarks_mm: Landmarks of each sample's volume, grid mm; NaN where one that moves by
                 itself is missing.
 
@@ -182,7 +153,7 @@ class ShapePatchSampler:
     def _only(
         self, known: Bool[Tensor, "N L 3"], parameters: Float[Tensor, "N K"]
     ) -> Float[Tensor, "N K"]:
-        """Parameters, NaN in groups of which a landmark is not known."""
+        """Set parameters to NaN in groups with a landmark that is not known."""
         groups = self.shape_model.num_groups
         groups_known = known.unflatten(1, (groups, -1)).all(dim=3).all(dim=2)
         each = groups_known.repeat_interleave(parameters.shape[1] // groups, dim=1)

@@ -31,7 +31,7 @@ def sampler(shape_model, seed=0, augmentation=Augmentation(), approach=0.0):  # 
 
 
 def samples_of(subject, *args):
-    return QueueSampler(sampler(*args), chunk=3)(subject)
+    return QueueSampler(sampler(*args))(subject)
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def test_a_sample_holds_the_patches_of_its_parameters(shape_model):
     landmarks = shape_model.decode(truth)
     subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks, place=0)
     endless = samples_of(subject, shape_model)
-    samples = [next(endless) for _ in range(10)]  # more than one chunk
-    assert len({tuple(sample["parameters"].tolist()) for sample in samples}) == 10
+    samples = [next(endless) for _ in range(40)]  # more than one chunk
+    assert len({tuple(sample["parameters"].tolist()) for sample in samples}) == 40
     for sample in samples:
         positions = GRID.mm_to_ijk(shape_model.decode(sample["parameters"]))[None]
         expected = cut_patches(add_border(volume), torch.tensor([0]), positions, 5)[0]
@@ -129,7 +129,7 @@ def test_augmentation_moves_patches_and_truth_together(shape_model):
     shifting.draw = Drawn
     image = tio.ScalarImage(tensor=volume)
     subject = tio.Subject(image=image, landmarks_mm=landmarks[:1], place=0)
-    endless = QueueSampler(shifting, chunk=3)(subject)
+    endless = QueueSampler(shifting)(subject)
     samples = [next(endless) for _ in range(10)]
     assert all((sample["patches"][:, 2, 2] == 100).all() for sample in samples)
     moved = torch.stack([sample["true_parameters"] for sample in samples])
