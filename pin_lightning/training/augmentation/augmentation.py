@@ -1,4 +1,4 @@
-"""Augmentation of training samples: where patches come from, and how bright they are."""
+"""Augmentation of training samples: random maps and changes of intensity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,9 +19,9 @@ class Augmentation:
     """Random maps and changes of intensity, drawn for each sample.
 
     Attributes:
-        warp: How volume and landmarks move together.
-        intensity: How intensities change.
-        exchange: The landmark whose place each one takes in a mirrored volume; nothing where the
+        warp: Maps that move volume and landmarks together.
+        intensity: Changes of intensity.
+        exchange: For each landmark the one whose place it takes in a mirrored volume; empty if the
             data declares no pairs.
     """
 
@@ -31,10 +31,7 @@ class Augmentation:
 
     @classmethod
     def of(cls, **settings: Any) -> "Augmentation":
-        """From the settings of both parts, as `conf/augmentation` has them.
-
-        Raises:
-            ValueError: A setting is wrong, or unknown.
+        """Make an augmentation from the settings of both parts, as in `conf/augmentation`.
 
         >>> Augmentation.of(scale_sd=0.1, noise_sd=0.02).warp.scale_sd
         0.1
@@ -50,14 +47,10 @@ class Augmentation:
     def for_landmarks(
         self, names: Sequence[str], pairs: Sequence[Sequence[str]] | None
     ) -> "Augmentation":
-        """The same augmentation for these landmarks.
-
-        Args:
-            names: Landmarks of each sample.
-            pairs: Names that a mirror image exchanges; none where the data declares none.
+        """Set the exchange of these landmarks from the pairs that the data declares, if any.
 
         Raises:
-            ValueError: Mirror images are asked for and there are no pairs, or wrong ones.
+            ValueError: Mirror images are asked for, and the pairs are absent or wrong.
         """
         if self.warp.flip_probability == 0:
             return self
@@ -69,44 +62,38 @@ class Augmentation:
         return replace(self, exchange=exchanged_landmarks(names, pairs))
 
     def draw_warp(self, count: int, grid: Grid, generator: torch.Generator) -> Warp | None:
-        """Maps of N samples; nothing, and no draw, where all would be the identity."""
+        """Draw maps of N samples; None, without a draw, if all would be the identity."""
         return None if self.warp.is_identity else self.warp.draw(count, grid, generator)
 
     def draw_intensity(self, count: int, generator: torch.Generator) -> Intensity | None:
-        """Changes of intensity of N samples; nothing, and no draw, where all would be none."""
+        """Draw intensity changes of N samples; None, without a draw, if none is asked for."""
         return None if self.intensity.is_identity else self.intensity.draw(count, generator)
 
     def move_landmarks(
         self, warp: Warp, landmarks_mm: Float[Tensor, "N L 3"]
     ) -> Float[Tensor, "N L 3"]:
-        """Landmarks in the augmented volumes.
+        """Move landmarks, in grid mm, from the original to the augmented volumes.
 
-        In a mirrored volume what was left looks like what is right, so names are exchanged.
-
-        Args:
-            warp: Maps of the samples.
-            landmarks_mm: Landmarks in the original volumes, grid mm.
+        In a mirrored volume left looks like right, so names are exchanged.
         """
         return warp.from_original(self.exchange_sides(warp, landmarks_mm))
 
     def exchange_sides(
         self, warp: Warp, values: Shaped[Tensor, "N L 3"]
     ) -> Shaped[Tensor, "N L 3"]:
-        """Values of landmarks, exchanged in mirrored samples."""
+        """Exchange the values of left and right landmarks in mirrored samples."""
         if not self.exchange:
             return values
         return torch.where(warp.flipped[:, None, None], values[:, list(self.exchange)], values)
 
 
 def exchanged_landmarks(names: Sequence[str], pairs: Sequence[Sequence[str]]) -> tuple[int, ...]:
-    """The landmark whose place each one takes in a mirror image, itself where it is in no pair.
+    """Index of the landmark whose place each one takes in a mirror image, its own if in no pair.
 
-    Args:
-        names: Landmarks.
-        pairs: Names of left and right landmarks; pairs of other landmarks are left out.
+    Pairs of other landmarks are left out.
 
     Raises:
-        ValueError: A pair is not one, or one of its two is not among the landmarks.
+        ValueError: A pair is not one, or only one of its two is among the landmarks.
 
     >>> exchanged_landmarks(["eyeL", "nose", "eyeR"], [("eyeL", "eyeR")])
     (2, 1, 0)

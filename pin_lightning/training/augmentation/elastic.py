@@ -39,13 +39,12 @@ class Elastic:
     spacing: float
 
     def __getitem__(self, samples: slice) -> "Elastic":
-        """Those of some samples."""
         return replace(self, control_mm=self.control_mm[samples])
 
     def weights(
         self, coordinates_mm: Float[Tensor, "*points 3 P"]
     ) -> Float[Tensor, "*points 3 P G"]:
-        """Weights of the control points at P coordinates along each axis, from cubic B-splines."""
+        """Cubic B-spline weights of the control points at P coordinates along each axis."""
         count = self.control_mm.shape[1]
         step_mm = self.extent_mm[:, None] * self.spacing
         nodes = torch.arange(count, device=step_mm.device) - (count - 1) / 2
@@ -61,10 +60,7 @@ class Elastic:
         return (z @ along_y.squeeze(2).unflatten(2, (z.shape[-1], 3))).squeeze(2)
 
     def inverse(self, moved_mm: Float[Tensor, "N L 3"]) -> Float[Tensor, "N L 3"]:
-        """The points p with ``p + e(p)`` given, by fixed-point iteration.
-
-        It converges wherever it starts, since e is a contraction (Banach).
-        """
+        """Solve ``p + e(p) = moved`` by fixed-point iteration: e is a contraction (Banach)."""
         points_mm = moved_mm
         for _ in range(MOST_ITERATIONS):
             before_mm, points_mm = points_mm, moved_mm - self.at(points_mm)
@@ -76,7 +72,7 @@ class Elastic:
 def draw_elastic(
     count: int, sd: float, spacing: float, extent_mm: Sequence[float], generator: torch.Generator
 ) -> Elastic:
-    """Random displacements, each of which can be inverted.
+    """Draw displacements of `count` samples, each of which can be inverted.
 
     Args:
         count: Samples N.

@@ -1,4 +1,4 @@
-"""Random changes of intensity: what scanners, coils and settings do to the same anatomy."""
+"""Random changes of intensity, as between scanners, coils and settings."""
 
 from dataclasses import dataclass
 
@@ -20,12 +20,12 @@ class Intensity:
 
     Attributes:
         gain: Factor.
-        offset: What is added.
-        gamma: Exponent; this and what follows is nothing where it is not asked for.
+        offset: Summand.
+        gamma: Exponent; this and the following are None unless asked for.
         noise: SD of the noise.
         blur: SD in voxels of a Gaussian along rows and columns of each patch.
-        bias: Logarithm of a smooth factor: a polynomial of position, which is -1 and 1 at the faces
-            of the volume, with the terms x, y, z, xx, yy, zz, yz, xz, xy.
+        bias: Logarithm of a smooth factor: a polynomial of the position, from -1 to 1 between the
+            faces of the volume, with the terms x, y, z, xx, yy, zz, yz, xz, xy.
     """
 
     gain: Float[Tensor, " N"]
@@ -36,7 +36,6 @@ class Intensity:
     bias: Float[Tensor, "N 9"] | None = None
 
     def __getitem__(self, samples: slice) -> "Intensity":
-        """Those of some samples."""
         asked = (self.gamma, self.noise, self.blur, self.bias)
         some = [None if one is None else one[samples] for one in asked]
         return Intensity(self.gain[samples], self.offset[samples], *some)
@@ -44,11 +43,11 @@ class Intensity:
 
 @dataclass(frozen=True)
 class IntensitySettings:
-    """How far intensities change; all of it zero is no change at all.
+    """Amplitudes of intensity changes; zero is no change.
 
     Attributes:
         gain_sd: SD of the logarithm of a factor.
-        offset_sd: SD of what is added, as a share of the brightest intensity.
+        offset_sd: SD of a summand, as a share of the brightest intensity.
         gamma_sd: SD of the logarithm of the exponent.
         noise_sd: SD of Gaussian noise over all samples, as a share of the brightest intensity; each
             sample has its own, half-normal.
@@ -73,16 +72,11 @@ class IntensitySettings:
 
     @property
     def is_identity(self) -> bool:
-        """Whether every draw leaves intensities as they are."""
+        """True if every draw leaves intensities unchanged."""
         return self == IntensitySettings()
 
     def draw(self, count: int, generator: torch.Generator) -> Intensity:
-        """Random changes.
-
-        Args:
-            count: Samples N.
-            generator: Source of the draws, on the device of the result.
-        """
+        """Draw changes of `count` samples on the device of the generator."""
         normal = torch.randn(5, count, generator=generator, device=generator.device)
         gain, offset, gamma, noise, blur = normal
         terms = torch.randn(count, 9, generator=generator, device=generator.device)
@@ -105,9 +99,9 @@ def change_intensity(
     spacing_voxels: float = 1.0,
     shard: Shard = WHOLE,
 ) -> Num[Tensor, "N C P P"]:
-    """Patches with other intensities, 0 to 255; where they are zero, as outside, they stay zero.
+    """Change the intensities, 0 to 255, of patches; zeros, as outside the volume, stay zero.
 
-    Of several processes each draws the noise for all samples, in the order in which one would.
+    Of several processes each draws the noise of all samples, in the order of a single process.
 
     Args:
         patches: From `cut_patches` or `cut_warped_patches`.
@@ -116,7 +110,7 @@ def change_intensity(
         grid: Working grid.
         generator: Source of the noise.
         spacing_voxels: Distance of a patch's voxels, in voxels of the volume.
-        shard: Which samples these are, of those of all processes, of which each has N.
+        shard: This process's part of the samples; each process has N.
 
     Returns:
         New patches in the dtype of the given ones.
@@ -145,7 +139,7 @@ def change_intensity(
 def _blurred(
     values: Float[Tensor, "n C P P"], some: Intensity, steps: Num[Tensor, " P"]
 ) -> Float[Tensor, "n C P P"]:
-    """Smoothed along rows and columns, as a product of matrices; at the edges by what is there."""
+    """Blur along rows and columns by matrix products, with kernels normalised at the edges."""
     if some.blur is None:
         return values
     distance = (steps[:, None] - steps) / some.blur.clamp(min=SHARPEST)[:, None, None]
@@ -175,10 +169,10 @@ def _bias_field(
     steps_mm: Float[Tensor, " P"],
     grid: Grid,
 ) -> Float[Tensor, "n C P P"]:
-    """The factor at each voxel of the patches: ``exp(q A q + b q)`` of positions q.
+    """Factor ``exp(q A q + b q)`` at the position q of each voxel of the patches.
 
-    Along the axes of a plane, q changes by one coordinate each: the exponent is what it is for the
-    rows, for the columns, and a product of the two.
+    Along the axes of a plane, q changes by one coordinate each: the exponent is a term of the rows,
+    a term of the columns, and a product of the two.
     """
     extent_mm = torch.tensor(grid.extent_mm, device=bias.device)
     # In halves of the extent: 1 at the faces.
@@ -198,7 +192,7 @@ def _bias_field(
 
 
 def _symmetric(terms: Float[Tensor, "n 6"]) -> Float[Tensor, "n 3 3"]:
-    """Matrices of which a quadratic form has the terms xx, yy, zz, yz, xz, xy."""
+    """Matrices of quadratic forms with the terms xx, yy, zz, yz, xz, xy."""
     xx, yy, zz, yz, xz, xy = terms.unbind(1)
     rows = [xx, xy / 2, xz / 2, xy / 2, yy, yz / 2, xz / 2, yz / 2, zz]
     return torch.stack(rows, dim=1).unflatten(1, (3, 3))

@@ -1,4 +1,4 @@
-"""2.5D patches of augmented volumes, cut from the original ones: no volume is ever warped."""
+"""2.5D patches of augmented volumes, cut from the original ones without warping a volume."""
 
 import math
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from pin_lightning.common.types import Float, Int, Integer, Num, Tensor
 from pin_lightning.method.patches import BorderedVolumes, check_interpolation, check_patch_side
 from pin_lightning.training.augmentation.warps import Warp, times
 
-# Of the planes yz, xz, xy: the axis of the rows' numbers, and that of the columns' numbers.
+# Axes along which rows and columns are numbered, of the planes yz, xz, xy.
 ROW_AXES, COLUMN_AXES = [1, 0, 0], [2, 2, 1]
-BLOCK = 1 << 18  # voxels that a processor cuts at once: they stay in its cache
+BLOCK = 1 << 18  # voxels that a CPU cuts at once: they stay in its cache
 
 
 def cut_warped_patches(
@@ -26,13 +26,13 @@ def cut_warped_patches(
     interpolation: str = "nearest",
     spacing_voxels: float = 1.0,
 ) -> Num[Tensor, "N C P P"]:
-    """Patches as `cut_patches` would cut them from volumes that had been warped.
+    """Cut patches as `cut_patches` would from warped volumes.
 
     A voxel of a patch at p is the voxel of the original volume at ``warp.to_original(p)``, exactly.
 
     Args:
         bordered: Original volumes from `add_border`.
-        volume_index: Which volume each of the N samples lies in.
+        volume_index: Volume of each of the N samples.
         centres_mm: Patch centres in the augmented volume, grid mm.
         warp: Maps of the samples.
         grid: Working grid of the volumes.
@@ -62,24 +62,18 @@ def cut_warped_patches(
 
 
 def blocks(count: int, voxels_each: int, device: torch.device) -> Iterator[slice]:
-    """Parts of a batch to work on one after another: all of it on a graphics card.
-
-    Args:
-        count: Patches or samples.
-        voxels_each: Their voxels.
-        device: Where they are.
-    """
+    """Split `count` patches or samples into blocks for the CPU's cache; one block on a GPU."""
     size = max(BLOCK // voxels_each, 1) if device.type == "cpu" else max(count, 1)
     return (slice(begin, begin + size) for begin in range(0, count, size))
 
 
 @dataclass(frozen=True, eq=False)
 class _Planes:
-    """Where the voxels of M patches lie: ``rows + columns + left @ right``.
+    """Positions of the voxels of M patches: ``rows + columns + left @ right``.
 
     Attributes:
-        rows: Voxel index, with the border, that the map's affine part gives each row.
-        columns: What each column adds to it.
+        rows: Voxel index, with the border, of each row by the map's affine part.
+        columns: Summand of each column.
         left: Elastic displacement in voxels of each row, for each control point along a column.
         right: Weights of these at each column.
     """
@@ -93,8 +87,7 @@ class _Planes:
         """Voxel indices x, y and z, with the border, of some patches."""
         found = []
         for axis in range(3):
-            rows, columns = self.rows[block, axis, :, None], self.columns[block, axis, None, :]
-            position = rows + columns
+            position = self.rows[block, axis, :, None] + self.columns[block, axis, None, :]
             if self.left is not None and self.right is not None:
                 position.baddbmm_(self.left[block, axis], self.right[block])
             found.append(position)
@@ -118,10 +111,10 @@ def _planes(
 def _elastic(
     warp: Warp, centres_mm: Float[Tensor, "N L 3"], steps_mm: Float[Tensor, " P"], grid: Grid
 ) -> tuple[Float[Tensor, "M 3 P G"], Float[Tensor, "M G P"]]:
-    """Displacements of the voxels of every patch, as a product of two matrices.
+    """Displacements of the voxels of every patch, as factors of a matrix product.
 
-    The planes lie along the axes of the lattice. So the spline is summed across each plane and then
-    along its rows here, and along its columns where positions are asked for.
+    The planes lie along the axes of the lattice. So the spline is summed across each plane and
+    along its rows here, and along its columns in `_Planes.positions`.
     """
     elastic = warp.elastic
     assert elastic is not None
@@ -180,7 +173,7 @@ def _linear(
 def _index(
     bordered: BorderedVolumes, volumes: Int[Tensor, " m"], whole: list[Float[Tensor, "m P P"]]
 ) -> Integer[Tensor, "m P P"]:
-    """Place in the buffer of voxels, of whose indices whole numbers are taken."""
+    """Place in the buffer of each voxel, whose indices are truncated to whole numbers."""
     _, _, size_y, size_z = bordered.shape
     # Half the memory, where numbers are small enough.
     dtype = torch.int32 if len(bordered.buffer) < 2**31 else torch.int64

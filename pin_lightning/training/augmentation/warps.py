@@ -22,8 +22,8 @@ class Warp:
     Attributes:
         linear: A; its determinant is negative where a sample is mirrored.
         shift_mm: t.
-        flipped: Which samples are mirrored.
-        elastic: e, nothing where none is asked for.
+        flipped: True where a sample is mirrored.
+        elastic: e, if asked for.
     """
 
     linear: Float[Tensor, "N 3 3"]
@@ -32,18 +32,17 @@ class Warp:
     elastic: Elastic | None = None
 
     def __getitem__(self, samples: slice) -> "Warp":
-        """Those of some samples."""
         elastic = None if self.elastic is None else self.elastic[samples]
         return Warp(self.linear[samples], self.shift_mm[samples], self.flipped[samples], elastic)
 
     def to_original(self, points_mm: Float[Tensor, "N L 3"]) -> Float[Tensor, "N L 3"]:
-        """Where points of the augmented volumes come from."""
+        """Map points of the augmented volumes to the original ones."""
         if self.elastic is not None:
             points_mm = points_mm + self.elastic.at(points_mm)
         return times(self.linear, points_mm) + self.shift_mm[:, None]
 
     def from_original(self, points_mm: Float[Tensor, "N L 3"]) -> Float[Tensor, "N L 3"]:
-        """Where points of the original volumes go, to a thousandth of a voxel."""
+        """Map points of the original volumes to the augmented ones, to a thousandth of a voxel."""
         inverse = torch.linalg.inv(self.linear)
         points_mm = times(inverse, points_mm - self.shift_mm[:, None])
         return points_mm if self.elastic is None else self.elastic.inverse(points_mm)
@@ -52,13 +51,13 @@ class Warp:
 def times(
     matrices: Float[Tensor, "N 3 3"], points: Float[Tensor, "N L 3"]
 ) -> Float[Tensor, "N L 3"]:
-    """Points times a matrix each; no matrix product, whose precision may have been lowered."""
+    """Multiply points by matrices without a matrix product, whose precision may be lowered."""
     return (matrices[:, None] * points[..., None, :]).sum(-1)
 
 
 @dataclass(frozen=True)
 class WarpSettings:
-    """How far random maps go; all of it zero is no map at all.
+    """Amplitudes of random maps; zero is no map.
 
     Attributes:
         rotation_sd_degrees: SD of the rotation angle about each axis.
@@ -105,26 +104,19 @@ class WarpSettings:
 
     @property
     def is_identity(self) -> bool:
-        """Whether every draw leaves the volume as it is."""
+        """True if every draw leaves the volume unchanged."""
         sizes = (self.rotation_sd_degrees, self.scale_sd, self.shear_sd, self.shift_sd)
         return not any((*sizes, self.elastic_sd, self.flip_probability))
 
     def draw(self, count: int, grid: Grid, generator: torch.Generator) -> Warp:
-        """Random maps.
-
-        Args:
-            count: Samples N.
-            grid: Working grid.
-            generator: Source of the draws, on the device of the result.
-        """
+        """Draw maps of `count` samples on the device of the generator."""
         device = generator.device
         normal = torch.randn(4, count, 3, generator=generator, device=device)
         flipped = torch.rand(count, generator=generator, device=device) < self.flip_probability
         angles, scales, shears, shifts = normal.unbind()
-        linear = rotation_matrices(angles * math.radians(self.rotation_sd_degrees))
-        linear = (
-            linear * torch.exp(self.scale_sd * scales)[:, None] @ _shears(self.shear_sd * shears)
-        )
+        rotation = rotation_matrices(angles * math.radians(self.rotation_sd_degrees))
+        stretched = rotation * torch.exp(self.scale_sd * scales)[:, None]
+        linear = stretched @ _shears(self.shear_sd * shears)
         linear[:, :, AXES.index(self.flip_axis)] *= 1 - 2 * flipped[:, None].float()
         extent_mm = torch.tensor(grid.extent_mm, device=device)
         elastic = None
@@ -135,14 +127,7 @@ class WarpSettings:
 
 
 def check_not_negative(settings: object) -> None:
-    """Refuse settings of which a number is negative or not finite.
-
-    Args:
-        settings: A dataclass of the settings of augmentation.
-
-    Raises:
-        ValueError: Names the setting.
-    """
+    """Raise a ValueError if a number of a dataclass of settings is negative or not finite."""
     for one in fields(settings):  # type: ignore[arg-type]
         value = getattr(settings, one.name)
         if isinstance(value, float | int) and not 0 <= value < math.inf:

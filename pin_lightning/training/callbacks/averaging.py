@@ -1,4 +1,4 @@
-"""Weights averaged over the last training steps: what validates, and what a run predicts with."""
+"""Averaged weights over the last training steps, for validation and prediction."""
 
 from typing import Any
 
@@ -12,11 +12,8 @@ class AveragedWeights(WeightAveraging):
     """Exponential moving average of the weights; checkpoints hold it beside the weights themselves.
 
     Args:
-        decay: What is kept of the average in each step; less in the first ones, which would
-            otherwise stay in it for long.
-
-    Raises:
-        ValueError: The decay is not between 0 and 1.
+        decay: Share of the average that each step keeps, in (0, 1); less in the first steps, which
+            would otherwise stay in it for long.
     """
 
     def __init__(self, decay: float) -> None:
@@ -27,7 +24,7 @@ class AveragedWeights(WeightAveraging):
 
     def _average(self, averaged: Any, current: Any, num_averaged: Tensor | int) -> None:
         """Move averages towards the current values, in place."""
-        early = (1 + num_averaged) / (10 + num_averaged)  # a tensor: a graphics card is not asked
+        early = (1 + num_averaged) / (10 + num_averaged)  # a tensor: no wait for a GPU
         weight = 1 - torch.as_tensor(early).clamp(max=self.decay)
         for average, value in zip(averaged, current, strict=True):
             if average.is_floating_point():

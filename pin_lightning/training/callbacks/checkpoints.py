@@ -1,4 +1,4 @@
-"""Checkpoints that are whole, and between two steps, so that a training can go on as if uncut."""
+"""Atomic checkpoints between two steps, from which training resumes exactly."""
 
 import io
 import logging
@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Checkpoint files that appear whole or not at all, whenever the process is killed.
+    """Atomic checkpoint files, which appear whole or not at all.
 
-    Lightning's own are written to the system's folder for temporary files, and moved from there,
-    which takes a while where that is on another disk.
+    Lightning writes its own to the system's folder for temporary files and moves them from there,
+    which takes a while from another disk.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint; one that cannot be written leaves the one before as it was."""
+        """Write a checkpoint; if that fails, the previous one stays."""
         content = io.BytesIO()  # torch has no clear error for a full disk
         torch.save(checkpoint, content)
         with whole_file(Path(path), durable=True) as temporary:
@@ -36,18 +36,13 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 class KeepBest(ModelCheckpoint):
-    """Saves ``best.ckpt`` after each validation that is better than all before.
-
-    Args:
-        folder: Where it is saved.
-        monitor: What is smaller when it is better.
-    """
+    """Save ``best.ckpt`` after each validation with the smallest `monitor` so far."""
 
     def __init__(self, folder: Path, monitor: str) -> None:
         super().__init__(folder, "best", monitor=monitor, enable_version_counter=False)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Know the best before, also where the run folder was moved since."""
+        """Restore the best checkpoint, also of a run folder that was moved."""
         path = Path(str(self.dirpath)) / "best.ckpt"
         if state_dict["best_k_models"] and path.is_file():
             here = dict.fromkeys(("best_model_path", "kth_best_model_path"), str(path))
@@ -57,77 +52,71 @@ class KeepBest(ModelCheckpoint):
 
 
 class KeepLast(Checkpoint):
-    """Saves ``last.ckpt`` where all of a step is done: validation, best checkpoint, what is logged.
+    """Save ``last.ckpt`` once a step is complete: validated, best checkpoint saved, logged.
 
-    From there a training goes on to the same weights as one that was never cut, on the same number
-    of processes. It is saved every so many steps, at the end, and on SIGTERM, which ends the
-    training with the exit code 143.
-
-    Args:
-        path: The file.
-        every: Steps from one time to the next.
+    A training that resumes from there ends with the same weights as an uninterrupted one, on the
+    same number of processes. It is saved every `every` steps, at the end, and on SIGTERM, which
+    ends the training with the exit code 143.
     """
 
     def __init__(self, path: Path, every: int) -> None:
         self.path = path
         self.every = every
         self.saved_step = 0
-        self.loader: dict[str, Any] | None = None  # while a save is due: it waits for validation
+        self.loader: dict[str, Any] | None = None  # set while a save waits for validation
         self.restored: dict[str, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take up what Lightning does not keep: random numbers, and that training was to end.
-
-        Where it begins, each process drops out other activations; the first as if it were alone.
-        """
+        """Restore what Lightning does not keep: random states, and that training was to end."""
         self.saved_step = trainer.global_step
-        if trainer.global_rank > 0:
+        if trainer.global_rank > 0:  # own dropout seed; rank 0 keeps the single-process one
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
         if self.restored:
             set_global_states(self.restored["random"])
             trainer.should_stop = self.restored["should_stop"]
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Note that a save is due; the step is not logged yet, and validation may come."""
+        """Mark a save as due; the step is not logged yet, and validation may follow."""
         step = trainer.global_step
         if step % self.every == 0 and step != self.saved_step:
             loader: Any = trainer.train_dataloader
             self.loader = loader.state_dict()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save what is due after validation, and after the best checkpoint."""
+        """Save a due checkpoint after validation, and after the best one."""
         self._save_due(trainer)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Save what is due where no validation came."""
+        """Save a due checkpoint if no validation came."""
         self._save_due(trainer)
         postpone_end(until_saved=True)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save what is due before the loader begins anew."""
+        """Save a due checkpoint before the loader starts again."""
         self._save_due(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the end."""
+        """Save the last step."""
         postpone_end(until_saved=False)
-        self.loader = None
-        if trainer.global_step != self.saved_step:
-            self._save(trainer)
+        self._save_end(trainer)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Save the last step when the process is asked to end."""
+        """Save the last step on SIGTERM."""
         postpone_end(until_saved=False)
         if isinstance(exception, SIGTERMException):
             exception.code = EXIT_CODE
-            self.loader = None
-            if trainer.global_step != self.saved_step:
-                self._save(trainer)
+            self._save_end(trainer)
             log.info(
                 "asked to end: step %d is saved, the same command with ckpt_path=last goes on",
                 trainer.global_step,
             )
+
+    def _save_end(self, trainer: pl.Trainer) -> None:
+        self.loader = None
+        if trainer.global_step != self.saved_step:
+            self._save(trainer)
 
     def _save_due(self, trainer: pl.Trainer) -> None:
         if self.loader is not None:
@@ -143,7 +132,7 @@ class KeepLast(Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Put the end of the last step into any checkpoint of this training."""
+        """Make any checkpoint of this training one of a completed step."""
         step, interval = trainer.global_step, trainer.val_check_batch
         checkpoint[type(self).__name__] = {
             "random": global_states(),
@@ -157,20 +146,20 @@ class KeepLast(Checkpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep for the start what `on_save_checkpoint` added; earlier versions added nothing."""
+        """Keep for the start the additions of `on_save_checkpoint`; earlier versions lack them."""
         self.restored = checkpoint.get(type(self).__name__, {})
 
 
 def after_a_step(fit_loop: dict[str, Any], step: int, validates: bool) -> None:
-    """Make the progress of a checkpoint that of a step which is done, in an epoch that is not.
+    """Set the progress of a checkpoint, in place, to a completed step of an unfinished epoch.
 
-    Lightning goes on from there in the same way, wherever the checkpoint was taken: during
-    validation, at the start of the next step or after the end of an epoch.
+    Lightning then resumes in the same way wherever the checkpoint was taken: during validation, at
+    the start of the next step or after the end of an epoch.
 
     Args:
-        fit_loop: State of the fit loop; changed in place.
-        step: Steps that are done.
-        validates: Whether validation comes after this step; Lightning skips it, and counts the step
+        fit_loop: State of the fit loop.
+        step: Completed steps.
+        validates: Whether validation follows this step; Lightning skips it, and counts the step
             once more.
     """
     for epoch in fit_loop["epoch_progress"].values():

@@ -16,18 +16,18 @@ log = logging.getLogger(__name__)
 class TrainingProgress(pl.Callback):
     """Bar over the steps of the whole training, on a terminal only.
 
-    A queue has no natural epoch, so Lightning's bar, which starts anew each epoch, says little.
+    Lightning's bar restarts each epoch, which is arbitrary here.
 
     Args:
         every: Steps between updates of the numbers; reading them waits for a GPU.
     """
 
-    def __init__(self, every: int = 20) -> None:
+    def __init__(self, every: int) -> None:
         self.every = every
 
     @cached_property
     def bar(self) -> Progress:
-        """The bar; made where it is shown, as it cannot go from one process to another."""
+        """The bar, made in the process that shows it, since it cannot be pickled."""
         columns = (
             TextColumn("training"),
             BarColumn(),
@@ -50,7 +50,7 @@ class TrainingProgress(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any, **kwargs: Any
     ) -> None:
-        """Move the bar."""
+        """Update the bar."""
         if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
             numbers = {"loss": trainer.callback_metrics.get("train/loss")}
             numbers["validation mm"] = trainer.callback_metrics.get(VALIDATION_ERROR)
@@ -59,7 +59,7 @@ class TrainingProgress(pl.Callback):
             self.bar.update(task, completed=trainer.global_step, description=description)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log what counts."""
+        """Log the validation error."""
         error = trainer.callback_metrics.get(VALIDATION_ERROR)
         if error is not None:
             log.info("step %d: validation error %.3f mm", trainer.global_step, error)
@@ -71,5 +71,5 @@ class TrainingProgress(pl.Callback):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         self.bar.stop()

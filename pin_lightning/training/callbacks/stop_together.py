@@ -1,4 +1,4 @@
-"""What SIGTERM does to processes that train together: they end after the same step."""
+"""Joint end of all training processes, after the same step, on SIGTERM."""
 
 import signal
 import threading
@@ -7,21 +7,21 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-EVERY = 10  # steps from one question to the next: each waits for all processes
+EVERY = 10  # steps from one exchange to the next: each waits for all processes
 
 
 class AskedToEnd(pl.Callback):
-    """Lets all processes end, Lightning's way, once one of them was asked to.
+    """End all processes, in Lightning's way, once one of them received SIGTERM.
 
-    Lightning itself sends the message in the moment in which the signal comes. Where other messages
-    are on their way then, such as a sum of gradients, processes wait for one another for ever.
+    Lightning itself tells the others at the moment of the signal. While another message is on its
+    way, such as a sum of gradients, this blocks all processes for ever.
     """
 
     def __init__(self) -> None:
         self.asked = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the place of Lightning's handler, where there is more than one process."""
+        """Replace Lightning's signal handler if there are several processes."""
         if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._note)
 
@@ -29,14 +29,14 @@ class AskedToEnd(pl.Callback):
         self.asked = True
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Tell all processes now and then; they end when this step is done."""
+        """Exchange signals now and then; all processes end when this step is done."""
         if trainer.global_step % EVERY == 0 and self._one_was_asked(trainer):
             trainer._signal_connector.received_sigterm = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """End now where the last question came before the signal; the last step is saved.
+        """End after a signal since the last exchange; the last step is saved.
 
-        From here on the signal ends this process at once, as Lightning has taken its place back.
+        From here on Lightning's handler is back, and the signal ends this process at once.
         """
         if self._one_was_asked(trainer):
             raise SIGTERMException

@@ -1,4 +1,4 @@
-"""Training samples where the model itself goes: its paths through the training volumes."""
+"""Training samples along the model's own paths through the training volumes."""
 
 from typing import Any
 
@@ -11,21 +11,14 @@ from pin_lightning.method.sampling import OnTrajectories
 from pin_lightning.training.module import PINModule
 from pin_lightning.training.samples.datamodule import LandmarkDataModule
 
-MOST_CASES = 16  # followed at a time: more would take longer than they teach
+MOST_CASES = 16  # followed at a time: more would cost more time than they are worth
 
 
 class FollowTrajectories(pl.Callback):
-    """Localises training cases now and then, and tells the sampling how far from the truth it was.
+    """Localise training cases every `every` steps and give the distances to the sampling.
 
-    In each case one start is the middle one and one is random. All iterations count alike.
-
-    Args:
-        sampling: Takes the distances.
-        every: Steps from one time to the next; before the first, samples are the others alone.
-        seed: Seed of the cases and the starts.
-
-    Raises:
-        ValueError: The number of steps is below one.
+    In each case one start is the mean shape and one is random. All iterations count alike. Before
+    the first time, no samples lie on trajectories.
     """
 
     def __init__(self, sampling: OnTrajectories, every: int, seed: int) -> None:
@@ -38,11 +31,11 @@ class FollowTrajectories(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any, **kwargs: Any
     ) -> None:
-        """Follow the model where it is time to."""
+        """Follow the model, and let all processes have the distances of the first."""
         if trainer.global_step % self.every == 0 and trainer.global_step < trainer.max_steps:
             assert isinstance(pl_module, PINModule)
             offsets_mm: Any = None
-            if trainer.is_global_zero:  # the others get the same, to the last digit
+            if trainer.is_global_zero:
                 data = trainer.datamodule  # type: ignore[attr-defined]
                 pl_module.eval()
                 offsets_mm = self._offsets_mm(pl_module, data).cpu()
@@ -63,13 +56,10 @@ class FollowTrajectories(pl.Callback):
         return torch.cat(offsets)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a training that is continued needs."""
-        return {
-            "offsets_mm": self.sampling.offsets_mm,
-            "generator": self.generator.get_state(),
-        }
+        """Return the state that a resumed training needs."""
+        return {"offsets_mm": self.sampling.offsets_mm, "generator": self.generator.get_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where `state_dict` left."""
+        """Continue from a state of `state_dict`."""
         self.sampling.offsets_mm = state_dict["offsets_mm"]
         self.generator.set_state(state_dict["generator"].cpu())

@@ -35,14 +35,14 @@ def test_bar_counts_the_steps_of_the_whole_training_and_shows_the_numbers():
 
 def test_each_validation_is_a_log_line(caplog):
     with caplog.at_level(logging.INFO):
-        TrainingProgress().on_validation_end(trainer(20, **{VALIDATION_ERROR: 1.25}), MODULE)
-        TrainingProgress().on_validation_end(trainer(20), MODULE)
+        TrainingProgress(20).on_validation_end(trainer(20, **{VALIDATION_ERROR: 1.25}), MODULE)
+        TrainingProgress(20).on_validation_end(trainer(20), MODULE)
     assert caplog.messages == ["step 20: validation error 1.250 mm"]
 
 
 def test_an_exception_gives_the_terminal_back(monkeypatch):
     stopped = []
     monkeypatch.setattr(Progress, "stop", lambda bar: stopped.append(bar))
-    progress = TrainingProgress()
+    progress = TrainingProgress(20)
     progress.on_exception(trainer(3), MODULE, KeyboardInterrupt())
     assert progress.bar in stopped
