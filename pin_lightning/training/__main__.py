@@ -8,9 +8,9 @@ from pin_lightning.cli.program import program
 
 @program("train")
 def main(config: DictConfig) -> float | None:
-    """Run one training; returns the validation error so that a sweeper can minimise it.
+    """Run one training and return the validation error, which a sweeper can minimise.
 
-    None where no cases validate: a choice by the test cases would spoil their error.
+    None without validation cases: a choice by the test cases would bias their error.
     """
     module = "pin_lightning.training.run"
     return run_training(config, f"{module}.train_job", f"{module}.train", split="val")

@@ -1,4 +1,4 @@
-"""Which parts of a training make no sense together, and which settings then have no effect."""
+"""Checks of settings: parts that do not work together, and settings without effect."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,16 +18,10 @@ from pin_lightning.training.augmentation.augmentation import Augmentation
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Objects that a config puts together, built once; folds share them.
+    """Objects that a config describes, built once; folds share them.
 
-    Attributes:
-        shape: Shape model, not fitted; a training fits a copy.
-        prior: That of `model.prior`, not fitted either; none without one.
-        network: Class of the network.
-        update_rule: Rule A, B or C.
-        sampling: Where samples lie.
-        displacement_loss: The displacement term of the loss.
-        augmentation: Of training samples, not yet for certain landmarks.
+    Shape model and prior are not fitted; a training fits copies. The augmentation is not yet for
+    certain landmarks.
     """
 
     shape: ShapeModel
@@ -40,15 +34,15 @@ class Parts:
 
     @classmethod
     def of(cls, config: DictConfig) -> "Parts":
-        """Parts of a config that was composed from `conf/train.yaml`."""
+        """Build the parts of a config that was composed from `conf/train.yaml`."""
         names = ("shape", "update_rule", "sampling", "displacement_loss", "augmentation")
         made = {name: instantiate(config[name]) for name in names}
         prior, network = instantiate(config.model.prior), get_class(config.network._target_)
         return cls(prior=prior, network=network, **made)
 
 
-# What makes no sense, and what to do instead. How many landmarks and voxels there are shows only
-# with the data: shape=identity and network=paper look at that themselves.
+# Combinations that make no sense, and what to do instead. Numbers of landmarks and voxels are known
+# only with the data: shape=identity and network=paper check these themselves.
 REFUSED: tuple[tuple[Callable[[Parts], bool], str], ...] = (
     (
         lambda parts: issubclass(parts.network, SharedNetwork) and not parts.shape.each_by_itself,
@@ -62,7 +56,7 @@ REFUSED: tuple[tuple[Callable[[Parts], bool], str], ...] = (
     ),
 )
 
-# Settings, when they have no effect, and why.
+# Settings, the condition under which they have no effect, and the reason.
 WITHOUT_EFFECT: tuple[tuple[str, Callable[[Any, Parts], bool], str], ...] = (
     (
         "model.approach_fraction",
@@ -113,23 +107,14 @@ WITHOUT_EFFECT: tuple[tuple[str, Callable[[Any, Parts], bool], str], ...] = (
 
 
 def check_combination(parts: Parts) -> None:
-    """Refuse parts that make no sense together, before any data are read.
-
-    Raises:
-        ValueError: They make none; the message says why, and what to do.
-    """
+    """Raise a ValueError for parts that make no sense together, before any data are read."""
     for makes_no_sense, reason in REFUSED:
         if makes_no_sense(parts):
             raise ValueError(reason)
 
 
 def without_effect(config: DictConfig, parts: Parts) -> Iterator[str]:
-    """Lines about settings of the command line that change nothing, and outputs that nobody trains.
-
-    Args:
-        config: Composed from `conf/train.yaml`; its `overrides` are what was asked for.
-        parts: Of the config.
-    """
+    """Describe settings of the command line without effect, and used outputs without training."""
     asked = {one.split("=")[0].lstrip("+~") for one in config.overrides}
     for setting, has_none, reason in WITHOUT_EFFECT:
         if setting in asked and has_none(config, parts):

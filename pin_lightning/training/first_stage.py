@@ -1,4 +1,4 @@
-"""The first stage of a cascade: another run, at whose landmarks a localizer begins."""
+"""The first stage of a cascade: another run, whose landmarks are the starts of this one."""
 
 from pathlib import Path
 
@@ -9,13 +9,7 @@ from pin_lightning.runs.folds import fold_folder, is_folds_folder
 
 
 def first_stage_folder(config: DictConfig) -> Path | None:
-    """Run folder of the first stage that a config asks for, none where it asks for none.
-
-    Of a folder of folds it is the fold that the config trains.
-
-    Raises:
-        ValueError: The folder has no such fold, or no single fold is trained.
-    """
+    """Return the run folder of the first stage, if any; of folds, the fold that is trained."""
     if config.first_stage is None:
         return None
     folder, fold = Path(config.first_stage), config.data.split.fold
@@ -30,14 +24,10 @@ def first_stage_folder(config: DictConfig) -> Path | None:
 
 
 def check_first_stage(folder: Path, record: RunRecord) -> None:
-    """Refuse a first stage that a run cannot build on; no weights are read.
-
-    Args:
-        folder: Its run folder.
-        record: Of the run that builds on it.
+    """Check without reading weights that a run with this record can build on a first stage.
 
     Raises:
-        ValueError: The folder is damaged or of other landmarks or another working grid, or it was
+        ValueError: The folder is damaged, its landmarks or its working grid differ, or it was
             trained on cases that the run is to be measured on.
     """
     before = read_record(folder)

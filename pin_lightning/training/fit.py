@@ -37,8 +37,8 @@ def fit(
     volumes: Mapping[str, Path],
     loggers: Sequence[Logger],
 ) -> None:
-    """Train the plan's network; all that only the training needs ends here."""
-    localizer, parts = plan.localizer, plan.parts
+    """Train the plan's network; what only the training needs ends here."""
+    localizer, prepared = plan.localizer, plan.prepared
     sampler = ShapePatchSampler(
         localizer.shape_model,
         localizer.grid,
@@ -47,26 +47,27 @@ def fit(
         plan.sampling,
         plan.augmentation,
         config.seed,
-        patch_spacings=localizer.patch_spacings,
+        localizer.patch_spacings,
     )
+    cases, shapes_mm = prepared.cases, prepared.shapes_mm
     loader = instantiate(config.loader)
     datamodule = LandmarkDataModule(
-        parts["train"], plan.shapes_mm, parts["val"], volumes, sampler, loader
+        cases["train"], shapes_mm, cases["val"], volumes, sampler, loader
     )
     module = PINModule(
         localizer,
         config.model.alpha,
         instantiate(config.model.optimizer),
         instantiate(config.model.scheduler),
-        plan.displacement_loss,
-        all_known=bool(torch.isfinite(plan.shapes_mm).all()),
-        names=plan.record.names,
+        prepared.parts.displacement_loss,
+        all_known=bool(torch.isfinite(shapes_mm).all()),
+        names=prepared.record.names,
     )
-    datamodule.train_dataloader()  # refuses a wrong setting before other processes are started
+    datamodule.train_dataloader()  # refuses a wrong setting before other processes start
     precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
     log.info("trainer.precision=%s", precision)
     localizer.choose_dtype(training_device(config.trainer.accelerator))
-    # Deterministic algorithms, but without writing to memory that is written to anyway.
+    # Deterministic algorithms without filling memory that is overwritten anyway.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     trainer: pl.Trainer = instantiate(
         config.trainer,
@@ -83,7 +84,7 @@ def fit(
 
 @contextmanager
 def _together(trainer: pl.Trainer) -> Iterator[None]:
-    """A block in which all processes train, if there are several."""
+    """Let all processes train in the block, if there are several, and end together."""
     strategy: Any = trainer.strategy
     spawns = isinstance(strategy.launcher, _MultiProcessingLauncher)
     if spawns:
@@ -99,7 +100,6 @@ def _together(trainer: pl.Trainer) -> Iterator[None]:
 
 
 def _callbacks(run_dir: Path, config: DictConfig, validates: bool) -> list[Callback]:
-    """Progress bar, and the checkpoints: `best` by the localisation error, then `last` always."""
     progress = TrainingProgress(config.trainer.log_every_n_steps)
     callbacks: list[Callback] = [AskedToEnd(), progress, LearningRateMonitor("step")]
     if validates:

@@ -1,4 +1,4 @@
-"""Loggers of a training: a CSV file, which goes on at a checkpoint, and those of ``logger``."""
+"""Loggers of a training: a CSV file, which resumes at a checkpoint, and the one of ``logger``."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -20,15 +20,15 @@ from pin_lightning.runs.folder import LOGS
 def experiment_loggers(
     config: DictConfig, run_dir: Path, first_step: int = 0
 ) -> Iterator[list[Logger]]:
-    """Loggers of a training, open until the block ends.
+    """Open the loggers of a training until the block ends.
 
-    A W&B run then ends as finished, or as failed where the block raised, so that the next training
-    of this process gets a run of its own.
+    A W&B run then ends as finished, or as failed if the block raised, so that the next training of
+    this process gets a run of its own.
 
     Args:
         config: Resolved settings, which the loggers keep.
         run_dir: The run folder.
-        first_step: Steps that a checkpoint has done; the CSV file goes on from there.
+        first_step: Completed steps of a checkpoint, from which the CSV file continues.
 
     Raises:
         ValueError: W&B refuses to begin, as without an account.
@@ -44,13 +44,9 @@ def experiment_loggers(
 
 
 def name_group(config: DictConfig, group: str) -> None:
-    """Say in a config which group its run belongs to, where the logger knows groups.
+    """Set, in place, a sweep or cross-validation as the group of a run if its logger knows groups.
 
     A group that was asked for stays.
-
-    Args:
-        config: Changed in place.
-        group: Name of the group: a sweep, or a cross-validation.
     """
     if config.logger is not None and "group" in config.logger and config.logger.group is None:
         config.logger.group = group
@@ -80,12 +76,7 @@ def _finish(loggers: Sequence[Logger], exit_code: int) -> None:
 
 
 class TrainingLog(CSVLogger):
-    """Lightning's CSV logger, writing ``logs/metrics.csv`` of a run folder.
-
-    Args:
-        run_dir: The run folder.
-        first_step: Steps that a checkpoint has done; rows of later ones are written anew.
-    """
+    """Lightning's CSV logger for ``logs/metrics.csv``, resuming at `first_step` of a checkpoint."""
 
     def __init__(self, run_dir: Path, first_step: int = 0) -> None:
         super().__init__(run_dir, name="", version=LOGS)
@@ -94,7 +85,7 @@ class TrainingLog(CSVLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """What writes the rows, made when first asked for."""
+        """Writer of the rows, made on first use."""
         if self._experiment is None:
             keep_rows(Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE, self.first_step)
             self._experiment = _RowWriter(self.log_dir)
@@ -102,7 +93,7 @@ class TrainingLog(CSVLogger):
 
 
 class _RowWriter(ExperimentWriter):
-    """Adds rows to those of before; Lightning's own begins a new file."""
+    """Append to the rows of before; Lightning's own writer begins a new file."""
 
     def _check_log_dir_exists(self) -> None:
         path = Path(self.metrics_file_path)
@@ -115,24 +106,17 @@ class _RowWriter(ExperimentWriter):
 
 
 def keep_rows(path: Path, first_step: int) -> None:
-    """Keep the rows of a log of the steps before one.
-
-    Args:
-        path: The CSV file; it need not exist.
-        first_step: The first step whose rows are removed, counted from 0.
-    """
-    if not path.is_file():
-        return
-    names, rows = _read(path)
+    """Remove the rows of `first_step`, counted from 0, and of later steps from a log, if any."""
+    names, rows = _read(path) if path.is_file() else ([], [])
     kept = [row for row in rows if int(row["step"]) < first_step]
     if kept:
         _write(path, names, kept)
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Names of the columns and all rows; not the last, which was being written, without its end."""
+    """Read names of columns and rows, without a last line whose writing was interrupted."""
     lines = path.read_bytes().decode("utf-8").splitlines(keepends=True)
     reader = csv.DictReader([line for line in lines if line.endswith("\n")])
     return list(reader.fieldnames or ()), list(reader)

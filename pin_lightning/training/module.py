@@ -1,4 +1,4 @@
-"""LightningModule: trains the two-head CNN, validates the whole iterative procedure."""
+"""LightningModule that trains the two-head CNN and validates the whole iterative procedure."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ from pin_lightning.method.losses import (
 from pin_lightning.method.networks import patches_to_input
 from pin_lightning.method.targets import direction_target, displacement_target
 
-VALIDATION_ERROR = "val/radial_error_mm"  # what counts: best checkpoint and early stopping by it
+VALIDATION_ERROR = "val/radial_error_mm"  # decides on the best checkpoint and on early stopping
 LANDMARK_ERROR = "val_landmark/{}_mm"
 
 
@@ -38,14 +38,11 @@ class PINModule(pl.LightningModule):
         alpha: Weight of the direction loss in Eq. 2, in [0, 1].
         optimizer: Makes the optimiser from the parameters.
         scheduler: Makes the learning-rate schedule from the optimiser and ``total_steps``, stepped
-            once a batch; none keeps the rate constant, as in the paper.
+            once a batch; None keeps the rate constant, as in the paper.
         displacement_loss: The displacement term of Eq. 2.
         all_known: Whether every sample has all its landmarks; else those that are NaN are left out.
-        names: Landmark names, under which validation logs the error of each; none logs that of
-            all only.
-
-    Raises:
-        ValueError: Alpha is outside [0, 1].
+        names: Landmark names under which validation logs the error of each; by default only the
+            error of all is logged.
     """
 
     def __init__(
@@ -70,10 +67,10 @@ class PINModule(pl.LightningModule):
         self.landmark_errors = MeanRadialError(per="landmark")
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        """Loss of Eq. 2 on one batch of random-point patches, for each group of parameters.
+        """Compute the loss of Eq. 2 on random-point patches, averaged over groups of parameters.
 
-        Groups without a truth do not count; of several processes all groups that are known count
-        alike, however many of them each process has.
+        Groups without a truth do not count; all known groups count alike, in whichever process
+        they are.
 
         Args:
             batch: ``patches`` [B, C, P, P], ``parameters`` and ``true_parameters`` [B, K] in mm;
@@ -118,12 +115,12 @@ class PINModule(pl.LightningModule):
         self.log_dict(values, batch_size=batch_size, sync_dist=True)  # the mean over processes
 
     def _logs_this_step(self) -> bool:
-        """Whether Lightning writes what is logged now; other steps are spared the bookkeeping."""
+        """Tell whether Lightning writes this step's log; other steps save the bookkeeping."""
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return (self.trainer.global_step + 1) % every == 0
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
-        """Radial error of the full iterative procedure on whole volumes.
+        """Update the radial error of the full iterative procedure on whole volumes.
 
         Args:
             batch: ``volume`` [V, X, Y, Z] and ``landmarks_mm`` [V, L, 3].
@@ -137,7 +134,7 @@ class PINModule(pl.LightningModule):
         self.log(VALIDATION_ERROR, self.validation_error, prog_bar=True, batch_size=len(truth_mm))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the error of each landmark that a validation case has."""
+        """Log the error of each landmark that any validation case has."""
         errors_mm = self.landmark_errors.compute().reshape(-1).tolist() if self.names else []
         self.landmark_errors.reset()
         named = zip(self.names, errors_mm, strict=True)
@@ -155,12 +152,12 @@ class PINModule(pl.LightningModule):
             return
         if isinstance(self.trainer.strategy, FSDPStrategy):
             sharded: Any = self.trainer.strategy.model
-            sharded.clip_grad_norm_(gradient_clip_val)  # adds up the parts of all processes
+            sharded.clip_grad_norm_(gradient_clip_val)  # norm over the parts of all processes
         else:
             nn.utils.clip_grad_norm_(self.localizer.network.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        """Optimiser over the network, with the schedule stepped after every batch."""
+        """Return the optimiser of the network, with the schedule stepped after every batch."""
         optimizer = self.make_optimizer(self.localizer.network.parameters())
         if self.make_scheduler is None:
             return optimizer

@@ -1,7 +1,7 @@
-"""What a training begins with: split, training shapes, shape model, network; nothing is written.
+"""Preparation of a training in memory: split, training shapes, shape model, network.
 
-First comes what draws no random numbers: folds are all prepared before the first is trained. The
-network follows, with the weights of the seed.
+`prepare_run` draws no random numbers, so that all folds are prepared before the first is trained.
+`plan_run` adds the network, with the weights of the seed.
 """
 
 import logging
@@ -15,14 +15,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
-from pin_lightning.common.geometry import Grid
 from pin_lightning.common.settings import check_count
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.splits import Split, split_cases
 from pin_lightning.data.survey import Survey
 from pin_lightning.method.localizer import Localizer
-from pin_lightning.method.losses import DisplacementLoss
 from pin_lightning.method.sampling import OnTrajectories, Sampling
 from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.method.shape_models.completion import complete_shapes
@@ -42,16 +40,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What the data decide of a training.
+    """Parts of a training that the data decide.
 
     Attributes:
-        record: What is kept of it beside the config.
-        cases: Cases that train, validate and test.
-        shapes_mm: Landmarks of the training cases, as in `Plan`.
-        shape_model: Fitted.
-        prior: Fitted, none without one.
-        first_stage: Run folder of the first stage, where there is one.
-        parts: Of the config.
+        record: Record for the run folder.
+        cases: Cases of the parts ``train``, ``val`` and ``test``.
+        shapes_mm: Landmarks of the training cases. Missing ones are NaN if landmarks move by
+            themselves, and filled in if they move together: a shape has all its landmarks.
+        shape_model: Fitted shape model.
+        prior: Fitted prior, if any.
+        first_stage: Run folder of the first stage, if any.
+        parts: Parts of the config.
     """
 
     record: RunRecord
@@ -65,38 +64,25 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a training begins with.
+    """A prepared training with its network.
 
     Attributes:
-        record: What the data decided.
-        parts: Cases that train, validate and test.
-        shapes_mm: Landmarks of the training cases. Missing ones are NaN where landmarks move by
-            themselves, and filled in where they move together: a shape has all its landmarks.
-        localizer: With a fitted shape model and fresh weights.
-        augmentation: Of the training samples.
-        sampling: Where they lie.
-        displacement_loss: The displacement term of the loss.
-        first_stage: Run folder of the first stage, where there is one.
-        callbacks: What the settings of the model ask for while it trains.
+        prepared: Parts that the data decide.
+        localizer: Localizer with a fitted shape model and fresh weights.
+        augmentation: Augmentation of these landmarks.
+        sampling: Sampling, on trajectories if asked for.
+        callbacks: Callbacks for the settings of the model.
     """
 
-    record: RunRecord
-    parts: Mapping[str, Sequence[AnnotatedCase]]
-    shapes_mm: Float[Tensor, "M L 3"]
+    prepared: Prepared
     localizer: Localizer
     augmentation: Augmentation
     sampling: Sampling
-    displacement_loss: DisplacementLoss
-    first_stage: Path | None
     callbacks: Sequence[Callback]
 
 
 def check_steps(config: DictConfig) -> None:
-    """Refuse what Lightning would take for a time, for a share of an epoch or for epochs.
-
-    Raises:
-        ValueError: The message names the setting.
-    """
+    """Raise a ValueError for steps that Lightning would take for a time or a share of an epoch."""
     trainer, every = config.trainer, config.checkpoint.every_steps
     check_count("trainer.val_check_interval", trainer.val_check_interval)
     if every is not None:
@@ -111,19 +97,18 @@ def check_steps(config: DictConfig) -> None:
 def prepare_run(config: DictConfig, surveyed: Survey, parts: Parts) -> Prepared:
     """Split the cases and fit the shape models; nothing is written, and no random number drawn.
 
-    Args:
-        config: Settings, with what the data decide filled in.
-        surveyed: The data.
-        parts: Of the config.
-
     Raises:
         ValueError: A setting is wrong; the message names it.
     """
     cases = _split(config, surveyed)
     grid, names = surveyed.grid, surveyed.names
     shapes_mm = training_shapes(cases["train"], names)
-    shape_model = deepcopy(parts.shape).fit(shapes_mm, grid.extent_mm)
-    prior = _fit_prior(parts.prior, shapes_mm, grid)
+    shape_model, prior = deepcopy(parts.shape).fit(shapes_mm, grid.extent_mm), parts.prior
+    if prior is not None:
+        try:
+            prior = deepcopy(prior).fit(shapes_mm, grid.extent_mm)
+        except ValueError as error:
+            raise ValueError(f"model.prior: {error}") from error
     split = Split(**{part: tuple(one.case.name for one in cases[part]) for part in cases})
     record = RunRecord(names, grid, shape_model.num_parameters, split)
     folder = first_stage_folder(config)
@@ -138,7 +123,7 @@ def prepare_run(config: DictConfig, surveyed: Survey, parts: Parts) -> Prepared:
 
 
 def plan_run(config: DictConfig, prepared: Prepared) -> Plan:
-    """Make the network, whose weights are drawn; nothing is written.
+    """Make the network and draw its weights; nothing is written.
 
     Raises:
         ValueError: A setting is wrong; the message names it.
@@ -158,52 +143,30 @@ def plan_run(config: DictConfig, prepared: Prepared) -> Plan:
     )
     share = config.model.trajectory_share
     sampling = parts.sampling if share == 0 else OnTrajectories(parts.sampling, share)
-    return Plan(
-        record,
-        prepared.cases,
-        prepared.shapes_mm,
-        localizer,
-        augmentation,
-        sampling,
-        parts.displacement_loss,
-        folder,
-        _callbacks(config, sampling, bool(prepared.cases["val"])),
-    )
-
-
-def _fit_prior(
-    prior: ShapeModel | None, shapes_mm: Float[Tensor, "M L 3"], grid: Grid
-) -> ShapeModel | None:
-    try:
-        return None if prior is None else deepcopy(prior).fit(shapes_mm, grid.extent_mm)
-    except ValueError as error:
-        raise ValueError(f"model.prior: {error}") from error
+    callbacks = _callbacks(config, sampling, bool(prepared.cases["val"]))
+    return Plan(prepared, localizer, augmentation, sampling, callbacks)
 
 
 def _callbacks(config: DictConfig, sampling: Sampling, validates: bool) -> list[Callback]:
-    """Averaged weights first: what follows sees them in validation."""
+    """Make the callbacks, averaged weights first: those that follow see them in validation."""
     model, callbacks = config.model, list[Callback]()
     if model.ema_decay is not None:
         callbacks.append(AveragedWeights(model.ema_decay))
     if isinstance(sampling, OnTrajectories):
         callbacks.append(FollowTrajectories(sampling, model.trajectory_every, config.seed))
     if model.patience is not None:
-        callbacks.append(_early_stopping(model.patience, validates))
+        check_count("model.patience", model.patience)
+        if not validates:
+            raise ValueError(
+                f"model.patience={model.patience}: needs validation cases; "
+                f"raise data.split.val_fraction, or give model.patience=null"
+            )
+        callbacks.append(EarlyStopping(VALIDATION_ERROR, patience=model.patience))
     return callbacks
 
 
-def _early_stopping(patience: Any, validates: bool) -> EarlyStopping:
-    check_count("model.patience", patience)
-    if not validates:
-        raise ValueError(
-            f"model.patience={patience}: needs validation cases; "
-            f"raise data.split.val_fraction, or give model.patience=null"
-        )
-    return EarlyStopping(VALIDATION_ERROR, patience=patience)
-
-
 def _split(config: DictConfig, surveyed: Survey) -> dict[str, list[AnnotatedCase]]:
-    """Cases of each part; a case without any of the landmarks is named and left out."""
+    """Split the cases; one without any of the landmarks is named and left out."""
     cases = {one.case.name: one for one in surveyed.cases}
     settings: Any = OmegaConf.to_container(config.data.split, resolve=True)
     subjects = {name: one.case.subject for name, one in cases.items()}
@@ -218,7 +181,7 @@ def _split(config: DictConfig, surveyed: Survey) -> dict[str, list[AnnotatedCase
 
 
 def training_shapes(cases: Sequence[AnnotatedCase], names: Sequence[str]) -> Float[Tensor, "M L 3"]:
-    """Landmarks of the training cases in grid mm, missing ones filled in (`complete_shapes`).
+    """Stack landmarks of the training cases in grid mm; `complete_shapes` fills in missing ones.
 
     Raises:
         ValueError: There is no case, or a landmark is missing from all of them.

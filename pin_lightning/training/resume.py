@@ -21,7 +21,7 @@ from pin_lightning.runs.folder import (
 )
 from pin_lightning.runs.model import LOCALIZER_PREFIX, read_checkpoint
 
-# What has no effect on the weights.
+# Settings without effect on the weights.
 FREE_SETTINGS = (
     *("run_dir", "run_name", "method", "overrides", "ckpt_path", "trust_run", "logger", "report"),
     *("summary", "data.cache_dir", "data.on_error", "data.planes", "checkpoint"),
@@ -32,31 +32,22 @@ log = logging.getLogger(__name__)
 LAST = "last"
 # A quota and a limit on the size of files are full disks, too.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
-# A training may go on elsewhere or otherwise shared out, and without a schedule for longer; it may
-# be looked at and validated more or less often. All else of the trainer, such as precision or
-# gradient clipping, would train other weights.
+# Settings of the trainer that may differ on resumption: devices, the end without a schedule, the
+# frequency of validation and logs. Others, such as precision, would train other weights.
 _TRAINER = (
     *("accelerator", "devices", "num_nodes", "strategy", "deterministic", "benchmark"),
     *("max_steps", "max_epochs", "max_time", "val_check_interval", "num_sanity_val_steps"),
     *("log_every_n_steps", "profiler", "enable_progress_bar", "enable_model_summary"),
 )
-_FREE_SETTINGS = (
-    *FREE_SETTINGS,
-    *(f"trainer.{one}" for one in _TRAINER),
-    *("loader.num_workers", "loader.memory_gb"),
-)
+_LOADER = ("loader.num_workers", "loader.memory_gb")
+_FREE_SETTINGS = (*FREE_SETTINGS, *(f"trainer.{one}" for one in _TRAINER), *_LOADER)
 
 
 def find_checkpoint(config: DictConfig, run_dir: Path, record: RunRecord) -> Path | None:
-    """The checkpoint that a training goes on from, none where it begins.
-
-    Args:
-        config: Settings; with ``ckpt_path=last`` it is the last one in the run folder.
-        run_dir: The run folder.
-        record: What the data decides.
+    """Return the checkpoint of ``ckpt_path``, if any; ``last`` is the last one of the run folder.
 
     Raises:
-        ValueError: The checkpoint is damaged or, with ``ckpt_path=last``, of another training.
+        ValueError: With ``ckpt_path=last``, the run folder is that of another training.
     """
     if config.ckpt_path != LAST:
         return None if config.ckpt_path is None else Path(config.ckpt_path)
@@ -69,7 +60,7 @@ def find_checkpoint(config: DictConfig, run_dir: Path, record: RunRecord) -> Pat
 
 
 def is_own(checkpoint: Path | None, run_dir: Path) -> bool:
-    """Whether a checkpoint is of the run folder itself, whose best one and log then go on, too."""
+    """Tell whether a checkpoint is of the run folder, whose best one and log then go on, too."""
     own = (run_dir / CHECKPOINTS).resolve()
     return checkpoint is not None and checkpoint.parent.resolve() == own
 
@@ -77,13 +68,7 @@ def is_own(checkpoint: Path | None, run_dir: Path) -> bool:
 def steps_done(
     checkpoint: Path | None, run_dir: Path, config: DictConfig, localizer: Localizer
 ) -> int:
-    """Steps that a checkpoint has done, which is refused where a training cannot go on from it.
-
-    Args:
-        checkpoint: What the training goes on from; none begins it.
-        run_dir: Its run folder.
-        config: Its settings.
-        localizer: What it trains.
+    """Check that a training can go on from a checkpoint, and return its completed steps.
 
     Raises:
         ValueError: The checkpoint is damaged, of another model or of a schedule of another length,
@@ -94,7 +79,7 @@ def steps_done(
     content = read_checkpoint(checkpoint)
     _check_weights(checkpoint, content["state_dict"], localizer)
     step, most = int(content["global_step"]), config.trainer.max_steps
-    # A number of epochs, which is nobody's default, may end a training and its schedule sooner.
+    # A number of epochs, null by default, may end a training and its schedule sooner.
     if config.model.scheduler is not None and config.trainer.get("max_epochs") is None:
         _check_schedules(checkpoint, content.get("lr_schedulers", []), most)
     if 0 < most <= step and not is_own(checkpoint, run_dir):
@@ -130,18 +115,14 @@ def _check_schedules(path: Path, schedules: Sequence[dict[str, Any]], most: int)
 
 
 def clear_leftovers(run_dir: Path) -> None:
-    """Remove what a killed training left half-written in its run folder."""
+    """Remove half-written files of a killed training from its run folder."""
     for folder in (run_dir, run_dir / CHECKPOINTS, run_dir / LOGS):
         remove_leftovers(folder)
 
 
 @contextmanager
 def full_disk_named(run_dir: Path) -> Iterator[None]:
-    """Say what is kept, and how to go on, when the disk is full in the block.
-
-    Raises:
-        ValueError: Instead of the system's error.
-    """
+    """Turn the error of a full disk in the block into a ValueError that says how to go on."""
     try:
         yield
     except OSError as error:
@@ -163,13 +144,7 @@ def _kept(run_dir: Path) -> str:
 def check_same_training(
     run_dir: Path, config: DictConfig, record: RunRecord, free: Sequence[str] = FREE_SETTINGS
 ) -> None:
-    """Refuse a folder of other settings or cases.
-
-    Args:
-        run_dir: Run folder that a training has begun in.
-        config: Settings now.
-        record: What the data decides now.
-        free: Settings that may differ, or groups of them.
+    """Check that a run folder was trained with the same settings and data, `free` ones excepted.
 
     Raises:
         ValueError: It was trained otherwise; the message names the setting.
@@ -190,7 +165,7 @@ def check_same_training(
 
 
 def _settings(config: Any, free: Sequence[str]) -> dict[str, Any]:
-    """All values that a training depends on, by their dotted names."""
+    """Values that a training depends on, by their dotted names."""
 
     def flat(node: Any, path: str) -> dict[str, Any]:
         if path in free:

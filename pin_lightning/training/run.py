@@ -1,4 +1,4 @@
-"""From a config to a trained, evaluated run folder."""
+"""Training from a config to an evaluated run folder."""
 
 import gc
 import logging
@@ -23,18 +23,11 @@ from pin_lightning.runs.folder import UNFINISHED, best_checkpoint, clear_results
 from pin_lightning.runs.model import load_weights, read_checkpoint
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor
+from pin_lightning.training import resume
 from pin_lightning.training.combinations import Parts, check_combination, without_effect
 from pin_lightning.training.fit import fit
 from pin_lightning.training.loggers import experiment_loggers, name_group
 from pin_lightning.training.plan import Prepared, check_steps, plan_run, prepare_run
-from pin_lightning.training.resume import (
-    LAST,
-    clear_leftovers,
-    find_checkpoint,
-    full_disk_named,
-    is_own,
-    steps_done,
-)
 from pin_lightning.training.wandb_results import log_to_wandb
 
 log = logging.getLogger(__name__)
@@ -44,11 +37,11 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Train, evaluate on the held-out cases, and leave a self-contained run folder.
 
     Args:
-        config: Composed from `conf/train.yaml`; what is null is filled in from the data.
-        run_dir: Where the run is written.
+        config: Composed from `conf/train.yaml`; values that are null are filled in from the data.
+        run_dir: Folder to write the run to.
 
     Returns:
-        The contents of `metrics.json`; nothing in a process that is not the first of several.
+        The contents of `metrics.json`; empty in all processes but the first.
 
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
@@ -57,7 +50,7 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
 
 
 def train_job(config: DictConfig, run_dir: Path) -> dict[str, Any]:
-    """`train`, as a job of a sweep, which loggers then show together."""
+    """Train as a job of a sweep, which loggers then show as a group."""
     config.run_name = f"{config.run_name}_{run_dir.name}"
     name_group(config, run_dir.parent.name)
     return _train_alone(config, run_dir, Several("a sweep"))
@@ -75,11 +68,10 @@ def survey_data(
 
     Args:
         config: Composed from `conf/train.yaml`.
-        several: What the training is one of; none where it is one of its own.
+        several: The trainings that this is one of, if any.
 
     Returns:
-        A config in which what the data decides is filled in, the data, and what the config asks
-        for.
+        The config with values from the data filled in, the data, and the parts of the config.
 
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
@@ -91,7 +83,7 @@ def survey_data(
     parts = Parts.of(config)
     check_combination(parts)
     check_strategy(config, several)
-    if config.ckpt_path not in (None, LAST):
+    if config.ckpt_path not in (None, resume.LAST):
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
     for line in without_effect(config, parts):
         log.warning("%s", line)
@@ -105,8 +97,8 @@ def survey_data(
 def train_prepared(
     config: DictConfig, surveyed: Survey, prepared: Prepared, run_dir: Path
 ) -> dict[str, Any]:
-    """`train` on data that were read already, with the config that came with them."""
-    with full_disk_named(run_dir):
+    """Train on data that were read already, with the config that came with them."""
+    with resume.full_disk_named(run_dir):
         return _train(config, surveyed, prepared, run_dir)
 
 
@@ -119,28 +111,28 @@ def _train(
     settings = ReportSettings.of(config.report, config.data.planes)
     read_others(dict(settings.others))  # refuses a wrong file now rather than after the training
     plan = plan_run(config, prepared)
-    parts, record = plan.parts, plan.record
-    checkpoint = find_checkpoint(config, run_dir, record)
-    done = steps_done(checkpoint, run_dir, config, plan.localizer)
-    goes_on = is_own(checkpoint, run_dir)
+    cases, record = prepared.cases, prepared.record
+    checkpoint = resume.find_checkpoint(config, run_dir, record)
+    done = resume.steps_done(checkpoint, run_dir, config, plan.localizer)
+    goes_on = resume.is_own(checkpoint, run_dir)
     config.ckpt_path = None if checkpoint is None else str(checkpoint)
     if is_first():
-        clear_leftovers(run_dir)
+        resume.clear_leftovers(run_dir)
         clear_results(run_dir, keep_checkpoints=goes_on)
-        write_run(run_dir, config, record, plan.first_stage)
+        write_run(run_dir, config, record, prepared.first_stage)
         (run_dir / UNFINISHED).touch()
         write_skipped(run_dir, surveyed.skipped)
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
-        *(len(record.names), record.num_parameters, *map(len, parts.values())),
+        *(len(record.names), record.num_parameters, *map(len, cases.values())),
     )
     with experiment_loggers(config, run_dir, done if goes_on else 0) as loggers:
         fit(config, run_dir, plan, surveyed.volumes, loggers)
         if not is_first():
             return {}
-        gc.collect()  # trainer and module hold one another, and with them the volumes
+        gc.collect()  # trainer and module refer to each other, and to the volumes
         load_weights(plan.localizer, best_checkpoint(run_dir))
-        evaluated = {part: parts[part] for part in ("val", "test") if parts[part]}
+        evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
         predictor = Predictor(plan.localizer, record.names)
         metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)
@@ -149,7 +141,7 @@ def _train(
 
 
 def _survey(config: DictConfig) -> Survey:
-    """Read and check the data; the working grid that it decides is written to the config."""
+    """Read and check the data, and fill in the working grid that they decide in the config."""
     data, model = config.data, config.model
     surveyed = survey(
         instantiate(data.source),

@@ -1,6 +1,6 @@
-"""What a training adds to its W&B run: headline numbers, tables of cases and landmarks, pictures.
+"""Results of a training for its W&B run: headline numbers, tables, pictures, the page.
 
-Only here is W&B imported, and only when there is a run to add to.
+Only here W&B is imported, and only when there is a run to add to.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _PICTURES = {"figures": "png", "animations": "gif"}
 
 @rank_zero_only
 def log_to_wandb(loggers: Sequence[Logger], run_dir: Path, metrics: Mapping[str, Any]) -> None:
-    """`log_results` of a run folder for each W&B run among the loggers, which are still open."""
+    """Log the results of a run folder to each W&B run among the loggers, which are still open."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             evaluations = read_predictions(run_dir / PREDICTIONS)
@@ -40,14 +40,7 @@ def log_results(
     metrics: Mapping[str, Any],
     evaluations: Mapping[str, Evaluation],
 ) -> None:
-    """Add the results of a training to its W&B run.
-
-    Args:
-        run: The open run.
-        run_dir: Where the figures are, and the report page if there is one.
-        metrics: Contents of `metrics.json`.
-        evaluations: Predictions of each split, beside the truth.
-    """
+    """Add metrics, tables, figures, and the report page if there is one to an open W&B run."""
     import wandb
 
     figures = run_dir / FIGURES
@@ -68,11 +61,9 @@ def log_results(
 
 
 def headline(metrics: Mapping[str, Any], part: str) -> dict[str, float]:
-    """The numbers by which runs are compared, by their keys in W&B; what is undefined is left out.
+    """Numbers by which runs are compared, by their keys in W&B, from `numbers_of` a split.
 
-    Args:
-        metrics: Of one split, from `numbers_of`.
-        part: Name of the split.
+    Undefined numbers are left out.
     """
     errors, intervals = metrics["radial_error_mm"], metrics["intervals"]["radial_error_mm"]
     numbers = {name: errors[key] for name, key in _KEYS.items()}
@@ -88,12 +79,9 @@ def headline(metrics: Mapping[str, Any], part: str) -> dict[str, float]:
 
 
 def case_rows(evaluation: Evaluation, part: str, figures: Path) -> Iterator[list[Any]]:
-    """Rows of `CASE_COLUMNS`, worst case first, with the path of a picture or none.
+    """Rows of `CASE_COLUMNS`, worst case first, with the path of a picture or None.
 
-    Args:
-        evaluation: Cases without any defined landmark are left out.
-        part: Name of the split.
-        figures: Where pictures of cases are.
+    Cases without any defined landmark are left out.
     """
     pictures = {
         case: path
@@ -110,11 +98,7 @@ def case_rows(evaluation: Evaluation, part: str, figures: Path) -> Iterator[list
 
 
 def landmark_rows(metrics: Mapping[str, Any]) -> list[list[Any]]:
-    """Rows of `LANDMARK_COLUMNS`.
-
-    Args:
-        metrics: Of one split, from `metrics_of`.
-    """
+    """Rows of `LANDMARK_COLUMNS` from the `metrics_of` a split."""
     keys = ("n", "mean", "sd", "median", "p95", "mean_shape_mean")
     return [[name, *(row[key] for key in keys)] for name, row in metrics["per_landmark"].items()]
 
