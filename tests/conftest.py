@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -25,6 +26,20 @@ def composed(*overrides, config_name="train", with_hydra=False):
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         quoted = quote_arguments(overrides)
         return compose(config_name, overrides=quoted, return_hydra_config=with_hydra)
+
+
+def assert_predicts_as_evaluated(run_dir, phantom_root):
+    """Check that a loaded run predicts the test cases as in its ``predictions.csv``."""
+    from pin_lightning.evaluation.predictions_csv import read_predictions
+    from pin_lightning.runs.predictor import Predictor
+
+    evaluation = read_predictions(run_dir / "predictions.csv")["test"]
+    predictor = Predictor.load(run_dir, device="cpu")
+    assert predictor.names == evaluation.names
+    for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):
+        prediction = predictor.predict(phantom_root / "images" / f"{case}.nii.gz")
+        np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
+        assert (prediction.spread_mm > 0).all()
 
 
 def mark_as_version_1(run_dir):

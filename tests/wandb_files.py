@@ -1,4 +1,4 @@
-"""What an offline W&B run wrote, read back from its ``.wandb`` file.
+"""Contents of an offline W&B run, read back from its ``.wandb`` file.
 
 The file is a LevelDB log behind a header of 7 bytes: blocks of 32 KiB, in which each chunk has a
 checksum (4 bytes), a length (2) and a type (1): 1 for a whole record, 2, 3 and 4 for its first,
@@ -19,25 +19,14 @@ _BLOCK, _HEADER = 32768, 7
 
 @dataclass(frozen=True)
 class WrittenRun:
-    """An offline run.
-
-    Attributes:
-        folder: Its folder, with the files of tables and pictures.
-        info: Record of the run: project, group, job type, tags.
-        config: Settings.
-        history: What was logged, in its order.
-        summary: The last value of each key, or what was set.
-        tables: Where each file of the tables is kept until it is synced: cells, and pictures in
-            them.
-        exit_code: None while the run is open.
-    """
+    """An offline run."""
 
     folder: Path
-    info: Any
+    info: Any  # project, group, job type, tags
     config: dict[str, Any]
     history: list[dict[str, Any]]
     summary: dict[str, Any]
-    tables: dict[str, Path]
+    tables: dict[str, Path]  # files of tables and of pictures in them, until they are synced
     exit_code: int | None
 
 

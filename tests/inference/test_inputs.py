@@ -25,16 +25,12 @@ def test_same_names_in_several_folders_are_told_apart(tmp_path):
     assert set(names) == {"sub-1_anat_T1", "sub-2_anat_T1", "sub-2_anat_T2"}
 
 
-def test_names_that_differ_only_in_their_ending(tmp_path):
-    touch(tmp_path, "a.nii", "a.nii.gz")
-    assert set(find_inputs(f"{tmp_path}/*")) == {"a.nii", "a.nii.gz"}
-
-
-def test_names_of_which_folders_and_endings_both_differ(tmp_path):
+def test_names_that_differ_in_their_endings_and_folders(tmp_path):
     touch(tmp_path, *(f"{folder}/a{ending}" for folder in "xy" for ending in (".nii", ".nii.gz")))
     names = find_inputs(f"{tmp_path}/**/*.nii*")
     assert set(names) == {"x_a.nii", "x_a.nii.gz", "y_a.nii", "y_a.nii.gz"}
     assert len(set(names.values())) == 4
+    assert set(find_inputs(f"{tmp_path}/x/*")) == {"a.nii", "a.nii.gz"}
 
 
 def test_refuses_names_that_nothing_tells_apart(tmp_path):

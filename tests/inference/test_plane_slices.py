@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from nibabel.affines import apply_affine
 from omegaconf import OmegaConf
 
-from conftest import composed, mark_as_version_1
+from conftest import composed
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data import preprocessing
 from pin_lightning.data.landmarks.files import read_landmarks
@@ -41,7 +41,7 @@ def written(tmp_path):
     return tmp_path / "out", one
 
 
-def test_a_slice_is_a_nifti_of_one_layer_with_the_images_intensities(written):
+def test_a_slice_is_a_nifti_of_one_layer_with_the_images_intensities_and_a_grey_png(written):
     folder, one = written
     assert sorted(path.name for path in folder.iterdir()) == ["ANNA_P.nii.gz", "ANNA_P.png"]
     image = nib.load(folder / "ANNA_P.nii.gz")
@@ -50,6 +50,8 @@ def test_a_slice_is_a_nifti_of_one_layer_with_the_images_intensities(written):
     np.testing.assert_array_equal(image.get_fdata()[..., 0], np.nan_to_num(one.pixels, nan=0))
     np.testing.assert_allclose(image.affine, one.affine, atol=1e-4)
     np.testing.assert_allclose(image.get_qform(coded=True)[0], one.affine, atol=1e-4)
+    picture = imread(folder / "ANNA_P.png")
+    np.testing.assert_array_equal((255 * picture).round(), one.picture)
 
 
 def test_simpleitk_puts_its_pixels_where_they_are(written):
@@ -59,12 +61,6 @@ def test_simpleitk_puts_its_pixels_where_they_are(written):
     for index in [(0, 0), (3, 0), (0, 4), tuple(np.array(one.pixels.shape) - 1)]:
         point = image.TransformIndexToPhysicalPoint((*map(int, index), 0))
         np.testing.assert_allclose(point * TO_LPS, places[index], atol=1e-4)
-
-
-def test_the_png_is_grey_with_a_pixel_for_each(written):
-    folder, one = written
-    picture = imread(folder / "ANNA_P.png")
-    np.testing.assert_array_equal((255 * picture).round(), one.picture)
 
 
 def save_cube(path):
@@ -84,18 +80,6 @@ def test_slices_of_an_image_hold_the_planes_that_are_there(tmp_path, caplog):
         "cube: no slice of plane line: its landmarks give none",
         "cube: no slice of plane far: it lies outside the image",
     ]
-
-
-def test_the_same_slice_from_another_format(tmp_path):
-    path = save_cube(tmp_path / "cube.nii.gz")
-    sitk.WriteImage(sitk.ReadImage(str(path)), str(tmp_path / "cube.nrrd"))
-    landmarks = LandmarkSet.of("abc", np.array([[0.0, 0, 1], [2, 0, 1.5], [0, 2, 0.5]]))
-    one, other = (
-        cut_slices(name, read_image(tmp_path / name), landmarks, [GROUP])["P"]
-        for name in ("cube.nii.gz", "cube.nrrd")
-    )
-    np.testing.assert_allclose(other.pixels, one.pixels, atol=1e-5)
-    np.testing.assert_allclose(other.affine, one.affine, atol=1e-5)
 
 
 def test_a_slice_never_takes_the_place_of_an_input(tmp_path):
@@ -181,17 +165,6 @@ def test_the_planes_of_folds_are_those_of_the_first(run_with_planes, tmp_path):
     (folds / "folds.json").write_text('{"format_version": 1, "folds": 2}')
     names = composed("data=phantom", "run_name=x", "run_dir=x").data.planes.TC.landmarks
     assert [group.name for group in groups_of_run(folds, list(names))] == ["TC"]
-
-
-def test_runs_of_earlier_versions_have_no_planes(short_run, tmp_path):
-    run = shutil.copytree(short_run, tmp_path / "run", ignore=shutil.ignore_patterns("figures"))
-    config = OmegaConf.load(run / "config.yaml")
-    del config.data.planes
-    mark_as_version_1(run)
-    OmegaConf.save(config, run / "config.yaml")
-    record = (run / "run.json").read_text("utf-8")
-    (run / "run.json").write_text(record.replace('"format_version": 2', '"format_version": 1'))
-    assert groups_of_run(run, ["CSP"]) == ()
 
 
 def test_infer_reads_each_image_once_and_leaves_nothing_behind(

@@ -24,11 +24,8 @@ def test_several_know_their_part_and_their_graphics_card(monkeypatch):
     assert third.device("cpu") == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [third.device(one) for one in ("auto", "cuda", "cuda:1")] == [
-        "cuda:0",
-        "cuda:0",
-        "cuda:1",
-    ]
+    devices = [third.device(one) for one in ("auto", "cuda", "cuda:1")]
+    assert devices == ["cuda:0", "cuda:0", "cuda:1"]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,10 @@ import pytest
 
 from conftest import composed
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
-from pin_lightning.inference.outputs import CSV_COLUMNS
 from pin_lightning.inference.run import infer
 from pin_lightning.runs.folder import read_record
 from pin_lightning.runs.folds import (
     read_calibration,
-    read_folds,
     write_calibration,
     write_folds,
 )
@@ -119,11 +117,6 @@ def test_a_limit_marks_all_or_none(folds, images, tmp_path, above_mm, marks):
     assert ("review: 85 % within" in text) == (marks == {"yes"})
 
 
-def test_a_single_run_keeps_its_columns(short_run, images, tmp_path):
-    inferred(short_run, images, tmp_path)
-    assert tuple(rows_of(tmp_path)[0]) == CSV_COLUMNS
-
-
 def test_a_limit_without_error_bars_is_refused(short_run, images, tmp_path):
     with pytest.raises(ValueError, match=r"review_above_mm=1: run=.* has no error bars; give"):
         inferred(short_run, images, tmp_path / "out", "review_above_mm=1")
@@ -160,15 +153,12 @@ def change_record(folder, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}))
 
 
-def test_folds_of_other_landmarks_are_refused(own_folds):
+def test_folds_of_other_landmarks_or_grids_are_refused(own_folds):
     names = read_record(own_folds / "fold0").names
     change_record(own_folds, names=[*names[:-1], "nose"])
     with pytest.raises(ValueError, match=r"fold2: its landmarks \(.*nose\) differ from those of"):
         Predictor.load(own_folds)
-
-
-def test_folds_on_other_grids_are_refused(own_folds):
-    change_record(own_folds, grid={"size": [54, 35, 48], "spacing_mm": 3.0})
+    change_record(own_folds, names=names, grid={"size": [54, 35, 48], "spacing_mm": 3.0})
     with pytest.raises(ValueError, match=r"fold2: its working grid .*48.* differ from those of"):
         Predictor.load(own_folds)
 
@@ -199,7 +189,3 @@ def test_a_calibration_of_other_landmarks_or_values_is_refused(own_folds):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"calibration\.json: is of the landmarks"):
         Predictor.load(own_folds)
-
-
-def test_folders_of_folds_in_order(own_folds):
-    assert read_folds(own_folds) == [own_folds / f"fold{fold}" for fold in range(3)]

@@ -158,11 +158,6 @@ def test_no_files_give_nothing(predictor):
     assert list(predictor.predict_many([])) == []
 
 
-def test_an_unknown_device_is_refused(predictor):
-    with pytest.raises(ValueError, match="device=nonsense: cannot be used here"):
-        Predictor(predictor.localizer, predictor.names, "nonsense")
-
-
 def test_a_landmark_that_left_the_volume_is_marked(predictor, paths, monkeypatch):
     before = predictor.predict(paths[0]).outside
     localise = predictor.localizer.forward

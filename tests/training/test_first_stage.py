@@ -1,13 +1,11 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from conftest import composed
-from pin_lightning.evaluation.predictions_csv import read_predictions
+from conftest import assert_predicts_as_evaluated, composed
 from pin_lightning.runs.folds import write_folds
 from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.predictor import Predictor
@@ -31,11 +29,7 @@ def cascade(short_settings, short_run, tmp_path_factory):
 
 
 def test_a_cascade_loads_from_its_own_folder_as_it_was_evaluated(cascade, phantom_root):
-    evaluation = read_predictions(cascade / "predictions.csv")["test"]
-    predictor = Predictor.load(cascade, device="cpu")
-    for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):
-        prediction = predictor.predict(phantom_root / "images" / f"{case}.nii.gz")
-        np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
+    assert_predicts_as_evaluated(cascade, phantom_root)
 
 
 def test_its_first_stage_validates_in_the_precision_that_it_predicts_in(
@@ -60,25 +54,13 @@ def test_its_first_stage_validates_in_the_precision_that_it_predicts_in(
     assert (loaded.network_dtype, loaded.first_stage.network_dtype) == seen[0]
 
 
-def test_it_begins_at_the_landmarks_of_the_first_stage(cascade, short_run):
+def test_it_begins_at_the_landmarks_of_the_first_stage_which_stays_as_it_was(cascade, short_run):
     second, first = load_localizer(cascade)[0], load_localizer(short_run)[0]
     volume = torch.zeros(1, *second.grid.size, dtype=torch.uint8)
     ends_mm = first(volume).landmarks_mm[:, -1, :2]
     torch.testing.assert_close(second(volume).landmarks_mm[:, 0], ends_mm)
-
-
-def test_training_leaves_the_first_stage_as_it_was(cascade, short_run):
-    second, first = load_localizer(cascade)[0], load_localizer(short_run)[0]
     kept = second.first_stage.state_dict()
     assert all(torch.equal(kept[name], value) for name, value in first.state_dict().items())
-
-
-def changed(short_run, folder, change):
-    copy = shutil.copytree(short_run, folder / "changed")
-    record = json.loads((copy / "run.json").read_text("utf-8"))
-    change(record)
-    (copy / "run.json").write_text(json.dumps(record))
-    return copy
 
 
 @pytest.mark.parametrize(
@@ -92,7 +74,10 @@ def changed(short_run, folder, change):
 def test_a_run_that_cannot_be_a_first_stage_is_refused(
     short_settings, short_run, tmp_path, change, words
 ):
-    copy = changed(short_run, tmp_path, change)
+    copy = shutil.copytree(short_run, tmp_path / "changed")
+    record = json.loads((copy / "run.json").read_text("utf-8"))
+    change(record)
+    (copy / "run.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=f"first_stage={copy}: .*{words}"):
         train(composed(*short_settings, *TINY, f"first_stage={copy}"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

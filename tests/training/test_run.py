@@ -9,7 +9,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 from PIL import Image
 
-from conftest import composed
+from conftest import assert_predicts_as_evaluated, composed
 from pin_lightning.cli.program import user_mistake
 from pin_lightning.evaluation.planes.errors import plane_metrics
 from pin_lightning.evaluation.planes.groups import plane_groups
@@ -17,7 +17,6 @@ from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.evaluation.summary import metrics_of
 from pin_lightning.reports.figures.plots import read_curves
 from pin_lightning.runs.model import load_localizer, read_checkpoint
-from pin_lightning.runs.predictor import Predictor
 from pin_lightning.training.run import train
 
 pytestmark = pytest.mark.slow
@@ -29,20 +28,21 @@ def weights(run_dir, name="last.ckpt"):
     return read_checkpoint(run_dir / "checkpoints" / name)["state_dict"]
 
 
-def test_run_folder_holds_what_a_prediction_needs(short_run):
-    for name in ("config.yaml", "run.json", "metrics.json", "predictions.csv", "logs/metrics.csv"):
-        assert (short_run / name).is_file(), name
-    for name in ("best.ckpt", "last.ckpt"):
-        assert (short_run / "checkpoints" / name).is_file(), name
+def test_a_run_folder_says_what_the_data_decided_and_logs_all_that_counts(short_run):
+    assert {path.name for path in (short_run / "checkpoints").iterdir()} == {
+        "best.ckpt",
+        "last.ckpt",
+    }
     assert not (short_run / "figures").exists()  # report.pictures=false
-
-
-def test_saved_config_says_what_the_data_decided(short_run):
     config = OmegaConf.load(short_run / "config.yaml")
     assert config.data.spacing_mm == 3.0
     assert config.data.grid_size == [54, 35, 47]
     assert config.model.patch_side == 17
     assert config.model.alpha == 0.5
+    header = (short_run / "logs" / "metrics.csv").read_text("utf-8").splitlines()[0].split(",")
+    losses = ("loss", "displacement_loss", "direction_loss")
+    logged = (*losses, "direction_accuracy", "displacement_error_mm")
+    assert {"val/radial_error_mm", *(f"train/{name}" for name in logged)} <= set(header)
 
 
 def test_metrics_are_those_of_the_predictions_beside_them(short_run):
@@ -58,30 +58,6 @@ def test_metrics_are_those_of_the_predictions_beside_them(short_run):
         assert metrics[part]["seconds_per_volume"] > 0
 
 
-def test_splits_do_not_overlap_and_hold_all_cases(short_run):
-    split = json.loads((short_run / "run.json").read_text("utf-8"))["split"]
-    names = [name for part in split.values() for name in part]
-    assert len(names) == len(set(names)) == 10
-    assert [len(split[part]) for part in ("train", "val", "test")] == [6, 1, 3]
-
-
-def test_everything_that_counts_is_logged(short_run):
-    header = (short_run / "logs" / "metrics.csv").read_text("utf-8").splitlines()[0].split(",")
-    assert {
-        "train/loss",
-        "train/displacement_loss",
-        "train/direction_loss",
-        "train/direction_accuracy",
-        "train/displacement_error_mm",
-        "val/radial_error_mm",
-    } <= set(header)
-
-
-def test_checkpoints_hold_plain_values_only(short_run):
-    content = torch.load(short_run / "checkpoints" / "last.ckpt", weights_only=True)
-    assert content["global_step"] == 30
-
-
 def test_a_seed_gives_the_same_run_and_another_seed_another(short_settings, short_run, tmp_path):
     train(composed(*short_settings), tmp_path / "again")
     first, again = weights(short_run), weights(tmp_path / "again")
@@ -89,22 +65,6 @@ def test_a_seed_gives_the_same_run_and_another_seed_another(short_settings, shor
     train(composed(*short_settings, "seed=1", "trainer.max_steps=5"), tmp_path / "other")
     other = weights(tmp_path / "other")
     assert any(not torch.equal(first[name], other[name]) for name in first)
-
-
-def test_resumes_from_a_checkpoint(short_settings, short_run, tmp_path):
-    checkpoint = short_run / "checkpoints" / "last.ckpt"
-    settings = [*short_settings, f"ckpt_path='{checkpoint}'", "trainer.max_steps=33"]
-    # A schedule cannot be resumed beyond its end: a constant rate can.
-    constant = ["model.scheduler=null"]
-    train(composed(*short_settings, *constant), tmp_path / "first")
-    settings[-2] = f"ckpt_path='{tmp_path}/first/checkpoints/last.ckpt'"
-    train(composed(*settings, *constant), tmp_path / "resumed")
-    resumed = read_checkpoint(tmp_path / "resumed" / "checkpoints" / "last.ckpt")
-    assert resumed["global_step"] == 33
-    before = weights(tmp_path / "first")
-    name = "localizer.network.features.0.weight"
-    moved = (resumed["state_dict"][name] - before[name]).abs().max()
-    assert 0 < moved < 0.02  # three steps away from where it stopped, not from a fresh start
 
 
 def test_a_checkpoint_from_elsewhere_is_all_that_a_used_folder_goes_on_from(
@@ -130,14 +90,8 @@ def contents(folder):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (
-            ["trainer.max_steps=33"],
-            r"trainer\.max_steps=33: model\.scheduler was made for 30 steps",
-        ),
-        (
-            ["network.hidden=[32]", "ckpt_path={path}"],
-            r"ckpt_path=\S+last\.ckpt: is of another model",
-        ),
+        (["trainer.max_steps=33"], r"max_steps=33: model\.scheduler was made for 30 steps"),
+        (["network.hidden=[32]", "ckpt_path={path}"], r"=\S+last\.ckpt: is of another model"),
         (["run_dir={other}", "ckpt_path={path}"], r"has done all steps of trainer\.max_steps=30"),
     ],
     ids=["longer", "another model", "done"],
@@ -199,10 +153,7 @@ def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp
     ("arguments", "words"),
     [
         (["data.root=no/such/folder"], "no/such/folder"),
-        (
-            ["+data.planes.P.landmarks=[CSP,backHead]"],
-            "data.planes.P.landmarks=[",
-        ),
+        (["+data.planes.P.landmarks=[CSP,backHead]"], "data.planes.P.landmarks=["),
         (
             ["+data.planes.P.landmarks=[CSP,frontHed,backHead]", "model.landmarks=[CSP]"],
             "data.planes.P: no case has frontHed; did you mean frontHead?",
@@ -229,10 +180,13 @@ def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp
         (["model.patch_spacings=[0]"], "model.patch_spacings=[0]: give"),
         (["model.ema_decay=2"], "model.ema_decay=2"),
         (["sampling=scatter", "sampling.smallest_voxels=0"], "sampling.smallest_voxels=0"),
-        (["displacement_loss=relative"], "displacement_loss=relative: needs sampling=scatter"),
-        (["model=shared", "shape=pca"], "network=shared: moves each landmark by itself"),
         (["model=shared", "model.prior_share=0"], "model.prior_share=0"),
         (["model=shared", "model.prior.components=99"], "model.prior: shape.components=99"),
+        (["model=single", "model.landmark=Nose"], "Nose"),
+        (["model.patience=0"], "model.patience=0"),
+        (["model.patience=3", "data.split.val_fraction=0"], "model.patience=3: needs validation"),
+        (["model.trajectory_share=2"], "model.trajectory_share=2"),
+        (["model.trajectory_share=0.5", "model.trajectory_every=0"], "model.trajectory_every=0"),
     ],
 )
 def test_bad_settings_are_refused_before_training(short_settings, tmp_path, arguments, words):
@@ -250,11 +204,6 @@ def test_trains_with_every_augmentation(short_settings, tmp_path, loader):
     settings += ["data.mirror_pairs=[[leftHead,rightHead]]", "trainer.max_steps=4"]
     metrics = train(composed(*settings, "trainer.val_check_interval=4"), tmp_path)
     assert math.isfinite(metrics["test"]["radial_error_mm"]["mean"])
-
-
-def test_an_unknown_landmark_is_named(short_settings, tmp_path):
-    with pytest.raises(ValueError, match="Nose"):
-        train(composed(*short_settings, "model=single", "model.landmark=Nose"), tmp_path)
 
 
 def test_without_validation_cases_the_last_weights_are_used(short_settings, tmp_path):
@@ -287,11 +236,7 @@ def test_a_shared_run_loads_as_it_was_evaluated(shared_run, phantom_root):
     assert localizer.patch_spacings == (1, 3)
     assert localizer.prior.num_landmarks == len(record.names) == 10
     assert localizer.prior_iterations == 6  # of 10
-    evaluation = read_predictions(shared_run / "predictions.csv")["test"]
-    predictor = Predictor.load(shared_run, device="cpu")
-    for case, expected in zip(evaluation.cases, evaluation.predicted_world, strict=True):
-        prediction = predictor.predict(phantom_root / "images" / f"{case}.nii.gz")
-        np.testing.assert_allclose(prediction.positions_world, expected, atol=1e-3)
+    assert_predicts_as_evaluated(shared_run, phantom_root)
 
 
 def test_a_shared_run_predicts_with_averaged_weights_and_keeps_the_others(shared_run):
@@ -306,32 +251,25 @@ def test_a_shared_run_predicts_with_averaged_weights_and_keeps_the_others(shared
     assert all(torch.equal(averaged[one], current[one]) for one in fixed)
 
 
-def errors_on_phantoms(tmp_path, num_cases, *settings):
-    """Test error and that of the mean shape after a training on coarse heads."""
-    data = [
-        "data=phantom",
-        f"data.root={tmp_path}/phantom",
-        f"data.source.num_cases={num_cases}",
-        "data.source.size=[54,35,47]",
-        "data.source.spacing_mm=[3,3,3]",
-        f"data.cache_dir={tmp_path}/cache",
-        "run_name=phantom",
-        "run_dir=unused",
-        "report.pictures=false",
-    ]
-    test = train(composed(*data, *settings), tmp_path / "run")["test"]
+def errors_on_phantoms(tmp_path, *settings):
+    """The errors of a training on 40 coarse heads."""
+    data = ["data=phantom", f"data.root={tmp_path}/phantom", "data.source.num_cases=40"]
+    data += ["data.source.size=[54,35,47]", "data.source.spacing_mm=[3,3,3]"]
+    return errors_of(tmp_path, *data, *settings)
+
+
+def errors_of(tmp_path, *settings):
+    """Test error and that of the mean shape after a training."""
+    places = [f"data.cache_dir={tmp_path}/cache", "run_name=short", "run_dir=unused"]
+    config = composed(*places, "report.pictures=false", *settings)
+    test = train(config, tmp_path / "run")["test"]
     return test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
 
 
 def test_the_shared_network_beats_the_mean_shape_on_phantoms(tmp_path):
-    settings = [
-        "model=shared",
-        "network.widths=[16,32,64,64]",
-        "loader.batch_size=24",
-        "trainer.max_steps=200",
-        "trainer.val_check_interval=200",
-    ]
-    error, mean_shape = errors_on_phantoms(tmp_path, 40, *settings)
+    settings = ["model=shared", "network.widths=[16,32,64,64]", "loader.batch_size=24"]
+    settings += ["trainer.max_steps=200", "trainer.val_check_interval=200"]
+    error, mean_shape = errors_on_phantoms(tmp_path, *settings)
     assert error < 0.75 * mean_shape
 
 
@@ -348,24 +286,14 @@ def test_the_papers_experiment_trains(short_settings, tmp_path):
 
 def test_training_beats_the_mean_shape_on_phantoms(tmp_path):
     settings = ["model=multi", "trainer.max_steps=300", "trainer.val_check_interval=150"]
-    error, mean_shape = errors_on_phantoms(tmp_path, 40, *settings)
+    error, mean_shape = errors_on_phantoms(tmp_path, *settings)
     assert error < 0.6 * mean_shape
 
 
 def test_training_beats_the_mean_shape_on_real_ct(ct_root, tmp_path):
-    settings = [
-        "model=multi",
-        f"data.root={ct_root}",
-        f"data.cache_dir={tmp_path}/cache",
-        "data.spacing_mm=0.4",  # an eighth of the voxels: it takes a minute
-        "run_name=ct",
-        "run_dir=unused",
-        "report.pictures=false",
-        "trainer.max_steps=250",
-        "trainer.val_check_interval=250",
-    ]
-    test = train(composed(*settings), tmp_path / "run")["test"]
-    error, mean_shape = test["radial_error_mm"]["mean"], test["mean_shape_radial_error_mm"]["mean"]
+    data = [f"data.root={ct_root}", "data.spacing_mm=0.4"]  # an eighth of the voxels: a minute
+    settings = ["model=multi", "trainer.max_steps=250", "trainer.val_check_interval=250"]
+    error, mean_shape = errors_of(tmp_path, *data, *settings)
     assert error < 0.6 * mean_shape
 
 

@@ -7,7 +7,6 @@ from scipy import ndimage
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.distributed.ranks import Shard
-from pin_lightning.training.augmentation import intensity as module
 from pin_lightning.training.augmentation.intensity import (
     Intensity,
     IntensitySettings,
@@ -16,14 +15,8 @@ from pin_lightning.training.augmentation.intensity import (
 
 GRID = Grid((61, 51, 41), 0.5)
 CENTRE = torch.zeros(1, 1, 3)
-EVERYTHING = {
-    "gain_sd": 0.1,
-    "offset_sd": 0.05,
-    "gamma_sd": 0.2,
-    "noise_sd": 0.02,
-    "blur_sd_voxels": 0.7,
-    "bias_sd": 0.1,
-}
+EVERYTHING = {"gain_sd": 0.1, "offset_sd": 0.05, "gamma_sd": 0.2}
+EVERYTHING |= {"noise_sd": 0.02, "blur_sd_voxels": 0.7, "bias_sd": 0.1}
 
 
 def generator(seed=0):
@@ -40,8 +33,8 @@ def values(**given):
     return Intensity(**{name: torch.tensor([value]) for name, value in neutral.items()})
 
 
-def change(patches, intensity, centres_mm=CENTRE, seed=0):
-    return change_intensity(patches, centres_mm, intensity, GRID, generator(seed))
+def change(patches, intensity, centres_mm=CENTRE):
+    return change_intensity(patches, centres_mm, intensity, GRID, generator())
 
 
 def test_gain_offset_and_gamma_by_hand():
@@ -128,15 +121,8 @@ def test_all_zero_changes_nothing():
     assert torch.equal(same, patches)
 
 
-def test_a_seed_gives_the_same_changes_and_blocks_do_not_matter(monkeypatch):
+def test_blocks_do_not_matter(monkeypatch):
     patches, centres_mm = noise(4, 3, 9, 9), CENTRE.expand(4, 1, 3)
-    settings = IntensitySettings(**EVERYTHING)
-    draws = [settings.draw(4, generator(seed)) for seed in (1, 1, 2)]
-    first, again, other = (
-        change(patches, one, centres_mm, seed) for one, seed in zip(draws, (1, 1, 2), strict=True)
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
     quiet = IntensitySettings(**EVERYTHING | {"noise_sd": 0.0}).draw(4, generator())
     whole = change(patches, quiet, centres_mm)
     monkeypatch.setattr("pin_lightning.training.augmentation.warped_patches.BLOCK", 1)
@@ -179,4 +165,3 @@ def test_draws_have_the_spread_asked_for():
 def test_bad_settings_are_named(setting, value):
     with pytest.raises(ValueError, match=rf"augmentation\.{setting}={value}: give a number"):
         IntensitySettings(**{setting: value})
-    assert module.BRIGHTEST == 255

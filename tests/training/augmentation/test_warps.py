@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from pin_lightning.common.geometry import Grid
-from pin_lightning.training.augmentation.elastic import largest_sd
 from pin_lightning.training.augmentation.warps import Warp, WarpSettings, rotation_matrices
 
 GRID = Grid((61, 51, 41), 0.5)
@@ -49,13 +48,6 @@ def test_some_of_the_samples_move_as_they_do_among_all(settings):
     assert torch.equal(warp[some].flipped, warp.flipped[some])
 
 
-def test_the_inverse_at_the_largest_elastic_amplitude():
-    warp = draw(elastic_sd=largest_sd(0.25), scale_sd=0.2, rotation_sd_degrees=60.0)
-    points = inside(100)
-    back = warp.to_original(warp.from_original(points))
-    assert (back - points).norm(dim=-1).max() < 0.01 * GRID.spacing_mm
-
-
 def test_a_quarter_turn_by_hand():
     quarter = rotation_matrices(torch.tensor([[0.0, 0.0, math.pi / 2]]))
     turned = quarter[0] @ torch.tensor([1.0, 0.0, 0.0])
@@ -75,15 +67,6 @@ def test_all_zero_is_the_identity():
     warp = draw()
     assert warp.elastic is None
     assert torch.equal(warp.to_original(inside(5)), inside(5))
-
-
-def test_a_seed_gives_the_same_maps_and_each_sample_has_its_own():
-    first, again, other = (draw(seed=seed, **KINDS["all"]) for seed in (1, 1, 2))
-    points = inside(1).expand(-1, 4, -1)
-    assert torch.equal(first.to_original(points), again.to_original(points))
-    assert not torch.equal(first.to_original(points), other.to_original(points))
-    same = points[:1].expand(8, -1, -1)
-    assert len(first.to_original(same)[:, 0].unique(dim=0)) == 8
 
 
 def test_draws_have_the_spread_asked_for():

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -7,50 +5,24 @@ import torch
 from pin_lightning.training.callbacks.averaging import AveragedWeights
 
 
-class Weight(pl.LightningModule):
-    """One weight and one count."""
+def test_a_weight_that_stays_the_same_is_its_own_average():
+    average, weight = torch.tensor([0.1]), torch.tensor([0.1])
+    for step in range(50):
+        AveragedWeights(0.999)._average([average], [weight], step)
+    assert torch.equal(average, weight)
+
+
+class Line(pl.LightningModule):
+    """One weight, which grows by one in each step, and a count of the steps."""
 
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.tensor([0.0]))
         self.register_buffer("count", torch.tensor(0))
-
-
-def averages(callback, values):
-    """Of a weight that takes these values, one after another."""
-    model, found = Weight(), []
-    callback.setup(SimpleNamespace(), model, "fit")
-    for value in values:
-        model.weight.data.fill_(value)
-        model.count += 1
-        callback._average_model.update_parameters(model)
-        found.append(callback._average_model.module.weight.item())
-        assert callback._average_model.module.count == model.count
-    return found
-
-
-def test_an_average_by_hand():
-    # After the first step the average is the weight. Then 2/11 and 3/12 of it are kept, while
-    # that is less than the decay of 0.2: 0.2 in the third step.
-    first, second, third = averages(AveragedWeights(0.2), [1.0, 2.0, 3.0])
-    assert first == 1.0
-    assert second == pytest.approx(2 / 11 * 1 + 9 / 11 * 2)
-    assert third == pytest.approx(0.2 * second + 0.8 * 3)
-
-
-def test_a_weight_that_stays_the_same_is_its_own_average():
-    assert set(averages(AveragedWeights(0.999), [0.1] * 50)) == {torch.tensor(0.1).item()}
-
-
-class Line(pl.LightningModule):
-    """One weight, which grows by one in each step."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.tensor([0.0]))
         self.validated = []
 
     def training_step(self, batch, index):
+        self.count += 1
         return -self.weight.sum()
 
     def validation_step(self, batch, index):
@@ -76,10 +48,13 @@ def trained(tmp_path, steps, **settings):
 @pytest.mark.filterwarnings("ignore")
 def test_averages_validate_and_are_saved_beside_the_weights(tmp_path):
     line, checkpoint = trained(tmp_path, 3)
+    # After the first step the average is the weight. Then 2/11 and 3/12 of it are kept, while
+    # that is less than the decay of 0.2: 0.2 in the third step.
     second = 2 / 11 * 1 + 9 / 11 * 2
     expected = pytest.approx(0.2 * second + 0.8 * 3)
     assert line.validated == 3 * [expected]
     assert checkpoint["state_dict"]["weight"].item() == expected
+    assert checkpoint["state_dict"]["count"].item() == 3  # whole numbers are copied
     assert checkpoint["current_model_state"]["weight"].item() == 3.0
     assert line.weight.item() == 3.0
     resumed, _ = trained(tmp_path, 6, ckpt_path=tmp_path / "3.ckpt")

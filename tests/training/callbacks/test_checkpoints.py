@@ -16,7 +16,6 @@ from pin_lightning.training.callbacks.checkpoints import (
     KeepBest,
     KeepLast,
     WholeCheckpoints,
-    after_a_step,
 )
 from pin_lightning.training.module import PINModule
 from pin_lightning.training.run import train
@@ -36,36 +35,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, mon
         WholeCheckpoints().save_checkpoint({"state_dict": {}, "global_step": 2}, path)
     assert read_checkpoint(path)["global_step"] == 1
     assert list(path.parent.iterdir()) == [path]
-
-
-def progress(ready, started, processed, completed):
-    names = ("ready", "started", "processed", "completed")
-    one = dict(zip(names, (ready, started, processed, completed), strict=True))
-    return {"total": dict(one), "current": dict(one)}
-
-
-@pytest.mark.parametrize(
-    ("epoch", "batches", "steps", "validates", "stepped"),
-    [
-        pytest.param((2, 2, 1, 1), (9, 8, 8, 8), 8, False, 8, id="the next batch is at hand"),
-        pytest.param((2, 2, 2, 2), (8, 8, 8, 8), 8, False, 8, id="the epoch is over"),
-        pytest.param((2, 2, 1, 1), (8, 8, 8, 8), 8, True, 7, id="validation was the last"),
-    ],
-)
-def test_the_end_of_a_step_is_the_same_wherever_it_was_saved(
-    epoch, batches, steps, validates, stepped
-):
-    fit_loop = {
-        "epoch_progress": progress(*epoch),
-        "epoch_loop.batch_progress": {**progress(*batches), "is_last_batch": False},
-        "epoch_loop.state_dict": {"_batches_that_stepped": 3},
-    }
-    after_a_step(fit_loop, steps, validates)
-    assert fit_loop == {
-        "epoch_progress": progress(2, 2, 1, 1),
-        "epoch_loop.batch_progress": {**progress(8, 8, 8, 8), "is_last_batch": False},
-        "epoch_loop.state_dict": {"_batches_that_stepped": stepped},
-    }
 
 
 def test_the_best_of_a_folder_that_was_moved_is_known(tmp_path):

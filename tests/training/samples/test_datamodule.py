@@ -1,23 +1,15 @@
 import math
-from functools import partial
 from unittest.mock import Mock
 
-import nibabel as nib
-import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 
 from pin_lightning.common.geometry import Grid
-from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.data.cases import Case
 from pin_lightning.data.inspection import annotate, inspect_cases
-from pin_lightning.data.landmarks.files import read_landmarks, write_landmarks
-from pin_lightning.data.preprocessing import preprocess
 from pin_lightning.data.sources.folder import find_cases
 from pin_lightning.data.sources.phantom import make_phantom
-from pin_lightning.data.sources.phantom_anatomy import LANDMARK_NAMES, draw_head, landmarks_in_head
-from pin_lightning.data.sources.phantom_anatomy import to_volume as head_to_volume
+from pin_lightning.data.sources.phantom_anatomy import LANDMARK_NAMES
 from pin_lightning.data.volume_cache import cache_volumes
 from pin_lightning.distributed.ranks import Shard
 from pin_lightning.method.sampling import Approach
@@ -53,25 +45,10 @@ def datamodule(annotated, tmp_path):
     return LandmarkDataModule(annotated[:6], shapes, annotated[6:8], volumes, sampler, loader)
 
 
-def test_landmarks_are_in_mm_from_the_centre_of_the_volume(annotated):
-    """The phantom knows its positions from the volume's centre without any file or affine."""
-    for seed, one in enumerate(annotated):
-        head = draw_head(np.random.default_rng([seed, 0]))
-        expected = head_to_volume(head, landmarks_in_head(head))
-        np.testing.assert_allclose(one.landmarks_mm, expected, atol=1e-3)
-
-
 def test_the_part_of_a_process_is_that_of_the_trainer(datamodule):
     assert datamodule.shard == Shard()
     datamodule.trainer = Mock(pl.Trainer, global_rank=3, world_size=8, num_nodes=2)
     assert datamodule.shard == Shard(3, 8, machines=2)
-
-
-def test_a_chosen_order_of_landmarks_is_kept(phantom_root):
-    case = find_cases(phantom_root)[0]
-    both = annotated_case(case).landmarks_mm
-    some = annotated_case(case, ("CSP", "frontHead")).landmarks_mm
-    assert torch.equal(some, both[[9, 1]])
 
 
 def test_training_batches_come_from_the_training_cases(datamodule, annotated):
@@ -103,33 +80,3 @@ def test_processes_validate_equally_many_cases_and_each_case_once(annotated, num
     assert sorted(one.case.name for one in known) == [one.case.name for one in cases]
     others = [one for part in parts for one in part if not torch.isfinite(one.landmarks_mm).any()]
     assert len(known) + len(others) == count * math.ceil(number / count)
-
-
-def test_a_process_alone_has_the_cases_as_they_are(annotated):
-    assert cases_of(Shard(), annotated) == annotated
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("spacing_mm", "oblique_degrees"), [(1.5, 25.0), (2.2, 0.0)])
-def test_landmarks_stay_on_the_skull_through_file_resampling_and_cropping(
-    tmp_path, spacing_mm, oblique_degrees
-):
-    """Bone is where the landmarks say, in the working volume of a phantom that went to disk."""
-    grid = Grid((90, 60, 80), spacing_mm)
-    contrast = []
-    for seed in range(3):
-        phantom = make_phantom(seed, oblique_degrees=oblique_degrees)
-        image = tmp_path / f"{seed}.nii.gz"
-        nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), image)
-        markups = tmp_path / f"{seed}.mrk.json"
-        write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
-        skull = annotated_case(
-            Case(str(seed), image, markups, partial(read_landmarks, markups), str(seed)),
-            LANDMARK_NAMES[1:5],
-            grid,
-        )
-        volume = preprocess(image, grid).intensity.float()
-        for i, j, k in grid.mm_to_ijk(skull.landmarks_mm).round().int().tolist():
-            around = volume[i - 5 : i + 6, j - 5 : j + 6, k - 5 : k + 6]
-            contrast.append(around[4:7, 4:7, 4:7].max() - around.median())
-    assert (torch.stack(contrast) > 40).float().mean() > 0.9
