@@ -1,1 +1,1 @@
-"""Prediction of many volumes, and the files that it leaves."""
+"""Prediction of many volumes, and its output files."""

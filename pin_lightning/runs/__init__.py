@@ -1,1 +1,1 @@
-"""A trained run on disk, and what it predicts."""
+"""A trained run on disk, and its predictions."""

@@ -1,4 +1,4 @@
-"""The self-contained run folder: what a training leaves behind and a prediction needs.
+"""The self-contained run folder, written by a training and read for predictions.
 
 ``config.yaml`` is the resolved config, ``run.json`` holds what the data decided (landmark names,
 working grid, split), ``checkpoints/`` the weights together with the fitted shape model.

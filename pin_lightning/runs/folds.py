@@ -1,4 +1,4 @@
-"""The folder of a cross-validation: a run folder for each fold, and what all of them share.
+"""The folder of a cross-validation: a run folder for each fold, and the error bars of all.
 
 ``folds.json`` says how many folds there are, ``fold0``, ``fold1``, ... are ordinary run folders,
 and ``calibration.json`` holds the error bars fitted on the cases that each fold did not see.
@@ -12,6 +12,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from pin_lightning.common.files import write_json
+from pin_lightning.common.settings import check_count
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.runs.folder import (
@@ -121,10 +122,8 @@ def read_calibration(run_dir: Path, names: tuple[str, ...]) -> Calibration | Non
 
 
 def _fold_count(content: dict[str, Any]) -> int:
-    count = content["folds"]
-    if not isinstance(count, int) or isinstance(count, bool) or count < 2:
-        raise ValueError(f"folds={count}")
-    return count
+    check_count("folds", content["folds"], least=2)
+    return int(content["folds"])
 
 
 def _calibration(content: dict[str, Any]) -> Calibration:

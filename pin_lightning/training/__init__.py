@@ -1,1 +1,1 @@
-"""From a config to a trained, evaluated run folder."""
+"""Training from a config to an evaluated run folder."""

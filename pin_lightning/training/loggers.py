@@ -1,7 +1,7 @@
 """Loggers of a training: a CSV file, which resumes at a checkpoint, and the one of ``logger``."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,15 @@ def experiment_loggers(
         ValueError: W&B refuses to begin, as without an account.
     """
     loggers: list[Logger] = []
+    exit_code = 1
     try:
         loggers.extend(_loggers(config, run_dir, first_step))
         yield loggers
-    except BaseException:
-        _finish(loggers, exit_code=1)
-        raise
-    _finish(loggers, exit_code=0)
+        exit_code = 0
+    finally:
+        for logger in loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish(exit_code=exit_code)
 
 
 def name_group(config: DictConfig, group: str) -> None:
@@ -67,12 +69,6 @@ def _loggers(config: DictConfig, run_dir: Path, first_step: int) -> list[Logger]
                 f"logger=wandb: {reason}; run wandb login, or give logger.offline=true"
             ) from error
     return loggers
-
-
-def _finish(loggers: Sequence[Logger], exit_code: int) -> None:
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=exit_code)
 
 
 class TrainingLog(CSVLogger):

@@ -35,10 +35,7 @@ def log_to_wandb(loggers: Sequence[Logger], run_dir: Path, metrics: Mapping[str,
 
 
 def log_results(
-    run: "Run",
-    run_dir: Path,
-    metrics: Mapping[str, Any],
-    evaluations: Mapping[str, Evaluation],
+    run: "Run", run_dir: Path, metrics: Mapping[str, Any], evaluations: Mapping[str, Evaluation]
 ) -> None:
     """Add metrics, tables, figures, and the report page if there is one to an open W&B run."""
     import wandb
@@ -61,10 +58,7 @@ def log_results(
 
 
 def headline(metrics: Mapping[str, Any], part: str) -> dict[str, float]:
-    """Numbers by which runs are compared, by their keys in W&B, from `numbers_of` a split.
-
-    Undefined numbers are left out.
-    """
+    """Headline numbers of a split by their keys in W&B, without those that are undefined."""
     errors, intervals = metrics["radial_error_mm"], metrics["intervals"]["radial_error_mm"]
     numbers = {name: errors[key] for name, key in _KEYS.items()}
     numbers["mean_shape_mm"] = metrics["mean_shape_radial_error_mm"]["mean"]
@@ -98,7 +92,7 @@ def case_rows(evaluation: Evaluation, part: str, figures: Path) -> Iterator[list
 
 
 def landmark_rows(metrics: Mapping[str, Any]) -> list[list[Any]]:
-    """Rows of `LANDMARK_COLUMNS` from the `metrics_of` a split."""
+    """Rows of `LANDMARK_COLUMNS` from the metrics of a split."""
     keys = ("n", "mean", "sd", "median", "p95", "mean_shape_mean")
     return [[name, *(row[key] for key in keys)] for name, row in metrics["per_landmark"].items()]
 

@@ -9,11 +9,7 @@ from conftest import composed
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
 from pin_lightning.inference.run import infer
 from pin_lightning.runs.folder import read_record
-from pin_lightning.runs.folds import (
-    read_calibration,
-    write_calibration,
-    write_folds,
-)
+from pin_lightning.runs.folds import read_calibration, write_calibration, write_folds
 from pin_lightning.runs.predictor import Predictor
 
 pytestmark = pytest.mark.slow

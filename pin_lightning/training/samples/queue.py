@@ -1,4 +1,4 @@
-"""The paper's streaming loader: random-point patches through a torchio queue.
+"""Paper-style streaming loader: random-point patches through a torchio queue.
 
 Draws depend only on the seed, the pass over the volumes, and the place of a volume in the pass, so
 that a training can resume anywhere without reading earlier volumes again.

@@ -12,11 +12,7 @@ from conftest import composed
 from pin_lightning.distributed.random_states import global_states
 from pin_lightning.runs.model import read_checkpoint
 from pin_lightning.training import plan as planning
-from pin_lightning.training.callbacks.checkpoints import (
-    KeepBest,
-    KeepLast,
-    WholeCheckpoints,
-)
+from pin_lightning.training.callbacks.checkpoints import KeepBest, KeepLast, WholeCheckpoints
 from pin_lightning.training.module import PINModule
 from pin_lightning.training.run import train
 
