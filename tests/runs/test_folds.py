@@ -8,6 +8,7 @@ import pytest
 from conftest import composed
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
 from pin_lightning.inference.run import infer
+from pin_lightning.runs import predictor
 from pin_lightning.runs.folder import read_record
 from pin_lightning.runs.folds import read_calibration, write_calibration, write_folds
 from pin_lightning.runs.predictor import Predictor
@@ -74,10 +75,7 @@ def test_folds_are_averaged(folds, images):
 
 
 def test_a_volume_is_read_once_for_all_folds(folds, images, monkeypatch):
-    from pin_lightning.runs import predictor
-
-    read = []
-    read_image = predictor.read_image
+    read, read_image = [], predictor.read_image
     counted = lambda path: read.append(path) or read_image(path)  # noqa: E731
     monkeypatch.setattr(predictor, "read_image", counted)
     list(Predictor.load(folds, "cpu").predict_many(images))
@@ -95,10 +93,8 @@ def test_infer_writes_radii_and_marks(folds, images, tmp_path):
         assert row["coverage"] == "0.85"
         expected = "yes" if float(row["radius_mm"]) > limits[row["landmark"]] else "no"
         assert row["review"] == expected
-    markups = json.loads((tmp_path / "out" / f"{names[0]}.mrk.json").read_text("utf-8"))["markups"][
-        0
-    ]
-    for row, point in zip(rows, markups["controlPoints"], strict=False):
+    content = json.loads((tmp_path / "out" / f"{names[0]}.mrk.json").read_text("utf-8"))
+    for row, point in zip(rows, content["markups"][0]["controlPoints"], strict=False):
         mark = "review: " if row["review"] == "yes" else ""
         radius, spread = float(row["radius_mm"]), float(row["spread_mm"])
         text = f"{mark}85 % within {radius:.2f} mm, spread over starts {spread:.2f} mm"
@@ -113,15 +109,11 @@ def test_a_limit_marks_all_or_none(folds, images, tmp_path, above_mm, marks):
     assert ("review: 85 % within" in text) == (marks == {"yes"})
 
 
-def test_a_limit_without_error_bars_is_refused(short_run, images, tmp_path):
-    with pytest.raises(ValueError, match=r"review_above_mm=1: run=.* has no error bars; give"):
-        inferred(short_run, images, tmp_path / "out", "review_above_mm=1")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_wrong_limit_is_refused(folds, images, tmp_path):
+def test_a_wrong_limit_and_one_without_error_bars_are_refused(short_run, folds, images, tmp_path):
     with pytest.raises(ValueError, match="review_above_mm=-1: give a positive number"):
         inferred(folds, images, tmp_path / "out", "review_above_mm=-1")
+    with pytest.raises(ValueError, match=r"review_above_mm=1: run=.* has no error bars; give"):
+        inferred(short_run, images, tmp_path / "out", "review_above_mm=1")
     assert not (tmp_path / "out").exists()
 
 

@@ -137,26 +137,15 @@ def written(sweep):
 
 
 @pytest.mark.slow
-def test_nothing_tried_to_reach_a_network(written, listener):
+def test_trainings_of_a_sweep_are_two_runs_of_one_group_without_a_network(written, listener):
     assert all(run.exit_code == 0 for run in written)
     with pytest.raises(BlockingIOError):
         listener.accept()
-
-
-@pytest.mark.slow
-def test_trainings_of_a_sweep_are_two_runs_of_one_group(written):
     assert len({run.info.run_id for run in written}) == 2
     assert [run.info.run_group for run in written] == ["alpha", "alpha"]
     assert [run.info.display_name for run in written] == ["multi_folder_0", "multi_folder_1"]
     assert [run.config["model"]["alpha"] for run in written] == [0.25, 0.75]
     assert {run.info.project for run in written} == {"pin-lightning"}
-
-
-@pytest.mark.slow
-def test_config_is_that_of_the_run_folder(written, sweep):
-    for job, run in zip("01", written, strict=True):
-        saved = OmegaConf.to_container(OmegaConf.load(sweep / job / "config.yaml"))
-        assert {key: value for key, value in run.config.items() if key != "_wandb"} == saved
 
 
 @pytest.mark.slow
@@ -175,8 +164,10 @@ def test_losses_accuracy_and_the_error_of_each_landmark_are_in_the_history(writt
 
 
 @pytest.mark.slow
-def test_the_summary_holds_the_headline_of_metrics_json(written, sweep):
+def test_config_and_summary_are_those_of_the_run_folder(written, sweep):
     for job, run in zip("01", written, strict=True):
+        saved = OmegaConf.to_container(OmegaConf.load(sweep / job / "config.yaml"))
+        assert {key: value for key, value in run.config.items() if key != "_wandb"} == saved
         metrics = json.loads((sweep / job / "metrics.json").read_text("utf-8"))
         for part in ("val", "test"):
             for key, value in headline(metrics[part], part).items():

@@ -24,14 +24,9 @@ def shape_model():
     return PCAShapeModel(2).fit(shapes, GRID.extent_mm)
 
 
-def sampler(shape_model, seed=0, augmentation=Augmentation(), approach=0.0):  # noqa: B008 (frozen)
-    return ShapePatchSampler(
-        shape_model, GRID, 5, "nearest", Approach(approach), augmentation, seed
-    )
-
-
-def samples_of(subject, *args):
-    return QueueSampler(sampler(*args))(subject)
+def sampler(shape_model, seed=0, approach=0.0):
+    settings = (GRID, 5, "nearest", Approach(approach), Augmentation(), seed)
+    return ShapePatchSampler(shape_model, *settings)
 
 
 @pytest.fixture
@@ -50,7 +45,7 @@ def test_a_sample_holds_the_patches_of_its_parameters(shape_model):
     truth = torch.tensor([1.0, 2.0])
     landmarks = shape_model.decode(truth)
     subject = tio.Subject(image=tio.ScalarImage(tensor=volume), landmarks_mm=landmarks, place=0)
-    endless = samples_of(subject, shape_model)
+    endless = QueueSampler(sampler(shape_model))(subject)
     samples = [next(endless) for _ in range(40)]  # more than one chunk
     assert len({tuple(sample["parameters"].tolist()) for sample in samples}) == 40
     for sample in samples:
