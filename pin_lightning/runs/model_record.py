@@ -65,13 +65,13 @@ class Part:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """What a localizer is rebuilt from, beside landmarks, grid and weights.
+    """Settings from which a localizer is rebuilt, beside landmarks, grid and weights.
 
     Attributes:
         shape: Shape model.
-        network: Network, without what landmarks and patches decide.
+        network: Network, without sizes that landmarks and patches decide.
         update_rule: Update rule.
-        prior: Shape model of the first iterations, where there is one.
+        prior: Shape model of the first iterations, if any.
         patch_side: Side of the patches in voxels.
         patch_spacings: Spacings of the patches in voxels.
         interpolation: ``nearest`` or ``linear``.
@@ -99,7 +99,7 @@ class ModelRecord:
 
     @classmethod
     def of_config(cls, config: DictConfig) -> "ModelRecord":
-        """The record of the model that a resolved config describes."""
+        """Make the record of the model that a resolved config describes."""
         plain: Any = OmegaConf.to_container(config, resolve=True)
         model = plain["model"]
         names = {one.name for one in fields(cls)} & model.keys() - {"prior"}
@@ -115,10 +115,10 @@ class ModelRecord:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "ModelRecord":
-        """The record that `to_json` made.
+        """Read a record made by `to_json`.
 
         Raises:
-            TypeError: The contents are no record.
+            TypeError: The contents are not a record.
             ValueError: A value is of another type, or larger than any use.
         """
         parts = {slot: _read_part(content[slot]) for slot in REGISTRY}
@@ -129,15 +129,15 @@ class ModelRecord:
         return cls(**parts, **others)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, as `run.json` holds them."""
+        """Return plain values, as in `run.json`."""
         return asdict(self)
 
     def build(self, slot: str, trust_run: bool = False, **known: Any) -> Any:
-        """Make the part of a slot; None for a prior that there is not.
+        """Make the part of a slot; None for an absent prior.
 
         Args:
             slot: One of `REGISTRY`.
-            trust_run: Import a class of the user's own; whatever it does is done.
+            trust_run: Import and run a class of the user's own.
             known: Further keyword arguments, which the data decide.
 
         Raises:
@@ -165,7 +165,7 @@ def _read_part(content: Any) -> Part | None:
 
 
 def _part(slot: str, node: Any) -> Part:
-    """The part that a node of a config describes; a class of this program by its short name."""
+    """Make the part of a node of a config; a class of this program has its short name."""
     settings = {key: value for key, value in node.items() if key != "_target_"}
     target = str(node["_target_"])
     package, _, kind = target.rpartition(".")
@@ -197,7 +197,7 @@ def _check(setting: str, name: str, value: object, hint: Any) -> None:
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Whether a plain value is of the type that a keyword argument asks for."""
+    """Tell whether a plain value has the type of a keyword argument."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in inner)
