@@ -22,24 +22,21 @@ def face():
     return volume
 
 
-def sampler(augmentation, seed=0):
+def sampler(augmentation):
     """Of a shape space that knows every shape of three landmarks."""
     shapes = FACE_MM + 2 * torch.randn(20, 3, 3, generator=torch.Generator().manual_seed(0))
     model = PCAShapeModel(9).fit(shapes, GRID.extent_mm)
-    return ShapePatchSampler(model, GRID, 5, "nearest", Approach(1.0), augmentation, seed)
+    return ShapePatchSampler(model, GRID, 5, "nearest", Approach(1.0), augmentation, 0)
 
 
-def samples(augmentation, count=40, seed=0):
-    index = torch.zeros(count, dtype=torch.long)
-    drawing = sampler(augmentation, seed)
-    return drawing, drawing.samples(drawing.pyramid(face()), index, FACE_MM.expand(count, -1, -1))
+def samples(drawing):
+    index = torch.zeros(40, dtype=torch.long)
+    return drawing.samples(drawing.pyramid(face()), index, FACE_MM.expand(40, -1, -1))
 
 
-def at_the_truth(drawing, count=40):
-    """Samples, drawn anew, that lie at the truth."""
+def at_the_truth(drawing):
     drawing.draw = Drawn
-    index = torch.zeros(count, dtype=torch.long)
-    return drawing.samples(drawing.pyramid(face()), index, FACE_MM.expand(count, -1, -1))
+    return samples(drawing)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +72,8 @@ def test_names_are_exchanged_in_mirrored_volumes():
 
 
 def test_none_draws_what_is_drawn_without_any_augmentation():
-    drawing, batch = samples(Augmentation())
-    plain = sampler(Augmentation(), seed=0)
+    drawing, plain = sampler(Augmentation()), sampler(Augmentation())
+    batch = samples(drawing)
     truth = plain.shape_model.encode(FACE_MM.expand(40, -1, -1))
     assert torch.equal(batch["parameters"], plain.draw(truth).parameters)
     index = torch.zeros(40, dtype=torch.long)
@@ -86,8 +83,8 @@ def test_none_draws_what_is_drawn_without_any_augmentation():
 
 
 def test_intensity_leaves_the_truth_and_changes_the_patches():
-    _, plain = samples(Augmentation())
-    _, bright = samples(Augmentation.of(gain_sd=0.3))
+    plain = samples(sampler(Augmentation()))
+    bright = samples(sampler(Augmentation.of(gain_sd=0.3)))
     for key in ("parameters", "true_parameters"):
         assert torch.equal(plain[key], bright[key])
     shown = plain["patches"] > 0
