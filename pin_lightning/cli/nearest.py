@@ -1,4 +1,4 @@
-"""Which option or setting was meant by one that there is not."""
+"""Suggest the closest existing option or setting."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -10,12 +10,12 @@ from omegaconf import OmegaConf
 from pin_lightning.cli.conf import CONF
 from pin_lightning.cli.config_tree import composed, groups_of, option_names
 
-SIMILAR, ALIKE = 0.6, 0.75  # ratios of difflib
-MOST = 3  # settings that are offered
+SIMILAR, ALIKE = 0.6, 0.75  # similarity ratios of difflib
+MOST = 3  # suggestions
 
 
 def no_such_option(group: str, option: str) -> str:
-    """The line that refuses an option, with the nearest one."""
+    """Error line for an unknown option, with the closest one."""
     if not (names := option_names(group)):
         return f"{group}={option}: there is no such group of options"
     near = get_close_matches(option.lower(), [one.lower() for one in names], n=1, cutoff=SIMILAR)
@@ -25,12 +25,9 @@ def no_such_option(group: str, option: str) -> str:
 
 
 def no_such_setting(key: str, program: str, arguments: Sequence[str]) -> str:
-    """The line that refuses a setting, with the nearest one of the same program.
+    """Error line for an unknown setting or group, with the closest one of the program.
 
-    Args:
-        key: Dotted name of the setting, or name of a group, as it was given.
-        program: Name of the program's config, such as ``train``.
-        arguments: Its command line: which settings there are depends on the options that it takes.
+    The options among the arguments decide which settings the program has.
     """
     refused = f"{key}: there is no such setting or group"
     groups = list(groups_of(program))
@@ -39,8 +36,9 @@ def no_such_setting(key: str, program: str, arguments: Sequence[str]) -> str:
     elsewhere = _of_other_options(key, program, groups)
     if key in elsewhere:
         return f"{key}: is a setting of {' or '.join(elsewhere[key])}; give that, or leave it out"
-    keys = _keys(program, [one for one in arguments if _takes_option(one)])
-    if meant := meant_by(key, [one for one in keys if _is_hydras(one) == _is_hydras(key)]):
+    keys = _keys(program, [one for one in arguments if _chooses_option(one)])
+    of_hydra = key.startswith("hydra.")
+    if meant := meant_by(key, [one for one in keys if one.startswith("hydra.") == of_hydra]):
         return f"{refused}; did you mean {' or '.join(meant)}?"
     if near := get_close_matches(key, elsewhere, n=1, cutoff=ALIKE):
         return f"{refused}; did you mean {near[0]}, of {' or '.join(elsewhere[near[0]])}?"
@@ -48,16 +46,16 @@ def no_such_setting(key: str, program: str, arguments: Sequence[str]) -> str:
 
 
 def meant_by(key: str, keys: Sequence[str]) -> list[str]:
-    """Settings that a wrong name may stand for, the best kind of likeness first; at most three.
+    """At most three existing settings for a wrong name, the best match first.
 
-    A name may be at a wrong place (``alpha``), misspelt (``model.alhpa``), or both (``alhpa``).
+    A name may be in the wrong place (``alpha``), misspelt (``model.alhpa``), or both (``alhpa``).
 
     >>> keys = ["model.alpha", "model.optimizer.lr", "trainer.max_steps"]
     >>> meant_by("alhpa", keys), meant_by("model.lr", keys), meant_by("loader.max_steps", keys)
     (['model.alpha'], ['model.optimizer.lr'], ['trainer.max_steps'])
     """
     *_, end = parts = key.split(".")
-    keys = [one for one in keys if not key.startswith(f"{one}.")]  # of which it would be a part
+    keys = [one for one in keys if not key.startswith(f"{one}.")]  # not its own parents
     same_end = [one for one in keys if one.split(".")[-1] == end]
     if inside := [one for one in same_end if set(parts) <= set(one.split("."))]:
         return inside[:MOST]
@@ -70,7 +68,7 @@ def meant_by(key: str, keys: Sequence[str]) -> list[str]:
 
 
 def _of_other_options(key: str, program: str, groups: Sequence[str]) -> dict[str, list[str]]:
-    """Settings of all options of the group that a setting belongs to, with these options."""
+    """Settings of all options of the group in a setting's name, each with these options."""
     group = next((one for one in groups if key.startswith(f"{one.replace('/', '.')}.")), None)
     found: dict[str, list[str]] = {}
     for choice in [] if group is None else [f"{group}={one}" for one in option_names(group)]:
@@ -79,13 +77,9 @@ def _of_other_options(key: str, program: str, groups: Sequence[str]) -> dict[str
     return found
 
 
-def _takes_option(argument: str) -> bool:
+def _chooses_option(argument: str) -> bool:
     group, _, option = argument.lstrip("+").partition("=")
     return bool(group) and (CONF / group).is_dir() and option in option_names(group)
-
-
-def _is_hydras(key: str) -> bool:
-    return key.startswith("hydra.")
 
 
 def _keys(program: str, overrides: Sequence[str]) -> list[str]:
@@ -99,6 +93,6 @@ def _keys(program: str, overrides: Sequence[str]) -> list[str]:
 
     try:
         config = composed(program, overrides)
-    except HydraException:  # as of an option whose plugin is not installed
+    except HydraException:  # such as an option whose plugin is not installed
         config = composed(program)
     return names(OmegaConf.to_container(config, resolve=False), "")

@@ -1,4 +1,4 @@
-"""The one line in which a program refuses what is wrong with its command line or its input."""
+"""Error lines for command lines that Hydra refuses."""
 
 import re
 from collections.abc import Sequence
@@ -7,20 +7,14 @@ from hydra.errors import HydraException, InstantiationException
 
 from pin_lightning.common.errors import user_mistake
 
-# What Hydra says of an option and of a setting that there is not.
+# Hydra's messages on unknown options, unknown settings and plugins that are not installed.
 NO_OPTION = re.compile(r"Could not find '(?P<group>[^']+)/(?P<option>[^'/]+)'")
 NO_SETTING = re.compile(r"Could not override '(?P<key>[^']+)'")
 NO_PLUGIN = re.compile(r"In '(?P<option>[^']+)': Could not load '(?P=option)_plugin'")
 
 
 def hydra_refusal(error: BaseException, program: str, arguments: Sequence[str]) -> str | None:
-    """The one line for what Hydra refused, none for a defect that the program let through.
-
-    Args:
-        error: What Hydra raised before or beside the program.
-        program: Name of the program's config, such as ``train``.
-        arguments: Its command line.
-    """
+    """Error line for an exception outside the task function of a program, None for a defect."""
     if isinstance(error, InstantiationException):  # of a sweeper or a launcher
         return user_mistake(error) if isinstance(error.__cause__, ValueError) else None
     if isinstance(error, HydraException):

@@ -69,7 +69,7 @@ def test_a_new_option_needs_no_list(tmp_path, monkeypatch):
     monkeypatch.setattr(config_tree, "CONF", conf)
     assert Option("shape", "mesh", "A mesh.", False) in options_of("train")
     (conf / "shape" / "mesh.yaml").write_text("_target_: a.B\n")
-    with pytest.raises(ValueError, match=r"mesh\.yaml: does not say what it is for; begin it"):
+    with pytest.raises(ValueError, match=r"mesh\.yaml: has no description"):
         purpose(conf / "shape" / "mesh.yaml")
 
 
