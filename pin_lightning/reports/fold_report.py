@@ -1,4 +1,4 @@
-"""What a cross-validation comes to: out-of-fold errors with intervals, and error bars."""
+"""Report of a cross-validation: out-of-fold errors with intervals, and error bars."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,11 +17,9 @@ from pin_lightning.evaluation.planes.errors import write_plane_errors
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.evaluation.summary import coverage_of, numbers_of
-from pin_lightning.reports.terminal_tables import plane_table
+from pin_lightning.reports.terminal_tables import empty_table, plane_table
 from pin_lightning.runs.folder import METRICS, PLANES, PREDICTIONS
 from pin_lightning.runs.folds import CALIBRATION, write_calibration
-
-TABLE_HEADER = ("Out of fold", "Value")
 
 
 def report_folds(
@@ -35,14 +33,14 @@ def report_folds(
     Args:
         run_dir: Folder of the cross-validation.
         evaluation: Out-of-fold predictions of all cases.
-        calibration: How error bars are fitted, none for no error bars.
-        settings: What is shown, and how.
+        calibration: Settings of the error bars, None without them.
+        settings: Settings of the report.
 
     Returns:
-        The contents of `metrics.json`: as of a run, and ``intervals`` and ``error_bars``.
+        The contents of `metrics.json`: those of a run, with ``intervals`` and ``error_bars``.
 
     Raises:
-        ValueError: There are too few cases for the coverage; all else is written before.
+        ValueError: There are too few cases for the coverage; all else has been written.
     """
     test = numbers_of(evaluation, settings)
     write_predictions(run_dir / PREDICTIONS, {"test": evaluation})
@@ -64,24 +62,19 @@ def report_folds(
 def error_bars_of(
     evaluation: Evaluation, settings: ConformalSettings, bootstrap: BootstrapSettings
 ) -> dict[str, Any]:
-    """How the radii do on each case when all other cases give them, safe for JSON."""
+    """Leave-one-case-out coverage of the radii, safe for JSON."""
     within, radii = leave_one_case_out(evaluation.errors_mm, evaluation.spread_mm, settings)
-    if not np.isfinite(radii).all():  # just enough cases, one fewer is not
+    if not np.isfinite(radii).all():  # too few cases once one is left out
         return {"coverage_asked": settings.coverage, "coverage": None}
     return coverage_of(within, radii, evaluation.names, settings.coverage, bootstrap)
 
 
 def fold_table(test: Mapping[str, Any]) -> Table:
-    """Table of the values with their intervals, for the terminal.
-
-    Args:
-        test: From `report_folds`.
-    """
+    """The metrics of `report_folds` with their intervals, for the terminal."""
     level = test["intervals"]["level"]
     landmarks = sum(row["n"] for row in test["per_landmark"].values())
-    table = Table(title=f"{test['num_cases']} cases, {landmarks} landmarks, each out of fold")
-    for index, header in enumerate((*TABLE_HEADER, f"{100 * level:g} % interval")):
-        table.add_column(header, justify="right" if index else "left", no_wrap=index > 0)
+    title = f"{test['num_cases']} cases, {landmarks} landmarks, each out of fold"
+    table = empty_table(title, ("Out of fold", "Value", f"{100 * level:g} % interval"))
     for label, value, interval, places in _table_rows(test):
         ends = "-" if interval is None else " to ".join(f"{end:.{places}f}" for end in interval)
         table.add_row(Text(label), "-" if value is None else f"{value:.{places}f}", ends)

@@ -44,8 +44,3 @@ def test_observed_stands_over_asked_and_that_of_predictions_is_marked():
     low, high = axes.get_ylim()
     assert low < 0.4
     assert high > 1
-
-
-def test_without_levels_there_is_no_chart():
-    with pytest.raises(ValueError, match="no level"):
-        coverage_figure([], 0.9)
