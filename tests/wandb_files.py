@@ -19,18 +19,7 @@ _BLOCK, _HEADER = 32768, 7
 
 @dataclass(frozen=True)
 class WrittenRun:
-    """An offline run.
-
-    Attributes:
-        folder: Its folder, with the files of tables and pictures.
-        info: Record of the run: project, group, job type, tags.
-        config: Settings.
-        history: What was logged, in its order.
-        summary: The last value of each key, or what was set.
-        tables: Where each file of the tables is kept until it is synced: cells, and pictures in
-            them.
-        exit_code: None while the run is open.
-    """
+    """An offline run; `tables` are the files of tables and pictures that wait to be synced."""
 
     folder: Path
     info: Any

@@ -3,8 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,19 +19,11 @@ BEST = "checkpoints/best.ckpt"
 RESTORE = "restore it, or train again"
 
 
-@dataclass(frozen=True)
-class Good:
-    """What nothing is wrong with, and an empty folder."""
-
-    folder: Path
-    data: Path
-    cache: Path
-    run: Path
-
-
 @pytest.fixture
 def good(phantom_root, short_run, tmp_path_factory, tmp_path):
-    return Good(tmp_path, phantom_root, tmp_path_factory.getbasetemp() / "shared-cache", short_run)
+    """A data set, a cache and a run without errors, and an empty folder."""
+    cache = tmp_path_factory.getbasetemp() / "shared-cache"
+    return SimpleNamespace(folder=tmp_path, data=phantom_root, cache=cache, run=short_run)
 
 
 # Each puts its kind on disk and gives program and settings.
@@ -145,6 +136,10 @@ ENDS = {
         setting(checking, "model.landmarks=[frontHed]"),
         "model.landmarks=['frontHed']: no case has frontHed; did you mean frontHead?",
     ),
+    "patch-side": (
+        setting(training, "model=multi", "network=paper"),
+        "model.patch_side=17: network=paper needs at least 95",
+    ),
     "frame": (setting(training, "data.frame=XYZ"), "data.frame=XYZ: there is no such frame; give"),
     "spacing": (setting(training, "data.spacing_mm=-1"), "data.spacing_mm=-1.0: give a positive"),
     "grid-size": (setting(training, "data.grid_size=[9,9]"), "data.grid_size=[9, 9]: give three"),
@@ -177,16 +172,10 @@ ENDS = {
         file_in_the_way(predicting, "input={}/"),
         "no file matches; quote the pattern, check the folder",
     ),
-    "output": (
-        file_in_the_way(predicting, "output={}/out"),
-        "file/out: cannot be written to",
-    ),
+    "output": (file_in_the_way(predicting, "output={}/out"), "file/out: cannot be written to"),
     "format": (setting(predicting, "format=xml"), "format=xml: give one of mrk.json, fcsv"),
     "device": (setting(predicting, "device=toaster"), "device=toaster: cannot be used here"),
-    "starts": (
-        setting(predicting, "num_starts=0"),
-        "error: num_starts=0: give a whole",
-    ),
+    "starts": (setting(predicting, "num_starts=0"), "error: num_starts=0: give a whole"),
 }
 if os.geteuid():  # root writes everywhere
     ENDS["read-only"] = (read_only, "fixed/out: cannot be written to")
@@ -221,18 +210,11 @@ def test_the_code_in_the_checkpoints_would_run(tmp_path):
 # The same through processes; those that Hydra refuses end before the heavy imports.
 PROCESSES = {
     "run-dir": (lambda good: ("train", ["run_dir=/dev/null/x"]), "run_dir: /dev/null/x: Not a dir"),
-    "no-such-group": (
-        lambda _: ("train", ["data=nope"]),
-        "data=nope: there is no such option",
-    ),
-    "no-such-setting": (
-        lambda _: ("infer", ["imput=x"]),
-        "imput: there is no such setting or group; did you mean input?",
-    ),
+    "no-such-setting": (lambda _: ("infer", ["imput=x"]), "imput: there is no such setting or"),
     "empty-folder": ENDS["empty-folder"],
     "checkpoint-code": ENDS["checkpoint-code"],
 }
-QUICK = ("run-dir", "no-such-group", "no-such-setting")
+QUICK = ("run-dir", "no-such-setting")
 
 
 @pytest.mark.parametrize(

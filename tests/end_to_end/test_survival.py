@@ -30,11 +30,7 @@ def tiny(short_settings):
 
 
 def start(program, settings, run_dir, limit=None):
-    """A process that writes to `out.txt` beside the run folder.
-
-    Args:
-        limit: Largest size of a file, in blocks of 1024 bytes.
-    """
+    """A process that writes to `out.txt` beside the run folder, and no file of more KiB."""
     given = dict(one.split("=", 1) for one in [*settings, f"run_dir={run_dir}"])
     arguments = [*program, *map("=".join, given.items())]
     limited = f"ulimit -f {limit}; " if limit else ""

@@ -25,8 +25,7 @@ def test_the_axis_marks_the_radii_that_it_shows():
 
 
 def test_errors_of_zero_can_be_drawn():
-    figure = success_figure({"this run": np.zeros((2, 2))}, (0.5,))
-    figure.draw_without_rendering()
+    success_figure({"this run": np.zeros((2, 2))}, (0.5,)).draw_without_rendering()
 
 
 def test_a_method_without_errors_is_refused():
