@@ -48,11 +48,7 @@ class ListedJobs(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run all jobs.
-
-        Args:
-            arguments: Overrides of the command line, for every job.
-        """
+        """Run all jobs, each with the overrides of the command line."""
         assert self.launcher is not None
         assert self.hydra_context is not None
         parser = OverridesParser.create(self.hydra_context.config_loader)

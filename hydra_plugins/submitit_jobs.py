@@ -17,13 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class SubmititJobs(Launcher):
-    """Launcher of hydra-submitit-launcher that survives lost jobs.
+    """Launcher of hydra-submitit-launcher that survives lost jobs; its settings are in `conf`.
 
     The original stops waiting at the first job without a result, such as one that ran out of time,
     and never closes the sweep.
-
-    Args:
-        settings: Settings of the launcher, as in `conf/hydra/launcher`.
     """
 
     cluster: ClassVar[str]
@@ -47,10 +44,6 @@ class SubmititJobs(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Send jobs and wait for all of them.
-
-        Args:
-            job_overrides: Overrides of each job.
-            initial_job_idx: Number of the first job.
 
         Raises:
             ValueError: They cannot be sent; the message gives the reason.

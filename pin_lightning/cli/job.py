@@ -46,18 +46,14 @@ def run_training(config: DictConfig, alone: str, here: str, split: str) -> float
 
 
 def run_alone(function: str, *arguments: object) -> Any:
-    """Call a function in a process of its own.
+    """Call a function, given by its dotted name, in a process of its own.
 
     With any launcher, a job then starts from a clean state, and one that the system kills does not
     end the others. Jobs that run one by one show their messages; otherwise all output goes to the
     log in the folder of the job.
 
-    Args:
-        function: Dotted name.
-        arguments: Arguments of the function.
-
     Raises:
-        ValueError: It failed, or its process was killed; the message gives the reason.
+        ValueError: The function failed, or its process was killed; the message gives the reason.
     """
     with TemporaryDirectory() as folder:
         answer = Path(folder) / "answer"

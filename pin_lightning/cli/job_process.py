@@ -26,11 +26,7 @@ STDIN = 0
 
 
 def main(answer: Path) -> None:
-    """Call the function that standard input names, and write its result.
-
-    Args:
-        answer: File for the pickled result and error line, of which one is None.
-    """
+    """Call the function that standard input names; pickle its result and error line to a file."""
     with os.fdopen(os.dup(STDIN), "rb") as request:
         function, arguments, hydra_config, cache = pickle.load(request)
     Thread(target=_end_with_sweep, daemon=True).start()

@@ -73,11 +73,7 @@ def start(program: str, main: Callable[[], Any]) -> None:
     """Run a Hydra program on the arguments of this process.
 
     Errors that Hydra raises before the program begins end like bad input of the program itself:
-    unknown settings, or a run folder that cannot be made.
-
-    Args:
-        program: Name of its config.
-        main: Function decorated by `hydra.main` and `one_line_errors`.
+    unknown settings, or a run folder that cannot be made. `main` is under `hydra.main`.
     """
     if any(argument in HELP for argument in sys.argv[1:]):
         from pin_lightning.cli.help import command_of, print_help

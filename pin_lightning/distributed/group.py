@@ -55,12 +55,7 @@ def is_one_of_several() -> bool:
 
 
 def check_environment(said: str, strategy: Any, num_nodes: int) -> None:
-    """Check devices and nodes against the processes that were started or will be.
-
-    Args:
-        said: The settings as given, for the message.
-        strategy: Lightning's strategy for several processes.
-        num_nodes: Number of machines.
+    """Check the devices of a strategy and the nodes against the processes that were started.
 
     Raises:
         ValueError: The numbers differ, or this process knows of no other machine.
@@ -120,10 +115,7 @@ def least_of_all(number: int, shard: Shard, device: torch.device) -> int:
 
 @contextmanager
 def ends_together(launcher: Any) -> Iterator[None]:
-    """Context that ends all processes if one fails, in one line if the reason is known.
-
-    Args:
-        launcher: Lightning's launcher of the other processes, if any.
+    """Context that ends all processes of a Lightning launcher, if any, when one fails.
 
     Raises:
         ValueError: Another process has failed.

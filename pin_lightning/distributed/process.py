@@ -19,10 +19,7 @@ def keep_freed_memory() -> bool:
 
     By default every block above 32 MB is mapped anew, and the system clears each of its pages on
     first use: a fifth of a training step of the paper's size on the CPU. For programs that train or
-    predict and then end; call it early.
-
-    Returns:
-        Whether it took effect; other C libraries have no such options.
+    predict and then end; call it early. Returns False for other C libraries, without the options.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -33,8 +33,7 @@ def _is_group() -> bool:
 def of_this_process(states: Num[Tensor, "W N"]) -> Num[Tensor, " N"] | None:
     """The state of this process among those of `of_all_processes`.
 
-    Returns:
-        None, with a warning, if the number of processes has changed: their draws cannot go on.
+    None, with a warning, if the number of processes has changed: their draws cannot go on.
     """
     rank, count = (dist.get_rank(), dist.get_world_size()) if _is_group() else (0, 1)
     if len(states) == count:

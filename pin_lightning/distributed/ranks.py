@@ -47,12 +47,9 @@ def arguments_of_others(given: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Shard:
-    """The share of one process: every `count`-th item, from the `rank`-th on.
+    """The share of one process: every `count`-th item, from the `rank`-th on (from 0).
 
-    Attributes:
-        rank: Number of the process, from 0.
-        count: Processes that share the work.
-        machines: Machines with equally many of these processes.
+    The processes are spread evenly over `machines`.
 
     >>> Shard(1, 2).of("abcde")
     'bd'

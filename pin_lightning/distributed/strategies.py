@@ -30,11 +30,7 @@ class Several:
 
 
 def check_strategy(config: DictConfig, several: Several | None = None) -> None:
-    """Check that Lightning can start the processes that the settings ask for.
-
-    Args:
-        config: Composed from `conf/train.yaml`.
-        several: Trainings that it belongs to, None for a single one.
+    """Check that Lightning can start the processes of a training, one of several or a single one.
 
     Raises:
         ValueError: A setting is wrong, such as a missing device; the message names it.

@@ -30,12 +30,12 @@ def report_convergence(
     splits: Mapping[str, Mapping[str, Convergence]],
     pictures: bool = True,
 ) -> None:
-    """Write ``convergence.csv``, and ``figures/SPLIT_convergence.png``.
+    """Write ``convergence.csv`` and, with pictures, ``figures/SPLIT_convergence.png``.
 
     Args:
         run_dir: Run folder, or folder of a cross-validation.
         evaluations: Evaluation of each split, for the errors of the mean shape.
-        splits: Convergence by the name of the split and of the case.
+        splits: Convergence by split and case.
         pictures: Whether to draw the figures.
     """
     convergence.write_convergence(run_dir / CONVERGENCE, splits)

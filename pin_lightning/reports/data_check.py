@@ -29,10 +29,7 @@ COLOURS = {"error": "red", "warning": "yellow"}
 
 
 def check(config: DictConfig) -> int:
-    """Check a data set, print the table and write the contact sheet.
-
-    Args:
-        config: Composed from `conf/check.yaml`.
+    """Check a data set by `conf/check.yaml`, print the table and write the contact sheet.
 
     Returns:
         The number of errors found.

@@ -75,36 +75,26 @@ def fold_table(test: Mapping[str, Any]) -> Table:
     landmarks = sum(row["n"] for row in test["per_landmark"].values())
     title = f"{test['num_cases']} cases, {landmarks} landmarks, each out of fold"
     table = empty_table(title, ("Out of fold", "Value", f"{100 * level:g} % interval"))
-    for label, value, interval, places in _table_rows(test):
-        ends = "-" if interval is None else " to ".join(f"{end:.{places}f}" for end in interval)
-        table.add_row(Text(label), "-" if value is None else f"{value:.{places}f}", ends)
+    for label, value, interval in _table_rows(test):
+        scale, places = (100, 1) if "%" in label else (1, 3)
+        shown = "-" if value is None else f"{scale * value:.{places}f}"
+        ends = " to ".join(f"{scale * end:.{places}f}" for end in interval or ())
+        table.add_row(Text(label), shown, ends or "-")
     return table
 
 
-def _table_rows(
-    test: Mapping[str, Any],
-) -> Iterator[tuple[str, float | None, list[float] | None, int]]:
-    """Label, value, interval and decimal places of each row."""
+def _table_rows(test: Mapping[str, Any]) -> Iterator[tuple[str, float | None, list[float] | None]]:
+    """Label, value and interval of each row."""
     intervals = test["intervals"]
     labels = {"mean": "Mean radial error, mm", "median": "Median, mm", "p95": "95th percentile, mm"}
     for key, label in labels.items():
-        yield label, test["radial_error_mm"][key], intervals["radial_error_mm"][key], 3
+        yield label, test["radial_error_mm"][key], intervals["radial_error_mm"][key]
     for key, value in test["success_rate"].items():
-        interval = intervals["success_rate"][key]
-        yield f"{key.replace('_', ' ').capitalize()}, %", *_percent(value, interval), 1
+        name = key.replace("_", " ").capitalize()
+        yield f"{name}, %", value, intervals["success_rate"][key]
     mean_shape = "mean_shape_radial_error_mm"
-    yield "Mean shape: mean error, mm", test[mean_shape]["mean"], intervals[mean_shape]["mean"], 3
+    yield "Mean shape: mean error, mm", test[mean_shape]["mean"], intervals[mean_shape]["mean"]
     if (bars := test.get("error_bars")) is not None:
         label = f"Within their radius, % (asked {100 * bars['coverage_asked']:g})"
-        yield label, *_percent(bars["coverage"], bars.get("coverage_interval")), 1
-        radius, interval = bars.get("median_radius_mm"), bars.get("median_radius_interval")
-        yield "Median radius, mm", radius, interval, 3
-
-
-def _percent(
-    value: float | None, interval: list[float] | None
-) -> tuple[float | None, list[float] | None]:
-    return (
-        None if value is None else 100 * value,
-        None if interval is None else [100 * end for end in interval],
-    )
+        yield label, bars["coverage"], bars.get("coverage_interval")
+        yield "Median radius, mm", bars.get("median_radius_mm"), bars.get("median_radius_interval")

@@ -141,9 +141,3 @@ def test_missing_landmarks_are_a_warning(root, tmp_path, capsys):
 def test_a_plane_of_unknown_landmarks_is_refused(root, tmp_path):
     with pytest.raises(ValueError, match=r"planes\.P: no case has CPS; did you mean CSP\?"):
         run(root, tmp_path, "+data.planes.P.landmarks=[CPS,backHead,frontHead]")
-
-
-def test_the_sheets_folder_is_checked_before_the_work(root, tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"sheet=.*cannot be written to"):
-        run(root, tmp_path, f"sheet={tmp_path}/file/sheet.png")

@@ -47,17 +47,17 @@ def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
     errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
     for label in (label for label in _LABELS if label in chosen):
         case, stem = chosen[label], f"{run.part}_{label}"
-        found = {
-            kind: picture_of(run, f"{stem}_{kind}.png", f"{label} case {case}: {text}")
+        pictures = [
+            picture_of(run, f"{stem}_{kind}.png", f"{label} case {case}: {text}")
             for kind, text in _KINDS.items()
-        }
+        ]
         text = f"{label} case {case}: paths of the starts"
         path = run.folder / FIGURES / f"{stem}_starts.json"
         yield CaseView(
             label=label,
             case=case,
             error=f"mean error {three_digits(float(np.nanmean(errors[case])))} mm",
-            pictures=tuple(one for one in found.values() if one is not None),
+            pictures=tuple(one for one in pictures if one is not None),
             starts=picture_of(run, f"{stem}_starts.png", text),
             film=picture_of(run, f"{stem}_starts.gif", text),
             scene=Scene.of_file(path, f"scene-{label}", text) if path.is_file() else None,

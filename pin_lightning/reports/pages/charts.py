@@ -67,9 +67,7 @@ def _radius_axis(axes: Axes, sorted_mm: Sequence[np.ndarray], radii_mm: Sequence
 def coverage_figure(covered: Sequence[Covered], asked: float) -> Figure:
     """Plot observed against asked coverage, with intervals; exact error bars are on the diagonal.
 
-    Args:
-        covered: Coverage at several levels.
-        asked: Level of the error bars that predictions are written with, highlighted.
+    The level `asked` for the radii of predictions is highlighted.
     """
     figure = new_figure(PAGE_INCHES, 3.1)
     axes = figure.add_subplot()

@@ -38,10 +38,7 @@ def find_failures(
 ) -> Failures:
     """Find the landmarks that lie further from the truth than a limit.
 
-    Args:
-        evaluation: Predictions and truth.
-        failure_mm: The limit; None takes the mean error of the mean shape.
-        radii_mm: Radii of the error bars, None without them.
+    The limit is `failure_mm`, else the mean error of the mean shape. `radii_mm` are of error bars.
     """
     errors = evaluation.errors_mm
     if failure_mm is None:

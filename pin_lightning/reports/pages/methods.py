@@ -14,13 +14,7 @@ from pin_lightning.runs.other_methods import OtherMethod
 
 @dataclass(frozen=True, eq=False)
 class MethodErrors:
-    """Errors of a method.
-
-    Attributes:
-        name: Name of the method.
-        errors_mm: Radial errors, NaN where not every method has a position.
-        seconds: Time for a volume, None if unknown.
-    """
+    """Radial errors of a method, NaN where another has no position, and seconds for a volume."""
 
     name: str
     errors_mm: Float64[np.ndarray, "N L"]
@@ -29,12 +23,7 @@ class MethodErrors:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Errors of several methods on the same landmarks.
-
-    Attributes:
-        methods: This run first, then the mean shape and the others.
-        known: Number of landmarks over all cases whose truth is known.
-    """
+    """Errors of several methods, this run first, on the same of the `known` true landmarks."""
 
     methods: tuple[MethodErrors, ...]
     known: int
@@ -56,10 +45,6 @@ class Comparison:
 
 def compare(evaluation: Evaluation, others: Sequence[OtherMethod]) -> Comparison:
     """Errors of all methods where each of them has a position.
-
-    Args:
-        evaluation: Predictions of this run, and the truth for all methods.
-        others: Other methods.
 
     Raises:
         ValueError: A method has no landmark of these cases, or all methods none in common.

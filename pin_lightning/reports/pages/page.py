@@ -86,13 +86,10 @@ def write_page(path: Path, template: str, scenes: Sequence[Scene] = (), **conten
     """Write a page atomically.
 
     Args:
-        path: The HTML file.
+        path: The HTML file, which is returned.
         template: Name of a file in `pin_lightning/reports/pages/templates`.
         scenes: Interactive figures on the page; without any, plotly is left out.
         content: Variables of the template. All of it is shown as text, never as HTML.
-
-    Returns:
-        The path.
     """
     now = datetime.now(UTC)
     environment = Environment(

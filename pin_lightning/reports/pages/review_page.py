@@ -54,12 +54,7 @@ class Review:
     ) -> Path:
         """Write the page of at most so many volumes into a folder.
 
-        Args:
-            output: The folder.
-            grid: Working grid of the run.
-            most: Largest number of volumes.
-            run: Name of the run.
-            slices: Function from the name of a volume to its slices.
+        `slices` gives the slices of a volume by its name, `grid` is the working grid of the run.
         """
         content: dict[str, Any] = {"flagged": 0, "flagged_volumes": 0, "summary": None}
         content["volumes"] = []

@@ -153,10 +153,9 @@ def _iteration(run: RunFacts) -> str:
 def _checkpoint(run: RunFacts) -> list[tuple[str, str]]:
     """Choice of the weights, empty for a folder without them."""
     try:
-        name = best_checkpoint((run.folds or (run.folder,))[0]).name
+        chosen = best_checkpoint((run.folds or (run.folder,))[0]).name == "best.ckpt"
     except ValueError:
         return []
-    chosen = name == "best.ckpt"
     return [("Weights", "lowest validation error" if chosen else "as training ended")]
 
 

@@ -43,10 +43,7 @@ class Tile:
 
 
 def write_again(config: DictConfig) -> None:
-    """Write the page of a run again.
-
-    Args:
-        config: Composed from `conf/report.yaml`; null settings are those of the run.
+    """Write the page of a run again by `conf/report.yaml`, whose null settings are the run's.
 
     Raises:
         ValueError: A setting is wrong, or a file of the folder is absent or damaged.
@@ -63,9 +60,6 @@ def write_run_page(run_dir: Path, settings: ReportSettings) -> Path:
     Args:
         run_dir: Folder of `train.py`, or of `pin_lightning.cross_validate`.
         settings: Settings of the report.
-
-    Returns:
-        Path of the page.
 
     Raises:
         ValueError: A file of the folder, or of another method, is absent or damaged.

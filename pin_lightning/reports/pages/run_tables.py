@@ -16,12 +16,7 @@ from pin_lightning.reports.pages.tables import Cell, Column, Table, barred, coun
 
 
 def method_table(comparison: Comparison, settings: ReportSettings) -> Table:
-    """Errors of this run, of the mean shape and of other methods, with intervals.
-
-    Args:
-        comparison: Methods on the same landmarks.
-        settings: Radii and bootstrap of the intervals.
-    """
+    """Errors of this run, of the mean shape and of other methods, with intervals."""
     level = f"{100 * settings.bootstrap.level:g} % interval below, over cases"
     columns = (
         Column("Method", numeric=False),
@@ -65,11 +60,8 @@ def landmark_table(
 ) -> Table:
     """Errors of each landmark that has a true position in some case.
 
-    Args:
-        evaluation: Predictions and truth.
-        failure_mm: Error from which a landmark has failed.
-        covered: Whether each landmark lies within its radius, None without error bars.
-        radii_mm: Those radii.
+    Landmarks fail from `failure_mm` on. With error bars, `covered` says whether each landmark lies
+    within its radius.
     """
     errors, guess = evaluation.errors_mm, evaluation.mean_shape_errors_mm
     shown = np.flatnonzero(evaluation.defined.any(axis=0))
@@ -105,12 +97,7 @@ def _failed(errors: Float64[np.ndarray, " N"], failure_mm: float) -> Cell:
 
 
 def case_table(evaluation: Evaluation, failure_mm: float) -> Table:
-    """Errors of each case that has any true position, largest mean first.
-
-    Args:
-        evaluation: Predictions and truth.
-        failure_mm: Error from which a landmark has failed.
-    """
+    """Errors of each case that has any true position, largest mean first."""
     errors, guess = evaluation.errors_mm, evaluation.mean_shape_errors_mm
     known = np.flatnonzero(evaluation.defined.any(axis=1))
     means = np.nanmean(errors[known], axis=1)

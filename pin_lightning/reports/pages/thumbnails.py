@@ -55,12 +55,7 @@ class MiddleSlices:
     def of(
         cls, volume: UInt8[np.ndarray, "X Y Z"], landmarks_ijk: Float64[np.ndarray, "L 3"]
     ) -> "MiddleSlices":
-        """Cut the slices of a working volume.
-
-        Args:
-            volume: Working volume.
-            landmarks_ijk: Positions in voxels; those that are not finite are ignored.
-        """
+        """Cut the slices of a working volume; landmarks that are not finite are ignored."""
         size, drawn = volume.shape, np.isfinite(landmarks_ijk).all(axis=1)
         centre = landmarks_ijk[drawn].mean(axis=0) if drawn.any() else np.array(size) / 2
         pictures = []
@@ -89,15 +84,7 @@ def thumbnails(
     radius_mm: Float64[np.ndarray, " L"] | None,
     flagged: np.ndarray,
 ) -> Iterator[Thumbnail]:
-    """Draw the slices of a working volume with its landmarks.
-
-    Args:
-        slices: The slices.
-        grid: Grid of the volume.
-        names: Landmark names.
-        radius_mm: Radii of the error bars, None without them.
-        flagged: Whether each landmark is marked for review.
-    """
+    """Slices of a working volume with its landmarks, the radii of their error bars and flags."""
     landmarks_ijk = slices.landmarks_ijk
     drawn = np.isfinite(landmarks_ijk).all(axis=1)
     for (across, up), picture in zip(PLANES, slices.pictures, strict=True):

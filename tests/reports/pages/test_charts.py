@@ -34,7 +34,7 @@ def test_a_method_without_errors_is_refused():
 
 
 def test_observed_stands_over_asked_and_that_of_predictions_is_marked():
-    curve = [Covered(0.5, 0.55, (0.4, 0.6), 1.0), Covered(0.9, 0.88, None, 2.0)]
+    curve = [Covered(0.5, 0.55, [0.4, 0.6], 1.0), Covered(0.9, 0.88, None, 2.0)]
     axes = coverage_figure(curve, 0.9).axes[0]
     diagonal, observed, own = axes.lines
     np.testing.assert_array_equal(*diagonal.get_data())

@@ -50,6 +50,10 @@ def test_a_run(tmp_path):
 def test_what_is_in_the_folder_is_shown(tmp_path):
     add_figures(write_page_run(tmp_path))
     text = page_of(tmp_path)
+    badges = re.findall(r'badge (\w+)">\w+</span> (case_\d+)', text)
+    assert [label for label, _ in badges] == ["worst", "median", "best"]
+    assert badges[0] == ("worst", "case_11")  # the only one with pictures and paths
+    assert re.findall(r'id="tab-(\w+)', text) == ["worst"]
     assert text.count('<img src="data:image/png') == 3
     assert "plotly.js v" in text
     assert "&lt;b&gt;TV&lt;/b&gt;" in text
