@@ -50,7 +50,7 @@ def job(tmp_path):
 
 
 def told(config):
-    """What a job knows of its sweep."""
+    """The process, run folder and number of a job, as it knows them."""
     print("printed")
     return os.getpid(), config.run_dir, HydraConfig.get().job.num, in_sweep()
 

@@ -118,4 +118,6 @@ def test_train_without_data_in_an_empty_folder(tmp_path):
     assert (tmp_path / root / "phantom.json").is_file()
     line = f"no data named: training on phantoms in {root};"
     assert line in done.stdout.splitlines()[0]
-    assert line in (tmp_path / "run" / "train.log").read_text("utf-8")
+    logged = (tmp_path / "run" / "train.log").read_text("utf-8")
+    assert line in logged
+    assert "data.spacing_mm=3.0 (from the data)" in logged

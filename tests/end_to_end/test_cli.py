@@ -57,14 +57,3 @@ def test_markups_lie_where_simpleitk_puts_the_same_voxels(inferred, volumes):
         )
     # The same head on the same grid: only its affine differs, so the voxels agree.
     np.testing.assert_allclose(voxels["straight"], voxels["oblique"], atol=0.05)
-
-
-def test_train_from_the_command_line(phantom_root, tmp_path):
-    settings = [f"data.root={phantom_root}", f"run_dir={tmp_path}/run"]
-    settings += ["trainer.max_steps=4", "trainer.val_check_interval=2", "loader.batch_size=8"]
-    done = run("train.py", *settings, "logger=wandb", f"data.cache_dir={tmp_path}/cache")
-    assert done.returncode == 0, done.stderr
-    assert "data.spacing_mm=3.0 (from the data)" in done.stdout + done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
-    assert metrics["test"]["num_cases"] == 3
-    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))

@@ -96,7 +96,7 @@ def test_every_command_runs(page, fresh, samples):
 
 
 def takes_phantoms(given):
-    """Whether a command trains, and names no data."""
+    """Tell whether a command trains and names no data."""
     trains = any(re.search(r"\b(train|cross[_-]validate)(\.py)?$", one) for one in given[:4])
     named = any(one.startswith(("data=", "data.root=", "experiment=", "--")) for one in given)
     return trains and not named

@@ -128,25 +128,19 @@ def test_nothing_is_wrong(browser, pages, kind, size, theme):
     assert (sum(map(int, dark[4:-1].split(","))) < 200) == (theme == "dark")
 
 
-def column(browser, table: str, index: int) -> list[float]:
-    values = (
-        "return [...document.querySelectorAll(`#${arguments[0]} tbody tr`)]"
-        ".map((row) => parseFloat(row.cells[arguments[1]].dataset.value))"
-    )
-    return browser.execute_script(values, table, index)
-
-
 @pytest.mark.parametrize(
     ("kind", "table", "index"),
     [("run", "table-landmarks", 2), ("hostile", "table-cases", 4), ("review", "table-volumes", 1)],
 )
 def test_a_click_on_a_head_sorts_by_number(browser, pages, kind, table, index):
     show(browser, pages[kind])
-    before = column(browser, table, index)
+    cells = f"return [...document.querySelectorAll('#{table} tbody tr')]"
+    cells += f".map((row) => parseFloat(row.cells[{index}].dataset.value))"
+    before = browser.execute_script(cells)
     click = f"document.querySelectorAll('#{table} th button')[{index}].click()"
     for descending in (False, True):
         browser.execute_script(click)
-        assert column(browser, table, index) == sorted(before, reverse=descending)
+        assert browser.execute_script(cells) == sorted(before, reverse=descending)
     sort = f"return document.querySelectorAll('#{table} th')[{index}].getAttribute('aria-sort')"
     assert browser.execute_script(sort) == "descending"
 

@@ -1,4 +1,4 @@
-"""What ends a program at once: one line, exit code 2, and nothing left behind."""
+"""Mistakes that end a program at once: one line, exit code 2, and nothing left behind."""
 
 import json
 import os
@@ -53,9 +53,7 @@ def damaged(name, content):
     def make(good):
         path = shutil.copytree(good.run, good.folder / "copy") / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if isinstance(content, str):
-            path.write_text(content)
-        elif content is not None:
+        if content is not None:
             path.write_bytes(content)
         return predicting(good, f"run={good.folder}/copy")
 
@@ -139,17 +137,17 @@ ENDS = {
     "no-config": (damaged("config.yaml", None), "has no config.yaml; give a folder"),
     "no-checkpoints": (damaged("checkpoints", None), "has no checkpoints/best.ckpt or last.ckpt"),
     "version": (of_another_version, "format_version 99, this program reads 1 to 2; use"),
-    "record-cut": (damaged("run.json", '{"format_ver'), RESTORE),
-    "record-list": (damaged("run.json", "[]"), RESTORE),
-    "record-lacks": (damaged("run.json", '{"format_version": 1}'), RESTORE),
+    "record-cut": (damaged("run.json", b'{"format_ver'), RESTORE),
+    "record-list": (damaged("run.json", b"[]"), RESTORE),
+    "record-lacks": (damaged("run.json", b'{"format_version": 1}'), RESTORE),
     "record-bytes": (damaged("run.json", b"\xff\xfe\x00"), RESTORE),
-    "config-cut": (damaged("config.yaml", "model: [a,"), RESTORE),
-    "config-list": (damaged("config.yaml", "- 1"), RESTORE),
-    "config-lacks": (damaged("config.yaml", "seed: 0"), RESTORE),
+    "config-cut": (damaged("config.yaml", b"model: [a,"), RESTORE),
+    "config-list": (damaged("config.yaml", b"- 1"), RESTORE),
+    "config-lacks": (damaged("config.yaml", b"seed: 0"), RESTORE),
     "config-bytes": (damaged("config.yaml", b"\xff\xfe\x00"), RESTORE),
     "checkpoint-code": (with_code, "best.ckpt: is not a checkpoint of plain tensors"),
     "checkpoint-empty": (damaged(BEST, b""), RESTORE),
-    "checkpoint-text": (damaged(BEST, "no checkpoint"), RESTORE),
+    "checkpoint-text": (damaged(BEST, b"no checkpoint"), RESTORE),
     "empty-input": (
         file_in_the_way(predicting, "input={}/"),
         "no file matches; quote the pattern, check the folder",

@@ -1,4 +1,4 @@
-"""Real processes: what two leave is what one would have left."""
+"""Real processes: two write the same results as one."""
 
 import csv
 from collections import Counter
@@ -92,7 +92,7 @@ def curves(run_dir):
 
 
 def assert_same_curves(run_dir, other):
-    """Of training, of validation on three cases, and of each landmark."""
+    """Same curves of training, of validation on three cases, and of each landmark."""
     one, two = curves(run_dir), curves(other)
     assert one.keys() == two.keys()
     assert len([name for name in one if name.startswith("val_landmark/")]) == 10

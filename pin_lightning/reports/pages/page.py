@@ -45,13 +45,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Scene:
-    """An interactive figure inside the page.
-
-    Attributes:
-        name: Id of its element; letters, digits and ``-``.
-        figure: ``data`` and ``layout`` of plotly.
-        alt: Description.
-    """
+    """An interactive plotly figure in the element `name` of the page, and its description."""
 
     name: str
     figure: dict[str, Any]

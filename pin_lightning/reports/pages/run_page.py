@@ -123,7 +123,7 @@ def _measured(run: RunFacts, evaluation: Evaluation, settings: ReportSettings) -
 def _leave_one_out(
     run: RunFacts, evaluation: Evaluation
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Whether landmarks lie within radii fitted on all other cases, and these radii."""
+    """Leave-one-case-out coverage of each landmark and its radii, None without error bars."""
     if run.calibration is None:
         return None, None
     settings = run.calibration.settings

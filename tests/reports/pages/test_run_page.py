@@ -33,7 +33,7 @@ def page_of(run_dir: Path, settings=SETTINGS) -> str:
 
 
 def words(text: str) -> str:
-    """What a reader sees, more or less."""
+    """The visible text of a page, roughly."""
     text = re.sub(r"<(style|script)\b.*?</\1>", "", text, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", text).replace("&nbsp;", " ").split())
 
