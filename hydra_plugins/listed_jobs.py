@@ -1,4 +1,4 @@
-"""Hydra sweeper over a list of jobs, where a grid would hold combinations that nobody asks for."""
+"""Hydra sweeper over a list of jobs, for experiments that are no full grid."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,17 +14,16 @@ from omegaconf import DictConfig
 
 
 class ListedJobs(Sweeper):
-    """Runs each job of a list, with every combination of what the command line sweeps over.
+    """Runs each job of a list with every combination of the values swept on the command line.
 
-    Hydra finds it because it lies in a package of this name. All jobs run, then the first error of
-    one is raised.
+    Hydra finds it by the name of its package. All jobs run before the first error is raised.
 
     Args:
-        jobs: Overrides of each job, such as ``[[model=multi], [model=single, seed=1]]``; from a
-            command line they come as a text.
+        jobs: Overrides of each job, such as ``[[model=multi], [model=single, seed=1]]``; text when
+            given on a command line.
 
     Raises:
-        ValueError: It is no list of lists.
+        ValueError: `jobs` is no list of lists.
     """
 
     def __init__(self, jobs: Sequence[Sequence[str]] | str) -> None:
@@ -42,20 +41,15 @@ class ListedJobs(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep what a sweep needs; Hydra calls this once."""
+        """Keep the context, the config and the launcher; Hydra calls this once."""
         self.hydra_context, self.config = hydra_context, config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run all jobs.
-
-        Args:
-            arguments: Overrides of the command line, for every job.
-        """
+        """Run all jobs, each with the overrides of the command line."""
         assert self.launcher is not None
-        assert self.config is not None
         assert self.hydra_context is not None
         parser = OverridesParser.create(self.hydra_context.config_loader)
         choices = [

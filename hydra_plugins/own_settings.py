@@ -1,4 +1,4 @@
-"""Hydra plugin that lets ``conf/hydra`` set what other plugins offer, by their names."""
+"""Hydra plugin that lets ``conf/hydra`` change the settings of other plugins, by their names."""
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
@@ -10,14 +10,14 @@ PLUGIN = "_plugin"
 
 
 class OwnSettings(SearchPathPlugin):
-    """Names ``joblib_plugin`` what a plugin calls ``joblib``, where ``conf`` has a ``joblib.yaml``.
+    """Renames a plugin's ``joblib`` to ``joblib_plugin`` where ``conf`` has a ``joblib.yaml``.
 
-    That file then begins with the plugin's settings (``defaults: [joblib_plugin]``) and is called
-    as users of Hydra expect. Two configs of one name would be merged, with a warning for each job.
+    That file then inherits the plugin's settings (``defaults: [joblib_plugin]``) under the usual
+    name. Hydra would merge two configs of one name, with a warning for each job.
     """
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Rename the plugins' settings; called once all plugins are there."""
+        """Rename the plugins' settings; Hydra calls this once all plugins are loaded."""
         if not any(one.path.removeprefix("file://") == str(CONF) for one in search_path.get_path()):
             return  # another program that uses Hydra
         groups = ConfigStore.instance().repo["hydra"]

@@ -1,4 +1,4 @@
-"""Hydra launchers that run the jobs of a sweep by submitit: on SLURM, or all at once here."""
+"""Hydra launchers that run the jobs of a sweep by submitit: on SLURM or on this machine."""
 
 import logging
 from collections.abc import Sequence
@@ -17,13 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class SubmititJobs(Launcher):
-    """The launcher of hydra-submitit-launcher, for which a lost job does not lose the others.
+    """Launcher of hydra-submitit-launcher that survives lost jobs; its settings are in `conf`.
 
-    That one stops waiting at the first job without a result, such as one that ran out of time, and
-    the sweep is never closed.
-
-    Args:
-        settings: Those of the launcher, as in `conf/hydra/launcher`.
+    The original stops waiting at the first job without a result, such as one that ran out of time,
+    and never closes the sweep.
     """
 
     cluster: ClassVar[str]
@@ -34,12 +31,12 @@ class SubmititJobs(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep what jobs need; Hydra calls this once."""
-        # Only here: not everybody has it.
+        """Prepare the jobs; Hydra calls this once."""
+        # An optional package
         from hydra_plugins.hydra_submitit_launcher import submitit_launcher as plugin
 
         made = {"slurm": plugin.SlurmLauncher, "local": plugin.LocalLauncher}[self.cluster]
-        self.job = made(**self.settings)  # what is sent, and called there
+        self.job = made(**self.settings)  # sent to the node, and called there
         self.job.setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.sweep_dir = Path(config.hydra.sweep.dir)
 
@@ -48,18 +45,14 @@ class SubmititJobs(Launcher):
     ) -> Sequence[JobReturn]:
         """Send jobs and wait for all of them.
 
-        Args:
-            job_overrides: Overrides of each.
-            initial_job_idx: Number of the first.
-
         Raises:
-            ValueError: They cannot be sent; the message says why.
+            ValueError: They cannot be sent; the message gives the reason.
         """
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
+        state = Singleton.get_state()
         sent = [
             (list(overrides), "hydra.sweep.dir", number, f"job_id_for_{number}", state)
             for number, overrides in zip(numbers, job_overrides, strict=True)
-            for state in [Singleton.get_state()]
         ]
         try:
             jobs = self._executor().map_array(self.job, *zip(*sent, strict=True))
@@ -87,7 +80,7 @@ class SubmititJobs(Launcher):
         return executor
 
     def _result(self, job: Any, number: int, overrides: Sequence[str]) -> JobReturn:
-        """Wait for a job; one that is lost ends without a value, as one that failed."""
+        """Wait for a job; a lost one returns no value, like a failed one."""
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
         folder = self.sweep_dir / str(number)

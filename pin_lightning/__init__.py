@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LandmarkSet", "Predictor", "read_landmarks", "train", "write_landmarks"]
 
-# Imported when they are asked for: the package itself loads in milliseconds, and no torch.
+# Imported on first use: the package itself loads in milliseconds, without torch.
 _MODULES = {
     "LandmarkSet": "pin_lightning.common.landmark_set",
     "Predictor": "pin_lightning.runs.predictor",

@@ -22,8 +22,7 @@ PROGRAMS = {
 def main() -> None:
     """Run the program that the first argument names, as ``python -m MODULE`` would.
 
-    A process that the program starts anew (Lightning's, for several devices) is then of that module
-    and needs no name of a program.
+    Lightning starts its processes for further devices by that module, without the program's name.
     """
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in (*HELP, ""):
@@ -41,17 +40,10 @@ def main() -> None:
 
 
 def usage() -> str:
-    """The programs, a line each."""
+    """List the programs, one per line."""
     lines = [f"  {name:<15} {purpose}" for name, (_, purpose) in PROGRAMS.items()]
-    return "\n".join(
-        [
-            "pin-lightning PROGRAM [GROUP=OPTION] [KEY=VALUE] ...",
-            "",
-            *lines,
-            "",
-            "pin-lightning PROGRAM --help tells what a program takes.",
-        ]
-    )
+    first = "pin-lightning PROGRAM [GROUP=OPTION] [KEY=VALUE] ..."
+    return "\n".join([first, "", *lines, "", "pin-lightning PROGRAM --help lists its settings."])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pin_lightning.cli.program import program
 
 @program("check")
 def main(config: DictConfig) -> None:
-    """Check all cases; exit code 2 when there is an error among the findings."""
+    """Check all cases; exit code 2 if an error is found."""
     from pin_lightning.reports import data_check  # heavy, after the config has composed
 
     if data_check.check(config) > 0:

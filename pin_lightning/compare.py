@@ -8,7 +8,7 @@ from pin_lightning.cli.program import one_line_errors
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """The arguments of the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="pin-lightning compare",
         description="Compare two runs on the cases and landmarks that both have.",
@@ -26,9 +26,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 @one_line_errors
 def main(given: Sequence[str] | None = None) -> None:
-    """Print the comparison, and write it where asked; exit code 2 on bad input."""
+    """Print the comparison and, with ``--output``, write it; exit code 2 on bad input."""
     asked = arguments(given)
-    # Heavy imports, after the arguments.
+    # Heavy imports, after the arguments
     from pin_lightning.studies.comparison.report import RADII_MM, compare_runs
 
     compare_runs(asked.a, asked.b, asked.split, asked.radii or RADII_MM, asked.output)

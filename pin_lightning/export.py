@@ -10,25 +10,23 @@ from pin_lightning.cli.program import program
 
 
 def with_run(arguments: Sequence[str]) -> list[str]:
-    """Arguments of a command line, with ``run=FOLDER`` for a folder alone.
+    """Turn the first folder among the arguments into ``run=FOLDER``.
 
-    The first argument need not be one, so that a wrong folder is named as such.
+    A first argument that is no setting counts as a folder, so that the error names a wrong one.
 
     >>> with_run(["outputs/run", "opset=20"])
     ['run=outputs/run', 'opset=20']
     """
-
-    def alone(index: int, one: str) -> bool:
-        named = one[:1] not in ("", *"-+~") and "=" not in one
-        return Path(one).is_dir() or (index == 0 and named)
-
-    found = next((i for i, one in enumerate(arguments) if alone(i, one)), None)
-    return [f"run={one}" if i == found else one for i, one in enumerate(arguments)]
+    for index, one in enumerate(arguments):
+        is_name = one[:1] not in ("", *"-+~") and "=" not in one
+        if Path(one).is_dir() or (index == 0 and is_name):
+            return [*arguments[:index], f"run={one}", *arguments[index + 1 :]]
+    return list(arguments)
 
 
 @program("export")
 def main(config: DictConfig) -> None:
-    """Write the files; exit code 2 where they would not compute what PyTorch does."""
+    """Write the files; exit code 2 if their outputs differ from PyTorch's."""
     from pin_lightning.deployment import writing  # heavy, after the config has composed
 
     writing.export(config)

@@ -11,7 +11,7 @@ from pin_lightning.studies.sweeps.gather import gather_again
 
 @program("gather")
 def main(config: DictConfig) -> None:
-    """Gather the jobs of a sweep, with the settings that it was started with or other ones."""
+    """Gather the jobs of a sweep, with its own settings or other ones."""
     gather_again(config)
 
 

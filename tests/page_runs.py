@@ -68,20 +68,12 @@ def evaluation_of(num_cases=12, num_landmarks=4, hostile=False, seed=0):
 
 
 def write_page_run(run_dir: Path, evaluation: Evaluation | None = None, **parts) -> Path:
-    """A run whose test cases are those of an evaluation.
-
-    Args:
-        run_dir: The folder.
-        evaluation: Of the test cases.
-        parts: Other contents of `predictions.csv`, by split.
-    """
-    evaluations = {"test": evaluation_of() if evaluation is None else evaluation, **parts}
-    evaluations = {part: one for part, one in evaluations.items() if one is not None}
-    names = next(iter(evaluations.values()), evaluation_of()).names
-    tested = evaluations["test"].cases if "test" in evaluations else ()
-    record = RunRecord(names, Grid((20, 30, 25), 2.0), 3, Split(("a", "b"), ("c",), tested))
+    """A run with the evaluation of its test cases, and of other parts."""
+    test = evaluation_of() if evaluation is None else evaluation
+    split = Split(("a", "b"), ("c",), test.cases)
+    record = RunRecord(test.names, Grid((20, 30, 25), 2.0), 3, split)
     write_run(run_dir, OmegaConf.create(CONFIG), record)
-    write_predictions(run_dir / "predictions.csv", evaluations)
+    write_predictions(run_dir / "predictions.csv", {"test": test, **parts})
     (run_dir / "logs").mkdir()
     curve = "step,train/loss,val/radial_error_mm\n10,2.0,\n20,1.0,3.5\n"
     (run_dir / "logs" / "metrics.csv").write_text(curve)

@@ -8,14 +8,7 @@ from conftest import REPOSITORY
 
 
 def run(*command, cwd=REPOSITORY, timeout=300, **environment):
-    """Run Python to its end, and give what it printed.
-
-    Args:
-        command: A program and its arguments, or options of Python.
-        cwd: Where.
-        timeout: Seconds after which it is ended.
-        environment: Variables that differ; None leaves one out.
-    """
+    """Run Python to its end, with other environment variables; None removes one."""
     wide = {"COLUMNS": "1000"}  # each row of a table in one line
     variables = {**os.environ, **wide, **environment}
     return subprocess.run(

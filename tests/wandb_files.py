@@ -1,4 +1,4 @@
-"""Contents of an offline W&B run, read back from its ``.wandb`` file.
+"""Content of an offline W&B run, read back from its ``.wandb`` file.
 
 The file is a LevelDB log behind a header of 7 bytes: blocks of 32 KiB, in which each chunk has a
 checksum (4 bytes), a length (2) and a type (1): 1 for a whole record, 2, 3 and 4 for its first,
@@ -7,57 +7,43 @@ middle and last parts.
 
 import json
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 from wandb.proto.wandb_internal_pb2 import Record
 
 _BLOCK, _HEADER = 32768, 7
 
 
-@dataclass(frozen=True)
-class WrittenRun:
-    """An offline run."""
-
-    folder: Path
-    info: Any  # project, group, job type, tags
-    config: dict[str, Any]
-    history: list[dict[str, Any]]
-    summary: dict[str, Any]
-    tables: dict[str, Path]  # files of tables and of pictures in them, until they are synced
-    exit_code: int | None
-
-
-def read_run(folder: Path) -> WrittenRun:
-    """The offline run in a folder ``offline-run-...``."""
-    info, config, history, summary, tables, exit_code = None, {}, [], {}, {}, None
+def read_run(folder):
+    """The offline run in a folder ``offline-run-...``; tables are files that wait for a sync."""
+    found = SimpleNamespace(folder=folder, info=None, config={}, history=[], exit_code=None)
+    found.summary, found.tables = {}, {}
     for data in _records(next(folder.glob("*.wandb")).read_bytes()):
         record = Record.FromString(data)
         kind = record.WhichOneof("record_type")
         if kind == "run":
-            info = record.run
-            config |= _items(record.run.config.update)
+            found.info = record.run
+            found.config |= _items(record.run.config.update)
         elif kind == "config":
-            config |= _items(record.config.update)
+            found.config |= _items(record.config.update)
         elif kind == "history":
-            history.append(_items(record.history.item))
+            found.history.append(_items(record.history.item))
         elif kind == "summary":
-            summary |= _items(record.summary.update)
+            found.summary |= _items(record.summary.update)
         elif kind == "artifact":
             files = record.artifact.manifest.contents
-            tables |= {one.path: Path(one.local_path) for one in files}
+            found.tables |= {one.path: Path(one.local_path) for one in files}
         elif kind == "exit":
-            exit_code = record.exit.exit_code
-    return WrittenRun(folder, info, config, history, summary, tables, exit_code)
+            found.exit_code = record.exit.exit_code
+    return found
 
 
-def _items(items: Any) -> dict[str, Any]:
+def _items(items):
     return {"/".join(one.nested_key) or one.key: json.loads(one.value_json) for one in items}
 
 
-def _records(content: bytes) -> Iterator[bytes]:
+def _records(content):
     place, parts = _HEADER, b""
     while place + _HEADER <= len(content):
         left = _BLOCK - place % _BLOCK

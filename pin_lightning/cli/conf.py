@@ -2,15 +2,8 @@
 
 from pathlib import Path
 
-import pin_lightning.common.phantom_folder  # noqa: F401 - a config asks for it
+import pin_lightning.common.phantom_folder  # noqa: F401 - registers a resolver for the configs
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def _find(package: Path) -> Path:
-    """`conf` inside the package, as a wheel has it, or beside it, as in a checkout."""
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
-
-
-CONF = _find(_PACKAGE)
+# A wheel has the configs inside the package, a checkout beside it.
+_PACKAGED = Path(__file__).resolve().parents[1] / "conf"
+CONF = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parents[1] / "conf"

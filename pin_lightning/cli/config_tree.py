@@ -1,6 +1,6 @@
 """The config tree as a table; ``python -m pin_lightning.cli.config_tree`` writes it to the docs.
 
-The files of `conf` are the only source: the first comment of an option says what it is for.
+The files of `conf` are the only source: the first comment of an option is its description.
 """
 
 import re
@@ -16,26 +16,19 @@ from pin_lightning.cli.conf import CONF
 
 PAGE = CONF.parent / "docs" / "configuration.md"
 BEGIN, END = "<!-- config tree -->", "<!-- end of the config tree -->"
-BASE = "base"  # what the options of a group share, and no option
+BASE = "base"  # settings that the options of a group share, not an option
 HYDRA = "hydra/"
 TABLE = ".GatherJobs"  # callback that closes a sweep with a table
-# Options of Hydra itself, which are in no file here.
-HYDRAS_OWN = {
+# Options that Hydra brings itself, without a file in `conf`.
+BUILT_IN = {
     "hydra/launcher": ("basic", "One job after the other."),
-    "hydra/sweeper": ("basic", "Every combination of what is swept over."),
+    "hydra/sweeper": ("basic", "Every combination of the swept values."),
 }
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a config group.
-
-    Attributes:
-        group: The group, such as ``shape`` or ``hydra/launcher``.
-        name: The option.
-        purpose: What it is for.
-        is_default: Whether it is taken where the command line names nothing.
-    """
+    """An option of a config group such as ``shape`` or ``hydra/launcher``."""
 
     group: str
     name: str
@@ -44,18 +37,14 @@ class Option:
 
 
 def options_of(program: str) -> list[Option]:
-    """Options of all groups that a program uses, defaults first.
-
-    Args:
-        program: Name of its config, such as ``train``.
-    """
+    """Options of all groups that a program such as ``train`` uses, defaults first."""
     return [one for group, chosen in groups_of(program).items() for one in _options(group, chosen)]
 
 
 def groups_of(program: str) -> dict[str, str | None]:
-    """Groups of which a program takes an option, in the order of its config, with its default.
+    """Config groups of a program with their defaults, in the order of its config.
 
-    Groups of Hydra are shown where a table closes its sweeps.
+    Groups of Hydra are listed for programs that close a sweep with a table.
     """
     config = composed(program)
     choices = dict(config.hydra.runtime.choices)
@@ -74,11 +63,11 @@ def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
 def option_names(group: str) -> list[str]:
     """Names of the options of a group."""
     names = [path.stem for path in (CONF / group).glob("*.yaml") if path.stem != BASE]
-    return sorted([*names, *HYDRAS_OWN.get(group, ())[:1]])
+    return sorted([*names, *BUILT_IN.get(group, ())[:1]])
 
 
 def purpose(path: Path) -> str:
-    """The first comment of a YAML file, after the line that names its package.
+    """First comment of a YAML file, after the line that names its package.
 
     Raises:
         ValueError: It has none.
@@ -86,19 +75,20 @@ def purpose(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     first = next((line for line in lines if not line.startswith("# @package")), "")
     if not first.startswith("# "):
-        raise ValueError(f"{path}: does not say what it is for; begin it with a comment")
+        raise ValueError(f"{path}: has no description; begin it with a comment")
     return first.removeprefix("# ")
 
 
 def _options(group: str, chosen: str | None) -> Iterator[Option]:
     for name in sorted(option_names(group), key=lambda name: name != chosen):
-        own_name, own_purpose = HYDRAS_OWN.get(group, (None, ""))
-        what = own_purpose if name == own_name else purpose(CONF / group / f"{name}.yaml")
-        yield Option(group, name, what, name == chosen)
+        built_in, text = BUILT_IN.get(group, (None, ""))
+        if name != built_in:
+            text = purpose(CONF / group / f"{name}.yaml")
+        yield Option(group, name, text, name == chosen)
 
 
 def markdown_table(options: Sequence[Option]) -> str:
-    """The options as a Markdown table, a group's name only where it begins."""
+    """Options as a Markdown table; a group is named in its first row."""
     lines = ["| group | option | what it is for |", "|---|---|---|"]
     for group, own in groupby(options, lambda one: one.group):
         for index, one in enumerate(own):

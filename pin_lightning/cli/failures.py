@@ -14,40 +14,30 @@ FAILED = "failed.txt"
 
 @dataclass(frozen=True)
 class Failure:
-    """A job without a result.
-
-    Attributes:
-        number: Its number in the sweep.
-        overrides: What its command line asked for, as far as it is known.
-        mistake: Why it failed.
-    """
+    """A failed job: its number in the sweep, the overrides of its command line, the reason."""
 
     number: int
     overrides: tuple[str, ...]
     mistake: str
 
     def line(self, shared: Collection[str] = ()) -> str:
-        """The failure in one line.
-
-        Args:
-            shared: Overrides of all jobs, which are left out.
-        """
+        """One line of text, without the overrides that all jobs share."""
         own = ", ".join(one for one in self.overrides if one not in shared)
         return f"job {self.number}{f' ({own})' if own else ''}: {self.mistake}"
 
 
 def in_sweep() -> bool:
-    """Whether this process runs jobs of a sweep."""
+    """Tell whether this process runs jobs of a sweep."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def write_failure(folder: Path, overrides: Sequence[str], mistake: str) -> None:
-    """Leave in the folder of a job why it failed, for what closes the sweep."""
+    """Write the reason into the folder of the job, for the program that closes the sweep."""
     write_text(folder / FAILED, "\n".join([" ".join(mistake.split()), *overrides]) + "\n")
 
 
 def read_failure(folder: Path) -> Failure | None:
-    """Why the job of a folder failed; none where nothing is known of a failure."""
+    """The failure noted in the folder of a job, None without a note."""
     path = folder / FAILED
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""What ``--help`` prints: what a program does, its config tree, its settings with comments."""
+"""Text of ``--help``: purpose of the program, its config tree, its settings with comments."""
 
 import re
 import sys
@@ -14,17 +14,12 @@ from rich.text import Text
 from pin_lightning.cli.conf import CONF
 from pin_lightning.cli.config_tree import options_of
 
-# Top-level keys of a config that say how it is composed, and nothing that a user would set.
+# Top-level keys of a config that compose it; users do not set them.
 COMPOSITION = ("defaults", "hydra")
 
 
 def print_help(program: str, command: str) -> None:
-    """Print the help of a program, as wide as the terminal.
-
-    Args:
-        program: Name of its config, such as ``train``.
-        command: How it is called, such as ``python train.py``.
-    """
+    """Print the help of a program such as ``train``, as wide as the terminal."""
     console = Console(highlight=False, markup=False, emoji=False)
     introduction, own = read_config(program)
     own_command = f"pin-lightning {program.replace('_', '-')}"  # as the configs write it
@@ -53,7 +48,7 @@ def print_help(program: str, command: str) -> None:
 
 
 def parents_of(program: str) -> list[str]:
-    """Configs that the config of a program begins with, and those that they begin with."""
+    """Configs that the config of a program inherits from, directly or indirectly."""
     config = OmegaConf.load(CONF / f"{program}.yaml")
     defaults = OmegaConf.select(config, "defaults", default=[])
     own = [one for one in defaults if isinstance(one, str) and one != "_self_"]
@@ -61,29 +56,21 @@ def parents_of(program: str) -> list[str]:
 
 
 def read_config(program: str) -> tuple[str, str]:
-    """The introduction of a program's config and its settings, both as they are written there.
-
-    The introduction is the comment that it begins with, up to a line that is none.
-    """
+    """The introductory comment of a program's config, and its settings as they are written."""
     lines = (CONF / f"{program}.yaml").read_text(encoding="utf-8").splitlines()
     length = next(i for i, line in enumerate([*lines, ""]) if not line.startswith("#"))
     introduction = "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines[:length])
-    return introduction, _without(COMPOSITION, lines[length:])
-
-
-def _without(keys: tuple[str, ...], lines: list[str]) -> str:
-    """YAML lines without the blocks of some top-level keys."""
-    kept, inside = [], False
-    for line in lines:
+    settings, in_composition = [], False
+    for line in lines[length:]:
         if line and not line.startswith(" "):
-            inside = line.split(":")[0] in keys
-        if not inside:
-            kept.append(line)
-    return "\n".join(kept).strip("\n")
+            in_composition = line.split(":")[0] in COMPOSITION
+        if not in_composition:
+            settings.append(line)
+    return introduction, "\n".join(settings).strip("\n")
 
 
 def wrapped(settings: str, width: int) -> str:
-    r"""YAML whose comments are no wider than the terminal.
+    r"""Wrap the comments of a YAML text at the width of the terminal.
 
     >>> print(wrapped("  # one two three\n  a: 1", 12))
       # one two
@@ -101,11 +88,7 @@ def wrapped(settings: str, width: int) -> str:
 
 
 def command_of(program: str) -> str:
-    """How a program is called: as it was called, by a script of a checkout or the console command.
-
-    Args:
-        program: Name of its config, such as ``cross_validate``.
-    """
+    """Command of a program: its script if this process runs it, else the console command."""
     script = Path(sys.argv[0]).name
     if script == f"{program}.py" and program in ("train", "infer"):
         return f"python {script}"

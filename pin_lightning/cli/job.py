@@ -1,4 +1,4 @@
-"""Trainings that a command line asks for: here, or as jobs of a sweep in processes of their own."""
+"""Trainings of a command line: a single run in this process, jobs of a sweep in new ones."""
 
 import logging
 import os
@@ -21,17 +21,17 @@ log = logging.getLogger(__name__)
 
 
 def one_after_the_other(hydra: Any) -> bool:
-    """Whether no two jobs of a sweep run at once, so that each can have the terminal."""
+    """Tell whether the launcher runs jobs one by one, so that each can use the terminal."""
     return str(hydra.launcher._target_).endswith(".BasicLauncher")
 
 
 def run_training(config: DictConfig, alone: str, here: str, split: str) -> float | None:
-    """Train in the folder that Hydra made, in a process of its own where it is a job of a sweep.
+    """Train in the folder that Hydra made; a job of a sweep in a process of its own.
 
     Args:
-        config: Of the training or cross-validation.
+        config: Config of the training or cross-validation.
         alone: Dotted name of the function for a job of a sweep.
-        here: The same for a single run; imported only now, as it is heavy.
+        here: Dotted name of the function for a single run; imported late, as it is heavy.
         split: Cases whose mean error is returned.
 
     Returns:
@@ -46,18 +46,14 @@ def run_training(config: DictConfig, alone: str, here: str, split: str) -> float
 
 
 def run_alone(function: str, *arguments: object) -> Any:
-    """Call a function in a process of its own, as a program of its own would.
+    """Call a function, given by its dotted name, in a process of its own.
 
-    Nothing is left of the job before, whichever launcher runs the jobs, and a job that the system
-    kills takes no other with it. Messages are shown where jobs follow one another; otherwise, with
-    what is printed, they go to the log in the folder of the job.
-
-    Args:
-        function: Dotted name.
-        arguments: What it is called with.
+    With any launcher, a job then starts from a clean state, and one that the system kills does not
+    end the others. Jobs that run one by one show their messages; otherwise all output goes to the
+    log in the folder of the job.
 
     Raises:
-        ValueError: It failed, or its process was killed; the message says why.
+        ValueError: The function failed, or its process was killed; the message gives the reason.
     """
     with TemporaryDirectory() as folder:
         answer = Path(folder) / "answer"
@@ -66,11 +62,11 @@ def run_alone(function: str, *arguments: object) -> Any:
         with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
             assert process.stdin is not None
             try:
-                # It stays open: the process ends where this one does.
+                # Left open: its end tells the job that this process has ended.
                 process.stdin.write(pickle.dumps((function, arguments, *_hydra_config())))
                 process.stdin.flush()
                 code = process.wait()
-            except BaseException:  # this process is asked to end, and so is the job
+            except BaseException:  # asked to end: so is the job
                 process.terminate()
                 raise
         known = answer.is_file()
@@ -85,7 +81,7 @@ def run_alone(function: str, *arguments: object) -> Any:
 
 
 def _hydra_config() -> tuple[Any, Any]:
-    """What Hydra knows of this job and of the time of its sweep, without classes of its plugins."""
+    """Hydra's config and the time of the sweep, without classes of Hydra's plugins."""
     config: Any = HydraConfig.instance().cfg
     return OmegaConf.to_container(config.hydra, enum_to_str=True), OmegaConf.get_cache(config)
 
@@ -95,5 +91,5 @@ def _ended(code: int) -> str:
         return f"its process ended with exit code {code}"
     return (
         f"its process was killed ({signal.Signals(-code).name}), as the system does where memory "
-        f"runs out; let fewer jobs run at once, or lower loader.memory_gb"
+        "runs out; let fewer jobs run at once, or lower loader.memory_gb"
     )

@@ -1,4 +1,4 @@
-"""The process of one job of a sweep; `job.run_alone` starts it and tells it what to do."""
+"""The process of one job of a sweep, started by `job.run_alone`."""
 
 import logging
 import os
@@ -26,27 +26,23 @@ STDIN = 0
 
 
 def main(answer: Path) -> None:
-    """Do what standard input says, and leave what came of it.
-
-    Args:
-        answer: File of the result, or of the one line that says why there is none; pickled.
-    """
-    with os.fdopen(os.dup(STDIN), "rb") as told:
-        function, arguments, hydra_config, cache = pickle.load(told)
+    """Call the function that standard input names; pickle its result and error line to a file."""
+    with os.fdopen(os.dup(STDIN), "rb") as request:
+        function, arguments, hydra_config, cache = pickle.load(request)
     Thread(target=_end_with_sweep, daemon=True).start()
     end_on_sigterm()
-    # By it SLURM tells all processes, and the sweep ends this one.
+    # SLURM sends it to all processes; the sweep ends this one.
     if hasattr(signal, "SIGUSR2"):
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     keep_freed_memory()
-    _speak(_hydra(hydra_config, cache))
+    _set_up_logging(_restore_hydra(hydra_config, cache))
     outcome = _outcome(function, arguments)
     with whole_file(answer) as temporary:
         temporary.write_bytes(pickle.dumps(outcome))
 
 
-def _hydra(container: Any, cache: Any) -> DictConfig:
-    """Hydra's part of the config, which this process then knows like that of the sweep."""
+def _restore_hydra(container: Any, cache: Any) -> DictConfig:
+    """Set Hydra's state to that of the sweep's process; returns its part of the config."""
     setup_globals()
     config = OmegaConf.create({"hydra": OmegaConf.structured(HydraConf)})
     with open_dict(config.hydra):
@@ -57,20 +53,20 @@ def _hydra(container: Any, cache: Any) -> DictConfig:
     return known
 
 
-def _speak(hydra: DictConfig) -> None:
-    """Show messages where jobs follow one another; otherwise keep them in the job's folder."""
+def _set_up_logging(hydra: DictConfig) -> None:
+    """Show messages if jobs run one by one; otherwise send all output to the job's folder."""
     if one_after_the_other(hydra):
         configure_log(hydra.job_logging, hydra.verbose)
         return
-    messages = Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log"  # where Hydra logs, too
-    with messages.open("a", encoding="utf-8") as file:
+    path = Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log"  # Hydra's own log file
+    with path.open("a", encoding="utf-8") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
 
 def _outcome(function: str, arguments: Any) -> tuple[Any, str | None]:
-    """The result of a call, or the one line that says why it failed."""
+    """The result of a call and None, or None and the line of its failure."""
     try:
         return get_method(function)(*arguments), None
     except (Exception, SystemExit) as error:
@@ -81,7 +77,7 @@ def _outcome(function: str, arguments: Any) -> tuple[Any, str | None]:
 
 
 def _end_with_sweep() -> None:
-    """End this process once the sweep has ended, in whatever way: its end of the pipe is closed."""
+    """End this process when the sweep's process has ended, which closes the pipe."""
     os.read(STDIN, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""How the command-line programs end: one clear line and exit code 2 on bad input."""
+"""Hydra programs whose bad input ends in one clear line and exit code 2."""
 
 import functools
 import logging
@@ -25,17 +25,16 @@ from pin_lightning.common.errors import user_mistake
 from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
 from pin_lightning.distributed.ranks import arguments_of_others
 
-# What users name themselves: Hydra takes a new key only with a sign for it.
+# Keys that users name themselves; Hydra takes a new key only after ``++``.
 OPEN_SETTINGS = ("report.others.",)
 HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
 
 
 def quote_arguments(arguments: Sequence[str]) -> list[str]:
-    """Command-line arguments with a value in quotes where Hydra's grammar would not take it bare.
+    """Quote values of command-line arguments that Hydra's grammar does not take bare.
 
-    Paths may then hold letters of any language, brackets and equals signs. A key that users name
-    themselves (`OPEN_SETTINGS`) gets the sign that Hydra asks for. The sign of a sweep may stand
-    anywhere.
+    Paths may then hold letters of any language, brackets and equals signs. Keys that users name
+    themselves (`OPEN_SETTINGS`) get the ``++`` that Hydra asks for. ``-m`` may stand anywhere.
 
     >>> quote_arguments(["data.root=skulls (new)", "trainer.max_steps=5"])
     ["data.root='skulls (new)'", 'trainer.max_steps=5']
@@ -61,21 +60,11 @@ def _parses(argument: str) -> bool:
 
 
 def program(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
-    """Make a Hydra program of a function of its config.
-
-    Args:
-        name: Name of its config in `conf`, such as ``train``.
-    """
+    """Decorator that makes a Hydra program of a function of its config in `conf`."""
 
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         main = hydra.main(config_path=str(CONF), config_name=name, version_base="1.3")
-        composed = main(one_line_errors(task))
-
-        @functools.wraps(task)
-        def run() -> None:
-            start(name, composed)
-
-        return run
+        return functools.partial(start, name, main(one_line_errors(task)))
 
     return decorate
 
@@ -83,12 +72,8 @@ def program(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], N
 def start(program: str, main: Callable[[], Any]) -> None:
     """Run a Hydra program on the arguments of this process.
 
-    Errors that Hydra raises before the program begins end like bad input of the program itself: an
-    unknown setting, or a run folder that cannot be made.
-
-    Args:
-        program: Name of its config.
-        main: A function under `hydra.main` and `one_line_errors`.
+    Errors that Hydra raises before the program begins end like bad input of the program itself:
+    unknown settings, or a run folder that cannot be made. `main` is under `hydra.main`.
     """
     if any(argument in HELP for argument in sys.argv[1:]):
         from pin_lightning.cli.help import command_of, print_help
@@ -100,9 +85,8 @@ def start(program: str, main: Callable[[], Any]) -> None:
     sys.argv += arguments_of_others(sys.argv[1:])
     keep_freed_memory()
     end_on_sigterm()
-    logging.raiseExceptions = False  # a log file on a full disk is not worth a traceback a line
-    # Otherwise Hydra prints a traceback and ends the process itself.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    logging.raiseExceptions = False  # a full disk would print a traceback for each log line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra raise instead of ending the process
     try:
         with at_end:
             main()
@@ -116,12 +100,12 @@ def start(program: str, main: Callable[[], Any]) -> None:
 
 
 def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a Hydra task function so that bad input prints one line instead of a traceback.
+    """Decorator of a Hydra task function: bad input prints one line instead of a traceback.
 
     Only errors that name a user's mistake are caught: `ValueError`, `OSError` and config errors.
     Anything else is a defect of this program and keeps its traceback. In a sweep, a job that fails
-    for whatever reason ends with None, so that the others go on, and leaves a file that says why:
-    another process may close the sweep (`sweeps.closing`).
+    for any reason returns None, so that the others go on, and writes the reason to a file for the
+    process that closes the sweep (`studies.sweeps.closing`).
     """
 
     @functools.wraps(program)
@@ -140,14 +124,13 @@ def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _job(program: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A job of a sweep."""
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.runtime.output_dir)
     (folder / FAILED).unlink(missing_ok=True)  # of an earlier sweep
     try:
         return program(*args, **kwargs)
     except SystemExit as error:
-        if error.code != 2:  # the whole process is asked to end
+        if error.code != 2:  # the whole process has been asked to end
             raise
         mistake = "ended with exit code 2"
     except Exception as error:

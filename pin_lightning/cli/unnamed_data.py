@@ -1,4 +1,4 @@
-"""Phantoms as the data of a command line that names none."""
+"""Phantoms as the default data of a command line that names none."""
 
 import logging
 import re
@@ -30,14 +30,10 @@ SWEPT = re.compile(r"(?<![\w./])data(\.root)?\s*[=:]")
 
 
 def with_phantoms(program: str, arguments: Sequence[str]) -> list[str]:
-    """A command line that takes phantoms, and `TellOfPhantoms`, where it names no data.
+    """Add phantoms, and `TellOfPhantoms`, to a command line that names no data.
 
     An experiment, a config of ``--config-dir`` or the jobs of a sweep may name data, too. A command
-    line that Hydra will refuse stays as it is.
-
-    Args:
-        program: Name of the program's config, such as ``train``.
-        arguments: The command line.
+    line that Hydra will refuse stays unchanged.
     """
     same = list(arguments)
     if program not in DOING or any(_key(one) in ("data", "data.root") for one in same):
@@ -54,16 +50,16 @@ def with_phantoms(program: str, arguments: Sequence[str]) -> list[str]:
 
 
 class TellOfPhantoms(Callback):
-    """Hydra callback that begins a run or a sweep with a line on the data that nobody named."""
+    """Hydra callback that logs, at the start of a run or sweep, that it uses phantoms."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Tell of the data of all jobs."""
+        """Log the data of all jobs."""
         doing = DOING.get(config.hydra.job.config_name, "taking")
         own = "data=folder data.root=FOLDER takes your own"
         log.info("no data named: %s phantoms in %s; %s", doing, config.data.root, own)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Tell of the data of a single run, in its log file, too."""
+        """Log the data of a single run, in its log file, too."""
         if config.hydra.mode == RunMode.RUN and is_first():
             self.on_multirun_start(config)
 
@@ -73,12 +69,7 @@ def _key(argument: str) -> str:
 
 
 def _lacks_data(program: str, told: Namespace) -> bool:
-    """Whether a command line composes, and names no data in any of its experiments.
-
-    Args:
-        program: Name of the program's config.
-        told: The command line as Hydra reads it.
-    """
+    """Tell whether a command line, as Hydra parses it, composes and names no data anywhere."""
     search_path = create_config_search_path(str(CONF))
     if told.config_dir is not None:
         path, schema = f"file://{Path(told.config_dir).absolute()}", SearchPathQuery("schema")
@@ -93,7 +84,7 @@ def _lacks_data(program: str, told: Namespace) -> bool:
     if any(_names_data(composed([*others, *one])) for one in _experiments(others)):
         return False
     if len(others) < len(told.overrides):
-        composed([*told.overrides, PHANTOMS])  # refused where they are settings of other data
+        composed([*told.overrides, PHANTOMS])  # fails for settings of other data
     return True
 
 
@@ -104,7 +95,7 @@ def _names_data(config: DictConfig) -> bool:
 
 
 def _experiments(overrides: Sequence[str]) -> list[list[str]]:
-    """Each experiment that is swept over; otherwise nothing, once."""
+    """Overrides of each experiment in a sweep over experiments; else one empty list."""
     for one in OverridesParser.create().parse_overrides(list(overrides)):
         if one.is_sweep_override() and one.get_key_element() == "experiment":
             return [[f"experiment={value}"] for value in one.sweep_string_iterator()]

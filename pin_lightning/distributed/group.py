@@ -1,4 +1,4 @@
-"""Processes that work together: what is refused, who goes first, what is said, how they end."""
+"""Process group: validation, ordering, log filtering, joint shutdown."""
 
 import builtins
 import logging
@@ -20,14 +20,13 @@ from pin_lightning.distributed.process import EXIT_CODE
 from pin_lightning.distributed.ranks import Shard, is_first
 
 FOR_EVER = timedelta(days=365)  # processes wait for one another as long as they live
-SECONDS_TO_END = 10.0  # of a process whose connection is gone
-# What gloo and NCCL raise where another process is gone has no type of its own: gloo's is a plain
-# RuntimeError, which names the source file that talks to the others, and NCCL's is that of all its
-# failures, with the name of this one. Neither depends on how the reason is worded.
+SECONDS_TO_END = 10.0  # for a process whose connection is lost
+# Marks of a lost process, for which gloo and NCCL have no exception type: gloo's RuntimeError names
+# the source file of its transport, NCCL's error the code. Neither depends on their wording.
 _LOST = ("gloo/transport", "ncclRemoteError")
 
-# Of Lightning's warnings. Epochs play no role here, and the metrics of a validation are those of
-# all processes before they are logged.
+# Lightning's warnings that do not apply: epochs play no role, and metrics are gathered over all
+# processes before they are logged.
 _REMARKS = (
     "LeafSpec",
     "smaller than the logging interval",
@@ -39,7 +38,7 @@ _REMARKS = (
 
 
 def strategy_name(strategy: Any) -> str:
-    """Name of a strategy, that of its class where its settings are given.
+    """Name of a strategy, from its class if given by settings.
 
     >>> strategy_name({"_target_": "pytorch_lightning.strategies.FSDPStrategy"})
     'fsdp'
@@ -50,18 +49,13 @@ def strategy_name(strategy: Any) -> str:
 
 
 def is_one_of_several() -> bool:
-    """Whether other processes were started with this one."""
+    """Tell whether other processes were started with this one."""
     by_torchrun = distributed.is_available() and distributed.is_torchelastic_launched()
     return not is_first() or (by_torchrun and os.environ.get("WORLD_SIZE", "1") != "1")
 
 
 def check_environment(said: str, strategy: Any, num_nodes: int) -> None:
-    """Refuse numbers that are not those of the processes that were started, or are to be.
-
-    Args:
-        said: The settings as they were given.
-        strategy: Lightning's, for several processes.
-        num_nodes: Machines.
+    """Check the devices of a strategy and the nodes against the processes that were started.
 
     Raises:
         ValueError: The numbers differ, or this process knows of no other machine.
@@ -80,37 +74,26 @@ def check_environment(said: str, strategy: Any, num_nodes: int) -> None:
 
 
 def hush_lightning() -> None:
-    """Keep Lightning's own remarks back: advertisements, the length of an epoch, and the like.
-
-    To be called after its import, which asks for them.
-    """
+    """Silence Lightning's remarks and advertisements; call it after the import of Lightning."""
     for name in ("lightning_fabric", "pytorch_lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # That a process has died, and so all are ended.
+    # Kept: a process has died, so all are ended
     logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)
-    # PyTorch's, for each process that it ends then; the one line says why.
+    # PyTorch's line for each process that it then ends
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     for words in _REMARKS:
         warnings.filterwarnings("ignore", f".*{words}.*")
 
 
 def speak_if_first(level: int) -> None:
-    """Leave messages to the first process.
-
-    Args:
-        level: From which on the others, too, say what they have to say.
-    """
+    """Log all messages in the first process, in the others only those from `level` on."""
     if not is_first():
         logging.getLogger().setLevel(level)
 
 
 @contextmanager
 def first_before_others(shard: Shard) -> Iterator[None]:
-    """A block that the first process runs before all others, which then find what it has made.
-
-    Args:
-        shard: The part of this process.
-    """
+    """Context that the first process runs before all others, which then find its results."""
     group = None
     if shard.count > 1 and distributed.is_initialized():
         group = distributed.new_group(backend="gloo", timeout=FOR_EVER)
@@ -122,13 +105,7 @@ def first_before_others(shard: Shard) -> Iterator[None]:
 
 
 def least_of_all(number: int, shard: Shard, device: torch.device) -> int:
-    """The smallest of the numbers of all processes, which have to ask at the same time.
-
-    Args:
-        number: That of this process.
-        shard: The part of this process.
-        device: Where it trains.
-    """
+    """Minimum of a number over all processes, each of which must call this with its device."""
     if shard.count == 1 or not distributed.is_initialized():
         return number
     least = torch.tensor(number, device=device)
@@ -138,10 +115,7 @@ def least_of_all(number: int, shard: Shard, device: torch.device) -> int:
 
 @contextmanager
 def ends_together(launcher: Any) -> Iterator[None]:
-    """A block that ends in all processes where it fails in one, in one line where that is known.
-
-    Args:
-        launcher: Lightning's, which may have started the other processes; none starts none.
+    """Context that ends all processes of a Lightning launcher, if any, when one fails.
 
     Raises:
         ValueError: Another process has failed.
@@ -152,13 +126,13 @@ def ends_together(launcher: Any) -> Iterator[None]:
     except BaseException as error:
         lost = _is_lost(error)
         started = list(getattr(launcher, "procs", ()))
-        # Of another error, too, a process that has ended by now is the reason.
+        # Whatever the error says, a process that has ended by now is its reason.
         seconds = SECONDS_TO_END if lost else 0.0
         failed = _failed(started, seconds) if isinstance(error, RuntimeError) else ()
         for process in started:
             process.kill()
         if isinstance(error, SystemExit) and not is_first():
-            # Asked to end: for a failure the first would be killed while it still writes.
+            # Asked to end: after an exit code other than 0 the first would be killed while writing.
             raise SystemExit(0) from error
         if failed:
             raise ValueError(f"{' and '.join(failed)}: all processes are ended") from error
@@ -172,8 +146,8 @@ def ends_together(launcher: Any) -> Iterator[None]:
 
 
 def _is_lost(error: BaseException) -> bool:
-    """Whether an error of this process says that another one is gone."""
-    if isinstance(error, DistNetworkError | DistStoreError):  # before, it is one of the set-up
+    """Tell whether an error of this process means that another one is gone."""
+    if isinstance(error, DistNetworkError | DistStoreError):  # else an error of the set-up
         return distributed.is_initialized()
     return isinstance(error, RuntimeError) and _says_lost(str(error))
 
@@ -183,7 +157,7 @@ def _says_lost(said: str) -> bool:
 
 
 def _failed(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> list[str]:
-    """Processes that ended by themselves, and not well, within some seconds each."""
+    """Processes that end with an error by themselves, within some seconds each."""
     found = []
     for rank, process in enumerate(processes, start=1):
         try:
@@ -196,7 +170,7 @@ def _failed(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> lis
 
 
 def _as_ended(error: ProcessExitedException) -> SystemExit | ValueError:
-    """What the end of a spawned process means that raised nothing."""
+    """The error for a spawned process that ended without raising one."""
     if error.exit_code in (EXIT_CODE, -signal.SIGTERM):  # the second before it has a handler
         return SystemExit(EXIT_CODE)
     return ValueError(
@@ -205,7 +179,7 @@ def _as_ended(error: ProcessExitedException) -> SystemExit | ValueError:
 
 
 def _as_raised(error: ProcessRaisedException) -> Exception:
-    """What a spawned process raised, by its traceback, where that is no defect."""
+    """The error of a spawned process, from its traceback; a defect stays unchanged."""
     name, _, said = str(error).strip().splitlines()[-1].partition(": ")
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, ValueError | OSError):

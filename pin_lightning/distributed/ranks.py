@@ -1,4 +1,4 @@
-"""Ranks of processes that were started together, and the share of the work of each."""
+"""Ranks of processes that were started together, and the share of each in the work."""
 
 import os
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-# Numbers from 0, which torchrun, SLURM, the user of several machines and Lightning set.
+# Variables with numbers from 0, set by torchrun, SLURM, the user of several machines and Lightning.
 _NUMBERS = {"RANK": "rank", "SLURM_PROCID": "rank", "NODE_RANK": "node", "LOCAL_RANK": "rank"}
 
 
 def rank_name() -> str:
-    """What this process is called, such as ``rank 1``; empty for the first, or only, one."""
+    """Name of this process, such as ``rank 1``; empty for the first or only one."""
     for variable, word in _NUMBERS.items():
         number = os.environ.get(variable, "0")
         if number != "0":
@@ -21,16 +21,15 @@ def rank_name() -> str:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes results, tells of them, and goes on alone."""
+    """Tell whether this is the process that writes and reports results, and goes on alone."""
     return rank_name() == ""
 
 
 def arguments_of_others(given: Sequence[str]) -> list[str]:
-    """What Hydra is told in all processes but the first: they leave no file and no folder.
+    """Hydra overrides by which all processes but the first write no file and make no folder.
 
-    Args:
-        given: What all were told. A run folder in it is that of all; else its name is of the second
-            in which a process began, and the others have none.
+    Without a run folder on the command line its name depends on the second in which a process
+    began, so the others get none.
 
     >>> arguments_of_others(["run_dir=here"])
     []
@@ -48,12 +47,9 @@ def arguments_of_others(given: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Shard:
-    """The part of one process: every `count`-th item, from the `rank`-th on.
+    """The share of one process: every `count`-th item, from the `rank`-th on (from 0).
 
-    Attributes:
-        rank: Number of the process, from 0.
-        count: Processes that share the work.
-        machines: Machines that these are spread over, as many on each.
+    The processes are spread evenly over `machines`.
 
     >>> Shard(1, 2).of("abcde")
     'bd'
@@ -65,7 +61,7 @@ class Shard:
 
     @property
     def rows(self) -> slice:
-        """Where the items of this process are; no two processes share one, all have all."""
+        """Slice of the items of this process; the processes partition all items."""
         return slice(self.rank, None, self.count)
 
     def of(self, items: Sequence[Item]) -> Sequence[Item]:
@@ -73,7 +69,7 @@ class Shard:
         return items[self.rows]
 
     def within(self, block: slice) -> tuple[slice, slice]:
-        """Where the items of this process that lie in a block of all are: among its own, and there.
+        """Slices of this process's items that lie in a block of all: among its own, in the block.
 
         >>> Shard(1, 2).within(slice(2, 6))
         (slice(1, 3, None), slice(1, None, 2))

@@ -1,4 +1,4 @@
-"""Processes that Lightning spawns inside a training: what goes to them, and what they say."""
+"""Processes that Lightning spawns inside a training: their set-up, logging and end."""
 
 import logging
 import multiprocessing
@@ -22,9 +22,9 @@ from pin_lightning.distributed.process import EXIT_CODE, end_on_sigterm, keep_fr
 
 
 def _pack_generator(generator: torch.Generator) -> tuple[Any, tuple[str, bytes]]:
-    """A generator as bytes, to go to a spawned process.
+    """Pickle a generator's state as bytes for a spawned process.
 
-    PyTorch sends a tensor that is gone, and its shared memory with it, before the process reads it.
+    PyTorch would send a tensor whose shared memory is gone before the process reads it.
     """
     return _unpack_generator, (str(generator.device), generator.get_state().numpy().tobytes())
 
@@ -35,14 +35,14 @@ def _unpack_generator(device: str, state: bytes) -> torch.Generator:
     return generator
 
 
-hush_lightning()  # in a spawned process nothing else is imported before Lightning speaks
+hush_lightning()  # a spawned process imports nothing else before Lightning logs
 ForkingPickler.register(torch.Generator, _pack_generator)
 
 
 class SpawningLauncher(_MultiProcessingLauncher):
-    """Lightning's, whose processes tell callbacks of an exception, as a process alone does.
+    """Lightning's launcher; its processes tell callbacks of exceptions, as a single process does.
 
-    Without it none would save where it is asked to end.
+    Otherwise none would save its state when asked to end.
     """
 
     def launch(
@@ -66,7 +66,7 @@ def _telling(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 @contextmanager
 def passing_sigterm_on() -> Iterator[None]:
-    """A block whose processes are asked to end where this one is, which then waits for them.
+    """Context that passes SIGTERM on to spawned processes and waits for them.
 
     Raises:
         SystemExit: This process was asked to end.
@@ -100,13 +100,13 @@ class _PipeHandler(QueueHandler):
     queue: Any  # the end of the pipe
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Send one."""
+        """Send a message."""
         self.queue.send(record)
 
 
 def _pass_on(messages: Connection, handlers: Sequence[logging.Handler]) -> None:
-    """Give what comes through a pipe to handlers, until its other end is closed."""
-    with suppress(EOFError, OSError):  # the latter in the middle of a message
+    """Pass messages from a pipe to handlers, until its other end is closed."""
+    with suppress(EOFError, OSError):  # OSError in the middle of a message
         while True:
             record = messages.recv()
             for handler in handlers:
@@ -115,14 +115,13 @@ def _pass_on(messages: Connection, handlers: Sequence[logging.Handler]) -> None:
 
 
 class SpawnedProcess(pl.Callback):
-    """What a process that Lightning spawns takes over from the one that spawned it.
+    """Gives spawned processes the signal handler, memory settings and logging of their parent.
 
-    Messages go where those of that process go. Lightning itself sees to random numbers and to which
-    algorithms are used.
+    Lightning itself sets random seeds and deterministic algorithms.
 
     Args:
-        count: Processes that are spawned. Each has a pipe for its messages: a queue for all has a
-            lock, which a process that is killed may hold.
+        count: Spawned processes. Each has its own pipe for messages, as a shared queue has a lock,
+            which a process may hold when it is killed.
     """
 
     def __init__(self, count: int) -> None:
@@ -131,7 +130,7 @@ class SpawnedProcess(pl.Callback):
         self.level = logging.getLogger().level
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Take over, in a process of its own."""
+        """Set up a spawned process."""
         if os.getpid() == self.parent:
             return
         end_on_sigterm()
@@ -143,7 +142,7 @@ class SpawnedProcess(pl.Callback):
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """A block during which messages of spawned processes come out here."""
+        """Context in which messages of spawned processes are logged here."""
         handlers = logging.getLogger().handlers
         listeners = [
             threading.Thread(target=_pass_on, args=(reader, handlers), daemon=True)
@@ -156,8 +155,8 @@ class SpawnedProcess(pl.Callback):
             yield
         finally:
             for _, writer in self.pipes:
-                writer.close()  # the last one, so that reading ends, in a message cut off as well
+                writer.close()  # the last writer: ends the reading, even within a message
             for one in listeners:
                 one.join()
-            if port is None:  # of these processes; the next ones choose their own
+            if port is None:  # set for these processes; the next ones choose their own
                 os.environ.pop("MASTER_PORT", None)

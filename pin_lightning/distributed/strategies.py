@@ -1,4 +1,4 @@
-"""How many processes train, and what cannot work; refused before anything is written."""
+"""Checks of strategy, devices and nodes, before anything is written."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +7,7 @@ import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from pytorch_lightning.strategies import FSDPStrategy, ParallelStrategy
-from pytorch_lightning.strategies.launchers import (
-    _MultiProcessingLauncher,
-    _SubprocessScriptLauncher,
-)
+from pytorch_lightning.strategies import FSDPStrategy, ParallelStrategy, launchers
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from pin_lightning.common.precision import choose_precision
@@ -22,11 +18,11 @@ _SETTINGS = ("accelerator", "devices", "num_nodes")
 
 @dataclass(frozen=True)
 class Several:
-    """Several trainings that follow from one command.
+    """Several trainings by one command, such as "a sweep".
 
     Attributes:
-        name: What they are called.
-        within_process: Whether they are in one process, as the folds of a cross-validation are.
+        name: Their name in messages.
+        within_process: Whether they share a process, as the folds of a cross-validation do.
     """
 
     name: str
@@ -34,14 +30,10 @@ class Several:
 
 
 def check_strategy(config: DictConfig, several: Several | None = None) -> None:
-    """Refuse processes that Lightning cannot have here.
-
-    Args:
-        config: Composed from `conf/train.yaml`.
-        several: What it is one of; none where it is a training of its own.
+    """Check that Lightning can start the processes of a training, one of several or a single one.
 
     Raises:
-        ValueError: A setting is wrong, such as a device that is not there; the message names it.
+        ValueError: A setting is wrong, such as a missing device; the message names it.
     """
     strategy = _strategy(config.trainer)
     if several is not None:
@@ -55,7 +47,7 @@ def check_strategy(config: DictConfig, several: Several | None = None) -> None:
                 "strategy=ddp, with trainer.devices and trainer.num_nodes"
             )
         return
-    if isinstance(strategy.launcher, _MultiProcessingLauncher) and is_one_of_several():
+    if isinstance(strategy.launcher, launchers._MultiProcessingLauncher) and is_one_of_several():
         raise ValueError(
             f"{_said(config.trainer)}: starts processes itself, and several were started; give "
             "strategy=ddp"
@@ -64,11 +56,11 @@ def check_strategy(config: DictConfig, several: Several | None = None) -> None:
 
 
 def _check_starting_again(trainer: DictConfig, strategy: Any, several: Several) -> None:
-    """Refuse processes that begin with the command line, of which more than one training follows.
+    """Refuse processes that run the whole command line again, if it trains several times.
 
-    Those that torchrun or SLURM start do so, too, where all trainings are in one process.
+    Processes of torchrun or SLURM do so, too, if all trainings share a process.
     """
-    if isinstance(getattr(strategy, "launcher", None), _SubprocessScriptLauncher):
+    if isinstance(getattr(strategy, "launcher", None), launchers._SubprocessScriptLauncher):
         started_by_others = strategy.cluster_environment.creates_processes_externally
         if several.within_process or not started_by_others:
             raise ValueError(
@@ -78,13 +70,10 @@ def _check_starting_again(trainer: DictConfig, strategy: Any, several: Several) 
 
 
 def _strategy(trainer: DictConfig) -> Any:
-    """The strategy that Lightning makes of the settings.
+    """The strategy that Lightning makes of the settings; ValueError if it refuses them.
 
-    Only a whole Trainer says what is wrong with any of them, and before the data are read. The one
-    that trains is another: it is given its loggers and callbacks as it is made, for each fold anew.
-
-    Raises:
-        ValueError: Lightning refuses them.
+    Only a whole Trainer checks them all, here before the data are read. Another Trainer trains, as
+    loggers and callbacks are arguments of its constructor, new for each fold.
     """
     precision = choose_precision(trainer.precision, trainer.accelerator)
     settings = {"precision": precision, "logger": False, "enable_checkpointing": False}
@@ -99,13 +88,13 @@ def _strategy(trainer: DictConfig) -> Any:
 
 
 def _said(trainer: DictConfig) -> str:
-    """The settings as they were given."""
+    """The settings as given, for messages."""
     numbers = (f"trainer.{one}={trainer[one]}" for one in _SETTINGS)
     return " ".join([f"trainer.strategy={strategy_name(trainer.strategy)}", *numbers])
 
 
 def _check_sharding(model: DictConfig) -> None:
-    """Refuse what needs all weights in each process."""
+    """Refuse settings that need all weights in each process."""
     if model.ema_decay is not None:
         raise ValueError(
             f"model.ema_decay={model.ema_decay}: strategy=fsdp cannot average weights that are "

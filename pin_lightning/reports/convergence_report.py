@@ -1,4 +1,4 @@
-"""How the starts converge over the cases of each split: a small file, and a figure."""
+"""Convergence of the starts over the cases of each split: a file and a figure."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pin_lightning.data.inspection import AnnotatedCase
-from pin_lightning.evaluation.convergence import (
-    Convergence,
-    join_convergence,
-    read_convergence,
-    write_convergence,
-)
+from pin_lightning.evaluation import convergence
+from pin_lightning.evaluation.convergence import Convergence
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.trajectory_plots import convergence_figure
@@ -23,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def convergence_of(annotated: AnnotatedCase, prediction: Prediction) -> Convergence:
-    """Of a case and its prediction."""
+    """Convergence of a case from its prediction."""
     path_mm = prediction.trajectory.landmarks_mm[0].double().cpu().numpy()
     return Convergence.of(path_mm, annotated.landmarks_mm.double().numpy())
 
@@ -34,38 +30,33 @@ def report_convergence(
     splits: Mapping[str, Mapping[str, Convergence]],
     pictures: bool = True,
 ) -> None:
-    """Write ``convergence.csv``, and ``figures/SPLIT_convergence.png``.
+    """Write ``convergence.csv`` and, with pictures, ``figures/SPLIT_convergence.png``.
 
     Args:
         run_dir: Run folder, or folder of a cross-validation.
-        evaluations: Evaluation of each split, which knows the errors of the mean shape.
-        splits: By the name of the split and of the case.
-        pictures: Whether the figures are made.
+        evaluations: Evaluation of each split, for the errors of the mean shape.
+        splits: Convergence by split and case.
+        pictures: Whether to draw the figures.
     """
-    write_convergence(run_dir / CONVERGENCE, splits)
+    convergence.write_convergence(run_dir / CONVERGENCE, splits)
     for split, cases in splits.items() if pictures else ():
         evaluation = evaluations[split]
         known = evaluation.defined.any(axis=1)
         mean_shape_mm = np.nanmean(evaluation.mean_shape_errors_mm[known], axis=1)
-        figure = convergence_figure(join_convergence(list(cases.values())), mean_shape_mm)
+        figure = convergence_figure(
+            convergence.join_convergence(list(cases.values())), mean_shape_mm
+        )
         plots.save(figure, run_dir / FIGURES / f"{split}_convergence.png")
 
 
 def report_fold_convergence(
     run_dir: Path, folds: Sequence[Path], evaluation: Evaluation, pictures: bool = True
 ) -> None:
-    """`report_convergence` of all cases, each by the fold that did not see it.
-
-    Args:
-        run_dir: Folder of a cross-validation.
-        folds: Run folders of its folds.
-        evaluation: Out-of-fold predictions of all cases.
-        pictures: Whether the figure is made.
-    """
+    """`report_convergence` of a cross-validation: each case by the fold that did not see it."""
     files = [folder / CONVERGENCE for folder in folds]
     if absent := [path for path in files if not path.is_file()]:
-        log.info("%s: is not there, as in runs of earlier versions; no curves are drawn", absent[0])
+        log.info("%s: is missing, as in runs of earlier versions; no curves are drawn", absent[0])
         return
-    splits = [read_convergence(path) for path in files]
+    splits = [convergence.read_convergence(path) for path in files]
     cases = {name: one for split in splits for name, one in split.get("test", {}).items()}
     report_convergence(run_dir, {"test": evaluation}, {"test": cases}, pictures)

@@ -1,4 +1,4 @@
-"""What a check of a data set shows: a table of the cases and their findings, a contact sheet."""
+"""Report of a data check: a table of the cases and their findings, and a contact sheet."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from hydra.utils import instantiate
+from nibabel.affines import voxel_sizes
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
@@ -22,17 +23,13 @@ from pin_lightning.evaluation.planes.groups import check_groups, plane_groups
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.contact_sheet import contact_sheet
 
-# With more cases than this only those with findings are listed.
-MOST_ROWS = 60
+MOST_ROWS = 60  # with more cases only those with findings are listed
 FACTS = ("voxels", "spacing mm", "axes", "landmarks")
 COLOURS = {"error": "red", "warning": "yellow"}
 
 
 def check(config: DictConfig) -> int:
-    """Check a data set, print the table and write the contact sheet.
-
-    Args:
-        config: Composed from `conf/check.yaml`.
+    """Check a data set by `conf/check.yaml`, print the table and write the contact sheet.
 
     Returns:
         The number of errors found.
@@ -57,8 +54,9 @@ def check(config: DictConfig) -> int:
     console.print(findings_table(surveyed))
     plots.save(_sheet(surveyed), sheet)
     counts = Counter(finding.level for finding in surveyed.findings)
+    left_out = f"{len(surveyed.skipped)} cases left out; " if surveyed.skipped else ""
     console.print(
-        f"{counts['error']} errors, {counts['warning']} warnings; {_left_out(surveyed)}"
+        f"{counts['error']} errors, {counts['warning']} warnings; {left_out}"
         f"{len(surveyed.names)} landmarks; "
         f"working volumes of {'x'.join(map(str, surveyed.grid.size))} voxels of "
         f"{surveyed.grid.spacing_mm:g} mm; look at {sheet}",
@@ -69,23 +67,16 @@ def check(config: DictConfig) -> int:
     return counts["error"]
 
 
-def _left_out(surveyed: Survey) -> str:
-    return f"{len(surveyed.skipped)} cases left out; " if surveyed.skipped else ""
-
-
 def heading(surveyed: Survey) -> str:
     """The number of cases, and the facts that all of them share."""
     facts = [_facts(one, surveyed.names) for one in surveyed.inspected]
-    shared = [
-        f"{name} {values[0]}"
-        for name, values in zip(FACTS, zip(*facts, strict=True), strict=True)
-        if len(set(values)) == 1
-    ]
+    by_fact = zip(FACTS, zip(*facts, strict=True), strict=True)
+    shared = [f"{name} {values[0]}" for name, values in by_fact if len(set(values)) == 1]
     return ", ".join([f"{len(surveyed.found)} cases", *shared])
 
 
 def findings_table(surveyed: Survey) -> Table:
-    """Table of the cases, the facts in which they differ, and what was found in each."""
+    """Table of the cases with the facts in which they differ and their findings."""
     by_case: dict[str, list[Finding]] = {}
     for finding in surveyed.findings:
         by_case.setdefault(finding.case, []).append(finding)
@@ -95,31 +86,29 @@ def findings_table(surveyed: Survey) -> Table:
     for header in ("case", *(FACTS[index] for index in varied), "findings"):
         table.add_column(header, overflow="fold")
     if "" in by_case:
-        table.add_row("all", *len(varied) * [""], _said(by_case[""]))
+        table.add_row("all", *len(varied) * [""], _messages(by_case[""]))
     for case in surveyed.found:
         findings = by_case.get(case.name, [])
         if findings or len(surveyed.found) <= MOST_ROWS:
             known = facts.get(case.name, len(FACTS) * ("-",))
             shown = [known[index] for index in varied]
-            table.add_row(Text(case.name), *shown, _said(findings))
+            table.add_row(Text(case.name), *shown, _messages(findings))
     return table
 
 
 def _facts(inspected: Inspected, names: Sequence[str]) -> tuple[str, ...]:
-    """What `FACTS` names, of one case."""
+    """The `FACTS` of a case."""
     shape, affine = inspected.header
-    sides_mm = np.linalg.norm(affine[:3, :3], axis=0)
     return (
         "x".join(map(str, shape)),
-        "x".join(f"{side:.3g}" for side in sides_mm),
+        "x".join(f"{side:.3g}" for side in voxel_sizes(affine)),
         "".join(nib.aff2axcodes(affine)),
         f"{inspected.landmarks.select(names).defined.sum()} of {len(names)}",
     )
 
 
-def _said(findings: Sequence[Finding]) -> Text:
-    lines = [Text(finding.message, COLOURS[finding.level]) for finding in findings]
-    return Text("\n").join(lines)
+def _messages(findings: Sequence[Finding]) -> Text:
+    return Text("\n").join(Text(one.message, COLOURS[one.level]) for one in findings)
 
 
 def _sheet(surveyed: Survey) -> plots.Figure:

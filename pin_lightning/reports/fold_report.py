@@ -1,4 +1,4 @@
-"""What a cross-validation comes to: out-of-fold errors with intervals, and error bars."""
+"""Report of a cross-validation: out-of-fold errors with intervals, and error bars."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,11 +17,9 @@ from pin_lightning.evaluation.planes.errors import write_plane_errors
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.evaluation.summary import coverage_of, numbers_of
-from pin_lightning.reports.terminal_tables import plane_table
+from pin_lightning.reports.terminal_tables import empty_table, plane_table
 from pin_lightning.runs.folder import METRICS, PLANES, PREDICTIONS
 from pin_lightning.runs.folds import CALIBRATION, write_calibration
-
-TABLE_HEADER = ("Out of fold", "Value")
 
 
 def report_folds(
@@ -35,14 +33,14 @@ def report_folds(
     Args:
         run_dir: Folder of the cross-validation.
         evaluation: Out-of-fold predictions of all cases.
-        calibration: How error bars are fitted, none for no error bars.
-        settings: What is shown, and how.
+        calibration: Settings of the error bars, None without them.
+        settings: Settings of the report.
 
     Returns:
-        The contents of `metrics.json`: as of a run, and ``intervals`` and ``error_bars``.
+        The contents of `metrics.json`: those of a run, with ``intervals`` and ``error_bars``.
 
     Raises:
-        ValueError: There are too few cases for the coverage; all else is written before.
+        ValueError: There are too few cases for the coverage; all else has been written.
     """
     test = numbers_of(evaluation, settings)
     write_predictions(run_dir / PREDICTIONS, {"test": evaluation})
@@ -64,54 +62,39 @@ def report_folds(
 def error_bars_of(
     evaluation: Evaluation, settings: ConformalSettings, bootstrap: BootstrapSettings
 ) -> dict[str, Any]:
-    """How the radii do on each case when all other cases give them, safe for JSON."""
+    """Leave-one-case-out coverage of the radii, safe for JSON."""
     within, radii = leave_one_case_out(evaluation.errors_mm, evaluation.spread_mm, settings)
-    if not np.isfinite(radii).all():  # just enough cases, one fewer is not
+    if not np.isfinite(radii).all():  # too few cases once one is left out
         return {"coverage_asked": settings.coverage, "coverage": None}
     return coverage_of(within, radii, evaluation.names, settings.coverage, bootstrap)
 
 
 def fold_table(test: Mapping[str, Any]) -> Table:
-    """Table of the values with their intervals, for the terminal.
-
-    Args:
-        test: From `report_folds`.
-    """
+    """The metrics of `report_folds` with their intervals, for the terminal."""
     level = test["intervals"]["level"]
     landmarks = sum(row["n"] for row in test["per_landmark"].values())
-    table = Table(title=f"{test['num_cases']} cases, {landmarks} landmarks, each out of fold")
-    for index, header in enumerate((*TABLE_HEADER, f"{100 * level:g} % interval")):
-        table.add_column(header, justify="right" if index else "left", no_wrap=index > 0)
-    for label, value, interval, places in _table_rows(test):
-        ends = "-" if interval is None else " to ".join(f"{end:.{places}f}" for end in interval)
-        table.add_row(Text(label), "-" if value is None else f"{value:.{places}f}", ends)
+    title = f"{test['num_cases']} cases, {landmarks} landmarks, each out of fold"
+    table = empty_table(title, ("Out of fold", "Value", f"{100 * level:g} % interval"))
+    for label, value, interval in _table_rows(test):
+        scale, places = (100, 1) if "%" in label else (1, 3)
+        shown = "-" if value is None else f"{scale * value:.{places}f}"
+        ends = " to ".join(f"{scale * end:.{places}f}" for end in interval or ())
+        table.add_row(Text(label), shown, ends or "-")
     return table
 
 
-def _table_rows(
-    test: Mapping[str, Any],
-) -> Iterator[tuple[str, float | None, list[float] | None, int]]:
-    """Label, value, interval and decimal places of each row."""
+def _table_rows(test: Mapping[str, Any]) -> Iterator[tuple[str, float | None, list[float] | None]]:
+    """Label, value and interval of each row."""
     intervals = test["intervals"]
     labels = {"mean": "Mean radial error, mm", "median": "Median, mm", "p95": "95th percentile, mm"}
     for key, label in labels.items():
-        yield label, test["radial_error_mm"][key], intervals["radial_error_mm"][key], 3
+        yield label, test["radial_error_mm"][key], intervals["radial_error_mm"][key]
     for key, value in test["success_rate"].items():
-        interval = intervals["success_rate"][key]
-        yield f"{key.replace('_', ' ').capitalize()}, %", *_percent(value, interval), 1
+        name = key.replace("_", " ").capitalize()
+        yield f"{name}, %", value, intervals["success_rate"][key]
     mean_shape = "mean_shape_radial_error_mm"
-    yield "Mean shape: mean error, mm", test[mean_shape]["mean"], intervals[mean_shape]["mean"], 3
+    yield "Mean shape: mean error, mm", test[mean_shape]["mean"], intervals[mean_shape]["mean"]
     if (bars := test.get("error_bars")) is not None:
         label = f"Within their radius, % (asked {100 * bars['coverage_asked']:g})"
-        yield label, *_percent(bars["coverage"], bars.get("coverage_interval")), 1
-        radius, interval = bars.get("median_radius_mm"), bars.get("median_radius_interval")
-        yield "Median radius, mm", radius, interval, 3
-
-
-def _percent(
-    value: float | None, interval: list[float] | None
-) -> tuple[float | None, list[float] | None]:
-    return (
-        None if value is None else 100 * value,
-        None if interval is None else [100 * end for end in interval],
-    )
+        yield label, bars["coverage"], bars.get("coverage_interval")
+        yield "Median radius, mm", bars.get("median_radius_mm"), bars.get("median_radius_interval")

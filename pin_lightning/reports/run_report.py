@@ -1,4 +1,4 @@
-"""What a run leaves to look at: numbers, predictions, figures, a page and a printed table."""
+"""Report of a run: numbers, predictions, figures, a page and a printed table."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -42,18 +42,18 @@ def report(
     """Evaluate the cases of each split, write and print the results.
 
     Args:
-        run_dir: Where `metrics.json`, `predictions.csv`, `convergence.csv`, `figures/` and
-            `report.html` are written.
+        run_dir: Folder for `metrics.json`, `predictions.csv`, `convergence.csv`, `figures/` and
+            `report.html`.
         predictor: The trained predictor.
-        parts: Annotated cases of each split to evaluate; pictures are of the last.
-        settings: What is shown, and how.
+        parts: Annotated cases of each split to evaluate; those of the last are pictured.
+        settings: Settings of the report.
         on_error: With ``skip``, cases whose image has become damaged are left out.
 
     Returns:
         The contents of `metrics.json`.
 
     Raises:
-        ValueError: An image cannot be read, or none of a split.
+        ValueError: An image, or with ``skip`` all images of a split, cannot be read.
     """
     skipped: dict[str, str] | None = {} if skips_errors(on_error) else None
     pictured = list(parts)[-1] if settings.pictures and parts else None
@@ -88,7 +88,7 @@ def report(
 def _error_bars(
     evaluation: Evaluation, predictor: Predictor, settings: ReportSettings
 ) -> dict[str, Any]:
-    """How often the radii of a predictor hold; nothing where it has none."""
+    """Coverage of the predictor's error bars, empty without them."""
     if (bars := predictor.calibration) is None:
         return {}
     radii_mm, errors = bars.radius_mm(evaluation.spread_mm), evaluation.errors_mm
@@ -104,9 +104,9 @@ def _draw(
     evaluations: Mapping[str, Evaluation],
     kept: KeptCases,
 ) -> None:
-    """Figures of the training and of each split; pictures of cases of the last, which counts."""
+    """Draw the training, the errors of each split, and cases of the last split."""
     figures = run_dir / FIGURES
-    if (logged := run_dir / LOGS / "metrics.csv").is_file():  # a very short run logs nothing
+    if (logged := run_dir / LOGS / "metrics.csv").is_file():  # absent after a very short run
         plots.save(plots.training_figure(logged), figures / "training.png")
     for part, evaluation in evaluations.items():
         plots.save(plots.error_figure(evaluation), figures / f"{part}_errors.png")
@@ -127,26 +127,25 @@ def evaluate(
     skipped: dict[str, str] | None = None,
     kept: KeptCases | None = None,
 ) -> tuple[Evaluation, dict[str, Convergence]]:
-    """Predict annotated cases from their image files and put the truth beside them.
+    """Predict annotated cases and compare them with the truth.
 
-    Files are read, not the cached volumes that a training has: `seconds` are those of a new file.
+    Reads image files, not the cached volumes of a training, so that `seconds` hold for new files.
 
     Args:
         predictor: The predictor.
         cases: Annotated cases.
-        part: What they are, for the progress bar.
-        skipped: Where it is noted what is wrong with images that cannot be read, by case; none
-            refuses them.
-        kept: Where cases are kept that may be pictured.
+        part: Their name, for the progress bar.
+        skipped: Receives the errors of images that cannot be read, by case; None raises them.
+        kept: Receives cases that may be pictured.
 
     Returns:
-        The predictions, and how the starts converge by the name of the case.
+        The predictions, and the convergence of the starts by case.
 
     Raises:
-        ValueError: An image cannot be read, or none can.
+        ValueError: An image, or with `skipped` all images, cannot be read.
     """
     paths = [annotated.case.image for annotated in cases]
-    arrays, convergence = [], {}  # not the predictions: volumes and trajectories are large
+    arrays, convergence = [], {}  # not whole predictions, whose trajectories are large
     known = []
     with_images = kept is not None and bool(groups_within(kept.groups, predictor.names))
     with (
@@ -169,9 +168,7 @@ def evaluate(
             arrays.append((*shapes, *map(np.float64, (found.seconds, found.localise_seconds))))
     if not known:
         raise ValueError(f"{part}: no image can be read, such as that of {cases[0].case.name}")
-    predicted_world, mean_shape_world, spread_mm, seconds, localise_seconds = map(
-        np.stack, zip(*arrays, strict=True)
-    )
+    predicted_world, mean_shape_world, spread_mm, *times = map(np.stack, zip(*arrays, strict=True))
     evaluation = Evaluation(
         cases=tuple(annotated.case.name for annotated in known),
         names=predictor.names,
@@ -180,7 +177,7 @@ def evaluate(
         predicted_world=predicted_world,
         mean_shape_world=mean_shape_world,
         spread_mm=spread_mm,
-        seconds=seconds,
-        localise_seconds=localise_seconds,
+        seconds=times[0],
+        localise_seconds=times[1],
     )
     return evaluation, convergence

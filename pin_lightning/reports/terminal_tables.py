@@ -1,60 +1,49 @@
-"""Tables of errors for the terminal and as Markdown."""
+"""Tables of errors for the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 PLANE_HEADER = ("Plane", "n", "Mean °", "SD", "Median", "Mean mm", "SD", "Median")
-TABLE_HEADER = ("Landmark", "n", "Mean", "SD", "Median", "Mean shape")
+ERROR_HEADER = ("Landmark", "n", "Mean", "SD", "Median", "Mean shape")
 
 
-def error_table(metrics: Mapping[str, Any], title: str) -> Table:
-    """Table of the errors in mm of each landmark and of all, for the terminal.
-
-    Args:
-        metrics: From `metrics_of`.
-        title: Shown above; markup is not interpreted.
-    """
-    table = Table(title=Text(f"{title} (radial error, mm)"))
-    for index, header in enumerate(TABLE_HEADER):
-        table.add_column(header, justify="right" if index else "left", no_wrap=index > 0)
-    *landmarks, everything = _table_rows(metrics)
-    for row in landmarks:
-        table.add_row(*map(Text, row))
-    table.add_section()
-    table.add_row(*map(Text, everything), style="bold")
+def empty_table(title: str, header: Sequence[str]) -> Table:
+    """A table without rows: names on the left, then numbers on the right; no markup."""
+    table = Table(title=Text(title))
+    for index, text in enumerate(header):
+        table.add_column(text, justify="right" if index else "left", no_wrap=index > 0)
     return table
 
 
-def plane_table(metrics: Mapping[str, Any]) -> Table:
-    """Table of the angles and offsets of the standard planes, for the terminal.
+def error_table(metrics: Mapping[str, Any], title: str) -> Table:
+    """Errors in mm of each landmark and of all, from `metrics_of`."""
+    table = empty_table(f"{title} (radial error, mm)", ERROR_HEADER)
+    landmarks = metrics["per_landmark"]
+    for name, row in landmarks.items():
+        table.add_row(Text(name), *_cells(row))
+    table.add_section()
+    mean_shape = metrics["mean_shape_radial_error_mm"]["mean"]
+    total = {"n": sum(row["n"] for row in landmarks.values()), "mean_shape_mean": mean_shape}
+    table.add_row("All landmarks", *_cells(metrics["radial_error_mm"] | total), style="bold")
+    return table
 
-    Args:
-        metrics: With ``planes`` of `plane_metrics`.
-    """
-    table = Table(title="Standard planes (angle, offset of the centre)")
-    for index, header in enumerate(PLANE_HEADER):
-        table.add_column(header, justify="right" if index else "left", no_wrap=index > 0)
+
+def _cells(row: Mapping[str, Any]) -> Iterator[str]:
+    yield str(row["n"])
+    yield from (_two_places(row[key]) for key in ("mean", "sd", "median", "mean_shape_mean"))
+
+
+def plane_table(metrics: Mapping[str, Any]) -> Table:
+    """Angles and offsets of the standard planes, from metrics with those of `plane_metrics`."""
+    table = empty_table("Standard planes (angle, offset of the centre)", PLANE_HEADER)
     for name, plane in metrics["planes"].items():
         parts = (plane["angle_degrees"], plane["offset_mm"])
         values = [part[key] for part in parts for key in ("mean", "sd", "median")]
         table.add_row(Text(name), str(plane["n"]), *map(_two_places, values))
     return table
-
-
-def _table_rows(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    rows = [(name, *_table_cells(row)) for name, row in metrics["per_landmark"].items()]
-    total = sum(row["n"] for row in metrics["per_landmark"].values())
-    mean_shape = metrics["mean_shape_radial_error_mm"]["mean"]
-    overall = {**metrics["radial_error_mm"], "n": total, "mean_shape_mean": mean_shape}
-    return [*rows, ("All landmarks", *_table_cells(overall))]
-
-
-def _table_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    values = [row[key] for key in ("mean", "sd", "median", "mean_shape_mean")]
-    return (str(row["n"]), *map(_two_places, values))
 
 
 def _two_places(value: float | None) -> str:

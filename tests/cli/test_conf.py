@@ -1,6 +1,5 @@
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -28,12 +27,6 @@ def options(group):
     return found
 
 
-def option_of(group, option):
-    """An option by itself, which is faster than a whole config."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(f"{group}/{option}")[group]
-
-
 def test_every_group_is_tested_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     tested = (
@@ -43,9 +36,26 @@ def test_every_group_is_tested_here():
     assert groups == set(tested.split())
 
 
-@pytest.mark.parametrize("option", options("shape"))
-def test_shapes(option):
-    assert isinstance(instantiate(option_of("shape", option)), ShapeModel)
+PROTOCOLS = {
+    "shape": ShapeModel,
+    "update_rule": UpdateRule,
+    "sampling": Sampling,
+    "displacement_loss": DisplacementLoss,
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "option"), [(group, option) for group in PROTOCOLS for option in options(group)]
+)
+def test_an_option_is_what_its_group_promises(group, option):
+    assert isinstance(instantiate(composed(*DATA, f"{group}={option}")[group]), PROTOCOLS[group])
+
+
+@pytest.mark.parametrize(("option", "iterations"), [("A", 350), ("B", 10), ("C", 10)])
+def test_update_rules(option, iterations):
+    rule = instantiate(composed(*DATA, f"update_rule={option}").update_rule)
+    assert type(rule).__name__ == f"Rule{option}"
+    assert rule.max_iterations == iterations
 
 
 def test_the_autoencoder_needs_no_settings():
@@ -60,42 +70,10 @@ def test_heads_are_bent_only_where_that_is_asked_for():
     assert composed("experiment=bending", *DATA[2:]).data.source.bend_degrees == 45
 
 
-@pytest.mark.parametrize(("option", "iterations"), [("A", 350), ("B", 10), ("C", 10)])
-def test_update_rules(option, iterations):
-    rule = instantiate(option_of("update_rule", option))
-    assert isinstance(rule, UpdateRule)
-    assert type(rule).__name__ == f"Rule{option}"
-    assert rule.max_iterations == iterations
-    assert options("update_rule") == ["A", "B", "C"]
-
-
-@pytest.mark.parametrize("option", options("network"))
-def test_networks(option):
-    config = option_of("network", option)
-    sizes = {"in_channels": 6, "num_parameters": 3, "patch_side": 101}
-    network = instantiate(config, **sizes, _convert_="all")
-    displacement, logits = network(torch.zeros(1, 6, 101, 101))
-    assert displacement.shape == (1, 3)
-    assert logits.shape == (1, 6)
-
-
-@pytest.mark.parametrize("option", options("sampling"))
-def test_samplings(option):
-    sampling = instantiate(composed(*DATA, f"sampling={option}").sampling)
-    assert isinstance(sampling, Sampling)
-    assert sampling.knows_scale == (option == "scatter")
-
-
-@pytest.mark.parametrize("option", options("displacement_loss"))
-def test_displacement_losses(option):
-    loss = instantiate(option_of("displacement_loss", option))
-    assert isinstance(loss, DisplacementLoss)
-    assert loss.needs_scale == (option == "relative")
-
-
-@pytest.mark.parametrize("option", options("loader"))
-def test_loaders(option):
-    assert callable(instantiate(option_of("loader", option)))
+def test_the_relative_loss_has_the_scale_of_the_scatter():
+    config = composed(*DATA, "sampling=scatter", "displacement_loss=relative")
+    assert instantiate(config.displacement_loss).needs_scale
+    assert instantiate(config.sampling).knows_scale
 
 
 @pytest.mark.parametrize("option", options("augmentation"))
@@ -114,69 +92,47 @@ def test_loggers(option, tmp_path, monkeypatch):
         assert instantiate(config.logger, save_dir=str(tmp_path)).save_dir == str(tmp_path)
 
 
-@pytest.mark.parametrize("option", options("trainer"))
-def test_trainers(option, tmp_path):
-    config = composed(*DATA, f"trainer={option}").trainer
-    settings = {"default_root_dir": tmp_path, "logger": False, "precision": "32-true"}
-    trainer = instantiate(config, **settings, _convert_="all")
-    assert trainer.max_steps > 0
-
-
 @pytest.mark.parametrize("option", options("strategy"))
 def test_strategies(option):
-    for program in ("train", "infer"):
-        given = DATA if program == "train" else []
+    for program, given in (("train", DATA), ("infer", [])):
         chosen = composed(*given, f"strategy={option}", config_name=program).trainer.strategy
         assert strategy_name(chosen) == option
     if option == "fsdp":  # files that other strategies, and predictions, can read
         assert instantiate(chosen)._state_dict_type == "full"
 
 
-def test_every_data_source_has_a_layout_test():
-    assert options("data") == ["bids", "csv", "folder", "phantom", "pin"]
+MODELS = {"multi": "PCAShapeModel", "single": "IdentityShapeModel", "shared": "PointsShapeModel"}
 
 
-@pytest.mark.parametrize(
-    ("option", "shape"),
-    [
-        ("multi", "PCAShapeModel"),
-        ("single", "IdentityShapeModel"),
-        ("shared", "PointsShapeModel"),
-    ],
-)
-def test_models_choose_their_shape_model_and_optimiser(option, shape):
-    landmark = ["model.landmark=CSP"] if option == "single" else []
-    config = composed(*DATA, f"model={option}", *landmark)
-    assert config.shape._target_.endswith(shape)
-    weights = [torch.nn.Parameter(torch.zeros(1))]
-    optimizer = instantiate(config.model.optimizer)(weights)
+def model(name, *more):
+    landmark = ["model.landmark=CSP"] if name == "single" else []
+    return composed(*DATA, *more, f"model={name}", *landmark)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_choose_their_shape_model_and_optimiser(name):
+    config = model(name)
+    assert config.shape._target_.endswith(MODELS[name])
+    optimizer = instantiate(config.model.optimizer)([torch.nn.Parameter(torch.zeros(1))])
     scheduler = instantiate(config.model.scheduler)(optimizer, total_steps=10)
     assert scheduler.optimizer is optimizer
-    assert options("model") == ["multi", "shared", "shared_fast", "single"]
 
 
 def test_the_command_line_wins_over_the_model():
     assert "Identity" in composed(*DATA, "model=multi", "shape=identity").shape._target_
-    chosen = composed(*DATA, "model=shared", "network=compact", "augmentation=none")
+    settings = ["model.prior=null", "trainer.max_steps=7", "loader.batch_size=3"]
+    chosen = composed(*DATA, "model=shared", "network=compact", "augmentation=none", *settings)
     assert "Compact" in chosen.network._target_
     assert instantiate(chosen.augmentation) == Augmentation()
-    settings = ["model.prior=null", "trainer.max_steps=7", "loader.batch_size=3"]
-    chosen = composed(*DATA, "model=shared", *settings)
     assert chosen.model.prior is None
-    assert chosen.trainer.max_steps == 7
-    assert chosen.loader.batch_size == 3
+    assert (chosen.trainer.max_steps, chosen.loader.batch_size) == (7, 3)
 
 
 def test_the_shared_model_is_a_configuration():
-    config = composed(*DATA, "model=shared")
-    parts = {
-        "sampling": Scatter,
-        "displacement_loss": RelativeError,
-        "update_rule": RuleB,
-    }
+    config = model("shared")
     assert config.network._target_.endswith("SharedNetwork")
-    for group, expected in parts.items():
-        assert isinstance(instantiate(config[group]), expected)
+    parts = {"sampling": Scatter, "displacement_loss": RelativeError, "update_rule": RuleB}
+    assert all(isinstance(instantiate(config[group]), kind) for group, kind in parts.items())
     assert isinstance(instantiate(config.model.prior), PCAShapeModel)
     assert list(config.model.patch_spacings) == [1, 3]
     assert config.loader.batch_size is None  # as many volumes as have about 256 landmarks
@@ -185,53 +141,51 @@ def test_the_shared_model_is_a_configuration():
 def test_presets_name_a_model_only_where_the_command_line_does_not():
     assert options("preset") == ["accurate", "fast"]
     accurate, fast = composed(*DATA), composed(*DATA, "preset=fast")
-    assert accurate == composed(*DATA, "model=shared")
-    assert fast == composed(*DATA, "model=shared_fast")
+    assert accurate == model("shared")
+    assert fast == model("shared_fast")
     assert fast.trainer.max_steps < accurate.trainer.max_steps
-    same = [composed(*DATA, f"preset={one}", "model=multi") for one in ("accurate", "fast")]
+    same = [model("multi", f"preset={one}") for one in ("accurate", "fast")]
     assert same[0] == same[1]
-    assert same[0].shape._target_.endswith("PCAShapeModel")
     assert same[0].network._target_.endswith("CompactNetwork")
 
 
-@pytest.mark.parametrize("model", ["multi", "single"])
-def test_what_is_beyond_the_paper_is_off_by_default(model):
-    landmark = ["model.landmark=CSP"] if model == "single" else []
-    config = composed(*DATA, f"model={model}", *landmark)
+@pytest.mark.parametrize("name", ["multi", "single"])
+def test_what_is_beyond_the_paper_is_off_by_default(name):
+    config = model(name)
     assert instantiate(config.sampling) == Approach(0.9)
     assert instantiate(config.displacement_loss) == SquaredError()
     assert list(config.model.patch_spacings) == [1]
-    assert config.model.prior is None
-    assert config.model.ema_decay is None
+    assert config.model.prior is config.model.ema_decay is None
     assert config.trainer.max_steps == 1200
 
 
-@pytest.mark.parametrize("model", ["multi", "single"])
-def test_the_papers_experiment(model):
-    landmark = ["model.landmark=CSP"] if model == "single" else []
-    config = composed(*DATA, "experiment=paper", f"model={model}", *landmark)
-    assert config.model.patch_side == 101
-    assert config.model.alpha == 0.5
-    assert config.model.displacement_unit == "voxel"
-    assert config.model.approach_fraction == 0
-    assert config.model.tolerance_voxels == 0
+PAPER = {
+    "model.patch_side": 101,
+    "model.alpha": 0.5,
+    "model.displacement_unit": "voxel",
+    "model.approach_fraction": 0,
+    "model.tolerance_voxels": 0,
+    "update_rule._target_": "pin_lightning.method.update_rules.RuleC",
+    "update_rule.max_iterations": 10,
+    "loader.batch_size": 64,
+    "trainer.max_steps": 100_000,
+}
+
+
+@pytest.mark.parametrize(("name", "starts"), [("multi", 6), ("single", 19)])
+def test_the_papers_experiment(name, starts):
+    config = model(name, "experiment=paper")
+    expected = PAPER | {"model.num_starts": starts}
+    assert {key: OmegaConf.select(config, key) for key in expected} == expected
+    assert config.shape._target_.endswith(MODELS[name])
     assert instantiate(config.augmentation) == Augmentation()
-    assert config.model.num_starts == {"multi": 6, "single": 19}[model]
-    assert config.update_rule._target_.endswith("RuleC")
-    assert config.update_rule.max_iterations == 10
-    assert config.loader.batch_size == 64
-    assert config.trainer.max_steps == 100_000
-    assert config.shape._target_.endswith(
-        {"multi": "PCAShapeModel", "single": "IdentityShapeModel"}[model]
-    )
     assert instantiate(config.model.scheduler) is None
     network = instantiate(config.network, in_channels=30, num_parameters=15, patch_side=101)
     assert sum(weights.numel() for weights in network.parameters()) == 4_772_301
     optimizer = instantiate(config.model.optimizer)(network.parameters())
     assert type(optimizer) is torch.optim.Adam
-    assert optimizer.defaults["lr"] == 1e-3
-    assert optimizer.defaults["betas"] == (0.9, 0.999)
-    assert optimizer.defaults["weight_decay"] == 0
+    settings = {"lr": 1e-3, "betas": (0.9, 0.999), "weight_decay": 0}
+    assert {key: optimizer.defaults[key] for key in settings} == settings
 
 
 @pytest.mark.slow
@@ -242,31 +196,25 @@ def test_experiments_compose_with_every_value(option):
     assert config.trainer.max_steps > 0
 
 
-def test_what_becomes_of_a_training_that_is_cut_off_or_of_damaged_data():
-    for option in options("data"):
-        assert not skips_errors(composed(*DATA, f"data={option}").data.on_error)
-    for program in ("check", "evaluate"):
-        assert composed("data=folder", config_name=program).data.on_error == "refuse"
+@pytest.mark.parametrize("option", options("data"))
+def test_data(option):
+    config = composed(*DATA, f"data={option}")
+    assert not skips_errors(config.data.on_error)
+    groups = ReportSettings.of(config.report, config.data.planes).planes
+    assert [group.name for group in groups] == (["TV", "TC"] if option == "phantom" else [])
+
+
+def test_checkpoints_and_report_by_default():
     config = composed(*DATA)
     assert config.ckpt_path is None
     assert config.checkpoint.every_steps is None  # each validation
+    assert ReportSettings.of(config.report) == ReportSettings()
 
 
-def test_report_settings():
-    assert ReportSettings.of(composed(*DATA).report) == ReportSettings()
-
-
-def test_planes_are_named_with_the_data():
-    for option in options("data"):
-        config = composed(*DATA, f"data={option}")
-        groups = ReportSettings.of(config.report, config.data.planes).planes
-        assert [group.name for group in groups] == (["TV", "TC"] if option == "phantom" else [])
-    assert composed(config_name="infer").planes is True
-
-
-def test_infer_config_says_what_is_missing():
+def test_infer_config():
     config = composed(config_name="infer")
     assert OmegaConf.missing_keys(config) == {"run", "input", "output"}
+    assert config.planes is True
 
 
 def test_export_config():

@@ -7,19 +7,9 @@ from programs import run
 from conftest import REPOSITORY
 from pin_lightning.cli import program as entry
 from pin_lightning.cli.config_tree import CONF
-from pin_lightning.cli.help import (
-    parents_of,
-    print_help,
-    read_config,
-    wrapped,
-)
+from pin_lightning.cli.help import parents_of, print_help, read_config, wrapped
 
 PROGRAMS = sorted(path.stem for path in CONF.glob("*.yaml"))
-
-
-def script(program):
-    own = REPOSITORY / f"{program}.py"
-    return own if own.is_file() else REPOSITORY / "pin_lightning" / f"{program}.py"
 
 
 def test_every_config_is_that_of_a_program_with_examples():
@@ -48,7 +38,7 @@ def test_help_fits_the_terminal(width, monkeypatch, capsys):
     assert all(line.startswith("python here.py GROUP=OPTION") for line in long)
 
 
-def test_parents_are_shown_too(monkeypatch):
+def test_parents_are_shown_too():
     assert parents_of("cross_validate") == ["train"]
     assert parents_of("evaluate") == ["report"]
     assert parents_of("train") == []
@@ -61,9 +51,9 @@ def test_comments_wrap_and_values_do_not():
     )
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("flag", entry.HELP)
 def test_help_comes_before_the_program(flag, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [str(script("gather")), "sweep=nowhere", flag])
+    monkeypatch.setattr(sys, "argv", ["gather.py", "sweep=nowhere", flag])
     entry.start("gather", lambda: pytest.fail("the program began"))
     assert capsys.readouterr().out.startswith("Make the table of a sweep again")
 

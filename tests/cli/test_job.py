@@ -25,10 +25,9 @@ def test_a_failure_in_one_line():
 
 def test_a_failure_is_read_as_it_was_written(tmp_path):
     assert read_failure(tmp_path / "12") is None
-    write_failure(tmp_path / "12", ["data.root=köpfe (1)", "seed=1"], "two\n  lines")
-    assert read_failure(tmp_path / "12") == Failure(
-        12, ("data.root=köpfe (1)", "seed=1"), "two lines"
-    )
+    overrides = ("data.root=köpfe (1)", "seed=1")
+    write_failure(tmp_path / "12", overrides, "two\n  lines")
+    assert read_failure(tmp_path / "12") == Failure(12, overrides, "two lines")
 
 
 def begin_job(folder, *overrides):
@@ -51,7 +50,7 @@ def job(tmp_path):
 
 
 def told(config):
-    """What a job knows of its sweep."""
+    """The process, run folder and number of a job, as it knows them."""
     print("printed")
     return os.getpid(), config.run_dir, HydraConfig.get().job.num, in_sweep()
 

@@ -2,18 +2,12 @@ import json
 import os
 import platform
 import signal
-import subprocess
 import sys
 
 import pytest
+from programs import run
 
-from conftest import REPOSITORY
-from pin_lightning.distributed.process import (
-    EXIT_CODE,
-    end_on_sigterm,
-    keep_freed_memory,
-    postpone_end,
-)
+from pin_lightning.distributed import process
 
 FAULTS = """
 import resource, torch
@@ -33,15 +27,7 @@ print(kept, after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxr
 @pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these options")
 def test_memory_that_was_freed_is_used_again_and_does_not_grow():
-    printed = [
-        subprocess.run(
-            [sys.executable, "-c", FAULTS.format(keep=keep)],
-            capture_output=True,
-            encoding="utf-8",
-            check=True,
-        ).stdout.split()
-        for keep in (True, False)
-    ]
+    printed = [run("-c", FAULTS.format(keep=keep)).stdout.split() for keep in (True, False)]
     (kept, few, grown), (_, many, _) = printed
     assert kept == "True"
     assert int(few) < int(many) / 100
@@ -50,15 +36,15 @@ def test_memory_that_was_freed_is_used_again_and_does_not_grow():
 
 def test_other_c_libraries_are_left_alone(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    assert keep_freed_memory() is False
+    assert process.keep_freed_memory() is False
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the peak of a process is read with wait4")
 def test_the_papers_72_volumes_train_within_3_gb(tmp_path):
     """Through train.py; at 324 x 207 x 279 voxels the volumes alone are 1.4 GB."""
-    command = [sys.executable, "benchmarks/programs.py", "--steps=4", "--memory"]
-    subprocess.run([*command, "--output", str(tmp_path)], cwd=REPOSITORY, check=True)
+    done = run("benchmarks/programs.py", "--steps=4", "--memory", "--output", tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "programs.json").read_text("utf-8"))["facts"]
     limited = {fact["what"]: fact["value"] for fact in facts if fact["target"].endswith("GB")}
     assert len(limited) == 1
@@ -69,24 +55,17 @@ def test_the_papers_72_volumes_train_within_3_gb(tmp_path):
 def handlers():
     """Those of the process are there again after the test."""
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGUSR1)}
-    end_on_sigterm()
+    process.end_on_sigterm()
     yield
-    postpone_end(until_saved=False)
+    process.postpone_end(until_saved=False)
     for one, handler in before.items():
         signal.signal(one, handler)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
-def test_a_signal_ends_the_program_in_order(handlers, name):
-    with pytest.raises(SystemExit) as end:
-        os.kill(os.getpid(), getattr(signal, name))
-    assert end.value.code == EXIT_CODE == 143
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
-def test_a_training_that_saves_itself_is_not_interrupted(handlers, name):
-    postpone_end(until_saved=True)
+def test_a_signal_ends_the_program_but_no_training_that_saves_itself(handlers, name):
+    process.postpone_end(until_saved=True)
     os.kill(os.getpid(), getattr(signal, name))
-    postpone_end(until_saved=False)
-    with pytest.raises(SystemExit):
+    process.postpone_end(until_saved=False)
+    with pytest.raises(SystemExit, match="143"):
         os.kill(os.getpid(), getattr(signal, name))

@@ -1,8 +1,7 @@
 import pytest
-import torch
 
 from pin_lightning.cli.program import one_line_errors
-from pin_lightning.distributed.ranks import WHOLE, Shard, arguments_of_others, is_first, rank_name
+from pin_lightning.distributed.ranks import Shard, arguments_of_others, is_first, rank_name
 
 # Environment of a process: by nobody, Lightning, torchrun, SLURM, and by hand on a second machine.
 NAMES = [
@@ -56,8 +55,3 @@ def test_all_processes_together_have_each_item_once(count, number):
     parts = [Shard(rank, count).of(range(number)) for rank in range(count)]
     assert sorted(item for part in parts for item in part) == list(range(number))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
-def test_rows_of_a_tensor_by_hand():
-    assert torch.arange(7)[Shard(1, 3).rows].tolist() == [1, 4]
-    assert torch.arange(3)[WHOLE.rows].tolist() == [0, 1, 2]

@@ -19,12 +19,9 @@ def changed(config, *settings):
     return OmegaConf.merge(config, OmegaConf.from_dotlist([*settings]))
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [[], ["trainer.strategy=ddp", "trainer.devices=2"], ["trainer.strategy=ddp_spawn"]],
-)
-def test_what_can_be_started_passes(config, settings):
-    check_strategy(changed(config, *settings))
+def test_what_can_be_started_passes(config):
+    check_strategy(config)
+    check_strategy(changed(config, "trainer.strategy=ddp", "trainer.devices=2"))
 
 
 SAID = "trainer.strategy={} trainer.accelerator=cpu trainer.devices={} trainer.num_nodes={}: "

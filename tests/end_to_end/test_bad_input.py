@@ -51,12 +51,8 @@ def test_infer_predicts_the_others_and_counts_the_bad(inferred):
     done, output, _ = inferred
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert sorted(path.name for path in output.iterdir()) == [
-        "Köpfchen ß.mrk.json",
-        "landmarks.csv",
-        "review.html",
-        "日本 head (1).mrk.json",
-    ]
+    markups = {"Köpfchen ß.mrk.json", "日本 head (1).mrk.json"}
+    assert {path.name for path in output.iterdir()} == {"landmarks.csv", "review.html", *markups}
     assert len(read_landmarks(output / "日本 head (1).mrk.json")) == 10
     assert f"2 of {2 + len(BAD_IMAGES)} volumes predicted" in done.stdout
     assert len(error_lines(done)) == len(BAD_IMAGES) + 1

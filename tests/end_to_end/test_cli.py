@@ -9,7 +9,6 @@ import pytest
 import SimpleITK as sitk
 from programs import run
 
-from conftest import REPOSITORY
 from pin_lightning.data.sources.phantom import make_phantom
 
 pytestmark = pytest.mark.slow
@@ -17,12 +16,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def volumes(tmp_path_factory):
-    """Two good volumes, one of them oblique, and one that is no image."""
+    """Two volumes, one of them oblique."""
     folder = tmp_path_factory.mktemp("new volumes")
     for name, oblique in {"straight": 0.0, "oblique": 20.0}.items():
         phantom = make_phantom(77, (54, 35, 47), (3.0, 3.0, 3.0), oblique_degrees=oblique)
         nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), folder / f"{name}.nii.gz")
-    (folder / "broken.nii.gz").write_bytes(b"no image")
     return folder
 
 
@@ -30,25 +28,15 @@ def volumes(tmp_path_factory):
 def inferred(short_run, volumes, tmp_path_factory):
     output = tmp_path_factory.mktemp("out") / "predictions"
     done = run("infer.py", f"run={short_run}", f"input='{volumes}/*.nii.gz'", f"output={output}")
-    return done, output
-
-
-def test_infer_finishes_the_others_names_the_bad_one_and_exits_with_2(inferred):
-    done, output = inferred
-    assert done.returncode == 2, done.stderr
-    assert "broken" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    written = sorted(path.name for path in output.iterdir())
-    markups = ["oblique.mrk.json", "straight.mrk.json"]
-    assert written == sorted(["landmarks.csv", "review.html", *markups])
+    assert done.returncode == 0, done.stderr
+    return output
 
 
 def test_infer_writes_one_csv_for_all(inferred):
-    _, output = inferred
-    with (output / "landmarks.csv").open(newline="") as file:
+    with (inferred / "landmarks.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["volume"] for row in rows] == 10 * ["oblique"] + 10 * ["straight"]
-    markups = json.loads((output / "oblique.mrk.json").read_text("utf-8"))["markups"][0]
+    markups = json.loads((inferred / "oblique.mrk.json").read_text("utf-8"))["markups"][0]
     assert markups["coordinateSystem"] == "LPS"
     for row, point in zip(rows, markups["controlPoints"], strict=False):
         assert row["landmark"] == point["label"]
@@ -59,37 +47,13 @@ def test_infer_writes_one_csv_for_all(inferred):
 
 def test_markups_lie_where_simpleitk_puts_the_same_voxels(inferred, volumes):
     """An independent reader of the header takes world positions back to the same voxels."""
-    _, output = inferred
     voxels = {}
     for name in ("straight", "oblique"):
         image = sitk.ReadImage(str(volumes / f"{name}.nii.gz"))
-        markups = json.loads((output / f"{name}.mrk.json").read_text("utf-8"))["markups"][0]
+        markups = json.loads((inferred / f"{name}.mrk.json").read_text("utf-8"))["markups"][0]
         positions = [point["position"] for point in markups["controlPoints"]]
         voxels[name] = np.array(
             [image.TransformPhysicalPointToContinuousIndex(point) for point in positions]
         )
     # The same head on the same grid: only its affine differs, so the voxels agree.
     np.testing.assert_allclose(voxels["straight"], voxels["oblique"], atol=0.05)
-
-
-def test_train_refuses_a_bad_setting_in_one_line(phantom_root, tmp_path):
-    settings = ["model=multi", f"data.root={phantom_root}", f"data.cache_dir={tmp_path}/cache"]
-    done = run(
-        REPOSITORY / "train.py", *settings, f"run_dir={tmp_path}/run", "network=paper", cwd=tmp_path
-    )
-    assert done.returncode == 2, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "model.patch_side=17: network=paper needs at least 95" in errors[0]
-    assert "Traceback" not in done.stderr
-
-
-def test_train_from_the_command_line(phantom_root, tmp_path):
-    settings = [f"data.root={phantom_root}", f"run_dir={tmp_path}/run"]
-    settings += ["trainer.max_steps=4", "trainer.val_check_interval=2", "loader.batch_size=8"]
-    done = run("train.py", *settings, "logger=wandb", f"data.cache_dir={tmp_path}/cache")
-    assert done.returncode == 0, done.stderr
-    assert "data.spacing_mm=3.0 (from the data)" in done.stdout + done.stderr
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
-    assert metrics["test"]["num_cases"] == 3
-    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))

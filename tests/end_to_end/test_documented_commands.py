@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from documented_command import NAMES, SKIPPED, composing, short, two_jobs
+from documented_command import NAMES, SKIPPED
 
 from conftest import REPOSITORY
 from pin_lightning.data.sources.phantom import phantom_cases
@@ -89,46 +89,14 @@ def test_every_command_runs(page, fresh, samples):
     log = Path(variables["COMMANDS"])
     commands = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     assert all(one["code"] == 0 for one in commands)
-    for one in commands:
-        if one["what"] == "ran" and takes_phantoms(one["given"]):
-            assert "no data named: " in one["first"]
+    ran = [one for one in commands if one["what"] == "ran"]
+    unnamed = [one["first"] for one in ran if takes_phantoms(one["given"])]
+    assert unnamed or page.name != "README.md"
+    assert all("no data named: " in first for first in unnamed)
 
 
 def takes_phantoms(given):
-    """Whether a command trains, and names no data."""
+    """Tell whether a command trains and names no data."""
     trains = any(re.search(r"\b(train|cross[_-]validate)(\.py)?$", one) for one in given[:4])
     named = any(one.startswith(("data=", "data.root=", "experiment=", "--")) for one in given)
     return trains and not named
-
-
-@pytest.mark.parametrize(
-    ("command", "takes"),
-    [
-        ("python train.py model=multi", True),
-        ("python -m pin_lightning.cross_validate preset=fast", True),
-        ("pin-lightning train", True),
-        ("python train.py data=folder data.root=FOLDER", False),
-        ("python -m pin_lightning.report run=RUN", False),
-    ],
-)
-def test_commands_that_take_phantoms(command, takes):
-    assert takes_phantoms(command.split()) == takes
-
-
-def test_short_settings_leave_different_phantoms_different(monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    counts = [
-        short("train", settings)[-1]
-        for settings in ([], ["experiment=demo"], ["experiment=table1"], ["experiment=bending"])
-    ]
-    assert len(set(counts)) == 4
-    assert all(one.startswith("data.source.num_cases=") for one in counts)
-    assert "num_cases" not in " ".join(short("train", ["data.root=FOLDER"]))
-    assert short("train", ["--help"]) == ["--help"]
-
-
-def test_sweeps_are_cut_to_two_jobs():
-    sweep = ["-m", "model=multi", "shape=pca,points", "seed=0,1,2", "a=[1,2]", "b=interval(0,1)"]
-    expected = ["-m", "model=multi", "shape=pca,points", "seed=0", "a=[1,2]", "b=interval(0,1)"]
-    assert two_jobs(sweep) == expected
-    assert composing(["-m", "shape=pca,points"]) == ["shape=pca", "--cfg", "job"]

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import shutil
 
 import nibabel as nib
 import numpy as np
@@ -41,7 +40,6 @@ def script(*arguments, cwd):
 
 
 def test_the_run_may_stand_alone(tmp_path):
-    assert with_run(["outputs/run", "opset=20"]) == ["run=outputs/run", "opset=20"]
     assert with_run(["run=outputs/run"]) == ["run=outputs/run"]
     odd = tmp_path / "model.alpha=0.5"
     assert with_run([str(odd)]) == [str(odd)]
@@ -52,30 +50,13 @@ def test_the_run_may_stand_alone(tmp_path):
         assert with_run(arguments) == arguments
 
 
-def ends(run_dir, folder, capsys):
-    """The one line with which the command ends, having left nothing."""
-    before = sorted(folder.rglob("*"))
-    with pytest.raises(SystemExit) as stop:
-        one_line_errors(export)(composed(f"run={run_dir}", config_name="export"))
-    assert stop.value.code == 2
-    assert sorted(folder.rglob("*")) == before
+def test_a_folder_that_is_no_run_ends_in_one_line_and_leaves_nothing(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        one_line_errors(export)(composed(f"run={tmp_path}", config_name="export"))
     said = capsys.readouterr().err
-    assert said.startswith("error: ")
+    assert said.startswith(f"error: run={tmp_path}: has no run.json; give a folder")
     assert said.count("\n") == 1
-    return said
-
-
-def test_a_folder_that_is_no_run(tmp_path, capsys):
-    assert "has no run.json; give a folder that train.py wrote" in ends(tmp_path, tmp_path, capsys)
-
-
-@pytest.mark.slow
-def test_a_run_that_is_not_trained_or_damaged(short_run, tmp_path, capsys):
-    copy = shutil.copytree(short_run, tmp_path / "run")
-    (copy / "checkpoints" / "best.ckpt").write_bytes(b"no checkpoint")
-    assert "best.ckpt: is not a checkpoint of plain tensors" in ends(copy, tmp_path, capsys)
-    shutil.rmtree(copy / "checkpoints")
-    assert "has no checkpoints/best.ckpt or last.ckpt; train it" in ends(copy, tmp_path, capsys)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +118,3 @@ def test_onnx_runtime_alone_finds_what_infer_finds(name, exported, short_run, vo
     written = read_landmarks(tmp_path / "found.mrk.json")
     assert written.names == expected.names
     np.testing.assert_allclose(written.positions_world, found, atol=1e-3)
-
-
-@pytest.mark.slow
-def test_a_run_that_is_none_ends_the_command(tmp_path):
-    done = run("-m", "pin_lightning.export", tmp_path, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: run={tmp_path}: has no run.json")
-    assert "Traceback" not in done.stdout + done.stderr
-    assert not list(tmp_path.iterdir())

@@ -3,7 +3,6 @@ import os
 
 import pytest
 from evaluation.test_evaluation import random_evaluation
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from programs import run
 
@@ -12,7 +11,6 @@ from pin_lightning.cli.failures import write_failure
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.studies.sweeps.gather import OPTUNA, GatherJobs, check_choice
 
-EXPERIMENTS = ("table1", "table2", "alpha")
 CHOICE = "error: data.split.val_fraction=0: hydra/sweeper=optuna chooses by the validation error"
 
 
@@ -48,19 +46,17 @@ def test_a_sweep_ends_in_tables_and_a_figure(sweep, failures):
 
 @pytest.fixture(autouse=True)
 def failures(monkeypatch):
-    """What makes a sweep end with exit code 2."""
+    """Failures that make a sweep end with exit code 2."""
     noted = []
     monkeypatch.setattr("pin_lightning.cli.ending.failed_jobs", noted)
     return noted
 
 
 def test_a_sweep_of_which_nothing_is_left_fails(tmp_path, failures):
-    config = OmegaConf.create(
-        {"hydra": {"sweep": {"dir": str(tmp_path)}, "overrides": {"task": []}}}
-    )
-    GatherJobs().close(config)
-    assert len(failures) == 1
-    assert "no job has finished" in failures[0]
+    hydra = {"sweep": {"dir": str(tmp_path)}, "overrides": {"task": []}}
+    GatherJobs().close(OmegaConf.create({"hydra": hydra}))
+    (failure,) = failures
+    assert "no job has finished" in failure
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +121,7 @@ def test_the_command_gathers_what_is_there(sweep):
 
 
 @pytest.mark.parametrize("scale", ["", "_paper"])
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", ["table1", "table2", "alpha"])
 def test_experiments_are_sweeps(name, scale):
     config = composed("run_name=x", "run_dir=x", f"experiment={name}{scale}", with_hydra=True)
     assert config.hydra.mode.name == "MULTIRUN"
@@ -152,9 +148,7 @@ def test_every_listed_job_is_a_training_of_the_papers_method(name, scale):
 
 def test_the_alpha_sweep_covers_both_ends():
     config = composed("run_name=x", "run_dir=x", "experiment=alpha", with_hydra=True)
-    sweep = f"model.alpha={config.hydra.sweeper.params['model.alpha']}"
-    values = OverridesParser.create().parse_override(sweep).sweep_iterator()
-    values = [float(value) for value in values]
+    values = [float(one) for one in config.hydra.sweeper.params["model.alpha"].split(",")]
     assert {0, 0.5, 1} <= set(values)
     assert config.summary.reference in [f"model.alpha={value:g}" for value in values]
 
@@ -172,11 +166,3 @@ def test_a_job_that_fails_does_not_lose_the_others(short_settings, tmp_path):
     assert "model.alpha=0.5" in text
     assert sorted(path.name for path in (tmp_path / "sweep").glob("?")) == ["0", "1"]
     assert "- job 1 (model.alpha=7): " in text
-    # A defect in a job, not a mistake of the user; and the folder has results of another sweep.
-    defect = "model.optimizer._target_=torch.optim.AdamW,torch.optim.nothing"
-    result = run("train.py", "-m", *settings, sweep, defect)
-    assert result.returncode == 2
-    text = (tmp_path / "sweep" / "table.md").read_text("utf-8")
-    assert "model.alpha" not in text
-    assert "- job 1 (model.optimizer._target_=torch.optim.nothing): " in text
-    assert "Traceback" in (tmp_path / "sweep" / "1" / "train.log").read_text("utf-8")

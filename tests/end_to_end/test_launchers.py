@@ -1,12 +1,12 @@
 """Sweeps by each launcher and sweeper, as a user types them: real jobs in real processes."""
 
+import json
 import os
 import re
 import stat
 import sys
 
 import pytest
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -114,14 +114,8 @@ def slurm(tmp_path):
 
 @pytest.mark.slow
 def test_slurm_gets_an_array_of_jobs_and_a_lost_one_does_not_lose_the_others(sweep, slurm):
-    asked = (
-        "partition=gpu",
-        "timeout_min=90",
-        "mem_gb=8",
-        "cpus_per_task=2",
-        "setup=['export A=1']",
-    )
-    asked = [f"hydra.launcher.{one}" for one in asked]
+    asked = ("partition=gpu", "timeout_min=90", "mem_gb=8", "cpus_per_task=2")
+    asked = [f"hydra.launcher.{one}" for one in (*asked, "setup=['export A=1']")]
     more = "+hydra.launcher.additional_parameters.mail-user=me"
     done, folder = sweep("hydra/launcher=submitit_slurm", *asked, more, "seed=0,1", path=slurm)
     assert done.returncode == 2
@@ -192,14 +186,13 @@ def test_optuna_goes_on_after_a_failed_job_and_keeps_its_study(sweep, tmp_path):
     assert len(jobs) == 4
     assert 0 < len(failed) < 4, done.stderr
     assert len(methods_of(folder)) == 4 - len(failed)
-    best = yaml.safe_load((folder / "optimization_results.yaml").read_text("utf-8"))
+    best = OmegaConf.load(folder / "optimization_results.yaml")
     assert best["best_params"][OPTIMISER] == ADAM
-    runs = [path for path in jobs if (path / "metrics.json").is_file()]
     errors = {
-        float(yaml.safe_load((path / "config.yaml").read_text("utf-8"))["model"]["alpha"]): (
-            yaml.safe_load((path / "metrics.json").read_text("utf-8"))["val"]["radial_error_mm"]
-        )["mean"]
-        for path in runs
+        OmegaConf.load(path.with_name("config.yaml")).model.alpha: (
+            json.loads(path.read_text("utf-8"))["val"]["radial_error_mm"]["mean"]
+        )
+        for path in folder.glob("*/metrics.json")
     }
     assert best["best_value"] == pytest.approx(min(errors.values()))
     assert errors[best["best_params"]["model.alpha"]] == pytest.approx(best["best_value"])

@@ -21,12 +21,6 @@ spec = importlib.util.spec_from_file_location(
 example = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(example)
 
-AXES = {
-    "RAS": [[0, 1], [1, 1], [2, 1]],
-    "LPI": [[0, -1], [1, -1], [2, -1]],
-    "PSL": [[1, -1], [2, 1], [0, -1]],
-}
-
 
 @pytest.fixture
 def about(monkeypatch):
@@ -41,33 +35,21 @@ def about(monkeypatch):
 def saved(path, oblique=0.0, axes="RAS", sides=(3.0, 3.0, 3.0), change=lambda voxels: voxels):
     phantom = make_phantom(5, (27, 18, 24), sides, oblique_degrees=oblique)
     image = nib.Nifti1Image(change(phantom.volume), phantom.affine)
-    nib.save(image.as_reoriented(np.array(AXES[axes])), path)
+    nib.save(image.as_reoriented(nib.orientations.axcodes2ornt(axes)), path)
     return path
 
 
-def is_mask(voxels):
-    return (voxels > voxels.mean()).astype(np.uint8)
+VOLUMES = {
+    "plain": {},
+    "oblique": {"oblique": 25.0, "axes": "PSL"},
+    "smoothed": {"axes": "LPI", "sides": (1.0, 2.0, 4.0)},  # along the first axis
+    "mask": {"change": lambda voxels: (voxels > voxels.mean()).astype(np.uint8)},
+    "background": {"change": lambda voxels: voxels * (voxels > np.percentile(voxels, 70))},
+    "4d float": {"change": lambda voxels: (voxels.astype(np.float32) / 3 - 20)[..., None]},
+}
 
 
-def is_mostly_background(voxels):
-    return np.where(voxels > np.percentile(voxels, 70), voxels, 0)
-
-
-def is_float_with_a_frame(voxels):
-    return (voxels.astype(np.float32) / 3 - 20)[..., None]
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"oblique": 25.0, "axes": "PSL"},
-        {"axes": "LPI", "sides": (1.0, 2.0, 4.0)},  # smoothed along the first
-        {"change": is_mask},
-        {"change": is_mostly_background},
-        {"oblique": 10.0, "change": is_float_with_a_frame},
-    ],
-)
+@pytest.mark.parametrize("settings", VOLUMES.values(), ids=VOLUMES)
 def test_a_working_volume_is_that_of_the_package(settings, about, tmp_path):
     path = saved(tmp_path / "a.nii", **settings)
     grid = Grid((30, 17, 20), 2.5)

@@ -1,4 +1,4 @@
-"""What SECURITY.md says of run folders from elsewhere."""
+"""Run folders from elsewhere, as SECURITY.md describes them."""
 
 import sys
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Real processes: what two leave is what one would have left."""
+"""Real processes: two write the same results as one."""
 
 import csv
 from collections import Counter
@@ -14,10 +14,10 @@ from pin_lightning.training.run import train
 
 pytestmark = pytest.mark.slow
 
-# Begins as the program does; one of its processes then fails.
+# Begins as the program does; its second process then fails.
 FAILS = """
 import os, signal
-if os.environ.get("LOCAL_RANK", "0") == "{rank}":
+if os.environ.get("LOCAL_RANK", "0") == "1":
     from {module} import {kind}
     do, calls = {kind}.{method}, []
     def fail(*args):
@@ -29,6 +29,15 @@ if os.environ.get("LOCAL_RANK", "0") == "{rank}":
 program = {program!r}
 exec(compile(open(program).read(), program, "exec"))
 """
+
+
+def failing(program, folder, place, call, fail):
+    """A copy of a program in which some call of a method (`place`) fails."""
+    module, kind, method = place
+    names = {"module": module, "kind": kind, "method": method}
+    text = FAILS.format(**names, call=call, fail=fail, program=str(REPOSITORY / program))
+    (folder / program).write_text(text)
+    return folder / program
 
 
 def run_both(program, *arguments, cwd):
@@ -55,6 +64,9 @@ def given(settings, **others):
     return [f"{key}={value}" for key, value in changed.items()]
 
 
+TWO = {"strategy": "ddp", "trainer__devices": 2, "loader__batch_size": 2}
+
+
 @pytest.fixture(scope="module")
 def alone(settings, tmp_path_factory):
     """Run folder of one process, with the batch of two."""
@@ -67,15 +79,8 @@ def alone(settings, tmp_path_factory):
 def together(settings, tmp_path_factory):
     """Run folder of two processes, and what they said; volumes are mapped from one file."""
     folder = tmp_path_factory.mktemp("two")
-    two = {
-        "strategy": "ddp",
-        "trainer__devices": 2,
-        "loader__batch_size": 2,
-        "run_dir": folder / "run",
-    }
-    done = run_both(
-        REPOSITORY / "train.py", *given(settings, **two, loader__memory_gb=0), cwd=folder
-    )
+    arguments = given(settings, **TWO, run_dir=folder / "run", loader__memory_gb=0)
+    done = run_both(REPOSITORY / "train.py", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "run", done
 
@@ -87,7 +92,7 @@ def curves(run_dir):
 
 
 def assert_same_curves(run_dir, other):
-    """Of training, of validation on three cases, and of each landmark."""
+    """Same curves of training, of validation on three cases, and of each landmark."""
     one, two = curves(run_dir), curves(other)
     assert one.keys() == two.keys()
     assert len([name for name in one if name.startswith("val_landmark/")]) == 10
@@ -126,8 +131,8 @@ def test_processes_that_are_spawned_train_the_same(settings, tmp_path):
     """With a validation case for one of them only."""
     few = {"data__split__val_fraction": 0.1, "logger": "csv"}
     train(composed(*given(settings, **few, loader__batch_size=4)), tmp_path / "one")
-    two = {"strategy": "ddp_spawn", "trainer__devices": 2, "loader__batch_size": 2}
-    arguments = given(settings, **few, **two, run_dir=tmp_path / "two")
+    two = {**TWO, **few, "strategy": "ddp_spawn"}
+    arguments = given(settings, **two, run_dir=tmp_path / "two")
     done = run_both(REPOSITORY / "train.py", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_same_curves(tmp_path / "one", tmp_path / "two")
@@ -139,17 +144,10 @@ def test_processes_that_are_spawned_train_the_same(settings, tmp_path):
 def test_a_mistake_in_another_process_ends_all_in_a_line_and_they_can_go_on(
     settings, together, tmp_path
 ):
-    script = tmp_path / "train.py"
-    place = {
-        "module": "pin_lightning.training.samples.resident",
-        "kind": "ResidentLoader",
-        "method": "_batch",
-    }
+    place = ("pin_lightning.training.samples.resident", "ResidentLoader", "_batch")
     fail = "raise ValueError('data.root=x: went away')"
-    program = str(REPOSITORY / "train.py")
-    script.write_text(FAILS.format(**place, rank=1, call=6, fail=fail, program=program))
-    two = {"strategy": "ddp", "trainer__devices": 2, "loader__batch_size": 2}
-    arguments = given(settings, **two, checkpoint__every_steps=1, run_dir=tmp_path / "run")
+    script = failing("train.py", tmp_path, place, 6, fail)
+    arguments = given(settings, **TWO, checkpoint__every_steps=1, run_dir=tmp_path / "run")
     done = run_both(script, *arguments, cwd=tmp_path)
     assert done.returncode not in (0, 1)  # 2, or killed by the thread with which Lightning watches
     assert "error: rank 1: data.root=x: went away" in done.stderr
@@ -197,11 +195,8 @@ def test_two_processes_predict_what_one_would_and_name_each_failure_once(
     assert len(rows_of(tmp_path / "two")) == 4 * 10
     names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("one", "two")]
     assert names[0] == names[1]
-    for name in names[0]:
-        if name.endswith(".mrk.json"):
-            assert (tmp_path / "two" / name).read_text("utf-8") == (
-                tmp_path / "one" / name
-            ).read_text("utf-8")
+    for path in (tmp_path / "one").glob("*.mrk.json"):
+        assert (tmp_path / "two" / path.name).read_text("utf-8") == path.read_text("utf-8")
     lines = two.stdout.splitlines()
     assert len([line for line in lines if f"{volumes}/b.nii.gz: " in line]) == 1
     assert len([line for line in lines if "4 of 5 volumes predicted" in line]) == 1
@@ -213,15 +208,8 @@ def test_two_processes_predict_what_one_would_and_name_each_failure_once(
 
 
 def test_a_process_that_dies_ends_the_prediction_without_a_table(short_run, volumes, tmp_path):
-    script = tmp_path / "infer.py"
-    place = {
-        "module": "pin_lightning.inference.outputs",
-        "kind": "VolumeOutputs",
-        "method": "write",
-    }
-    fail = "os.kill(os.getpid(), signal.SIGKILL)"
-    program = str(REPOSITORY / "infer.py")
-    script.write_text(FAILS.format(**place, rank=1, call=2, fail=fail, program=program))
+    place = ("pin_lightning.inference.outputs", "VolumeOutputs", "write")
+    script = failing("infer.py", tmp_path, place, 2, "os.kill(os.getpid(), signal.SIGKILL)")
     both = ["strategy=ddp", "devices=2"]
     done = inferred(script, short_run, volumes, tmp_path / "out", *both)
     assert done.returncode != 0

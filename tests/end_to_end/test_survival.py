@@ -30,11 +30,7 @@ def tiny(short_settings):
 
 
 def start(program, settings, run_dir, limit=None):
-    """A process that writes to `out.txt` beside the run folder.
-
-    Args:
-        limit: Largest size of a file, in blocks of 1024 bytes.
-    """
+    """A process that writes to `out.txt` beside the run folder, and no file of more KiB."""
     given = dict(one.split("=", 1) for one in [*settings, f"run_dir={run_dir}"])
     arguments = [*program, *map("=".join, given.items())]
     limited = f"ulimit -f {limit}; " if limit else ""
@@ -57,6 +53,17 @@ def wait_until(happened, process):
     while not happened():
         assert process.poll() is None, "ended too early"
         time.sleep(0.01)
+
+
+def asked_to_end(process, run_dir):
+    """The step at which a training ends that is asked to after a validation, and its messages."""
+    wait_until(lambda: (run_dir / "checkpoints" / "best.ckpt").is_file(), process)
+    process.terminate()
+    assert process.wait() == 143
+    said, step = (run_dir.parent / "out.txt").read_text("utf-8"), last_step(run_dir)
+    assert f"asked to end: step {step} is saved, the same command with ckpt_path=last" in said
+    assert "Traceback" not in said
+    return step, said
 
 
 @pytest.mark.parametrize(("loader", "steps"), [("resident", [10, 60]), ("queue", [20])])
@@ -82,14 +89,7 @@ def test_asked_to_end_it_saves_its_step_and_says_how_to_go_on(tiny, tmp_path):
     settings = [*tiny["resident"], "checkpoint.every_steps=null", "trainer.val_check_interval=25"]
     whole, run_dir = tmp_path / "whole", tmp_path / "cut"
     train(composed(*settings, "run_name=x", "run_dir=unused"), whole)
-    process = start(["train.py"], settings, run_dir)
-    wait_until(lambda: (run_dir / "checkpoints" / "best.ckpt").is_file(), process)
-    process.terminate()
-    assert process.wait() == 143
-    said = (tmp_path / "out.txt").read_text("utf-8")
-    step = last_step(run_dir)
-    assert f"asked to end: step {step} is saved, the same command with ckpt_path=last" in said
-    assert "Traceback" not in said
+    step, _ = asked_to_end(start(["train.py"], settings, run_dir), run_dir)
     assert 25 <= step < 60
     train(composed(*settings, "run_name=x", "run_dir=unused"), run_dir)
     check_same_end(run_dir, whole)
@@ -100,14 +100,8 @@ def test_processes_that_are_spawned_save_where_the_first_is_asked_to_end(tiny, t
     endless = ["trainer.max_steps=100000", "checkpoint.every_steps=null"]
     run_dir = tmp_path / "run"
     process = start(["train.py"], [*tiny["resident"], *several, *endless], run_dir)
-    wait_until(lambda: (run_dir / "checkpoints" / "best.ckpt").is_file(), process)
-    process.terminate()
-    assert process.wait() == 143
-    said = (tmp_path / "out.txt").read_text("utf-8")
-    step = last_step(run_dir)
+    step, said = asked_to_end(process, run_dir)
     assert step % EVERY == 1  # the question was asked before
-    assert f"asked to end: step {step} is saved, the same command with ckpt_path=last" in said
-    assert "Traceback" not in said
     assert "Warning" not in said  # of Lightning
 
 
@@ -150,10 +144,8 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_is_kept(tiny, tmp_path)
     assert "the checkpoint of step 7 is kept; free space and go on with ckpt_path=last" in line
     assert "Traceback" not in said
     assert last_step(run_dir) == 7
-    assert sorted(one.name for one in (run_dir / "checkpoints").iterdir()) == [
-        "best.ckpt",
-        "last.ckpt",
-    ]
+    kept = {one.name for one in (run_dir / "checkpoints").iterdir()}
+    assert kept == {"best.ckpt", "last.ckpt"}
     more = [*settings, "trainer.max_steps=9", "model.scheduler=null"]
     train(composed(*more, "run_name=x", "run_dir=unused"), run_dir)
     assert last_step(run_dir) == 9

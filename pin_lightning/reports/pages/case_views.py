@@ -1,4 +1,4 @@
-"""The cases that the page of a run shows: the worst, the median and the best."""
+"""Cases on the page of a run: the worst, the median and the best."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,16 +21,10 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class CaseView:
-    """A case to look at.
+    """A case with its figures; those that were not drawn are None.
 
-    Attributes:
-        label: worst, median or best.
-        case: Its name.
-        error: Its mean error in words.
-        pictures: Of its landmarks.
-        starts: How the starts found them, none where it was not drawn.
-        film: The same, moving.
-        scene: The same, to be turned.
+    `pictures` are slices with landmarks; `starts`, `film` and `scene` show the paths of the starts
+    as a picture, as a film and in 3D.
     """
 
     label: str
@@ -43,27 +37,27 @@ class CaseView:
 
     @property
     def moves(self) -> bool:
-        """Whether there is anything to see of the starts."""
+        """Whether the paths of the starts were drawn in any form."""
         return any(one is not None for one in (self.starts, self.film, self.scene))
 
 
 def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
-    """The worst case, the median and the best, as far as they were drawn."""
+    """Yield the worst, the median and the best case, as far as there are so many."""
     chosen = chosen_cases(evaluation)
     errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
     for label in (label for label in _LABELS if label in chosen):
         case, stem = chosen[label], f"{run.part}_{label}"
-        found = {
-            kind: picture_of(run, f"{stem}_{kind}.png", f"{label} case {case}: {text}")
+        pictures = [
+            picture_of(run, f"{stem}_{kind}.png", f"{label} case {case}: {text}")
             for kind, text in _KINDS.items()
-        }
+        ]
         text = f"{label} case {case}: paths of the starts"
         path = run.folder / FIGURES / f"{stem}_starts.json"
         yield CaseView(
             label=label,
             case=case,
             error=f"mean error {three_digits(float(np.nanmean(errors[case])))} mm",
-            pictures=tuple(one for one in found.values() if one is not None),
+            pictures=tuple(one for one in pictures if one is not None),
             starts=picture_of(run, f"{stem}_starts.png", text),
             film=picture_of(run, f"{stem}_starts.gif", text),
             scene=Scene.of_file(path, f"scene-{label}", text) if path.is_file() else None,
@@ -71,6 +65,6 @@ def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
 
 
 def picture_of(run: RunFacts, name: str, alt: str) -> Picture | None:
-    """A figure of the run, none where it was not drawn."""
+    """A figure of the run, None if it was not drawn."""
     path = run.folder / FIGURES / name
     return Picture.of_file(path, alt) if path.is_file() else None

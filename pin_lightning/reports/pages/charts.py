@@ -1,4 +1,4 @@
-"""Charts of a run's page: success against radius, and coverage asked against observed."""
+"""Charts of a run's page: success rate by radius, and observed against asked coverage."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from pin_lightning.evaluation.coverage import Covered
 from pin_lightning.reports.figures.plots import BLUE, ORANGE, Figure, new_figure, tidy
 
-PAGE_INCHES = 4.3  # so wide that 8 points can be read on a phone
-# Of Okabe and Ito; lines differ in their dashes too.
+PAGE_INCHES = 4.3  # 8 points stay legible on a phone
+# Colours of Okabe and Ito; lines differ by their dashes, too.
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#B8860B")
 DASHES = ("-", (0, (4, 2)), "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 2)))
 
@@ -19,11 +19,11 @@ DASHES = ("-", (0, (4, 2)), "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 2)))
 def success_figure(
     errors_mm: Mapping[str, Float64[np.ndarray, "N L"]], radii_mm: Sequence[float]
 ) -> Figure:
-    """Share of the landmarks within each radius, for several methods; the radius is logarithmic.
+    """Plot the share of the landmarks within each radius, for several methods.
 
     Args:
         errors_mm: Radial errors by method, NaN where unknown; this run first.
-        radii_mm: Radii of the success rates, marked on the axis.
+        radii_mm: Radii of the success rates, marked on the logarithmic axis.
 
     Raises:
         ValueError: A method has no known error.
@@ -51,7 +51,7 @@ def success_figure(
 
 
 def _radius_axis(axes: Axes, sorted_mm: Sequence[np.ndarray], radii_mm: Sequence[float]) -> None:
-    """From where hardly any landmark is within, to where all are, or nearly."""
+    """Set the range of radii from the 1st to the 99th percentile of the errors."""
     low = min(float(np.quantile(one, 0.01)) for one in sorted_mm)
     high = max(float(np.quantile(one, 0.99)) for one in sorted_mm)
     high = 1.2 * max(high, 1e-3)
@@ -65,17 +65,10 @@ def _radius_axis(axes: Axes, sorted_mm: Sequence[np.ndarray], radii_mm: Sequence
 
 
 def coverage_figure(covered: Sequence[Covered], asked: float) -> Figure:
-    """Observed against asked coverage, with intervals; on the diagonal error bars hold exactly.
+    """Plot observed against asked coverage, with intervals; exact error bars are on the diagonal.
 
-    Args:
-        covered: At several levels.
-        asked: The level that predictions are written with, highlighted.
-
-    Raises:
-        ValueError: There is no level.
+    The level `asked` for the radii of predictions is highlighted.
     """
-    if not covered:
-        raise ValueError("coverage_figure: no level has enough cases; annotate more")
     figure = new_figure(PAGE_INCHES, 3.1)
     axes = figure.add_subplot()
     levels = np.array([one.asked for one in covered])

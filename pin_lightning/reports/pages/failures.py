@@ -1,4 +1,4 @@
-"""Landmarks that were missed: which, by how much, and from which error on."""
+"""Missed landmarks of a run's page: their number and the table of their errors."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.reports.pages import tables
 from pin_lightning.reports.pages.tables import Cell, Column, Table, barred, number, three_digits
 
 _LARGEST, _SHORT, _MOST = 10, 8, 200
@@ -13,15 +14,13 @@ _LARGEST, _SHORT, _MOST = 10, 8, 200
 
 @dataclass(frozen=True)
 class Failures:
-    """Landmarks that failed, or the largest errors where none did.
+    """Landmarks that failed, or the largest errors if none did.
 
     Attributes:
-        limit_mm: Error from which a landmark has failed.
-        limit: The limit in words.
-        failed: Landmarks of all cases that failed.
-        cases: Cases of which one failed.
-        known: Landmarks of all cases whose truth is known.
-        table: The failed ones, else the ten largest errors; largest first.
+        limit_mm: Error from which a landmark has failed; `limit` says it in words.
+        failed: Number of failed landmarks, in `cases` cases.
+        known: Number of landmarks with a true position.
+        table: The failed landmarks, else the ten largest errors; largest first.
     """
 
     limit_mm: float
@@ -37,43 +36,33 @@ def find_failures(
     failure_mm: float | None,
     radii_mm: Float64[np.ndarray, "N L"] | None = None,
 ) -> Failures:
-    """Landmarks that lie further from the truth than a limit.
+    """Find the landmarks that lie further from the truth than a limit.
 
-    Args:
-        evaluation: Predictions and truth.
-        failure_mm: The limit, none for the mean error of the mean shape.
-        radii_mm: Radii of the error bars, none without them.
+    The limit is `failure_mm`, else the mean error of the mean shape. `radii_mm` are of error bars.
     """
     errors = evaluation.errors_mm
-    limit_mm = failure_mm
-    if limit_mm is None:
+    if failure_mm is None:
         limit_mm = float(np.nanmean(evaluation.mean_shape_errors_mm))
+        source = "the mean error of the mean shape, the guess that uses no image"
+    else:
+        limit_mm, source = failure_mm, "as report.failure_mm asks"
     missed = errors > limit_mm
     return Failures(
         limit_mm=limit_mm,
-        limit=_limit_text(limit_mm, failure_mm is None),
+        limit=f"{three_digits(limit_mm)}\u00a0mm, {source}",
         failed=int(missed.sum()),
         cases=int(missed.any(axis=1).sum()),
         known=int(np.isfinite(errors).sum()),
-        table=_table(evaluation, missed, radii_mm),
+        table=_table(evaluation, int(missed.sum()), radii_mm),
     )
 
 
-def _limit_text(limit_mm: float, of_mean_shape: bool) -> str:
-    if not of_mean_shape:
-        return f"{three_digits(limit_mm)}\u00a0mm, as report.failure_mm asks"
-    mean_shape = "the mean error of the mean shape, the guess that uses no image"
-    return f"{three_digits(limit_mm)}\u00a0mm, {mean_shape}"
-
-
 def _table(
-    evaluation: Evaluation,
-    missed: np.ndarray,
-    radii_mm: Float64[np.ndarray, "N L"] | None,
+    evaluation: Evaluation, failed: int, radii_mm: Float64[np.ndarray, "N L"] | None
 ) -> Table:
     errors = evaluation.errors_mm
     order = np.argsort(-np.nan_to_num(errors, nan=-1.0), axis=None, kind="stable")
-    most = min(int(missed.sum()), _MOST) or min(_LARGEST, int(np.isfinite(errors).sum()))
+    most = min(failed, _MOST) or min(_LARGEST, int(np.isfinite(errors).sum()))
     largest = float(np.nanmax(errors))
     rows = []
     for case, landmark in zip(*np.unravel_index(order[:most], errors.shape), strict=True):
@@ -84,9 +73,8 @@ def _table(
             radius_mm = float(radii_mm[case, landmark])
             cells.append(number(radius_mm, tone="bad" if error_mm > radius_mm else ""))
         rows.append(tuple(cells))
-    columns = (
-        *(Column("Case", numeric=False), Column("Landmark", numeric=False)),
-        *(Column("Error, mm"), Column("Spread, mm", "of the starts around their mean")),
-        *(() if radii_mm is None else (Column("Radius, mm", "of its error bar"),)),
-    )
-    return Table("Largest errors", columns, tuple(rows), short=_SHORT)
+    spread = Column("Spread, mm", "of the starts around their mean")
+    columns = [*tables.names("Case", "Landmark"), *tables.numbers("Error, mm"), spread]
+    if radii_mm is not None:
+        columns.append(Column("Radius, mm", "of its error bar"))
+    return Table("Largest errors", tuple(columns), tuple(rows), short=_SHORT)

@@ -14,13 +14,7 @@ from pin_lightning.runs.other_methods import OtherMethod
 
 @dataclass(frozen=True, eq=False)
 class MethodErrors:
-    """Errors of a method.
-
-    Attributes:
-        name: Of the method.
-        errors_mm: Radial errors, NaN where not every method has a position.
-        seconds: Time for a volume, none where unknown.
-    """
+    """Radial errors of a method, NaN where another has no position, and seconds for a volume."""
 
     name: str
     errors_mm: Float64[np.ndarray, "N L"]
@@ -29,42 +23,28 @@ class MethodErrors:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Methods that can be compared, as all have the same landmarks.
-
-    Attributes:
-        methods: This run first, then the mean shape and the others.
-        known: Landmarks of all cases whose truth is known.
-    """
+    """Errors of several methods, this run first, on the same of the `known` true landmarks."""
 
     methods: tuple[MethodErrors, ...]
     known: int
 
     @property
-    def own(self) -> MethodErrors:
-        """This run."""
-        return self.methods[0]
-
-    @property
     def compared(self) -> int:
-        """Landmarks of all cases that are compared."""
-        return int(np.isfinite(self.own.errors_mm).sum())
+        """Number of landmarks that are compared, over all cases."""
+        return int(np.isfinite(self.methods[0].errors_mm).sum())
 
     @property
     def compared_cases(self) -> int:
-        """Cases of which a landmark is compared."""
-        return int(np.isfinite(self.own.errors_mm).any(axis=1).sum())
+        """Number of cases of which a landmark is compared."""
+        return int(np.isfinite(self.methods[0].errors_mm).any(axis=1).sum())
 
     def difference_mm(self, method: MethodErrors) -> Float64[np.ndarray, "N L"]:
-        """Error of a method less that of this run, above 0 where this run is closer."""
-        return method.errors_mm - self.own.errors_mm
+        """Error of a method minus that of this run, above 0 where this run is closer."""
+        return method.errors_mm - self.methods[0].errors_mm
 
 
 def compare(evaluation: Evaluation, others: Sequence[OtherMethod]) -> Comparison:
     """Errors of all methods where each of them has a position.
-
-    Args:
-        evaluation: Of this run; its truth is that of all methods.
-        others: Other methods.
 
     Raises:
         ValueError: A method has no landmark of these cases, or all methods none in common.

@@ -1,10 +1,11 @@
-"""HTML pages that hold all they need: style, script and pictures are inside the one file."""
+"""Self-contained HTML pages: style, scripts and pictures are inside the file."""
 
 import base64
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 
 from pin_lightning.common.files import write_text
 
-# A browser refuses whatever would go to the network, should a template ever ask for it.
+# Browsers refuse every request to the network, should a template ever make one.
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 )
@@ -24,24 +25,19 @@ _MIME = {".png": "image/png", ".gif": "image/gif", ".svg": "image/svg+xml"}
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture inside the page.
-
-    Attributes:
-        uri: Its bytes, as a data URI.
-        alt: What it shows, in words.
-    """
+    """A picture inside the page: its bytes as a data URI, and its description."""
 
     uri: str
     alt: str
 
     @classmethod
     def of_file(cls, path: Path, alt: str) -> "Picture":
-        """A PNG, GIF or SVG file."""
+        """Read a PNG, GIF or SVG file."""
         return cls(data_uri(path.read_bytes(), path.suffix), alt)
 
     @classmethod
     def of_chart(cls, figure: Figure, alt: str) -> "Picture":
-        """A chart as lines, not pixels, without background, so that a dark page can invert it."""
+        """Draw a chart as SVG without background, so that a dark page can invert it."""
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
         return cls(data_uri(stream.getvalue(), ".svg"), alt)
@@ -49,13 +45,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Scene:
-    """An interactive figure inside the page.
-
-    Attributes:
-        name: Its element; letters, digits and ``-``.
-        figure: What plotly draws: ``data`` and ``layout``.
-        alt: What it shows, in words.
-    """
+    """An interactive plotly figure in the element `name` of the page, and its description."""
 
     name: str
     figure: dict[str, Any]
@@ -63,7 +53,7 @@ class Scene:
 
     @classmethod
     def of_file(cls, path: Path, name: str, alt: str) -> "Scene":
-        """A figure as `plotly.io.to_json` writes it.
+        """Read a figure that `plotly.io.to_json` wrote.
 
         Raises:
             ValueError: The file is no such figure.
@@ -78,30 +68,24 @@ class Scene:
 
 
 def data_uri(content: bytes, suffix: str) -> str:
-    """Bytes as an address that needs no file.
+    """Encode the content of a PNG, GIF or SVG file, by its suffix, as a data URI.
 
     >>> data_uri(b"<svg/>", ".svg")
     'data:image/svg+xml;base64,PHN2Zy8+'
-
-    Args:
-        content: Of the file.
-        suffix: End of its name, ``.png``, ``.gif`` or ``.svg``.
     """
     return f"data:{_MIME[suffix.lower()]};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def write_page(path: Path, template: str, scenes: Sequence[Scene] = (), **content: Any) -> Path:
-    """Write a page; it appears whole or not at all.
+    """Write a page atomically.
 
     Args:
-        path: The HTML file.
+        path: The HTML file, which is returned.
         template: Name of a file in `pin_lightning/reports/pages/templates`.
-        scenes: Interactive figures on the page; without any, plotly stays out of it.
-        content: What the template shows. All of it is text, never HTML.
-
-    Returns:
-        The path.
+        scenes: Interactive figures on the page; without any, plotly is left out.
+        content: Variables of the template. All of it is shown as text, never as HTML.
     """
+    now = datetime.now(UTC)
     environment = Environment(
         loader=PackageLoader("pin_lightning.reports.pages"),
         autoescape=True,
@@ -110,6 +94,7 @@ def write_page(path: Path, template: str, scenes: Sequence[Scene] = (), **conten
         lstrip_blocks=True,
     )
     text = environment.get_template(template).render(
+        date=f"{now.day} {now:%B %Y, %H:%M} UTC",
         policy=POLICY,
         style=Markup(_template("style.css")),
         script=Markup(_template("page.js")),
@@ -125,6 +110,6 @@ def _template(name: str) -> str:
 
 
 def _plotly() -> str:
-    from plotly.offline import get_plotlyjs  # five megabytes, for pages with an interactive figure
+    from plotly.offline import get_plotlyjs  # five megabytes
 
     return get_plotlyjs()

@@ -1,15 +1,16 @@
-"""The page of a prediction without truth: which volumes a person should look at first."""
+"""The page of a prediction without truth: the most doubtful volumes first."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pin_lightning.common.geometry import Grid
+from pin_lightning.reports.pages import tables
 from pin_lightning.reports.pages.page import write_page
-from pin_lightning.reports.pages.tables import Cell, Column, Table, number, three_digits
+from pin_lightning.reports.pages.tables import Cell, Table, number, three_digits
 from pin_lightning.reports.pages.thumbnails import MiddleSlices, Thumbnail, thumbnails
 from pin_lightning.runs.doubts import Doubts, Reviewed, doubts_of
 from pin_lightning.runs.error_bars import ErrorBars
@@ -19,15 +20,7 @@ PAGE = "review.html"
 
 @dataclass(frozen=True)
 class VolumeView:
-    """A volume on the page.
-
-    Attributes:
-        name: Of its outputs.
-        ratio: Of its most doubtful landmark, in words.
-        flagged: Names of the landmarks to look at.
-        pictures: Slices through the landmarks.
-        table: Positions.
-    """
+    """A volume on the page; `ratio` says how doubtful its most doubtful landmark is."""
 
     name: str
     ratio: str
@@ -38,13 +31,13 @@ class VolumeView:
 
 @dataclass
 class Review:
-    """Collects predictions as they come, and writes the page in the end.
+    """Collects predictions one by one and writes their page.
 
     Attributes:
         names: Landmark names.
-        error_bars: Of the run, none without them.
-        volumes: What was predicted so far.
-        failed: Volumes that could not be, with the reason.
+        error_bars: Error bars of the run, None without them.
+        volumes: Predictions so far.
+        failed: Volumes that could not be predicted, with the reason.
     """
 
     names: tuple[str, ...]
@@ -53,61 +46,53 @@ class Review:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
     def add_failed(self, name: str, path: Path, reason: str) -> None:
-        """Keep why a volume could not be predicted."""
-        self.failed.append((name, _without_folder(reason, path)))
+        """Note the reason why a volume could not be predicted, without the folder of its file."""
+        self.failed.append((name, reason.replace(str(path), path.name)))
 
     def write(
-        self,
-        output: Path,
-        grid: Grid,
-        most: int,
-        run: str,
-        slices: Callable[[str], MiddleSlices],
+        self, output: Path, grid: Grid, most: int, run: str, slices: Callable[[str], MiddleSlices]
     ) -> Path:
-        """Write the page.
+        """Write the page of at most so many volumes into a folder.
 
-        Args:
-            output: The folder it is written to.
-            grid: Working grid of the run.
-            most: Volumes shown at most.
-            run: Name of the run.
-            slices: Gives those of a volume by its name.
+        `slices` gives the slices of a volume by its name, `grid` is the working grid of the run.
         """
-        now = datetime.now(UTC)
-        doubts = None
+        content: dict[str, Any] = {"flagged": 0, "flagged_volumes": 0, "summary": None}
+        content["volumes"] = []
         if self.volumes:
             doubt_mm = np.stack([one.doubt_mm for one in self.volumes])
             doubts = doubts_of(doubt_mm, self.error_bars)
-        shown = [] if doubts is None else doubts.order[:most]
+            content = {
+                "flagged": int(doubts.flagged.sum()),
+                "flagged_volumes": int(doubts.flagged.any(axis=1).sum()),
+                "summary": self._summary(doubts, most),
+                "volumes": list(self._views(doubts, most, grid, slices)),
+            }
         return write_page(
             output / PAGE,
             "review.html.j2",
             run=run,
-            date=f"{now.day} {now:%B %Y, %H:%M} UTC",
             failed=self.failed,
             total=len(self.volumes),
             landmarks=len(self.names),
-            flagged=0 if doubts is None else int(doubts.flagged.sum()),
-            flagged_volumes=0 if doubts is None else int(doubts.flagged.any(axis=1).sum()),
             bars=self.error_bars,
-            summary=None if doubts is None else self._summary(doubts, shown),
-            volumes=[] if doubts is None else list(self._views(doubts, shown, grid, slices)),
+            **content,
         )
 
-    def _summary(self, doubts: Doubts, shown: Sequence[int]) -> Table:
-        """The volumes shown, in one table."""
+    def _summary(self, doubts: Doubts, most: int) -> Table:
         rows = []
-        for index in shown:
+        for index in doubts.order[:most]:
             worst = int(doubts.ratio[index].argmax())
-            flagged = int(doubts.flagged[index].sum())
-            cells = (Cell(self.volumes[index].name), number(float(doubts.ratio[index, worst])))
-            tone = "bad" if flagged else ""
-            marked = Cell(str(flagged), float(flagged), tone=tone)
-            doubt = number(float(self.volumes[index].doubt_mm[worst]))
-            rows.append((*cells, Cell(self.names[worst]), doubt, marked))
+            row = (
+                Cell(self.volumes[index].name),
+                number(float(doubts.ratio[index, worst])),
+                Cell(self.names[worst]),
+                number(float(self.volumes[index].doubt_mm[worst])),
+                tables.failures(int(doubts.flagged[index].sum())),
+            )
+            rows.append(row)
         columns = (
-            *(Column("Volume", numeric=False), Column("Times the usual")),
-            *(Column("of landmark", numeric=False), Column(f"{self._kind}, mm"), Column("Flagged")),
+            *(*tables.names("Volume"), *tables.numbers("Times the usual")),
+            *(*tables.names("of landmark"), *tables.numbers(f"{self._kind}, mm", "Flagged")),
         )
         return Table("Volumes, the most doubtful first", columns, tuple(rows), short=10)
 
@@ -116,21 +101,15 @@ class Review:
         return "Spread" if self.error_bars is None else "Radius"
 
     def _ratio(self, one: Reviewed, ratio: np.ndarray) -> str:
-        """How doubtful a volume is, in words."""
-        worst = int(ratio.argmax())
         if one.outside.any():
             return "A landmark lies outside the volume"
-        times = three_digits(float(ratio[worst]))
-        return f"{self._kind} {times} times the usual, at {self.names[worst]}"
+        times = three_digits(float(ratio.max()))
+        return f"{self._kind} {times} times the usual, at {self.names[int(ratio.argmax())]}"
 
     def _views(
-        self,
-        doubts: Doubts,
-        shown: Sequence[int],
-        grid: Grid,
-        slices: Callable[[str], MiddleSlices],
+        self, doubts: Doubts, most: int, grid: Grid, slices: Callable[[str], MiddleSlices]
     ) -> Iterator[VolumeView]:
-        for index in shown:
+        for index in doubts.order[:most]:
             one, flagged = self.volumes[index], doubts.flagged[index]
             pictures = thumbnails(slices(one.name), grid, self.names, one.radius_mm, flagged)
             yield VolumeView(
@@ -140,15 +119,6 @@ class Review:
                 pictures=tuple(pictures),
                 table=_positions(one, self.names, doubts.ratio[index], flagged),
             )
-
-
-def _positions_mark(outside: bool, flagged: bool) -> str:
-    return "outside" if outside else "look" if flagged else ""
-
-
-def _without_folder(reason: str, path: Path) -> str:
-    """A message in which the file is named without where it is on this machine."""
-    return reason.replace(str(path), path.name)
 
 
 def _positions(
@@ -163,11 +133,9 @@ def _positions(
         if one.radius_mm is not None:
             cells.append(number(float(one.radius_mm[index])))
         cells.append(number(float(ratio[index])))
-        text = _positions_mark(bool(one.outside[index]), mark)
+        text = "outside" if one.outside[index] else "look" if mark else ""
         rows.append((*cells, Cell(text, float(mark), tone="bad" if mark else "")))
-    columns = (
-        *(Column("Landmark", numeric=False), Column("x, mm"), Column("y, mm"), Column("z, mm")),
-        *(Column("Spread, mm"), *(() if one.radius_mm is None else (Column("Radius, mm"),))),
-        *(Column("Times the usual"), Column("Flagged")),
-    )
+    radius = () if one.radius_mm is None else ("Radius, mm",)
+    titles = ("x, mm", "y, mm", "z, mm", "Spread, mm", *radius, "Times the usual", "Flagged")
+    columns = (*tables.names("Landmark"), *tables.numbers(*titles))
     return Table(f"Landmarks of {one.name}", columns, tuple(rows), short=8)

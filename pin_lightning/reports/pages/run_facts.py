@@ -1,4 +1,4 @@
-"""What the files of a run folder say about the run: settings, data, model, versions."""
+"""Facts about a run from the files of its folder: settings, data, model, versions."""
 
 import json
 import platform
@@ -15,31 +15,25 @@ from pin_lightning.data.skipped import read_skipped
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.predictions_csv import read_predictions
-from pin_lightning.runs.folder import (
-    METRICS,
-    PREDICTIONS,
-    RunRecord,
-    best_checkpoint,
-    read_record,
-)
-from pin_lightning.runs.folds import config_of, is_folds_folder, read_calibration, read_folds
+from pin_lightning.runs import folds as fold_files
+from pin_lightning.runs.folder import METRICS, PREDICTIONS, RunRecord, best_checkpoint, read_record
 
 _PACKAGES = ("pin-lightning", "torch", "pytorch-lightning", "torchio")
 
 
 @dataclass(frozen=True, eq=False)
 class RunFacts:
-    """A run, or the folds of a cross-validation, as their files have them.
+    """A run, or the folds of a cross-validation, as read from its folder.
 
     Attributes:
         folder: The run folder.
-        folds: Run folders of the folds, none for a single run.
-        config: Resolved settings; those of the first fold.
-        records: What the data decided, of the run or of each fold.
+        folds: Run folders of the folds, empty for a single run.
+        config: Resolved settings, of the first fold.
+        records: Contents of `run.json`, of the run or of each fold.
         evaluations: Predictions of each evaluated split.
         metrics: Contents of `metrics.json`.
-        calibration: Error bars, where there are some.
-        skipped: What was wrong with cases that were left out, by case.
+        calibration: Error bars, None without them.
+        skipped: Errors of the cases that were left out, by case.
     """
 
     folder: Path
@@ -53,18 +47,18 @@ class RunFacts:
 
     @property
     def part(self) -> str | None:
-        """The split that a page is about: the test cases, else the validation cases."""
+        """The split that a page reports: the test cases, else the validation cases."""
         known = [part for part, one in self.evaluations.items() if one.defined.any()]
         return next((part for part in ("test", "val") if part in known), None)
 
     @property
     def name(self) -> str:
-        """Name of the run, of all folds together."""
+        """Name of the run, or of all folds together."""
         name = str(self.setting("run_name") or self.folder.resolve().name)
         return name.removesuffix("_fold0") if self.folds else name
 
     def setting(self, key: str) -> Any:
-        """A setting by its dotted name, none where the config lacks it."""
+        """A setting by its dotted name, None if the config lacks it."""
         return OmegaConf.select(self.config, key, default=None)
 
 
@@ -74,7 +68,8 @@ def read_run_facts(run_dir: Path) -> RunFacts:
     Raises:
         ValueError: A file is absent or damaged.
     """
-    folds = tuple(read_folds(run_dir)) if is_folds_folder(run_dir) else ()
+    is_folder = fold_files.is_folds_folder(run_dir)
+    folds = tuple(fold_files.read_folds(run_dir)) if is_folder else ()
     runs = folds or (run_dir,)
     records = tuple(read_record(one) for one in runs)
     if not (run_dir / PREDICTIONS).is_file():
@@ -83,11 +78,11 @@ def read_run_facts(run_dir: Path) -> RunFacts:
     return RunFacts(
         folder=run_dir,
         folds=folds,
-        config=config_of(run_dir),
+        config=fold_files.config_of(run_dir),
         records=records,
         evaluations=read_predictions(run_dir / PREDICTIONS),
         metrics=_read_metrics(metrics) if metrics.is_file() else {},
-        calibration=read_calibration(run_dir, records[0].names),
+        calibration=fold_files.read_calibration(run_dir, records[0].names),
         skipped={case: why for one in (run_dir, *folds) for case, why in read_skipped(one).items()},
     )
 
@@ -103,19 +98,19 @@ def _read_metrics(path: Path) -> dict[str, Any]:
 
 
 def seen_before(run: RunFacts) -> set[str]:
-    """Test cases of an evaluation whose names are those of cases that the run was trained on."""
+    """Test cases of an evaluation with the names of cases that the run was trained on."""
     split = run.records[0].split
     return set() if run.folds else {*split.test} & {*split.train, *split.val}
 
 
 def data_name(run: RunFacts) -> str:
-    """Name of the folder of the data set, not where it is."""
+    """Name of the data set's folder, without its path."""
     root = str(run.setting("data.root"))
     return _last_part(root) if root.strip("./") else Path(root).resolve().name
 
 
 def training_facts(run: RunFacts) -> list[tuple[str, str]]:
-    """What was trained on what: labels and values."""
+    """Data, model and training of the run: labels and values."""
     record, setting = run.records[0], run.setting
     grid, patch_side = record.grid, setting("model.patch_side")
     size = " \u00d7 ".join(map(str, grid.size))
@@ -125,10 +120,7 @@ def training_facts(run: RunFacts) -> list[tuple[str, str]]:
         ("Landmarks", str(len(record.names))),
         ("Working grid", f"{size} voxels of {grid.spacing_mm:g} mm"),
         ("Shape model", f"{_class_of(run, 'shape')}, {record.num_parameters} parameters"),
-        (
-            "Network",
-            f"{_class_of(run, 'network')}, patches of {patch_side} voxels",
-        ),
+        ("Network", f"{_class_of(run, 'network')}, patches of {patch_side} voxels"),
         ("Iteration", _iteration(run)),
         ("Weight of direction", f"alpha = {setting('model.alpha')}"),
         ("Training", f"{setting('trainer.max_steps')} steps of {setting('loader.batch_size')}"),
@@ -159,12 +151,11 @@ def _iteration(run: RunFacts) -> str:
 
 
 def _checkpoint(run: RunFacts) -> list[tuple[str, str]]:
-    """Which weights predict; validation cases that chose them are no test."""
+    """Choice of the weights, empty for a folder without them."""
     try:
-        name = best_checkpoint((run.folds or (run.folder,))[0]).name
-    except ValueError:  # a folder without its weights can still be shown
+        chosen = best_checkpoint((run.folds or (run.folder,))[0]).name == "best.ckpt"
+    except ValueError:
         return []
-    chosen = name == "best.ckpt"
     return [("Weights", "lowest validation error" if chosen else "as training ended")]
 
 
@@ -173,16 +164,12 @@ def _class_of(run: RunFacts, group: str) -> str:
 
 
 def settings_text(config: DictConfig) -> str:
-    """All settings as YAML, without the folders of this machine.
-
-    Args:
-        config: Resolved settings.
-    """
+    """All settings as YAML, without the folders of this machine."""
     return OmegaConf.to_yaml(OmegaConf.create(without_folders(OmegaConf.to_container(config))))
 
 
 def without_folders(value: Any) -> Any:
-    """Settings in which an absolute path is its last part.
+    """Replace absolute paths among settings by their last part.
 
     >>> without_folders({"data": {"root": "/home/ann/skulls"}, "seed": 0})
     {'data': {'root': 'skulls'}, 'seed': 0}
@@ -196,7 +183,7 @@ def without_folders(value: Any) -> Any:
 
 def _last_part(text: str) -> str:
     key, sign, value = text.partition("=")
-    if sign:  # what a command line asked for
+    if sign:  # an override of a command line
         return f"{key}={_last_part(value.strip(chr(39)))}"
     for kind in (PurePosixPath, PureWindowsPath):
         path = kind(text)
@@ -206,7 +193,7 @@ def _last_part(text: str) -> str:
 
 
 def versions() -> list[tuple[str, str]]:
-    """Versions of this process, by name."""
+    """Versions of Python and the main packages of this process."""
     found = [("python", platform.python_version())]
     for package in _PACKAGES:
         try:

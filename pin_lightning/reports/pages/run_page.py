@@ -1,8 +1,8 @@
-"""The page of a run: what it can and cannot do, from the files in its folder."""
+"""The page of a run, from the files in its folder."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,13 @@ from pin_lightning.evaluation.coverage import coverage_curve
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.settings import ReportSettings, report_again
 from pin_lightning.reports.figures import plots
+from pin_lightning.reports.pages import run_facts, run_tables
 from pin_lightning.reports.pages.case_views import case_views, picture_of
 from pin_lightning.reports.pages.charts import PAGE_INCHES, coverage_figure, success_figure
 from pin_lightning.reports.pages.failures import Failures, find_failures
 from pin_lightning.reports.pages.methods import Comparison, compare
 from pin_lightning.reports.pages.page import Picture, write_page
-from pin_lightning.reports.pages.run_facts import (
-    RunFacts,
-    data_name,
-    read_run_facts,
-    seen_before,
-    settings_text,
-    training_facts,
-    versions,
-)
-from pin_lightning.reports.pages.run_tables import (
-    case_table,
-    landmark_table,
-    method_table,
-    plane_table,
-)
+from pin_lightning.reports.pages.run_facts import RunFacts
 from pin_lightning.reports.pages.tables import percent, range_text, three_digits
 from pin_lightning.runs.folder import LOGS, PAGE
 from pin_lightning.runs.folds import config_of
@@ -46,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tile:
-    """A number to see first, with what it is and how sure it is."""
+    """A number at the top of the page, with a detail such as its interval."""
 
     label: str
     value: str
@@ -56,10 +43,7 @@ class Tile:
 
 
 def write_again(config: DictConfig) -> None:
-    """Write the page of a run again.
-
-    Args:
-        config: Composed from `conf/report.yaml`; what is null is as the page was made before.
+    """Write the page of a run again by `conf/report.yaml`, whose null settings are the run's.
 
     Raises:
         ValueError: A setting is wrong, or a file of the folder is absent or damaged.
@@ -71,20 +55,16 @@ def write_again(config: DictConfig) -> None:
 
 
 def write_run_page(run_dir: Path, settings: ReportSettings) -> Path:
-    """Write ``report.html`` from what is in a run folder; neither data nor weights are needed.
+    """Write ``report.html`` from the files of a run folder, without its data and weights.
 
     Args:
         run_dir: Folder of `train.py`, or of `pin_lightning.cross_validate`.
-        settings: What is shown, and how.
-
-    Returns:
-        The page.
+        settings: Settings of the report.
 
     Raises:
         ValueError: A file of the folder, or of another method, is absent or damaged.
     """
-    run = read_run_facts(run_dir)
-    now = datetime.now(UTC)
+    run = run_facts.read_run_facts(run_dir)
     known = None if run.part is None else _measured(run, run.evaluations[run.part], settings)
     views = known["cases"] if known is not None else []
     return write_page(
@@ -93,22 +73,21 @@ def write_run_page(run_dir: Path, settings: ReportSettings) -> Path:
         scenes=[view.scene for view in views if view.scene is not None],
         name=run.name,
         folder=run.folder.resolve().name,
-        data=data_name(run),
+        data=run_facts.data_name(run),
         folds=len(run.folds),
         evaluated_run=run.setting("evaluated_run"),
-        seen=len(seen_before(run)),
-        date=f"{now.day} {now:%B %Y, %H:%M} UTC",
+        seen=len(run_facts.seen_before(run)),
         known=known,
-        facts=training_facts(run),
+        facts=run_facts.training_facts(run),
         landmarks=run.records[0].names,
         training=_training_chart(run),
-        settings=settings_text(run.config),
-        versions=versions(),
+        settings=run_facts.settings_text(run.config),
+        versions=run_facts.versions(),
     )
 
 
 def _measured(run: RunFacts, evaluation: Evaluation, settings: ReportSettings) -> dict[str, Any]:
-    """All that rests on cases that were held out."""
+    """Content of the page that needs held-out cases."""
     part = str(run.part)
     within, radii_mm = _leave_one_out(run, evaluation)
     failures = find_failures(evaluation, settings.failure_mm, radii_mm)
@@ -124,27 +103,27 @@ def _measured(run: RunFacts, evaluation: Evaluation, settings: ReportSettings) -
         "level": f"{100 * settings.bootstrap.level:g}",
         "failures": failures,
         "comparison": comparison,
-        "methods": method_table(comparison, settings),
+        "methods": run_tables.method_table(comparison, settings),
         "success": Picture.of_chart(
             success_figure(errors, settings.radii_mm), "Share of landmarks within each radius"
         ),
         "boxes": Picture.of_chart(
             plots.error_figure(evaluation, PAGE_INCHES), "Box plots of the error of each landmark"
         ),
-        "landmarks": landmark_table(evaluation, failures.limit_mm, within, radii_mm),
-        "all_cases": case_table(evaluation, failures.limit_mm),
+        "landmarks": run_tables.landmark_table(evaluation, failures.limit_mm, within, radii_mm),
+        "all_cases": run_tables.case_table(evaluation, failures.limit_mm),
         "coverage": _coverage(run, evaluation, settings),
         "held": _held(run.metrics.get(part, {}).get("error_bars")),
         "cases": list(case_views(run, evaluation)),
         "convergence": picture_of(run, f"{part}_convergence.png", "Error after each iteration"),
-        "planes": plane_table(planes) if planes else None,
+        "planes": run_tables.plane_table(planes) if planes else None,
     }
 
 
 def _leave_one_out(
     run: RunFacts, evaluation: Evaluation
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Which landmarks lie within the radii that all other cases give, and these radii."""
+    """Leave-one-case-out coverage of each landmark and its radii, None without error bars."""
     if run.calibration is None:
         return None, None
     settings = run.calibration.settings
@@ -153,7 +132,7 @@ def _leave_one_out(
 
 
 def _verdict(comparison: Comparison, settings: ReportSettings) -> str:
-    """The run in one sentence, over all of its landmarks."""
+    """Summary of the run in one sentence, over all of its landmarks."""
     own, guess = comparison.methods[0].errors_mm, comparison.methods[1].errors_mm
     mean, ratio = float(np.nanmean(own)), float(np.nanmean(guess) / np.nanmean(own))
     ends = settings.bootstrap.interval(own, np.mean)
@@ -169,32 +148,26 @@ def _verdict(comparison: Comparison, settings: ReportSettings) -> str:
 
 
 def _tiles(evaluation: Evaluation, failures: Failures, settings: ReportSettings) -> list[Tile]:
-    errors, guess = evaluation.errors_mm, evaluation.mean_shape_errors_mm
-    interval = settings.bootstrap.interval
+    errors, interval = evaluation.errors_mm, settings.bootstrap.interval
     mean, median = float(np.nanmean(errors)), float(np.nanmedian(errors))
-    guess_mm = float(np.nanmean(guess))
-    seconds = float(np.median(evaluation.seconds))
+    mean_ends, median_ends = interval(errors, np.mean), interval(errors, np.median)
+    guess_mm = float(np.nanmean(evaluation.mean_shape_errors_mm))
     failed = f"of {failures.known} landmarks, in {failures.cases} of {len(evaluation.cases)} cases"
+    seconds = float(np.median(evaluation.seconds))
+    time, unit = (1000 * seconds, "ms") if seconds < 1 else (seconds, "s")
     return [
-        Tile("Mean error", three_digits(mean), "mm", range_text(interval(errors, np.mean), mean)),
-        Tile(
-            *("Median error", three_digits(median), "mm"),
-            range_text(interval(errors, np.median), median),
-        ),
+        Tile("Mean error", three_digits(mean), "mm", range_text(mean_ends, mean)),
+        Tile("Median error", three_digits(median), "mm", range_text(median_ends, median)),
         Tile("Mean shape", three_digits(guess_mm), "mm", "the guess without the image"),
         Tile("Failed", str(failures.failed), "", failed, bad=failures.failed > 0),
-        Tile("Time", *_time(seconds), "a volume, from its file"),
+        Tile("Time", three_digits(time), unit, "a volume, from its file"),
     ]
-
-
-def _time(seconds: float) -> tuple[str, str]:
-    return (three_digits(1000 * seconds), "ms") if seconds < 1 else (three_digits(seconds), "s")
 
 
 def _coverage(
     run: RunFacts, evaluation: Evaluation, settings: ReportSettings
 ) -> dict[str, Any] | None:
-    """How often error bars hold, none where there are none."""
+    """Chart and numbers of the coverage of error bars, None without them."""
     if run.calibration is None:
         return None
     how = run.calibration.settings
@@ -202,32 +175,35 @@ def _coverage(
     own = next((one for one in curve if one.asked == how.coverage), None)
     if own is None:
         return None
+    chart = coverage_figure(curve, how.coverage)
     return {
-        "chart": Picture.of_chart(
-            coverage_figure(curve, how.coverage), "Observed against asked coverage of error bars"
-        ),
-        "asked": percent(how.coverage).removesuffix(".0"),
-        "observed": percent(own.observed),
-        "ends": "" if own.interval is None else " to ".join(map(percent, own.interval)),
-        "radius": three_digits(own.median_radius_mm),
+        "chart": Picture.of_chart(chart, "Observed against asked coverage of error bars"),
         "cases": run.calibration.num_cases,
+        **_bars_text(how.coverage, own.observed, own.interval, own.median_radius_mm),
     }
 
 
 def _held(bars: dict[str, Any] | None) -> dict[str, str] | None:
-    """How often radii that other cases gave hold on these, none without such radii."""
+    """Coverage of radii calibrated on other cases, None without them."""
     if not bars or bars["coverage"] is None:
         return None
+    keys = ("coverage_asked", "coverage", "coverage_interval", "median_radius_mm")
+    return _bars_text(*(bars[key] for key in keys))
+
+
+def _bars_text(
+    asked: float, observed: float, interval: Sequence[float] | None, radius_mm: float
+) -> dict[str, str]:
     return {
-        "asked": percent(bars["coverage_asked"]).removesuffix(".0"),
-        "observed": percent(bars["coverage"]),
-        "ends": " to ".join(map(percent, bars["coverage_interval"] or ())),
-        "radius": three_digits(bars["median_radius_mm"]),
+        "asked": percent(asked).removesuffix(".0"),
+        "observed": percent(observed),
+        "ends": " to ".join(map(percent, interval or ())),
+        "radius": three_digits(radius_mm),
     }
 
 
 def _training_chart(run: RunFacts) -> Picture | None:
-    """Curves of the run, or of the first fold; none of a run too short to log anything."""
+    """Training curves of the run or its first fold, None for a run too short to log any."""
     path = (run.folds or (run.folder,))[0] / LOGS / "metrics.csv"
     if not path.is_file():
         return None

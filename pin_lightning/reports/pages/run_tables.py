@@ -10,17 +10,13 @@ from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.metrics import error_quantile, error_sd, mean_error, within
 from pin_lightning.evaluation.settings import OWN, ReportSettings
 from pin_lightning.evaluation.summary import p95
+from pin_lightning.reports.pages import tables
 from pin_lightning.reports.pages.methods import Comparison, MethodErrors
 from pin_lightning.reports.pages.tables import Cell, Column, Table, barred, count, number, share
 
 
 def method_table(comparison: Comparison, settings: ReportSettings) -> Table:
-    """Errors of this run, of the mean shape and of other methods, with intervals.
-
-    Args:
-        comparison: Methods on the same landmarks.
-        settings: Radii, and how intervals are made.
-    """
+    """Errors of this run, of the mean shape and of other methods, with intervals."""
     level = f"{100 * settings.bootstrap.level:g} % interval below, over cases"
     columns = (
         Column("Method", numeric=False),
@@ -62,13 +58,10 @@ def landmark_table(
     covered: Float64[np.ndarray, "N L"] | None = None,
     radii_mm: Float64[np.ndarray, "N L"] | None = None,
 ) -> Table:
-    """Errors of each landmark.
+    """Errors of each landmark that has a true position in some case.
 
-    Args:
-        evaluation: Landmarks without any truth are left out.
-        failure_mm: Error from which a landmark has failed.
-        covered: Whether each lies within its radius, none without error bars.
-        radii_mm: Those radii.
+    Landmarks fail from `failure_mm` on. With error bars, `covered` says whether each landmark lies
+    within its radius.
     """
     errors, guess = evaluation.errors_mm, evaluation.mean_shape_errors_mm
     shown = np.flatnonzero(evaluation.defined.any(axis=0))
@@ -76,23 +69,17 @@ def landmark_table(
     rows = []
     for index in shown:
         column, worst = errors[:, index], int(np.nanargmax(errors[:, index]))
-        failed = int((column > failure_mm).sum())
         cells = [Cell(evaluation.names[index]), *_spread_of(column, largest)]
-        cells += [number(float(np.nanmean(guess[:, index]))), _failed(failed)]
+        cells += [number(float(np.nanmean(guess[:, index]))), _failed(column, failure_mm)]
         if covered is not None and radii_mm is not None:
-            held = covered[:, index]
-            cells += [share(float(np.nanmean(held))), number(float(np.median(radii_mm[:, index])))]
+            held = float(np.nanmean(covered[:, index]))
+            cells += [share(held), number(float(np.median(radii_mm[:, index])))]
         rows.append((*cells, Cell(evaluation.cases[worst], float(column[worst]))))
-    bars = (Column("Within radius, %"), Column("Median radius, mm"))
+    bars = () if covered is None else ("Within radius, %", "Median radius, mm")
     columns = (
-        *(Column("Landmark", numeric=False), Column("Cases"), Column("Mean, mm")),
-        *(
-            Column("Median, mm"),
-            Column("95th pct., mm"),
-            Column("Mean shape, mm"),
-            Column("Failed"),
-        ),
-        *(() if covered is None else bars),
+        *tables.names("Landmark"),
+        *tables.numbers("Cases", "Mean, mm", "Median, mm", "95th pct., mm", "Mean shape, mm"),
+        *tables.numbers("Failed", *bars),
         Column("Worst case", "sorts by its error", numeric=False),
     )
     return Table("Errors of each landmark", columns, tuple(rows))
@@ -105,17 +92,12 @@ def _spread_of(errors: Float64[np.ndarray, " N"], largest: float) -> list[Cell]:
     return [count(int(known.size)), mean, median, number(p95(known))]
 
 
-def _failed(failed: int) -> Cell:
-    return Cell(str(failed), float(failed), tone="bad" if failed else "")
+def _failed(errors: Float64[np.ndarray, " N"], failure_mm: float) -> Cell:
+    return tables.failures(int((errors > failure_mm).sum()))
 
 
 def case_table(evaluation: Evaluation, failure_mm: float) -> Table:
-    """Errors of each case, largest mean first.
-
-    Args:
-        evaluation: Cases without any truth are left out.
-        failure_mm: Error from which a landmark has failed.
-    """
+    """Errors of each case that has any true position, largest mean first."""
     errors, guess = evaluation.errors_mm, evaluation.mean_shape_errors_mm
     known = np.flatnonzero(evaluation.defined.any(axis=1))
     means = np.nanmean(errors[known], axis=1)
@@ -123,14 +105,14 @@ def case_table(evaluation: Evaluation, failure_mm: float) -> Table:
     rows = []
     for case in known[np.argsort(-means, kind="stable")]:
         row, worst = errors[case], int(np.nanargmax(errors[case]))
-        failed = int((row > failure_mm).sum())
         cells = [Cell(evaluation.cases[case]), *_spread_of(row, largest)[:3]]
         cells += [number(float(row[worst])), Cell(evaluation.names[worst])]
-        rows.append((*cells, number(float(np.nanmean(guess[case]))), _failed(failed)))
+        rows.append((*cells, number(float(np.nanmean(guess[case]))), _failed(row, failure_mm)))
     columns = (
-        *(Column("Case", numeric=False), Column("Landmarks"), Column("Mean, mm")),
-        *(Column("Median, mm"), Column("Largest, mm"), Column("Farthest landmark", numeric=False)),
-        *(Column("Mean shape, mm"), Column("Failed")),
+        *tables.names("Case"),
+        *tables.numbers("Landmarks", "Mean, mm", "Median, mm", "Largest, mm"),
+        *tables.names("Farthest landmark"),
+        *tables.numbers("Mean shape, mm", "Failed"),
     )
     return Table("Errors of each case", columns, tuple(rows), short=10)
 
@@ -144,10 +126,10 @@ def plane_table(planes: Mapping[str, Any]) -> Table:
     """
     keys = {"angle_degrees": "Angle, °", "offset_mm": "Offset, mm"}
     kinds = {"mean": "mean", "sd": "SD", "median": "median"}
-    columns = [Column("Plane", numeric=False), Column("Cases")]
-    columns += [Column(f"{keys[key]}: {kinds[kind]}") for key in keys for kind in kinds]
+    titles = [f"{keys[key]}: {kinds[kind]}" for key in keys for kind in kinds]
     rows = []
     for name, found in planes.items():
-        numbers = [number((found.get(key) or {}).get(kind)) for key in keys for kind in kinds]
-        rows.append((Cell(name), count(int(found["n"])), *numbers))
-    return Table("Errors of planes", tuple(columns), tuple(rows))
+        values = [number((found.get(key) or {}).get(kind)) for key in keys for kind in kinds]
+        rows.append((Cell(name), count(int(found["n"])), *values))
+    columns = (*tables.names("Plane"), *tables.numbers("Cases", *titles))
+    return Table("Errors of planes", columns, tuple(rows))

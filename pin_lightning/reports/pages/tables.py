@@ -1,4 +1,4 @@
-"""Tables of a page: cells that show one thing and sort by another, and how numbers are written."""
+"""Sortable tables of a page, and the format of their numbers."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ class Column:
     """Head of a column.
 
     Attributes:
-        title: What stands there.
-        hint: Said when the pointer rests on it.
-        numeric: Whether its cells sort by their values and stand on the right.
+        title: Its text.
+        hint: Tooltip.
+        numeric: Whether its cells sort by value and are aligned to the right.
     """
 
     title: str
@@ -24,14 +24,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell.
+    """A cell.
 
     Attributes:
-        text: What stands there.
-        value: What it is sorted by; none is sorted by the text, in a numeric column last.
-        detail: Smaller, below.
-        share: Length of the bar behind it, 0 to 1; none has no bar.
-        tone: ``bad`` stands out, ``own`` is the row that the page is about.
+        text: Its text.
+        value: Sort key; None sorts by the text, or last in a numeric column.
+        detail: Small text below.
+        share: Length of the bar behind the text, 0 to 1; None draws no bar.
+        tone: ``bad`` is highlighted, ``own`` marks the row of the run itself.
     """
 
     text: str
@@ -43,13 +43,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that a reader can sort by each column.
+    """A table that readers can sort by each column.
 
     Attributes:
-        caption: Said to those who cannot see it.
+        caption: For screen readers.
         columns: Heads.
-        rows: One cell for each column.
-        short: Rows shown before a button asks for the rest; none shows all.
+        rows: One cell per column.
+        short: Rows shown until a button is clicked; None shows all.
     """
 
     caption: str
@@ -58,8 +58,18 @@ class Table:
     short: int | None = None
 
 
+def names(*titles: str) -> list[Column]:
+    """Columns of text."""
+    return [Column(title, numeric=False) for title in titles]
+
+
+def numbers(*titles: str) -> list[Column]:
+    """Columns of numbers."""
+    return [Column(title) for title in titles]
+
+
 def three_digits(value: float | None) -> str:
-    """A number with three significant digits, whole from 1000 on.
+    """Format a number with three significant digits, as an integer from 1000 on.
 
     >>> [three_digits(value) for value in (0.18, 4.0223, 10.66, 1234.5, 0.0, None)]
     ['0.180', '4.02', '10.7', '1234', '0', '–']
@@ -78,7 +88,7 @@ def _places(value: float) -> int:
 
 
 def range_text(ends: Sequence[float] | None, value: float | None) -> str:
-    """Both ends of an interval, with the decimal places of the value it belongs to.
+    """Format an interval with the decimal places of its value.
 
     >>> range_text([0.17, 0.194], 0.18)
     '0.170 to 0.194'
@@ -90,7 +100,7 @@ def range_text(ends: Sequence[float] | None, value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share in percent, to a tenth below 100.
+    """Format a share in percent, to a tenth below 100.
 
     >>> [percent(share) for share in (1.0, 0.9518, 0.05, 0.9999, None)]
     ['100', '95.2', '5.0', '99.9', '–']
@@ -99,30 +109,35 @@ def percent(share: float | None) -> str:
         return UNKNOWN
     if share in (0, 1):
         return f"{100 * share:.0f}"
-    return f"{min(max(100 * share, 0.1), 99.9):.1f}"  # what is not all must not read as 100
+    return f"{min(max(100 * share, 0.1), 99.9):.1f}"  # less than all never reads as 100
 
 
 def number(value: float | None, ends: Sequence[float] | None = None, tone: str = "") -> Cell:
-    """Cell of a number, with its interval below."""
+    """Cell of a number with its interval below."""
     return Cell(three_digits(value), _sortable(value), range_text(ends, value), tone=tone)
 
 
-def barred(value: float | None, largest: float, tone: str = "") -> Cell:
+def barred(value: float | None, largest: float) -> Cell:
     """Cell of a number with a bar as long as its share of the largest."""
     known = _sortable(value)
     share = None if known is None or not largest > 0 else min(max(known / largest, 0.0), 1.0)
-    return Cell(three_digits(value), known, share=share, tone=tone)
+    return Cell(three_digits(value), known, share=share)
 
 
 def share(value: float | None, ends: Sequence[float] | None = None) -> Cell:
-    """Cell of a share, in percent."""
+    """Cell of a share in percent with its interval below."""
     interval = "" if ends is None else " to ".join(percent(end) for end in ends)
     return Cell(percent(value), _sortable(value), interval)
 
 
-def count(value: int) -> Cell:
+def count(value: int, tone: str = "") -> Cell:
     """Cell of a whole number."""
-    return Cell(str(value), float(value))
+    return Cell(str(value), float(value), tone=tone)
+
+
+def failures(value: int) -> Cell:
+    """Cell of the number of failures, highlighted if there are any."""
+    return count(value, "bad" if value else "")
 
 
 def _sortable(value: float | None) -> float | None:

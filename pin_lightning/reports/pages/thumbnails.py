@@ -16,15 +16,7 @@ from pin_lightning.reports.pages.page import data_uri
 
 @dataclass(frozen=True)
 class Mark:
-    """A landmark on a thumbnail, in voxels from its top left corner.
-
-    Attributes:
-        name: Of the landmark.
-        x: To the right.
-        y: Down.
-        radius: Of its error bar, none without one.
-        flagged: Whether a person should look at it.
-    """
+    """A landmark on a thumbnail: `x`, `y` and `radius` in voxels, from the top left corner."""
 
     name: str
     x: float
@@ -35,14 +27,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A slice with landmarks.
+    """A slice as a data URI, one pixel per voxel, and the landmarks projected onto it.
 
-    Attributes:
-        title: Its axes, across and up.
-        uri: The slice as a data URI, one pixel for each voxel.
-        width: Of the slice in voxels.
-        height: Of the slice in voxels.
-        marks: Landmarks projected onto it, those to look at last, on top.
+    `title` names its axes, across and up. Flagged landmarks come last, on top.
     """
 
     title: str
@@ -68,12 +55,7 @@ class MiddleSlices:
     def of(
         cls, volume: UInt8[np.ndarray, "X Y Z"], landmarks_ijk: Float64[np.ndarray, "L 3"]
     ) -> "MiddleSlices":
-        """Slices of a working volume.
-
-        Args:
-            volume: Working volume.
-            landmarks_ijk: Positions in voxels; those that are not finite do not count.
-        """
+        """Cut the slices of a working volume; landmarks that are not finite are ignored."""
         size, drawn = volume.shape, np.isfinite(landmarks_ijk).all(axis=1)
         centre = landmarks_ijk[drawn].mean(axis=0) if drawn.any() else np.array(size) / 2
         pictures = []
@@ -102,15 +84,7 @@ def thumbnails(
     radius_mm: Float64[np.ndarray, " L"] | None,
     flagged: np.ndarray,
 ) -> Iterator[Thumbnail]:
-    """Slices of a working volume with its landmarks.
-
-    Args:
-        slices: The slices.
-        grid: Grid of the volume.
-        names: Landmark names.
-        radius_mm: Of the error bars, none without them.
-        flagged: Which landmarks a person should look at.
-    """
+    """Slices of a working volume with its landmarks, the radii of their error bars and flags."""
     landmarks_ijk = slices.landmarks_ijk
     drawn = np.isfinite(landmarks_ijk).all(axis=1)
     for (across, up), picture in zip(PLANES, slices.pictures, strict=True):
@@ -132,6 +106,6 @@ def thumbnails(
 
 def _png(picture: UInt8[np.ndarray, "H W"]) -> str:
     stream = io.BytesIO()
-    grey = np.repeat(picture[..., None], 3, axis=-1)  # as it is: no colour map, no stretching
+    grey = np.repeat(picture[..., None], 3, axis=-1)  # RGB: matplotlib would map grey to colours
     imsave(stream, np.ascontiguousarray(grey), format="png")
     return data_uri(stream.getvalue(), ".png")

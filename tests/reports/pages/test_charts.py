@@ -25,8 +25,7 @@ def test_the_axis_marks_the_radii_that_it_shows():
 
 
 def test_errors_of_zero_can_be_drawn():
-    figure = success_figure({"this run": np.zeros((2, 2))}, (0.5,))
-    figure.draw_without_rendering()
+    success_figure({"this run": np.zeros((2, 2))}, (0.5,)).draw_without_rendering()
 
 
 def test_a_method_without_errors_is_refused():
@@ -35,7 +34,7 @@ def test_a_method_without_errors_is_refused():
 
 
 def test_observed_stands_over_asked_and_that_of_predictions_is_marked():
-    curve = [Covered(0.5, 0.55, (0.4, 0.6), 1.0), Covered(0.9, 0.88, None, 2.0)]
+    curve = [Covered(0.5, 0.55, [0.4, 0.6], 1.0), Covered(0.9, 0.88, None, 2.0)]
     axes = coverage_figure(curve, 0.9).axes[0]
     diagonal, observed, own = axes.lines
     np.testing.assert_array_equal(*diagonal.get_data())
@@ -44,8 +43,3 @@ def test_observed_stands_over_asked_and_that_of_predictions_is_marked():
     low, high = axes.get_ylim()
     assert low < 0.4
     assert high > 1
-
-
-def test_without_levels_there_is_no_chart():
-    with pytest.raises(ValueError, match="no level"):
-        coverage_figure([], 0.9)

@@ -7,20 +7,14 @@ import pytest
 from page_runs import SCENE
 
 from pin_lightning.reports.figures.plots import new_figure
-from pin_lightning.reports.pages.page import Picture, Scene, data_uri, write_page
+from pin_lightning.reports.pages.page import Picture, Scene, write_page
 
 
 def review(path, scenes=(), run="run"):
     """A page of the simplest template."""
     empty = {"failed": [], "total": 0, "landmarks": 1, "flagged": 0, "flagged_volumes": 0}
-    none = {"bars": None, "summary": None, "volumes": [], "date": "today"}
+    none = {"bars": None, "summary": None, "volumes": []}
     return write_page(path, "review.html.j2", scenes, run=run, **empty, **none)
-
-
-def test_a_data_uri_holds_the_bytes():
-    kind, content = data_uri(b"\x00\xff", ".png").split(",")
-    assert kind == "data:image/png;base64"
-    assert base64.b64decode(content) == b"\x00\xff"
 
 
 def test_a_page_holds_style_and_script_and_asks_for_nothing(tmp_path):

@@ -13,7 +13,7 @@ GRID = Grid((12, 10, 8), 2.0)
 
 
 def slices(name):
-    """Of a volume of noise."""
+    """Slices of a volume of noise."""
     voxels = np.random.default_rng(ord(name)).integers(0, 255, GRID.size, np.uint8)
     return MiddleSlices.of(voxels, np.array([[5.5, 4.5, 3.5], [7.0, 5.5, 4.0]]))
 

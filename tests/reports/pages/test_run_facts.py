@@ -4,12 +4,8 @@ import pytest
 from page_runs import CONFIG, evaluation_of, write_page_run
 
 from pin_lightning.evaluation.predictions_csv import write_predictions
-from pin_lightning.reports.pages.run_facts import (
-    read_run_facts,
-    training_facts,
-    versions,
-    without_folders,
-)
+from pin_lightning.reports.pages import run_facts
+from pin_lightning.reports.pages.run_facts import read_run_facts
 from pin_lightning.runs.folds import write_folds
 
 
@@ -17,7 +13,7 @@ def test_a_run(tmp_path):
     run = read_run_facts(write_page_run(tmp_path / "run", val=evaluation_of(3, seed=1)))
     assert (run.name, run.part, run.folds) == ("short", "test", ())
     assert set(run.evaluations) == {"test", "val"}
-    facts = dict(training_facts(run))
+    facts = dict(run_facts.training_facts(run))
     assert facts["Data"] == "skulls"
     assert facts["Cases"] == "2 training, 1 validation, 12 test"
     assert facts["Working grid"] == "20 \u00d7 30 \u00d7 25 voxels of 2 mm"
@@ -40,7 +36,9 @@ def test_folds_are_one_run(tmp_path):
     shutil.copy(tmp_path / "fold0" / "predictions.csv", tmp_path)
     run = read_run_facts(tmp_path)
     assert [folder.name for folder in run.folds] == ["fold0", "fold1"]
-    assert dict(training_facts(run))["Cases"].startswith("12, each tested once in 2 folds")
+    assert dict(run_facts.training_facts(run))["Cases"].startswith(
+        "12, each tested once in 2 folds"
+    )
 
 
 def test_a_run_that_is_not_finished_is_refused(tmp_path):
@@ -51,7 +49,9 @@ def test_a_run_that_is_not_finished_is_refused(tmp_path):
 
 
 def test_settings_name_no_folder_of_the_machine():
-    shown = without_folders({**CONFIG, "others": ["/a/b.csv", r"C:\data\c.csv", "d/e.csv", "/"]})
+    shown = run_facts.without_folders(
+        {**CONFIG, "others": ["/a/b.csv", r"C:\data\c.csv", "d/e.csv", "/"]}
+    )
     assert shown["data"] == {"root": "skulls", "cache_dir": "cache"}
     assert shown["others"] == ["b.csv", "c.csv", "d/e.csv", "/"]
     assert shown["trainer"] == CONFIG["trainer"]
@@ -59,5 +59,4 @@ def test_settings_name_no_folder_of_the_machine():
 
 
 def test_versions():
-    names = dict(versions())
-    assert {"python", "torch", "pytorch-lightning", "pin-lightning"} <= set(names)
+    assert {"python", "torch", "pin-lightning"} <= set(dict(run_facts.versions()))

@@ -1,42 +1,17 @@
 import math
 
-import pytest
+from pin_lightning.reports.pages import tables
+from pin_lightning.reports.pages.tables import UNKNOWN, number, percent, range_text, three_digits
 
-from pin_lightning.reports.pages.tables import (
-    UNKNOWN,
-    barred,
-    count,
-    number,
-    percent,
-    range_text,
-    share,
-    three_digits,
-)
+DIGITS = {0.18: "0.180", 4.0223: "4.02", 9.996: "10.0", 99.96: "100", 1234.5: "1234"}
+DIGITS |= {-0.5: "-0.500", 0.0123: "0.0123", 0.0: "0", None: UNKNOWN, math.inf: UNKNOWN}
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.18, "0.180"),
-        (4.0223, "4.02"),
-        (9.996, "10.0"),
-        (99.96, "100"),
-        (1234.5, "1234"),
-        (-0.5, "-0.500"),
-        (0.0123, "0.0123"),
-        (0.0, "0"),
-        (None, UNKNOWN),
-        (math.nan, UNKNOWN),
-        (math.inf, UNKNOWN),
-    ],
-)
-def test_three_digits(value, text):
-    assert three_digits(value) == text
-
-
-@pytest.mark.parametrize("value", [0.0357, 0.777, 3.14159, 42.42, 999.0])
-def test_three_digits_are_those_of_the_format_language(value):
-    assert float(three_digits(value)) == float(f"{value:.3g}")
+def test_three_digits():
+    assert {value: three_digits(value) for value in DIGITS} == DIGITS
+    assert three_digits(math.nan) == UNKNOWN
+    for value in (0.0357, 0.777, 3.14159, 42.42, 999.0):  # as the format language
+        assert float(three_digits(value)) == float(f"{value:.3g}")
 
 
 def test_an_interval_has_the_places_of_its_value():
@@ -54,15 +29,15 @@ def test_percent_never_rounds_to_all_or_none():
 
 
 def test_cells_sort_by_their_values():
-    assert number(2.5, [2.0, 3.0]).value == 2.5
-    assert number(2.5, [2.0, 3.0]).detail == "2.00 to 3.00"
+    cell = number(2.5, [2.0, 3.0])
+    assert (cell.value, cell.detail) == (2.5, "2.00 to 3.00")
     assert number(math.nan).value is None
-    assert share(0.5).value == 0.5
-    assert (count(7).text, count(7).value) == ("7", 7.0)
+    assert tables.share(0.5).value == 0.5
+    assert (tables.count(7).text, tables.count(7).value) == ("7", 7.0)
+    assert [tables.failures(one).tone for one in (0, 1)] == ["", "bad"]
 
 
 def test_a_bar_is_the_share_of_the_largest():
-    assert barred(2.0, 8.0).share == 0.25
-    assert barred(9.0, 8.0).share == 1.0
-    assert barred(2.0, 0.0).share is None
-    assert barred(math.nan, 8.0).share is None
+    cells = [tables.barred(2.0, 8.0), tables.barred(9.0, 8.0), tables.barred(2.0, 0.0)]
+    assert [cell.share for cell in cells] == [0.25, 1.0, None]
+    assert tables.barred(math.nan, 8.0).share is None
