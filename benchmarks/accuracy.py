@@ -1,4 +1,4 @@
-"""What each part of the accurate model buys, by cross-validation.
+"""Ablation of the accurate model, by cross-validation.
 
 ``python benchmarks/accuracy.py data.root=DIR data.split.folds=2 trainer.max_steps=1500``
 

@@ -1,4 +1,4 @@
-"""How well missing landmarks are filled in: hides known ones of a data set and compares.
+"""Accuracy of filled-in landmarks: hides known ones of a data set and compares.
 
 ``python benchmarks/completion.py data=folder data.root=FOLDER``
 """

@@ -1,4 +1,4 @@
-"""What begins with files, on the CPU: preprocessing, the whole path to markups, torchio's queue."""
+"""Times of what begins with files, on the CPU: preprocessing, file to markups, torchio's queue."""
 
 import gzip
 import itertools
@@ -98,7 +98,7 @@ def samples_per_second(loader: object, samples: int) -> float:
 
 
 def queue(setup: Setup, paths: list[Path], settings: str) -> Callable[[ShapePatchSampler], object]:
-    """What makes a queue with settings such as ``num_workers=0 samples_per_volume=64``."""
+    """Make a queue with settings such as ``num_workers=0 samples_per_volume=64``."""
     numbers = {key: int(value) for key, value in (one.split("=") for one in settings.split())}
 
     def loader(sampler: ShapePatchSampler) -> object:

@@ -1,4 +1,4 @@
-"""What this machine is, and the most that it can do: matrix products and copies."""
+"""Name and ceilings of this machine: matrix products and copies."""
 
 import os
 import platform

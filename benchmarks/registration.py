@@ -37,7 +37,7 @@ COLUMNS = ("case", "landmark", "x", "y", "z", "seconds")
 
 @dataclass(frozen=True)
 class Settings:
-    """How volumes are registered.
+    """Settings of the registration.
 
     Attributes:
         atlases: Training cases that are registered to each case.

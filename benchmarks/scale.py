@@ -1,4 +1,4 @@
-"""What many volumes need, from rates measured on the data of a run.
+"""Time and memory for many volumes, from rates measured on the data of a run.
 
 ``OMP_NUM_THREADS=1 python benchmarks/scale.py RUN``: times are core seconds of a program with one
 thread, so that they count for other numbers of cores.
@@ -28,7 +28,7 @@ HOUR, GB = 3600, 1e9
 
 @dataclass(frozen=True)
 class Rates:
-    """What one volume, or one step, takes.
+    """Time of one volume, or of one step.
 
     Attributes:
         image_bytes: Image as it is stored.

@@ -103,7 +103,7 @@ class Setup:
         return made
 
     def module(self) -> PINModule:
-        """What Lightning trains."""
+        """Trainings to time: what Lightning trains."""
         optimizer = partial(torch.optim.Adam, lr=1e-4, fused=True)
         return PINModule(self.localizer(), 0.5, optimizer)
 

@@ -1,4 +1,4 @@
-"""How well shape models hold shapes that they have not seen.
+"""Accuracy of shape models on shapes that they have not seen.
 
 ``python benchmarks/shape_models.py``, with real data ``... data=folder data.root=FOLDER``
 

@@ -9,8 +9,7 @@ from pin_lightning.cli.program import program
 @program("cross_validate")
 def main(config: DictConfig) -> float | None:
     """Run one cross-validation; returns the error so that a sweeper can minimise it."""
-    function = "pin_lightning.studies.cross_validation.cross_validate"
-    return run_training(config, alone=function, here=function, split="test")
+    return run_training("cross_validate", config, split="test")
 
 
 if __name__ == "__main__":

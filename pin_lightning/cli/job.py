@@ -19,19 +19,25 @@ from pin_lightning.cli.failures import in_sweep
 
 log = logging.getLogger(__name__)
 
+# Functions of each program: for a job of a sweep, and for a single run. No other can be a job.
+JOBS = {
+    "train": ("pin_lightning.training.run.train_job", "pin_lightning.training.run.train"),
+    "cross_validate": ("pin_lightning.studies.cross_validation.cross_validate",) * 2,
+}
+PROCESS = ("-m", "pin_lightning.cli.job_process")
+
 
 def one_after_the_other(hydra: Any) -> bool:
     """Tell whether the launcher runs jobs one by one, so that each can use the terminal."""
     return str(hydra.launcher._target_).endswith(".BasicLauncher")
 
 
-def run_training(config: DictConfig, alone: str, here: str, split: str) -> float | None:
+def run_training(program: str, config: DictConfig, split: str) -> float | None:
     """Train in the folder that Hydra made; a job of a sweep in a process of its own.
 
     Args:
-        config: Config of the training or cross-validation.
-        alone: Dotted name of the function for a job of a sweep.
-        here: Dotted name of the function for a single run; imported late, as it is heavy.
+        program: One of `JOBS`.
+        config: Its config.
         split: Cases whose mean error is returned.
 
     Returns:
@@ -40,13 +46,13 @@ def run_training(config: DictConfig, alone: str, here: str, split: str) -> float
     hydra_config = HydraConfig.get()
     config.overrides = list(hydra_config.overrides.task)
     run_dir = Path(hydra_config.runtime.output_dir)
-    run = partial(run_alone, alone) if in_sweep() else get_method(here)
+    run = partial(run_alone, program) if in_sweep() else get_method(JOBS[program][1])
     metrics = run(config, run_dir)
     return metrics[split]["radial_error_mm"]["mean"] if split in metrics else None
 
 
-def run_alone(function: str, *arguments: object) -> Any:
-    """Call a function, given by its dotted name, in a process of its own.
+def run_alone(program: str, *arguments: object) -> Any:
+    """Call the function of a program's jobs in a process of its own.
 
     With any launcher, a job then starts from a clean state, and one that the system kills does not
     end the others. Jobs that run one by one show their messages; otherwise all output goes to the
@@ -57,13 +63,13 @@ def run_alone(function: str, *arguments: object) -> Any:
     """
     with TemporaryDirectory() as folder:
         answer = Path(folder) / "answer"
-        command = [sys.executable, "-m", "pin_lightning.cli.job_process", str(answer)]
+        command = [sys.executable, *PROCESS, str(answer)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
             assert process.stdin is not None
             try:
                 # Left open: its end tells the job that this process has ended.
-                process.stdin.write(pickle.dumps((function, arguments, *_hydra_config())))
+                process.stdin.write(pickle.dumps((program, arguments, *_hydra_config())))
                 process.stdin.flush()
                 code = process.wait()
             except BaseException:  # asked to end: so is the job

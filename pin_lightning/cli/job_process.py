@@ -15,7 +15,7 @@ from hydra.core.utils import configure_log, setup_globals
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pin_lightning.cli.job import one_after_the_other
+from pin_lightning.cli.job import JOBS, one_after_the_other
 from pin_lightning.common.errors import user_mistake
 from pin_lightning.common.files import whole_file
 from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
@@ -28,7 +28,7 @@ STDIN = 0
 def main(answer: Path) -> None:
     """Call the function that standard input names; pickle its result and error line to a file."""
     with os.fdopen(os.dup(STDIN), "rb") as request:
-        function, arguments, hydra_config, cache = pickle.load(request)
+        program, arguments, hydra_config, cache = pickle.load(request)
     Thread(target=_end_with_sweep, daemon=True).start()
     end_on_sigterm()
     # SLURM sends it to all processes; the sweep ends this one.
@@ -36,7 +36,7 @@ def main(answer: Path) -> None:
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     keep_freed_memory()
     _set_up_logging(_restore_hydra(hydra_config, cache))
-    outcome = _outcome(function, arguments)
+    outcome = _outcome(program, arguments)
     with whole_file(answer) as temporary:
         temporary.write_bytes(pickle.dumps(outcome))
 
@@ -65,10 +65,10 @@ def _set_up_logging(hydra: DictConfig) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
 
-def _outcome(function: str, arguments: Any) -> tuple[Any, str | None]:
+def _outcome(program: str, arguments: Any) -> tuple[Any, str | None]:
     """The result of a call and None, or None and the line of its failure."""
     try:
-        return get_method(function)(*arguments), None
+        return get_method(JOBS[program][0])(*arguments), None
     except (Exception, SystemExit) as error:
         if (mistake := user_mistake(error)) is None:  # a defect, or no memory left
             log.exception("a defect in the job")

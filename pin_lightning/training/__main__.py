@@ -12,8 +12,7 @@ def main(config: DictConfig) -> float | None:
 
     None without validation cases: a choice by the test cases would bias their error.
     """
-    module = "pin_lightning.training.run"
-    return run_training(config, f"{module}.train_job", f"{module}.train", split="val")
+    return run_training("train", config, split="val")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
 from conftest import composed
+from pin_lightning.cli import job as module
 from pin_lightning.cli.failures import Failure, in_sweep, read_failure, write_failure
 from pin_lightning.cli.job import run_alone
 
@@ -38,15 +39,16 @@ def begin_job(folder, *overrides):
         config.hydra.job.num = 5
         config.hydra.job.name = "train"
     HydraConfig.instance().set_config(config)
+    module.PROCESS = (str(HERE.parent / "any_job.py"),)
     return config
 
 
 @pytest.fixture
 def job(tmp_path):
-    before = HydraConfig.instance().cfg
+    before, process = HydraConfig.instance().cfg, module.PROCESS
     begin_job(tmp_path, "hydra/launcher=joblib")
     yield tmp_path
-    HydraConfig.instance().cfg = before
+    HydraConfig.instance().cfg, module.PROCESS = before, process
 
 
 def told(config):
@@ -63,6 +65,13 @@ def test_a_job_has_a_process_that_knows_its_sweep(job, monkeypatch):
     assert pid != os.getpid()
     assert (run_dir, number, sweeps) == ("shared", 5, True)
     assert (job / "train.log").read_text("utf-8") == "printed\n"
+
+
+@pytest.mark.slow
+def test_only_programs_are_jobs(job, monkeypatch):
+    monkeypatch.setattr(module, "PROCESS", ("-m", "pin_lightning.cli.job_process"))
+    with pytest.raises(ValueError, match=r"^KeyError: 'math\.sqrt'"):
+        run_alone("math.sqrt", 4)
 
 
 @pytest.mark.slow

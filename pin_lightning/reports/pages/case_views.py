@@ -37,7 +37,7 @@ class CaseView:
 
     @property
     def moves(self) -> bool:
-        """Whether the paths of the starts were drawn in any form."""
+        """True where the paths of the starts were drawn in any form."""
         return any(one is not None for one in (self.starts, self.film, self.scene))
 
 
