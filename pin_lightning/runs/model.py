@@ -24,6 +24,7 @@ from pin_lightning.runs.folder import (
 from pin_lightning.runs.model_record import REGISTRY, ModelRecord
 
 LOCALIZER_PREFIX = "localizer."
+MOST_PATCH_VOXELS = 2**32  # of one volume at once, far above any use
 
 
 def build_localizer(
@@ -104,6 +105,12 @@ def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, R
     """
     record, model = read_record(run_dir), read_model(run_dir)
     first, sizes = run_dir / FIRST_STAGE, (len(record.names), record.num_parameters)
+    voxels = model.num_starts * sizes[0] * 3 * len(model.patch_spacings) * model.patch_side**2
+    if voxels > MOST_PATCH_VOXELS:
+        raise ValueError(
+            f"{run_dir}: patches of {model.num_starts} starts have {voxels:.3g} voxels, more than "
+            f"{MOST_PATCH_VOXELS:.3g}; the record is damaged or hostile"
+        )
     checkpoint = best_checkpoint(run_dir)
     weights = read_weights(checkpoint)
     if model.network.name in REGISTRY["network"]:

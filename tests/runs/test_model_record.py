@@ -252,6 +252,15 @@ def test_the_size_of_a_network_is_that_of_its_file(hostile, tmp_path):
         load_localizer(run)
 
 
+def test_patches_that_fill_the_memory_are_refused(hostile):
+    run, _ = hostile("os.mkdir", "shape", 2)
+    content = json.loads((run / "run.json").read_text("utf-8"))
+    content["model"] |= {"num_starts": 10_000, "patch_side": 1001}
+    (run / "run.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="patches of 10000 starts have"):
+        load_localizer(run)
+
+
 def test_weights_that_are_not_finite_are_refused(hostile):
     run, _ = hostile("os.mkdir", "shape", 2)
     path = run / "checkpoints" / "last.ckpt"
