@@ -138,11 +138,7 @@ def test_every_data_source_has_a_layout_test():
 
 @pytest.mark.parametrize(
     ("option", "shape"),
-    [
-        ("multi", "PCAShapeModel"),
-        ("single", "IdentityShapeModel"),
-        ("shared", "PointsShapeModel"),
-    ],
+    [("multi", "PCAShapeModel"), ("single", "IdentityShapeModel"), ("shared", "PointsShapeModel")],
 )
 def test_models_choose_their_shape_model_and_optimiser(option, shape):
     landmark = ["model.landmark=CSP"] if option == "single" else []
@@ -169,11 +165,7 @@ def test_the_command_line_wins_over_the_model():
 
 def test_the_shared_model_is_a_configuration():
     config = composed(*DATA, "model=shared")
-    parts = {
-        "sampling": Scatter,
-        "displacement_loss": RelativeError,
-        "update_rule": RuleB,
-    }
+    parts = {"sampling": Scatter, "displacement_loss": RelativeError, "update_rule": RuleB}
     assert config.network._target_.endswith("SharedNetwork")
     for group, expected in parts.items():
         assert isinstance(instantiate(config[group]), expected)

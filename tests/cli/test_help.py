@@ -7,12 +7,7 @@ from programs import run
 from conftest import REPOSITORY
 from pin_lightning.cli import program as entry
 from pin_lightning.cli.config_tree import CONF
-from pin_lightning.cli.help import (
-    parents_of,
-    print_help,
-    read_config,
-    wrapped,
-)
+from pin_lightning.cli.help import parents_of, print_help, read_config, wrapped
 
 PROGRAMS = sorted(path.stem for path in CONF.glob("*.yaml"))
 

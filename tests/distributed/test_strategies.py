@@ -20,8 +20,7 @@ def changed(config, *settings):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [[], ["trainer.strategy=ddp", "trainer.devices=2"], ["trainer.strategy=ddp_spawn"]],
+    "settings", [[], ["trainer.strategy=ddp", "trainer.devices=2"], ["trainer.strategy=ddp_spawn"]]
 )
 def test_what_can_be_started_passes(config, settings):
     check_strategy(changed(config, *settings))

@@ -20,10 +20,7 @@ pytestmark = pytest.mark.slow
 
 # Which landmarks each head lacks: 0 to 5 train, 6 and 7 validate, 8 and 9 test.
 LACKS = {0: ["CSP"], 1: ["frontHead", "backHead"], 6: ["leftHead"], 8: ["CSP", "centerHead"]}
-PARTS = [
-    "data.split.val_names=[head_006,head_007]",
-    "data.split.test_names=[head_008,head_009]",
-]
+PARTS = ["data.split.val_names=[head_006,head_007]", "data.split.test_names=[head_008,head_009]"]
 
 
 def data_set(phantom_root, root, lacks):

@@ -177,16 +177,10 @@ ENDS = {
         file_in_the_way(predicting, "input={}/"),
         "no file matches; quote the pattern, check the folder",
     ),
-    "output": (
-        file_in_the_way(predicting, "output={}/out"),
-        "file/out: cannot be written to",
-    ),
+    "output": (file_in_the_way(predicting, "output={}/out"), "file/out: cannot be written to"),
     "format": (setting(predicting, "format=xml"), "format=xml: give one of mrk.json, fcsv"),
     "device": (setting(predicting, "device=toaster"), "device=toaster: cannot be used here"),
-    "starts": (
-        setting(predicting, "num_starts=0"),
-        "error: num_starts=0: give a whole",
-    ),
+    "starts": (setting(predicting, "num_starts=0"), "error: num_starts=0: give a whole"),
 }
 if os.geteuid():  # root writes everywhere
     ENDS["read-only"] = (read_only, "fixed/out: cannot be written to")
@@ -221,10 +215,7 @@ def test_the_code_in_the_checkpoints_would_run(tmp_path):
 # The same through processes; those that Hydra refuses end before the heavy imports.
 PROCESSES = {
     "run-dir": (lambda good: ("train", ["run_dir=/dev/null/x"]), "run_dir: /dev/null/x: Not a dir"),
-    "no-such-group": (
-        lambda _: ("train", ["data=nope"]),
-        "data=nope: there is no such option",
-    ),
+    "no-such-group": (lambda _: ("train", ["data=nope"]), "data=nope: there is no such option"),
     "no-such-setting": (
         lambda _: ("infer", ["imput=x"]),
         "imput: there is no such setting or group; did you mean input?",
@@ -236,8 +227,7 @@ QUICK = ("run-dir", "no-such-group", "no-such-setting")
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow) for k in PROCESSES],
+    "kind", [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow) for k in PROCESSES]
 )
 def test_a_process_ends_with_the_same_line(kind, good):
     make, words = PROCESSES[kind]

@@ -59,11 +59,7 @@ def test_a_run_folder_can_be_moved(run_copy):
 
 
 @pytest.mark.parametrize(
-    ("missing", "words"),
-    [
-        ("run.json", "run.json"),
-        ("checkpoints", "best.ckpt"),
-    ],
+    ("missing", "words"), [("run.json", "run.json"), ("checkpoints", "best.ckpt")]
 )
 def test_a_run_folder_that_lacks_a_file_is_refused(run_copy, missing, words):
     path = run_copy / missing

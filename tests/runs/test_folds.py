@@ -10,12 +10,7 @@ from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
 from pin_lightning.inference.outputs import CSV_COLUMNS
 from pin_lightning.inference.run import infer
 from pin_lightning.runs.folder import read_record
-from pin_lightning.runs.folds import (
-    read_calibration,
-    read_folds,
-    write_calibration,
-    write_folds,
-)
+from pin_lightning.runs.folds import read_calibration, read_folds, write_calibration, write_folds
 from pin_lightning.runs.predictor import Predictor
 
 pytestmark = pytest.mark.slow

@@ -199,10 +199,7 @@ def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp
     ("arguments", "words"),
     [
         (["data.root=no/such/folder"], "no/such/folder"),
-        (
-            ["+data.planes.P.landmarks=[CSP,backHead]"],
-            "data.planes.P.landmarks=[",
-        ),
+        (["+data.planes.P.landmarks=[CSP,backHead]"], "data.planes.P.landmarks=["),
         (
             ["+data.planes.P.landmarks=[CSP,frontHed,backHead]", "model.landmarks=[CSP]"],
             "data.planes.P: no case has frontHed; did you mean frontHead?",
