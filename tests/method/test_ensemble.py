@@ -55,12 +55,6 @@ def test_paths_that_end_earlier_stay_where_they_ended():
     np.testing.assert_allclose(both.spread_mm, [[(4 + 3) ** 0.5]], rtol=1e-6)
 
 
-def test_a_single_localizer_is_itself(volumes):
-    alone, found = member(0)(volumes), Ensemble([member(0)])(volumes)
-    for name in ("landmarks_mm", "iterations", "prediction_mm", "spread_mm"):
-        torch.testing.assert_close(getattr(found, name), getattr(alone, name))
-
-
 def test_settings_reach_all():
     ensemble = Ensemble([member(0), member(1)])
     ensemble.set_starts(2)
