@@ -6,8 +6,6 @@ import pytest
 from pin_lightning.evaluation import conformal
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate, conformal_quantile
 
-NO_SPREAD = ConformalSettings(0.9, 0.0)
-
 
 def column(*values):
     return np.array(values, dtype=np.float64)[:, None]
@@ -68,18 +66,6 @@ def test_radius_by_hand():
     np.testing.assert_allclose(fitted.radius_mm(np.array([3.0])), [4.0 * max(2.25, 2 * 3.0)])
 
 
-def test_radii_grow_with_the_spread():
-    rng = np.random.default_rng(0)
-    errors, spread = rng.exponential(1, (20, 5)), rng.exponential(1, (20, 5))
-    fitted = calibrate(errors, spread, names(5), ConformalSettings())
-    radii = [fitted.radius_mm(np.full(5, size)) for size in (0.0, 1.0, 5.0)]
-    assert (np.diff(radii, axis=0) >= 0).all()
-    np.testing.assert_allclose(radii[2], 5 * fitted.factor)  # above what is usual for each
-    np.testing.assert_allclose(radii[0], fitted.usual_error_mm * fitted.factor)
-    unmoved = calibrate(errors, spread, names(5), NO_SPREAD)
-    np.testing.assert_allclose(unmoved.radius_mm(np.full(5, 9.0)), unmoved.radius_mm(np.zeros(5)))
-
-
 def draw(rng, cases, landmarks, tail):
     """Errors that share how hard a case is, with a spread that says something about them."""
     kinds = np.exp(rng.normal(0, 0.5, landmarks)) * np.exp(rng.normal(0, 0.4, (cases, 1)))
@@ -125,23 +111,6 @@ def test_the_estimated_number_of_cases_covers_about_as_asked(alike):
 
 def test_radii_cover_when_landmarks_are_missing():
     assert 0.885 <= simulated_coverage(ConformalSettings(0.9), None, missing=0.3) <= 0.935
-
-
-def test_a_mean_over_folds_is_covered_too():
-    """Fitted on single folds, used on their mean with the spread over folds added."""
-    rng, hits = np.random.default_rng(0), []
-    for _ in range(150):
-        usual, folds = np.exp(rng.normal(0, 0.5, 6)), 5
-        shared = usual[:, None] * rng.normal(0, 1, (20, 6, 3))
-        found = shared + usual[:, None] * rng.normal(0, 0.7, (folds, 20, 6, 3))
-        within = usual * rng.uniform(0.1, 0.5, (20, 6))
-        single = np.linalg.norm(found[np.arange(20) % folds, np.arange(20)], axis=-1)
-        fitted = calibrate(single[:19], within[:19], names(6), ConformalSettings(0.9))
-        mean = found[:, 19].mean(axis=0)
-        between = np.square(found[:, 19] - mean).sum(-1).mean(axis=0)
-        radius = fitted.radius_mm(np.sqrt(within[19] ** 2 + between))
-        hits.append(np.mean(np.linalg.norm(mean, axis=-1) <= radius))
-    assert np.mean(hits) >= 0.9
 
 
 def test_left_out_cases_are_covered_as_new_ones_are():

@@ -1,19 +1,11 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
 
 from pin_lightning.method import networks
 from pin_lightning.method.networks import CompactNetwork, PaperNetwork, SharedNetwork
-
-
-def test_paper_network_shrinks_the_patch_as_in_the_paper():
-    network = PaperNetwork(in_channels=3, num_parameters=3, patch_side=101)
-    sides, patches = [101], torch.zeros(1, 3, 101, 101)
-    for layer in network.features:
-        patches = layer(patches)
-        if not isinstance(layer, nn.ReLU):
-            sides.append(patches.shape[-1])
-    assert sides == [101, 99, 49, 47, 23, 21, 10, 8, 4, 2, 1]
 
 
 def test_paper_network_has_the_papers_parameters_and_starts():
@@ -57,30 +49,12 @@ def test_networks_refuse_small_and_even_patches(build, side):
         build(6, 6, side)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("build", [PaperNetwork, CompactNetwork])
-def test_pooling_before_rectifying_changes_neither_values_nor_gradients(build):
-    """The order of the paper, layer by layer, on the same weights."""
-    torch.manual_seed(0)
-    network = build(3, 2, 95).double()
-    patches = torch.rand(4, 3, 95, 95, dtype=torch.float64)
-    pooling = [index for index, one in enumerate(network.features) if isinstance(one, nn.MaxPool2d)]
-    order = list(range(len(network.features)))
-    for index in pooling:
-        order[index], order[index + 1] = index + 1, index
-    results = []
-    for features in (network.features, [network.features[index] for index in order]):
-        maps = patches.clone().requires_grad_()
-        inputs = maps
-        for layer in features:
-            maps = layer(maps)
-        network.zero_grad()
-        maps.square().sum().backward()
-        gradients = [weights.grad.clone() for weights in network.features.parameters()]
-        results.append([maps, inputs.grad, *gradients])
-    for ours, papers in zip(*results, strict=True):
-        torch.testing.assert_close(ours, papers)
-    assert pooling
+def test_every_pooling_commutes_with_the_rectifier_that_follows(build):
+    layers = list(build(3, 2, 95).features)
+    after = [two for one, two in pairwise(layers) if isinstance(one, nn.MaxPool2d)]
+    assert after
+    assert all(isinstance(one, nn.ReLU) for one in after)
 
 
 def test_compact_network_does_not_depend_on_the_scale_of_intensity():

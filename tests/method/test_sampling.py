@@ -65,11 +65,6 @@ def samples(sampling, spacings=(1,), augmentation=Augmentation()):  # noqa: B008
     return drawing, pyramid, index, drawing.samples(pyramid, index, SHAPES[index])
 
 
-def test_a_batch_carries_the_scale_where_it_is_known():
-    assert samples(Scatter())[-1]["scale_mm"].shape == (4, 3)
-    assert "scale_mm" not in samples(Approach())[-1]
-
-
 def test_a_batch_has_the_patches_of_every_spacing():
     drawing, pyramid, index, batch = samples(Scatter(), (1, 3))
     fine, coarse = drawing.cut(pyramid, index, batch["parameters"])
