@@ -100,18 +100,14 @@ class ModelRecord:
     @classmethod
     def of_config(cls, config: DictConfig) -> "ModelRecord":
         """Make the record of the model that a resolved config describes."""
-        plain: Any = OmegaConf.to_container(config, resolve=True)
-        model = plain["model"]
+        wanted = OmegaConf.masked_copy(config, ["shape", "network", "update_rule", "model", "seed"])
+        wanted.precision = config.trainer.precision
+        plain: Any = OmegaConf.to_container(wanted, resolve=True)
+        model = plain.pop("model")
         names = {one.name for one in fields(cls)} & model.keys() - {"prior"}
-        return cls(
-            shape=_part("shape", plain["shape"]),
-            network=_part("network", plain["network"]),
-            update_rule=_part("update_rule", plain["update_rule"]),
-            prior=None if model["prior"] is None else _part("prior", model["prior"]),
-            seed=plain["seed"],
-            precision=plain["trainer"]["precision"],
-            **{name: model[name] for name in names},
-        )
+        parts = {slot: _part(slot, plain.pop(slot)) for slot in ("shape", "network", "update_rule")}
+        prior = None if model["prior"] is None else _part("prior", model["prior"])
+        return cls(**parts, prior=prior, **plain, **{name: model[name] for name in names})
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "ModelRecord":

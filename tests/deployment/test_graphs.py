@@ -6,17 +6,11 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
-from small_localizers import GRID, KINDS, NAMES, build
+from small_localizers import GRID, KINDS, build
 from torch import nn
 
-from pin_lightning.deployment import parity
-from pin_lightning.deployment.graphs import (
-    LocalizerGraph,
-    NetworkGraph,
-    localizer_model,
-    network_model,
-    with_metadata,
-)
+from pin_lightning.deployment import graphs, parity
+from pin_lightning.deployment.graphs import LocalizerGraph, NetworkGraph, with_metadata
 from pin_lightning.method.localizer import Localizer
 
 
@@ -73,10 +67,10 @@ def test_what_onnx_cannot_say_is_named(unchecked, capfd):
     localizer = build("pca")
     localizer.network = Undecided()
     with pytest.raises(ValueError, match=r"^network Undecided: .* ONNX \(Could not guard .+\)$"):
-        network_model(localizer, 18)
+        graphs.network_model(localizer, 18)
     parts = "Undecided, PCAShapeModel, RuleB"
     with pytest.raises(ValueError, match=rf"^localizer of {parts}: .* ONNX \(Data-dependent .+\)$"):
-        localizer_model(LocalizerGraph(localizer), GRID.size, 18)
+        graphs.localizer_model(LocalizerGraph(localizer), GRID.size, 18)
     assert capfd.readouterr().err == ""
 
 
@@ -84,7 +78,7 @@ def test_what_onnx_cannot_say_is_named(unchecked, capfd):
 @pytest.mark.parametrize("kind", ["autoencoder", "identity", "points", "folds"])  # of the others
 def test_onnx_runtime_finds_what_pytorch_finds(kind, unchecked):
     graph = LocalizerGraph(build(kind))
-    model = with_metadata(localizer_model(graph, GRID.size, 18), {"landmarks": "[]"})
+    model = with_metadata(graphs.localizer_model(graph, GRID.size, 18), {"landmarks": "[]"})
     volumes = parity.synthetic_volumes(GRID, 3, seed=1)
     with torch.no_grad():
         expected = graph(volumes)
@@ -107,7 +101,7 @@ def test_onnx_runtime_finds_what_pytorch_finds(kind, unchecked):
 def test_a_network_alone(kind, opset, unchecked):
     localizer = build(kind)
     assert isinstance(localizer, Localizer)
-    model = network_model(localizer, opset)
+    model = graphs.network_model(localizer, opset)
     assert model.opset_import[0].version == opset
     checked = (parity.synthetic_volumes(GRID, 2, seed=1), parity.Tolerance())
     assert parity.check_network(localizer, with_metadata(model, {}), *checked) < 1e-5
@@ -115,9 +109,3 @@ def test_a_network_alone(kind, opset, unchecked):
     weights.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(weights), weights.name))
     with pytest.raises(ValueError, match=r"differ by .* \(tolerance\.network=0\.0001\)"):
         parity.check_network(localizer, with_metadata(model, {}), *checked)
-
-
-def test_names_of_landmarks_survive_the_file():
-    model = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
-    read = onnx.load_from_string(with_metadata(model, {"landmarks": NAMES[1]}))
-    assert {one.key: one.value for one in read.metadata_props} == {"landmarks": "b ü"}

@@ -34,16 +34,6 @@ def test_a_shape_model_is_there_to_the_bit(kind):
     assert (found["prior"] is not None) == (kind == "points")
 
 
-def test_decoding_by_hand_what_the_file_says():
-    """As a program without this package would: X = mean + W b (paper, Eq. 3)."""
-    localizer, (found,) = build("pca"), about("pca")["localizers"]
-    tensors = {name: np.array(one) for name, one in found["shape_model"]["tensors"].items()}
-    b = np.array(found["starts"])[1]
-    shape = tensors["mean_mm_"] + (b @ tensors["modes_"]).reshape(-1, 3)
-    expected = localizer.shape_model.decode(localizer.starts()[1])
-    np.testing.assert_allclose(shape, expected, atol=1e-5)
-
-
 def test_decoding_and_encoding_by_hand_what_may_bend():
     """As `docs/deployment.md` has it."""
     localizer, (found,) = build("autoencoder"), about("autoencoder")["localizers"]

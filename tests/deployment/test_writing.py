@@ -16,7 +16,7 @@ from pin_lightning.runs.predictor import Predictor
 def config(tmp_path, monkeypatch):
     """The settings of an export of a small localizer."""
     predictor = Predictor(build("pca"), NAMES, "cpu")
-    monkeypatch.setattr(Predictor, "load", lambda run, device: predictor)
+    monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
     return composed(f"run={tmp_path}/run", f"output={tmp_path}/onnx", config_name="export")
 
 
@@ -56,16 +56,11 @@ def test_what_is_written_and_said(config, agreeing, tmp_path, caplog):
     assert "2.0 times as long" in caplog.text
 
 
-def test_the_network_alone(config, agreeing, tmp_path):
-    config.localizer = False
-    assert export(config) == [tmp_path / "onnx/network.onnx"]
-
-
-def test_float32_and_fewer_starts(config, agreeing):
+def test_the_network_alone_in_float32_and_of_fewer_starts(config, agreeing, tmp_path):
     predictor = Predictor.load(None, None)
     predictor.localizer.set_dtype(torch.bfloat16)
-    config.num_starts = 2
-    export(config)
+    config.localizer, config.num_starts = False, 2
+    assert export(config) == [tmp_path / "onnx/network.onnx"]
     assert predictor.localizer.network_dtype == torch.float32
     assert len(predictor.localizer.starts()) == 2
 
@@ -75,9 +70,8 @@ def test_files_that_compute_something_else_replace_nothing(config, exported, tmp
     for name in ("network.onnx", "localizer.onnx"):
         (tmp_path / "onnx" / name).write_text("of before")
     monkeypatch.setattr(writing, "check_network", lambda *_: 0.0)
-    monkeypatch.setattr(
-        writing, "synthetic_volumes", lambda *_, **__: torch.zeros(1, 4, 3, 2).byte()
-    )
+    volumes = torch.zeros(1, 4, 3, 2).byte()
+    monkeypatch.setattr(writing, "synthetic_volumes", lambda *_, **__: volumes)
     monkeypatch.setattr(writing, "LocalizerGraph", lambda _: Elsewhere())
     with pytest.raises(ValueError, match="ONNX Runtime and PyTorch differ in 2 of 2 starts"):
         export(config)

@@ -32,11 +32,7 @@ def affines(draw, most_degrees=180.0, spacing=(0.01, 10.0), origin=1000.0):
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    affine=affines(),
-    point=st.tuples(*3 * [st.floats(-500, 500)]),
-    side=st.floats(0.01, 10),
-)
+@given(affine=affines(), point=st.tuples(*3 * [st.floats(-500, 500)]), side=st.floats(0.01, 10))
 def test_world_to_grid_and_back_under_any_affine(affine, point, side):
     grid = Grid((40, 50, 60), side)
     working = grid_affine(affine, SHAPE, grid)

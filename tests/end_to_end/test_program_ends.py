@@ -197,8 +197,7 @@ QUICK = ("run-dir", "no-such-setting")
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow) for k in PROCESSES],
+    "kind", [pytest.param(k, marks=() if k in QUICK else pytest.mark.slow) for k in PROCESSES]
 )
 def test_a_process_ends_with_the_same_line(kind, good):
     make, words = PROCESSES[kind]

@@ -46,37 +46,19 @@ def random_evaluation(seed, num_cases=7, num_landmarks=5):
 
 
 def test_metrics_by_hand(small):
-    within = (0.5, 1, 2, 4)
-    none_below_8 = {**{f"within_{radius}_mm": 0.0 for radius in within}, "within_8_mm": 1.0}
+    rates = {f"within_{radius}_mm": 0.0 for radius in (0.5, 1, 2, 4)} | {"within_8_mm": 1.0}
+    tip = {"n": 2, "mean": 3.5, "sd": pytest.approx(0.5**0.5), "median": 3.5}
+    tip |= {"p95": pytest.approx(3.95), "mean_shape_mean": 1.5}
+    base = {"n": 1, "mean": 5.0, "sd": 0.0, "median": 5.0, "p95": 5.0, "mean_shape_mean": 10.0}
+    mean_shape = {"mean": 13 / 3, "sd": (73 / 3) ** 0.5, "median": 2.0, "p95": 9.2}
     assert metrics_of(small) == {
         "num_cases": 2,
         "radial_error_mm": {"mean": 4.0, "sd": 1.0, "median": 4.0, "p95": pytest.approx(4.9)},
-        "mean_shape_radial_error_mm": {
-            "mean": pytest.approx(13 / 3),
-            "sd": pytest.approx((73 / 3) ** 0.5),
-            "median": 2.0,
-            "p95": pytest.approx(9.2),
-        },
-        "success_rate": {**none_below_8, "within_4_mm": pytest.approx(2 / 3)},
+        "mean_shape_radial_error_mm": pytest.approx(mean_shape),
+        "success_rate": {**rates, "within_4_mm": pytest.approx(2 / 3)},
         "per_landmark": {
-            "tip": {
-                "n": 2,
-                "mean": 3.5,
-                "sd": pytest.approx(0.5**0.5),
-                "median": 3.5,
-                "p95": pytest.approx(3.95),
-                "mean_shape_mean": 1.5,
-                "success_rate": {**none_below_8, "within_4_mm": 1.0},
-            },
-            "base": {
-                "n": 1,
-                "mean": 5.0,
-                "sd": 0.0,
-                "median": 5.0,
-                "p95": 5.0,
-                "mean_shape_mean": 10.0,
-                "success_rate": none_below_8,
-            },
+            "tip": {**tip, "success_rate": {**rates, "within_4_mm": 1.0}},
+            "base": {**base, "success_rate": rates},
         },
         "per_case": {"a": 4.0, "b": 4.0},
         "seconds_per_volume": 1.0,

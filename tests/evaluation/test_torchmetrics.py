@@ -41,27 +41,6 @@ def test_a_reset_forgets_and_a_pickle_remembers():
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-@every_group
-def test_uneven_processes_have_the_mean_of_all_cases(per):
-    """Three processes in one: each gathers what the others have, as torchmetrics asks it to."""
-    batches = [[random_batch(0, 4), random_batch(1, 1)], [random_batch(2, 2)], []]
-    metrics = [MeanRadialError(per) for _ in batches]
-    for metric, own in zip(metrics, batches, strict=True):
-        for batch in own:
-            metric.update(*batch)
-
-    def gather(tensor, group=None):
-        if tensor.ndim == 0:
-            return [metric.num_landmarks for metric in metrics]
-        return [torch.cat(metric.errors_mm or [torch.zeros(0)]) for metric in metrics]
-
-    asked = metrics[2].clone()  # the one without a case
-    asked.dist_sync_fn, asked.distributed_available_fn = gather, lambda: True
-    expected = mean_of([batch for own in batches for batch in own], per)
-    np.testing.assert_allclose(asked.compute(), expected, rtol=1e-6)
-
-
-@pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_nothing_defined_is_nan():
     assert torch.isnan(MeanRadialError().compute())
     assert MeanRadialError("case").compute().shape == (0,)
@@ -69,13 +48,6 @@ def test_nothing_defined_is_nan():
     predicted, truth, defined = random_batch(0, batch=3)
     metric.update(predicted, torch.full_like(truth, torch.nan), torch.zeros_like(defined))
     assert torch.isnan(metric.compute()).all()
-
-
-def test_a_diverged_prediction_is_not_hidden():
-    metric, predicted = MeanRadialError(), torch.zeros(1, 2, 3)
-    predicted[0, 0] = torch.nan
-    metric.update(predicted, torch.zeros(1, 2, 3), torch.ones(1, 2, dtype=torch.bool))
-    assert metric.compute() == torch.inf
 
 
 def in_a_process(rank, address, found):

@@ -21,23 +21,6 @@ def member(seed, grid=GRID, landmarks=4, **settings):
     return Localizer(network, model, RuleB(3), grid, 5, seed=seed, **settings).eval()
 
 
-@pytest.fixture(scope="module")
-def volumes():
-    return torch.rand(2, *GRID.size, generator=torch.Generator().manual_seed(9)) * 255
-
-
-def test_prediction_is_the_mean_and_spread_that_of_all_starts(volumes):
-    members = [member(seed) for seed in range(3)]
-    found = Ensemble(members)(volumes)
-    alone = [one(volumes) for one in members]
-    predictions = torch.stack([one.prediction_mm for one in alone])
-    torch.testing.assert_close(found.prediction_mm, predictions.mean(dim=0))
-    final = torch.cat([one.landmarks_mm[:, -1] for one in alone], dim=1)  # as many starts each
-    distances = (final - found.prediction_mm[:, None]).square().sum(-1)
-    torch.testing.assert_close(found.spread_mm, distances.mean(dim=1).sqrt())
-    torch.testing.assert_close(found.landmarks_mm[:, -1], final)
-
-
 def test_paths_that_end_earlier_stay_where_they_ended():
     def path(steps, value):
         return Trajectory(
@@ -53,12 +36,6 @@ def test_paths_that_end_earlier_stay_where_they_ended():
     assert both.prediction_mm.tolist() == [[[1.0, 1.0, 1.0]]]
     # Within: 2 squared; between: each prediction lies 1 mm along each of three axes from the mean.
     np.testing.assert_allclose(both.spread_mm, [[(4 + 3) ** 0.5]], rtol=1e-6)
-
-
-def test_a_single_localizer_is_itself(volumes):
-    alone, found = member(0)(volumes), Ensemble([member(0)])(volumes)
-    for name in ("landmarks_mm", "iterations", "prediction_mm", "spread_mm"):
-        torch.testing.assert_close(getattr(found, name), getattr(alone, name))
 
 
 def test_settings_reach_all():

@@ -10,7 +10,6 @@ from pin_lightning.method.targets import direction_target
 from pin_lightning.method.update_rules import RuleA, RuleB, RuleC
 
 GRID = Grid((40, 36, 32), 0.5)
-STRIDES = torch.tensor([1.0, 64.0, 4096.0])
 
 
 def address_volume():
@@ -83,16 +82,6 @@ def test_converges_to_the_truth(kind, starts, rule, unit):
     assert (trajectory.landmarks_mm[0, -1].mean(dim=0) - truth).norm(dim=-1).max() <= tolerance
 
 
-def test_rule_b_by_hand_from_one_start():
-    pin, truth = localizer("identity", RuleB(1), num_starts=1)
-    trajectory = pin(address_volume()[None])
-    # The start is the volume's centre, voxel (19.5, 17.5, 15.5), cut at the voxel (20, 18, 16).
-    torch.testing.assert_close(trajectory.landmarks_mm[0, 0, 0], torch.zeros(1, 3))
-    torch.testing.assert_close(
-        trajectory.landmarks_mm[0, 1, 0], truth - 0.5 * GRID.spacing_mm, atol=1e-4, rtol=0
-    )
-
-
 def test_prediction_is_the_mean_of_the_final_positions_and_spread_their_distance():
     pin, _ = localizer("pca", RuleB(7), num_starts=6)
     trajectory = pin(address_volume()[None])
@@ -138,17 +127,23 @@ def test_the_same_seed_gives_the_same_starts_and_another_seed_others():
     assert not torch.equal(starts[0][1:], starts[2][1:])
 
 
+class Recorded(nn.Module):
+    """Gives the same outputs for any patches, and keeps these."""
+
+    def __init__(self, *outputs):
+        super().__init__()
+        self.outputs, self.seen = outputs, []
+
+    def forward(self, patches):
+        self.seen.append(patches)
+        return self.outputs
+
+
 @pytest.mark.parametrize("rule", [RuleA(1), RuleB(1), RuleC(1)])
 def test_one_step_of_points_is_that_of_each_landmark_alone(rule):
-    model, _ = fitted("points")
     generator = torch.Generator().manual_seed(3)
     displacement, logits = (torch.randn(2, n, generator=generator) for n in (12, 24))
-
-    class Recorded(nn.Module):
-        def forward(self, patches):
-            return displacement, logits
-
-    pin = Localizer(Recorded(), model, rule, GRID, 5)
+    pin = Localizer(Recorded(displacement, logits), fitted("points")[0], rule, GRID, 5)
     pyramid = build_pyramid(torch.zeros(1, *GRID.size), GRID, [1])
     step = pin.step(pyramid, torch.zeros(2, dtype=torch.long), torch.zeros(2, 12))
     for one in range(4):
@@ -190,45 +185,20 @@ def test_a_prior_that_never_holds_is_refused_and_without_one_nothing_is_held():
 
 def test_patches_of_every_spacing_reach_the_network():
     model, _ = fitted("points")
-    seen = []
-
-    class Watching(nn.Module):
-        def forward(self, patches):
-            seen.append(patches)
-            return torch.zeros(len(patches), 12), torch.zeros(len(patches), 24)
-
-    pin = Localizer(Watching(), model, RuleB(1), GRID, 5, num_starts=1, patch_spacings=(1, 3))
+    network = Recorded(torch.zeros(1, 12), torch.zeros(1, 24))
+    pin = Localizer(network, model, RuleB(1), GRID, 5, num_starts=1, patch_spacings=(1, 3))
     pin(address_volume()[None])
     pyramid = build_pyramid(address_volume()[None], GRID, [1, 3])
     start = model.mean_mm_[None]
     levels = cut_levels(pyramid, torch.zeros(1, dtype=torch.long), start, 5, "nearest")
-    torch.testing.assert_close(seen[0] * 255, merge_levels(levels))
-    assert seen[0].shape == (1, 24, 5, 5)
+    torch.testing.assert_close(network.seen[0] * 255, merge_levels(levels))
 
 
-def test_starts_of_each_volume_can_be_given():
-    one, _ = localizer("points", RuleB(max_iterations=0), num_starts=2)
-    volumes = address_volume()[None].expand(2, -1, -1, -1)
-    starts = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(0))
-    path = one(volumes, starts).landmarks_mm
-    torch.testing.assert_close(path[:, 0], one.shape_model.decode(starts))
-
-
-def test_a_second_stage_begins_where_the_starts_of_the_first_end():
-    first, _ = localizer("pca", RuleB(max_iterations=1), num_starts=4)
-    second, _ = localizer("points", RuleB(max_iterations=1), num_starts=3)
-    second.first_stage = first
-    volumes = address_volume()[None].expand(2, -1, -1, -1)
-    ends_mm = first(volumes).landmarks_mm[:, -1]
-    path = second(volumes).landmarks_mm
-    torch.testing.assert_close(path[:, 0], ends_mm[:, :3])
-    second.set_dtype(torch.bfloat16)
-    assert first.network_dtype == torch.bfloat16
-
-
-def test_each_stage_computes_as_in_its_own_training():
+def test_each_stage_computes_as_in_its_own_training_or_as_both_are_told():
     first, second = localizer("pca", RuleB(1))[0], localizer("points", RuleB(1))[0]
     second.first_stage = first
     first.precision, second.precision = "bf16-mixed", "32-true"
     second.choose_dtype(torch.device("cpu"))
     assert (first.network_dtype, second.network_dtype) == (torch.bfloat16, torch.float32)
+    second.set_dtype(torch.float16)
+    assert (first.network_dtype, second.network_dtype) == (torch.float16, torch.float16)

@@ -1,32 +1,16 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
 
-from pin_lightning.method.networks import (
-    CompactNetwork,
-    PaperNetwork,
-    SharedNetwork,
-    patches_to_input,
-)
+from pin_lightning.method import networks
+from pin_lightning.method.networks import CompactNetwork, PaperNetwork, SharedNetwork
 
 
-def test_paper_network_has_the_papers_parameters():
+def test_paper_network_has_the_papers_parameters_and_starts():
     network = PaperNetwork(in_channels=30, num_parameters=15, patch_side=101)
     assert sum(weights.numel() for weights in network.parameters()) == 4_772_301
-
-
-def test_paper_network_shrinks_the_patch_as_in_the_paper():
-    network = PaperNetwork(in_channels=3, num_parameters=3, patch_side=101)
-    sides, patches = [101], torch.zeros(1, 3, 101, 101)
-    for layer in network.features:
-        patches = layer(patches)
-        if not isinstance(layer, nn.ReLU):
-            sides.append(patches.shape[-1])
-    assert sides == [101, 99, 49, 47, 23, 21, 10, 8, 4, 2, 1]
-
-
-def test_paper_network_starts_as_in_the_paper():
-    network = PaperNetwork(in_channels=30, num_parameters=15, patch_side=101)
     for name, values in network.named_parameters():
         if name.endswith("bias"):
             assert (values == 0.1).all()
@@ -45,12 +29,6 @@ def test_paper_network_has_two_heads_with_dropout():
         assert isinstance(head[-1], nn.Linear)  # no activation on the output
 
 
-@pytest.mark.parametrize("side", [93, 49, 1])
-def test_paper_network_refuses_small_patches(side):
-    with pytest.raises(ValueError, match=f"patch_side={side}"):
-        PaperNetwork(in_channels=3, num_parameters=3, patch_side=side)
-
-
 SIDES = {PaperNetwork: (95, 101, 125), CompactNetwork: (1, 3, 5, 15, 25, 47, 49, 101)}
 SIDES[SharedNetwork] = (1, 5, 17, 25)
 
@@ -62,36 +40,21 @@ def test_networks_take_any_odd_patch_that_is_large_enough(build, side):
     assert logits.shape == (2, 12)
 
 
-@pytest.mark.parametrize("build", SIDES)
-def test_networks_refuse_an_even_patch(build):
-    with pytest.raises(ValueError, match=r"model\.patch_side=124"):
-        build(6, 6, 124)
+SMALL = [(PaperNetwork, side) for side in (93, 49, 1)]
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(("build", "side"), [*SMALL, *((kind, 124) for kind in SIDES)])
+def test_networks_refuse_small_and_even_patches(build, side):
+    with pytest.raises(ValueError, match=f"patch_side={side}"):
+        build(6, 6, side)
+
+
 @pytest.mark.parametrize("build", [PaperNetwork, CompactNetwork])
-def test_pooling_before_rectifying_changes_neither_values_nor_gradients(build):
-    """The order of the paper, layer by layer, on the same weights."""
-    torch.manual_seed(0)
-    network = build(3, 2, 95).double()
-    patches = torch.rand(4, 3, 95, 95, dtype=torch.float64)
-    pooling = [index for index, one in enumerate(network.features) if isinstance(one, nn.MaxPool2d)]
-    order = list(range(len(network.features)))
-    for index in pooling:
-        order[index], order[index + 1] = index + 1, index
-    results = []
-    for features in (network.features, [network.features[index] for index in order]):
-        maps = patches.clone().requires_grad_()
-        inputs = maps
-        for layer in features:
-            maps = layer(maps)
-        network.zero_grad()
-        maps.square().sum().backward()
-        gradients = [weights.grad.clone() for weights in network.features.parameters()]
-        results.append([maps, inputs.grad, *gradients])
-    for ours, papers in zip(*results, strict=True):
-        torch.testing.assert_close(ours, papers)
-    assert pooling
+def test_every_pooling_commutes_with_the_rectifier_that_follows(build):
+    layers = list(build(3, 2, 95).features)
+    after = [two for one, two in pairwise(layers) if isinstance(one, nn.MaxPool2d)]
+    assert after
+    assert all(isinstance(one, nn.ReLU) for one in after)
 
 
 def test_compact_network_does_not_depend_on_the_scale_of_intensity():
@@ -100,9 +63,8 @@ def test_compact_network_does_not_depend_on_the_scale_of_intensity():
     for scale in (1.0, 0.2):
         torch.manual_seed(0)
         network = CompactNetwork(3, 2, 15, widths=(4, 4), hidden=(8,), dropout=0.0)
-        outputs.append(
-            network(scale * torch.rand(16, 3, 15, 15, generator=torch.manual_seed(1)))[0]
-        )
+        inputs = torch.rand(16, 3, 15, 15, generator=torch.manual_seed(1))
+        outputs.append(network(scale * inputs)[0])
     torch.testing.assert_close(*outputs, atol=2e-2, rtol=0)
 
 
@@ -116,37 +78,25 @@ def test_heads_do_not_share_weights_but_features_do():
 
 def test_input_is_scaled_to_one():
     patches = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1)
-    assert patches_to_input(patches).flatten().tolist() == pytest.approx([0, 0.2, 1])
+    assert networks.patches_to_input(patches).flatten().tolist() == pytest.approx([0, 0.2, 1])
 
 
-SHAPES = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(0))
-EXTENT = (10.0, 10.0, 10.0)
-
-
-def network(landmarks=4, side=9, channels=6, random=True):
+def network(random=True):
     torch.manual_seed(0)
-    made = SharedNetwork(channels * landmarks, 3 * landmarks, side, (4, 8), (16,))
+    made = SharedNetwork(6 * 4, 3 * 4, 9, (4, 8), (16,))
     if random:
         for one in (made.embedding, made.heads, made.biases):
             torch.nn.init.normal_(one)
     return made.eval()
 
 
-def patches(landmarks=4, side=9, count=3):
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(count, 6 * landmarks, side, side, generator=generator)
+def patches():
+    return torch.rand(3, 6 * 4, 9, 9, generator=torch.Generator().manual_seed(1))
 
 
-def test_an_untrained_network_does_not_move():
-    displacement, logits = network(random=False)(patches())
-    assert displacement.shape == (3, 12)
-    assert logits.shape == (3, 24)
-    assert not displacement.any()
-    assert not logits.any()
-
-
-def test_zero_heads_learn_at_the_first_step_and_the_rest_at_the_second():
+def test_an_untrained_network_does_not_move_and_its_heads_learn_before_the_rest():
     made = network(random=False).train()
+    assert not any(output.any() for output in made(patches()))
     optimizer = torch.optim.SGD(made.parameters(), lr=0.1)
     for part in (made.heads, made.embedding):
         optimizer.zero_grad()
@@ -165,10 +115,3 @@ def test_outputs_are_in_the_order_of_groups_by_hand():
         outputs = made.hidden(features) @ made.heads[landmark].T + made.biases[landmark]
         torch.testing.assert_close(displacement[:, 3 * landmark :][:, :3], outputs[:, :3])
         torch.testing.assert_close(logits[:, 6 * landmark :][:, :6], outputs[:, 3:])
-
-
-def test_each_landmark_adds_an_embedding_and_its_heads():
-    few, many = (
-        sum(one.numel() for one in network(landmarks).parameters()) for landmarks in (4, 5)
-    )
-    assert many - few == 8 * 3 * 3 + 9 * 16 + 9

@@ -7,15 +7,8 @@ import torch
 from scipy import ndimage
 
 from pin_lightning.common.geometry import Grid
+from pin_lightning.method import pyramid
 from pin_lightning.method.patches import add_border, cut_patches
-from pin_lightning.method.pyramid import (
-    build_pyramid,
-    check_spacings,
-    coarser,
-    coarser_grid,
-    cut_levels,
-    merge_levels,
-)
 from pin_lightning.training.augmentation.warped_patches import cut_warped_patches
 from pin_lightning.training.augmentation.warps import WarpSettings
 
@@ -39,12 +32,12 @@ def test_a_level_is_scipys_gaussian_at_the_centres_of_its_voxels(volumes, factor
     sigma = math.sqrt((factor**2 - 1) / (8 * math.log(2)))
     smooth = ndimage.gaussian_filter(volume.double().numpy(), sigma, mode="constant", truncate=8)
     expected = smooth[::factor, ::factor, ::factor]
-    level = coarser(volume[None].float(), factor)[0]
+    level = pyramid.coarser(volume[None].float(), factor)[0]
     assert level.shape == expected.shape
     np.testing.assert_allclose(level, expected, atol=1e-3)
-    alone = torch.cat([coarser(one[None], factor) for one in volumes])
-    assert torch.equal(coarser(volumes, factor), alone)
-    whole = coarser(volume[None], factor)
+    alone = torch.cat([pyramid.coarser(one[None], factor) for one in volumes])
+    assert torch.equal(pyramid.coarser(volumes, factor), alone)
+    whole = pyramid.coarser(volume[None], factor)
     assert whole.dtype == torch.uint8
     assert (whole[0].float() - level).abs().max() <= 0.5 + 1e-4
 
@@ -57,43 +50,31 @@ def test_a_level_shows_anatomy_where_it_is(side):
     bell = torch.exp(-0.5 * ((x - 11.3) / 2).square())
     volume = bell[:, None, None] * bell[:, None] * bell
     for factor in (2, 3):
-        level, coarse = coarser(volume[None], factor)[0], coarser_grid(grid, factor)
+        level, coarse = pyramid.coarser(volume[None], factor)[0], pyramid.coarser_grid(grid, factor)
         weights = level.sum(dim=(1, 2)) / level.sum()
         centre = (weights * torch.arange(len(weights))).sum()
         found = coarse.ijk_to_mm(centre.expand(3))[0]
         assert found.item() == pytest.approx((11.3 - (side - 1) / 2) * 0.5, abs=2e-3)
 
 
-def test_even_intensity_stays_inside_and_fades_into_the_zero_outside():
-    level = coarser(torch.full((1, 30, 30, 30), 100.0), 3)[0]
-    torch.testing.assert_close(level[2:-2, 2:-2, 2:-2], torch.full((6, 6, 6), 100.0))
-    assert level[0, 5, 5] < 100
-
-
-def test_a_grid_keeps_its_centre_and_covers_the_volume():
-    assert coarser_grid(GRID, 3) == Grid((9, 8, 7), 1.5)
-    coarse = coarser_grid(GRID, 5)
-    assert all(a >= b for a, b in zip(coarse.extent_mm, GRID.extent_mm, strict=True))
-
-
 def test_one_level_is_the_volume_itself(volumes):
-    pyramid = build_pyramid(volumes, GRID, [1])
-    assert torch.equal(pyramid.levels[0].buffer, add_border(volumes).buffer)
-    (cut,) = cut_levels(pyramid, INDEX, CENTRES_MM, 5, "nearest")
+    built = pyramid.build_pyramid(volumes, GRID, [1])
+    assert torch.equal(built.levels[0].buffer, add_border(volumes).buffer)
+    (cut,) = pyramid.cut_levels(built, INDEX, CENTRES_MM, 5, "nearest")
     expected = cut_patches(add_border(volumes), INDEX, GRID.mm_to_ijk(CENTRES_MM), 5)
     assert torch.equal(cut, expected)
-    assert merge_levels([cut]) is cut
+    assert pyramid.merge_levels([cut]) is cut
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "linear"])
 def test_channels_are_ordered_by_landmark_then_spacing_then_plane(volumes, interpolation):
-    pyramid = build_pyramid(volumes, GRID, [1, 3])
-    levels = cut_levels(pyramid, INDEX, CENTRES_MM, 5, interpolation)
-    merged = merge_levels(levels)
+    built = pyramid.build_pyramid(volumes, GRID, [1, 3])
+    levels = pyramid.cut_levels(built, INDEX, CENTRES_MM, 5, interpolation)
+    merged = pyramid.merge_levels(levels)
     assert merged.shape == (2, 12, 5, 5)
     for number, factor in enumerate((1, 3)):
-        bordered = add_border(coarser(volumes, factor))
-        positions = coarser_grid(GRID, factor).mm_to_ijk(CENTRES_MM)
+        bordered = add_border(pyramid.coarser(volumes, factor))
+        positions = pyramid.coarser_grid(GRID, factor).mm_to_ijk(CENTRES_MM)
         alone = cut_patches(bordered, INDEX, positions, 5, interpolation)
         for landmark in range(2):
             own = merged[:, 6 * landmark + 3 * number :][:, :3]
@@ -103,12 +84,12 @@ def test_channels_are_ordered_by_landmark_then_spacing_then_plane(volumes, inter
 def test_warped_patches_are_cut_from_the_coarse_volume_on_its_grid(volumes):
     settings = WarpSettings(rotation_sd_degrees=10.0, shift_sd=0.05)
     warp = settings.draw(2, GRID, torch.Generator().manual_seed(0))
-    pyramid = build_pyramid(volumes, GRID, [3])
-    (cut,) = cut_levels(
-        pyramid, INDEX, CENTRES_MM, 5, "linear", partial(cut_warped_patches, warp=warp)
+    built = pyramid.build_pyramid(volumes, GRID, [3])
+    (cut,) = pyramid.cut_levels(
+        built, INDEX, CENTRES_MM, 5, "linear", partial(cut_warped_patches, warp=warp)
     )
-    bordered = add_border(coarser(volumes, 3))
-    coarse = coarser_grid(GRID, 3)
+    bordered = add_border(pyramid.coarser(volumes, 3))
+    coarse = pyramid.coarser_grid(GRID, 3)
     expected = cut_warped_patches(bordered, INDEX, CENTRES_MM, warp, coarse, 5, "linear")
     assert torch.equal(cut, expected)
 
@@ -116,4 +97,4 @@ def test_warped_patches_are_cut_from_the_coarse_volume_on_its_grid(volumes):
 @pytest.mark.parametrize("spacings", [[], [0], [1, 1], [-3]])
 def test_refuses_spacings(spacings):
     with pytest.raises(ValueError, match=r"model\.patch_spacings="):
-        check_spacings(spacings)
+        pyramid.check_spacings(spacings)

@@ -55,12 +55,6 @@ def test_one_group_has_one_scale_and_stays_in_the_shape_space():
         torch.testing.assert_close(scale_mm, torch.full((200, 1), GRID.spacing_mm))
 
 
-def test_a_seed_gives_the_same_points():
-    first, again, other = (drawn(Scatter(), points(), 5, seed)[1] for seed in (1, 1, 2))
-    assert torch.equal(first.parameters, again.parameters)
-    assert not torch.equal(first.parameters, other.parameters)
-
-
 def samples(sampling, spacings=(1,), augmentation=Augmentation()):  # noqa: B008 (frozen)
     settings = (GRID, 5, "nearest", sampling, augmentation, 0)
     drawing = ShapePatchSampler(points(), *settings, patch_spacings=spacings)
@@ -69,11 +63,6 @@ def samples(sampling, spacings=(1,), augmentation=Augmentation()):  # noqa: B008
     index = torch.tensor([0, 1, 1, 0])
     pyramid = drawing.pyramid(volumes)
     return drawing, pyramid, index, drawing.samples(pyramid, index, SHAPES[index])
-
-
-def test_a_batch_carries_the_scale_where_it_is_known():
-    assert samples(Scatter())[-1]["scale_mm"].shape == (4, 3)
-    assert "scale_mm" not in samples(Approach())[-1]
 
 
 def test_a_batch_has_the_patches_of_every_spacing():

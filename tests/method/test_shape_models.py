@@ -1,12 +1,9 @@
-from itertools import product
-
 import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
 
 from pin_lightning.method.shape_models import IdentityShapeModel, PCAShapeModel, PointsShapeModel
-from pin_lightning.method.shape_models.identity import start_directions
 
 EXTENT = (60.0, 40.0, 80.0)
 
@@ -90,11 +87,6 @@ def test_identity_has_19_starts_a_quarter_of_the_volume_apart():
             model.starts(count, generator())
 
 
-def test_start_directions_are_those_of_a_cube_without_its_corners():
-    expected = {one for one in product((-1, 0, 1), repeat=3) if np.abs(one).sum() < 3}
-    assert {tuple(row) for row in start_directions().int().tolist()} == expected
-
-
 REFUSED = {
     "one shape for PCA": (PCAShapeModel, 1, "shape=pca: needs at least 2"),
     "one shape for points": (PointsShapeModel, 1, "shape=points: needs at least 2"),
@@ -131,12 +123,3 @@ def test_points_start_at_the_mean_shape_and_move_as_a_whole_and_one_by_one(shape
     assert torch.equal(model.starts(5, generator()), model.starts(5, generator()))
     with pytest.raises(ValueError, match="num_starts=0"):
         model.starts(0, generator())
-
-
-def test_groups_by_hand(shapes):
-    values = torch.arange(24.0).view(2, 12)
-    points = PointsShapeModel().fit(shapes, EXTENT)
-    assert points.by_group(values).tolist() == values.view(8, 3).tolist()
-    pca = PCAShapeModel(3).fit(shapes, EXTENT)
-    assert pca.num_groups == 1
-    assert torch.equal(pca.by_group(values), values)

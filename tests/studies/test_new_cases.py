@@ -35,9 +35,7 @@ def test_errors_are_those_of_the_run_on_the_same_cases(short_run, phantom_root, 
     assert "error_bars" not in metrics
     record = read_record(short_run)
     trained_on = len(record.split.train) + len(record.split.val)
-    assert (
-        f"{trained_on} of 10 cases have names of cases that the run was trained on" in caplog.text
-    )
+    assert f"{trained_on} of 10 cases have names of cases that the run was tr" in caplog.text
     split = read_record(tmp_path / "out").split
     assert split.test == found.cases
     assert split.train == record.split.train

@@ -48,11 +48,7 @@ def csv(system):
     return f"{line}landmark,x,y,z\nnose,1,2,3\n", "case.csv"
 
 
-WORLD = {
-    "RAS": [1, 2, 3],
-    "LPS": [-1, -2, 3],
-    "voxel": [10 - 2 * 2, -20 + 0.5 * 1, 30 + 3 * 3],
-}
+WORLD = {"RAS": [1, 2, 3], "LPS": [-1, -2, 3], "voxel": [10 - 2 * 2, -20 + 0.5 * 1, 30 + 3 * 3]}
 SETTLED = [
     (file, said, setting)
     for file in (markups, fcsv, csv)

@@ -22,16 +22,12 @@ def test_a_line_is_the_first_principal_axis(seed):
     np.testing.assert_allclose(backwards, -direction)
 
 
-def test_between_means_by_hand():
-    axis = MeanToMean(("front",), ("middle", "back"))
-    assert axis.names == ("front", "middle", "back")
-    np.testing.assert_allclose(axis.direction(POSITIONS), [4.5, 0.05, 0])
-
-
-def test_what_is_missing_is_left_out():
+def test_by_hand_and_without_what_is_missing():
+    line, between = LineFit(tuple(POSITIONS)), MeanToMean(("front",), ("middle", "back"))
+    assert between.names == ("front", "middle", "back")
+    np.testing.assert_allclose(between.direction(POSITIONS), [4.5, 0.05, 0])
     known = {name: POSITIONS[name] for name in ("front", "back")}
-    np.testing.assert_allclose(LineFit(("front", "middle", "back")).direction(known), [1, 0, 0])
-    between = MeanToMean(("front",), ("middle", "back"))
+    np.testing.assert_allclose(line.direction(known), [1, 0, 0])
     np.testing.assert_allclose(between.direction(known), [6, 0, 0])
 
 

@@ -5,13 +5,9 @@ from omegaconf import OmegaConf
 
 from conftest import composed
 from pin_lightning.data.sources.phantom import LANDMARK_NAMES
+from pin_lightning.evaluation.planes import groups
 from pin_lightning.evaluation.planes.axes import LineFit, MeanToMean
-from pin_lightning.evaluation.planes.groups import (
-    PlaneGroup,
-    check_groups,
-    groups_within,
-    plane_groups,
-)
+from pin_lightning.evaluation.planes.groups import PlaneGroup, plane_groups
 
 DATA = ["data=folder", "data.root=somewhere", "run_name=test", "run_dir=unused"]
 ABC = ("a", "b", "c")
@@ -76,16 +72,16 @@ def test_other_data_have_none_until_they_are_named():
 
 def test_a_group_is_used_with_all_its_landmarks_and_those_of_its_axis():
     group = PlaneGroup("P", ABC, LineFit(("a", "d")))
-    assert groups_within([group], [*ABC, "d", "e"]) == (group,)
-    assert groups_within([group], ABC) == ()
+    assert groups.groups_within([group], [*ABC, "d", "e"]) == (group,)
+    assert groups.groups_within([group], ABC) == ()
 
 
 def test_unknown_names_are_refused_and_unused_groups_logged(caplog):
     group = PlaneGroup("P", ("front", "back", "left"), LineFit(("front", "back")))
     with pytest.raises(ValueError, match=r"^data\.planes\.P: no case has left; did you mean lefd"):
-        check_groups([group], ["front", "back", "lefd"], ["front"])
+        groups.check_groups([group], ["front", "back", "lefd"], ["front"])
     with caplog.at_level(logging.INFO, "pin_lightning.evaluation.planes.groups"):
-        check_groups([group], ["front", "back", "left"], ["front", "back", "left"])
+        groups.check_groups([group], ["front", "back", "left"], ["front", "back", "left"])
         assert not caplog.messages
-        check_groups([group], ["front", "back", "left"], ["front"])
+        groups.check_groups([group], ["front", "back", "left"], ["front"])
     assert caplog.messages == ["plane P: not used, without back, left"]

@@ -148,29 +148,12 @@ def test_refuses_what_cannot_work(settings, size, message):
         AutoencoderShapeModel(2, **settings).fit(torch.randn(*size, 3), EXTENT)
 
 
-def test_the_fewest_shapes_and_landmarks_it_takes():
+@pytest.mark.filterwarnings("ignore:invalid value encountered")  # shares of no variance
+def test_the_fewest_shapes_and_landmarks_it_takes_and_shapes_that_are_all_the_same():
     shapes = flat_shapes(4, 0)[:, :3]
     model = AutoencoderShapeModel(3, max_steps=10).fit(shapes, EXTENT)
     assert torch.isfinite(model.decode(model.encode(shapes))).all()
     assert torch.isfinite(model.sd_).all()
-
-
-@pytest.mark.filterwarnings("ignore:invalid value encountered")  # shares of no variance
-def test_shapes_that_are_all_the_same_have_a_model():
     shapes = flat_shapes(1, 0).repeat(6, 1, 1)
     model = AutoencoderShapeModel(2, max_steps=10).fit(shapes, EXTENT)
     torch.testing.assert_close(model.decode(model.encode(shapes)), shapes, atol=1e-3, rtol=0)
-
-
-def test_it_can_be_exported(bent):
-    class Decode(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = bent
-
-        def forward(self, parameters):
-            return self.model.decode(parameters)
-
-    points = torch.linspace(-3, 3, 7)[:, None] * bent.sd_
-    exported = torch.export.export(Decode(), (points,)).module()
-    torch.testing.assert_close(exported(points), bent.decode(points))

@@ -31,15 +31,6 @@ def test_what_is_there_stays_and_nothing_is_missing_afterwards():
     np.testing.assert_array_equal(shown, before)  # the argument is not edited
 
 
-def test_a_rigid_body_is_completed_from_its_shift():
-    """By hand: the same triangle, moved; the missing corner moves with it."""
-    triangle = np.array([[0.0, 0, 0], [3, 0, 0], [0, 4, 0]])
-    moved = np.stack([triangle, triangle + np.array([10, 0, 0]), triangle + np.array([0, 0, 7])])
-    shown = moved.copy()
-    shown[2, 1] = np.nan
-    np.testing.assert_allclose(complete_shapes(shown)[2, 1], [3, 0, 7], atol=0.02)
-
-
 def test_it_is_close_to_the_conditional_mean_of_the_true_gaussian():
     """Reference: the exact conditional mean under the covariance that made the shapes."""
     rng = np.random.default_rng(3)

@@ -1,6 +1,6 @@
 import torch
 
-from pin_lightning.method.shape_models.residual import Residual, train
+from pin_lightning.method.shape_models.residual import train
 
 
 def generator(seed=0):
@@ -15,29 +15,6 @@ def parabolas(count, curvature, seed=0):
 
 
 MODES = torch.eye(4)[None, :1]
-
-
-def test_a_decoder_by_hand():
-    one = Residual(
-        inner=torch.tensor([[2.0]]),
-        bias=torch.tensor([[1.0]]),
-        outer=torch.tensor([[0.0, 3.0]]),
-        offset=torch.tensor([[0.0, 4.0]]),
-    )
-    added = one(torch.tensor([[0.5]]))
-    torch.testing.assert_close(added, torch.tensor([[0.0, 3 * 0.9640276 + 4]]))
-    slopes = one.slopes(torch.tensor([[0.5]]))
-    torch.testing.assert_close(slopes, torch.tensor([[[0.0, 3 * 2 * (1 - 0.9640276**2)]]]))
-
-
-def test_slopes_are_those_of_autograd():
-    inner, bias, outer = (
-        torch.randn(*size, generator=generator()) for size in ((3, 5), (1, 5), (5, 7))
-    )
-    one = Residual(inner, bias, outer, torch.zeros(1, 7))
-    points = torch.randn(4, 3, generator=generator(1))
-    expected = torch.func.vmap(torch.func.jacrev(lambda b: one(b[None])[0]))(points)
-    torch.testing.assert_close(one.slopes(points), expected.mT)
 
 
 def test_training_begins_at_nothing_and_learns_a_parabola():
@@ -72,9 +49,3 @@ def test_states_are_kept_and_the_last_one_is_given():
         assert not value.requires_grad
     assert not states[0].outer.any()
     assert next(train(*settings, 0, 10, generator())).outer.shape == (1, 4, 4)
-
-
-def test_shapes_that_are_all_the_same_leave_nothing_to_learn():
-    state = list(train([torch.zeros(10, 4)], MODES, 4, 20, 20, generator()))[-1]
-    assert all(torch.isfinite(one).all() for one in vars(state).values())
-    assert state[0](torch.zeros(1, 1)).abs().max() < 1e-3

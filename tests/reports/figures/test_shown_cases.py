@@ -16,10 +16,8 @@ from pin_lightning.training.run import train
 
 def annotated(name, *defined):
     """A case whose landmarks are at the origin, or nowhere."""
-    landmarks = LandmarkSet.of(
-        [str(one) for one in range(len(defined))],
-        np.where(np.array(defined)[:, None], np.zeros(3), np.nan),
-    )
+    positions = np.where(np.array(defined)[:, None], np.zeros(3), np.nan)
+    landmarks = LandmarkSet.of(list(map(str, range(len(defined)))), positions)
     return Mock(AnnotatedCase, landmarks=landmarks, case=SimpleNamespace(name=name))
 
 

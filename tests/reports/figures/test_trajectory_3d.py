@@ -66,9 +66,7 @@ def test_frames_move_the_starts_and_the_slider_names_them():
 def test_the_slice_shows_the_voxels_where_they_are():
     end, paths = straight_paths(2)
     trace = figure_of(end, paths, names_of(2))["data"][-1]
-    x, y = (
-        GRID.mm_to_ijk(np.array(trace[axis])[:, None])[:, index] for index, axis in enumerate("xy")
-    )
+    x, y = (GRID.mm_to_ijk(np.array(trace[axis])[:, None])[:, "xy".index(axis)] for axis in "xy")
     grey = np.array(trace["surfacecolor"])
     assert grey.shape == (len(y), len(x))
     np.testing.assert_array_equal(grey[:, np.flatnonzero(np.abs(x - 12) < 0.01)], 200)

@@ -6,11 +6,6 @@ from reports.figures.test_plots import SIZE, SPACING_MM, UNKNOWN, legend_texts, 
 
 from pin_lightning.evaluation.convergence import Convergence, join_convergence
 from pin_lightning.reports.figures import trajectory_plots
-from pin_lightning.reports.figures.trajectory_plots import (
-    convergence_figure,
-    start_colours,
-    trajectory_figure,
-)
 
 
 def straight_paths(count, steps=4, starts=3):
@@ -31,7 +26,9 @@ def test_trajectory_figure_draws_each_path_and_its_error():
     end, paths = straight_paths(2)
     truth = end.copy()
     truth[1] = np.nan
-    figure = trajectory_figure(volume(), SPACING_MM, paths, truth, names_of(2), "t")
+    figure = trajectory_plots.trajectory_figure(
+        volume(), SPACING_MM, paths, truth, names_of(2), "t"
+    )
     lines, links = (a for a in figure.axes[0].collections if isinstance(a, LineCollection))
     segments = np.array(lines.get_segments())
     assert segments.shape == (6, 5, 2)  # start by landmark, iteration, plane x z
@@ -52,7 +49,7 @@ def test_trajectory_figure_draws_each_path_and_its_error():
 def test_movement_is_below_the_error_and_what_rests_is_not_drawn():
     end, paths = straight_paths(2)
     paths[3:, 1] = paths[2, 1]  # the second start stops after two iterations
-    figure = trajectory_figure(volume(), SPACING_MM, paths, end, names_of(2), "t")
+    figure = trajectory_plots.trajectory_figure(volume(), SPACING_MM, paths, end, names_of(2), "t")
     starts, mean = drawn(figure.axes[4])
     moved = np.linalg.norm(np.diff(paths, axis=0), axis=-1).mean(axis=-1) * SPACING_MM
     np.testing.assert_allclose(starts[1:, [0, 2]], moved[:, [0, 2]])
@@ -69,7 +66,9 @@ def test_movement_is_below_the_error_and_what_rests_is_not_drawn():
 
 def test_trajectory_without_truth_shows_the_distance_to_the_prediction():
     _, paths = straight_paths(2)
-    figure = trajectory_figure(volume(), SPACING_MM, paths, UNKNOWN[:2], names_of(2), "t")
+    figure = trajectory_plots.trajectory_figure(
+        volume(), SPACING_MM, paths, UNKNOWN[:2], names_of(2), "t"
+    )
     expected = np.linalg.norm(paths - paths[-1].mean(axis=0), axis=-1).mean(-1) * SPACING_MM
     starts, mean = drawn(figure.axes[3])
     np.testing.assert_allclose(starts, expected)
@@ -80,7 +79,9 @@ def test_trajectory_without_truth_shows_the_distance_to_the_prediction():
 
 def test_trajectory_of_many_landmarks_draws_ten_with_first_and_last():
     _, paths = straight_paths(45)
-    figure = trajectory_figure(volume(), SPACING_MM, paths, UNKNOWN, names_of(45), "t")
+    figure = trajectory_plots.trajectory_figure(
+        volume(), SPACING_MM, paths, UNKNOWN, names_of(45), "t"
+    )
     key = figure.legends[0].get_title().get_text().replace("\n", " ").split(", ")
     assert len(key) == trajectory_plots.MAX_PATHS
     assert (key[0], key[-1]) == ("1\u00a0mark\u00a0$0", "45\u00a0mark\u00a0$44")
@@ -89,7 +90,7 @@ def test_trajectory_of_many_landmarks_draws_ten_with_first_and_last():
 
 def test_each_start_has_its_own_colour():
     for count in (1, 6, 19):
-        assert len(np.unique(start_colours(count), axis=0)) == count
+        assert len(np.unique(trajectory_plots.start_colours(count), axis=0)) == count
 
 
 def cases_of(count, truth=True):
@@ -101,7 +102,7 @@ def cases_of(count, truth=True):
 
 def test_convergence_figure_draws_medians_on_quartiles():
     cases = cases_of(5)
-    figure = convergence_figure(cases, np.array([1.0, 2, 9, 2, np.nan]))
+    figure = trajectory_plots.convergence_figure(cases, np.array([1.0, 2, 9, 2, np.nan]))
     above, below = figure.axes
     guess, error = above.lines
     assert guess.get_ydata()[0] == 2.0
@@ -115,7 +116,7 @@ def test_convergence_figure_draws_medians_on_quartiles():
 
 
 def test_convergence_figure_without_truth_shows_movement_alone():
-    figure = convergence_figure(cases_of(2, truth=False), np.array([]))
+    figure = trajectory_plots.convergence_figure(cases_of(2, truth=False), np.array([]))
     (error,) = figure.axes[0].lines
     assert len(error.get_ydata()) == 0
     assert len(figure.axes[1].lines[0].get_ydata()) == 4

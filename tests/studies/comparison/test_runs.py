@@ -99,11 +99,3 @@ def test_folds_were_not_trained_on_what_another_fold_tests(tmp_path):
     single = write_run_folder(tmp_path / "single", reordered(whole, halves[0], whole.names))
     notes = pair_runs(tmp_path / "folds", single).notes
     assert [note.split(" (")[0] for note in notes] == ["Left out: 3 cases only in A"]
-
-
-def test_what_is_no_run_is_refused(tmp_path):
-    a = write_run_folder(tmp_path / "a", small_evaluation())
-    with pytest.raises(ValueError, match=r"b: has no predictions\.csv; give"):
-        pair_runs(a, tmp_path / "b")
-    with pytest.raises(ValueError, match=r"predictions.csv: has no split val; give one of test"):
-        pair_runs(a, a, split="val")

@@ -7,12 +7,7 @@ from omegaconf import OmegaConf
 from pin_lightning.cli import ending
 from pin_lightning.cli.failures import Failure, write_failure
 from pin_lightning.studies.sweeps import closing
-from pin_lightning.studies.sweeps.closing import (
-    CloseSweep,
-    failures_of,
-    job_folders,
-    shared_overrides,
-)
+from pin_lightning.studies.sweeps.closing import CloseSweep, job_folders
 
 
 def sweep_config(folder, *overrides):
@@ -23,7 +18,7 @@ def sweep_config(folder, *overrides):
 
 def test_what_all_jobs_have_is_what_is_not_swept_over():
     config = sweep_config("x", "report.pictures=false", "seed=0,1", "a='b c'")
-    assert shared_overrides(config) == {
+    assert closing.shared_overrides(config) == {
         "report.pictures=false",
         "report.pictures=False",  # as a sweeper passes it on
         "a='b c'",
@@ -40,7 +35,7 @@ def test_folders_of_jobs_by_number_without_those_of_an_earlier_sweep(tmp_path):
     os.utime(tmp_path / "multirun.yaml", (1, 1))
     assert [folder.name for folder in job_folders(tmp_path)] == ["9", "10"]
     write_failure(tmp_path / "10", ["seed=1"], "no memory")
-    assert failures_of(tmp_path) == [Failure(10, ("seed=1",), "no memory")]
+    assert closing.failures_of(tmp_path) == [Failure(10, ("seed=1",), "no memory")]
 
 
 @pytest.mark.parametrize("ends", [lambda: None, lambda: 1 / 0])
