@@ -100,14 +100,17 @@ class ModelRecord:
     @classmethod
     def of_config(cls, config: DictConfig) -> "ModelRecord":
         """Make the record of the model that a resolved config describes."""
-        wanted = OmegaConf.masked_copy(config, ["shape", "network", "update_rule", "model", "seed"])
-        wanted.precision = config.trainer.precision
-        plain: Any = OmegaConf.to_container(wanted, resolve=True)
+        # Node by node: others may hold what only a Hydra program can resolve.
+        nodes = ("shape", "network", "update_rule", "model")
+        plain: dict[str, Any] = {
+            name: OmegaConf.to_container(config[name], resolve=True) for name in nodes
+        }
         model = plain.pop("model")
+        parts: dict[str, Any] = {slot: _part(slot, node) for slot, node in plain.items()}
+        parts["prior"] = None if model["prior"] is None else _part("prior", model["prior"])
         names = {one.name for one in fields(cls)} & model.keys() - {"prior"}
-        parts = {slot: _part(slot, plain.pop(slot)) for slot in ("shape", "network", "update_rule")}
-        prior = None if model["prior"] is None else _part("prior", model["prior"])
-        return cls(**parts, prior=prior, **plain, **{name: model[name] for name in names})
+        others = {name: model[name] for name in names}
+        return cls(**parts, seed=config.seed, precision=config.trainer.precision, **others)
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "ModelRecord":
