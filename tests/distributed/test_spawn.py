@@ -32,11 +32,16 @@ def spawned(monkeypatch):
     return made
 
 
-def test_what_a_spawned_process_says_is_heard_where_it_began(spawned, monkeypatch):
-    heard = []
-    handler = logging.Handler()
-    handler.emit = lambda record: heard.append(record.getMessage())
+@pytest.fixture
+def heard(spawned):
+    """Messages that the root logger gets."""
+    messages, handler = [], logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
     logging.root.addHandler(handler)
+    return messages
+
+
+def test_what_a_spawned_process_says_is_heard_where_it_began(spawned, heard, monkeypatch):
     monkeypatch.delenv("MASTER_PORT", raising=False)
     with spawned.heard():
         os.environ["MASTER_PORT"] = "1"  # as Lightning does
@@ -48,11 +53,7 @@ def test_what_a_spawned_process_says_is_heard_where_it_began(spawned, monkeypatc
     assert "MASTER_PORT" not in os.environ
 
 
-def test_a_process_that_is_killed_while_it_speaks_is_not_waited_for(spawned):
-    heard = []
-    handler = logging.Handler()
-    handler.emit = lambda record: heard.append(record.getMessage())
-    logging.root.addHandler(handler)
+def test_a_process_that_is_killed_while_it_speaks_is_not_waited_for(spawned, heard):
     record = logging.LogRecord("name", logging.WARNING, "path", 1, "step %d", (3,), None)
 
     def listen():

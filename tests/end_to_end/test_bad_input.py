@@ -1,19 +1,26 @@
 """Every kind of bad input on disk, through the programs as a user runs them."""
 
+import csv
+import json
 import shutil
 
+import nibabel as nib
+import numpy as np
 import pytest
+import SimpleITK as sitk
 from bad_files import BAD_IMAGES, BAD_LANDMARKS, LANDMARKS, NAMES, save
 from matplotlib.image import imread
 from programs import run
 
 from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.data.landmarks.files import read_landmarks, write_landmarks
+from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.data.sources.folder import find_cases
+from pin_lightning.data.sources.phantom import make_phantom
 
 pytestmark = pytest.mark.slow
 
 BAD_CASES = BAD_IMAGES | BAD_LANDMARKS
+GOOD = {"Köpfchen ß": 0.0, "日本 head (1)": 20.0}  # volumes that differ in their angle only
 MOVED = "head 3"
 
 
@@ -24,8 +31,9 @@ def inferred(short_run, tmp_path_factory):
     folder.mkdir()
     for kind, (suffix, write, _, _) in BAD_IMAGES.items():
         write(folder / f"{kind}{suffix}")
-    for name in ("Köpfchen ß", "日本 head (1)"):
-        save(folder / f"{name}.nii.gz")
+    for name, angle in GOOD.items():
+        head = make_phantom(5, (54, 35, 47), (3.0, 3.0, 3.0), oblique_degrees=angle)
+        nib.save(nib.Nifti1Image(head.volume, head.affine), folder / f"{name}.nii.gz")
     before = sorted(folder.iterdir())
     output = folder.parent / "vorhergesägt, all"
     done = run("infer.py", f"run={short_run}", f"input={folder}", f"output={output}")
@@ -51,14 +59,35 @@ def test_infer_predicts_the_others_and_counts_the_bad(inferred):
     done, output, _ = inferred
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    markups = {"Köpfchen ß.mrk.json", "日本 head (1).mrk.json"}
+    markups = {f"{name}.mrk.json" for name in GOOD}
     assert {path.name for path in output.iterdir()} == {"landmarks.csv", "review.html", *markups}
-    assert len(read_landmarks(output / "日本 head (1).mrk.json")) == 10
     assert f"2 of {2 + len(BAD_IMAGES)} volumes predicted" in done.stdout
     assert len(error_lines(done)) == len(BAD_IMAGES) + 1
     summary = error_lines(done)[-1]
     assert f"{len(BAD_IMAGES)} not predicted: " in summary
     assert set(summary.split("predicted: ")[1].split(", ")) == set(BAD_IMAGES)
+
+
+def test_positions_are_the_same_in_the_table_in_markups_and_for_simpleitk(inferred):
+    """SimpleITK, an independent reader of headers, takes them back to the same voxels."""
+    _, output, folder = inferred
+    with (output / "landmarks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["volume"] for row in rows] == [name for name in GOOD for _ in range(10)]
+    voxels = []
+    for name in GOOD:
+        own = [row for row in rows if row["volume"] == name]
+        markups = json.loads((output / f"{name}.mrk.json").read_text("utf-8"))["markups"][0]
+        assert markups["coordinateSystem"] == "LPS"
+        points = markups["controlPoints"]
+        assert [row["landmark"] for row in own] == [point["label"] for point in points]
+        lps = [point["position"] for point in points]
+        ras = np.array([[float(row[axis]) for axis in "xyz"] for row in own])
+        np.testing.assert_allclose(lps, ras * [-1, -1, 1], atol=1e-3)
+        assert all(float(row["spread_mm"]) > 0 for row in own)
+        image = sitk.ReadImage(str(folder / f"{name}.nii.gz"))
+        voxels.append([image.TransformPhysicalPointToContinuousIndex(one) for one in lps])
+    np.testing.assert_allclose(*voxels, atol=0.05)
 
 
 @pytest.fixture(scope="module")
