@@ -179,3 +179,10 @@ def test_bad_curves_are_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_curves(path, ["loss"])
+
+
+@pytest.mark.parametrize(("count", "half"), [(1, 0), (5, 0), (5, 2), (2, 3)])
+def test_running_mean_agrees_with_slices(count, half):
+    values = np.random.default_rng(0).normal(size=count)
+    expected = [values[max(0, i - half) : i + half + 1].mean() for i in range(count)]
+    np.testing.assert_allclose(plots.running_mean(values, half), expected)

@@ -61,3 +61,14 @@ def test_starts_that_never_move_make_one_picture(tmp_path):
     write_film(tmp_path / "starts.gif", steps=0)
     ((_, duration),) = pictures_of(tmp_path / "starts.gif")
     assert duration == 3000
+
+
+@pytest.mark.slow
+def test_a_film_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_film(tmp_path / "starts.gif", steps=0)
+    assert list(tmp_path.iterdir()) == []
