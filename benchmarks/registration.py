@@ -108,9 +108,7 @@ def evenly(cases: Sequence[str], count: int) -> list[str]:
 
 
 def localise(
-    target: WorkingVolume,
-    atlases: Sequence[tuple[WorkingVolume, np.ndarray]],
-    settings: Settings,
+    target: WorkingVolume, atlases: Sequence[tuple[WorkingVolume, np.ndarray]], settings: Settings
 ) -> np.ndarray:
     """Landmarks [L, 3] in grid mm, the mean of those carried over; NaN where no atlas has one.
 

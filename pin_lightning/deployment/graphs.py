@@ -49,10 +49,7 @@ class LocalizerGraph(nn.Module):
     def forward(
         self, volume: UInt8[Tensor, "V X Y Z"]
     ) -> tuple[
-        Float[Tensor, "V L 3"],
-        Float[Tensor, "V L"],
-        Float[Tensor, "V S L 3"],
-        Int[Tensor, "V S"],
+        Float[Tensor, "V L 3"], Float[Tensor, "V L"], Float[Tensor, "V S L 3"], Int[Tensor, "V S"]
     ]:
         """Landmarks, their spread, final landmarks of each start, and its iterations."""
         found = self.localizer(volume)

@@ -35,9 +35,7 @@ STEPS = (
 
 
 def metadata(
-    names: Sequence[str],
-    localizers: Sequence[Localizer],
-    calibration: Calibration | None = None,
+    names: Sequence[str], localizers: Sequence[Localizer], calibration: Calibration | None = None
 ) -> dict[str, str]:
     """Entries of the metadata, each JSON, of a file that averages localizers of one grid."""
     grid = localizers[0].grid

@@ -171,9 +171,7 @@ class Localizer(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self,
-        volumes: Num[Tensor, "V X Y Z"],
-        starts: Float[Tensor, "V S K"] | None = None,
+        self, volumes: Num[Tensor, "V X Y Z"], starts: Float[Tensor, "V S K"] | None = None
     ) -> Trajectory:
         """Localise the landmarks of one or more working volumes.
 

@@ -27,13 +27,7 @@ from pin_lightning.data.survey import refuse_errors
 from pin_lightning.evaluation.planes.groups import check_groups
 from pin_lightning.evaluation.settings import ReportSettings, report_again
 from pin_lightning.reports.run_report import report
-from pin_lightning.runs.folder import (
-    CHECKPOINTS,
-    RunRecord,
-    clear_results,
-    read_record,
-    write_run,
-)
+from pin_lightning.runs.folder import CHECKPOINTS, RunRecord, clear_results, read_record, write_run
 from pin_lightning.runs.folds import config_of, is_folds_folder, read_folds
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor
