@@ -98,17 +98,6 @@ def test_radii_cover_as_often_as_they_say(tail):
     assert 0.78 <= simulated_coverage(ConformalSettings(0.8), tail) <= 0.84
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
-def test_the_estimated_number_of_cases_covers_about_as_asked(alike):
-    """From landmarks that are independent to copies of one, with scales that are known."""
-    rng, hits = np.random.default_rng(0), []
-    for _ in range(1000):
-        case, own = rng.normal(size=(13, 1)), rng.normal(size=(13, 6))
-        scores = np.exp(alike**0.5 * case + (1 - alike) ** 0.5 * own)
-        hits.append(np.mean(scores[-1] <= conformal_quantile(scores[:-1], 0.9)))
-    assert 0.88 <= np.mean(hits) <= 0.95
-
-
 def test_radii_cover_when_landmarks_are_missing():
     assert 0.885 <= simulated_coverage(ConformalSettings(0.9), None, missing=0.3) <= 0.935
 

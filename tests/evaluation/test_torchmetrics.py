@@ -9,7 +9,6 @@ from pin_lightning.evaluation.metrics import mean_error, radial_errors
 from pin_lightning.evaluation.torchmetrics import MeanRadialError
 
 GROUPS = ("all", "landmark", "case")
-every_group = pytest.mark.parametrize("per", GROUPS)
 
 
 def mean_of(batches, per):
@@ -18,7 +17,7 @@ def mean_of(batches, per):
     return mean_error(errors.astype(np.float64), per)
 
 
-@every_group
+@pytest.mark.parametrize("per", GROUPS)
 def test_the_mean_does_not_depend_on_the_batches(per):
     whole = random_batch(0, batch=8)
     for sizes in ([8], [1, 5, 2], [1] * 8):

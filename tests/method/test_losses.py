@@ -57,7 +57,6 @@ def test_the_relative_error_by_hand():
     scale = torch.tensor([[2.0], [1.0]]).expand(2, 2)
     loss = RelativeError()(DISPLACEMENT, TRUE_DISPLACEMENT, scale)
     assert loss.item() == pytest.approx((0.125 + 0.5 + 0 + 1.5) / 4)
-    total = pin_loss(
-        DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION, 0.25, RelativeError(), scale
-    )
+    given = (DISPLACEMENT, LOGITS, TRUE_DISPLACEMENT, DIRECTION)
+    total = pin_loss(*given, 0.25, RelativeError(), scale)
     assert total.displacement.item() == pytest.approx(loss.item())

@@ -46,10 +46,8 @@ def test_points_are_normal_around_the_truth_and_partly_move_together(common):
 
 
 def test_one_group_has_one_scale_and_stays_in_the_shape_space():
-    for model in (
-        PCAShapeModel(4).fit(SHAPES, GRID.extent_mm),
-        IdentityShapeModel().fit(SHAPES[:, :1], GRID.extent_mm),
-    ):
+    for kind, shapes in ((PCAShapeModel(4), SHAPES), (IdentityShapeModel(), SHAPES[:, :1])):
+        model = kind.fit(shapes, GRID.extent_mm)
         truth, (parameters, scale_mm) = drawn(Scatter(1.0, 1.0), model, count=200)
         assert parameters.shape == truth.shape
         torch.testing.assert_close(scale_mm, torch.full((200, 1), GRID.spacing_mm))
@@ -139,9 +137,7 @@ def test_null_takes_as_many_samples_as_have_256_groups():
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_missing_landmark_that_moves_by_itself_has_no_truth_and_the_others_are_as_they_were(
-    share,
-):
+def test_a_missing_landmark_that_moves_by_itself_has_no_truth_and_changes_no_other(share):
     sampling = OnTrajectories(Scatter(), share)
     sampling.offsets_mm = torch.ones(1, 3, 3)
     complete = samples(sampling)[-1]

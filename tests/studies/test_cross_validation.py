@@ -193,23 +193,21 @@ def test_finished_folds_are_kept_and_others_trained(folds, short_settings, tmp_p
 
 def test_folds_at_once_are_the_folds_one_after_the_other(short_settings, tmp_path):
     for name, at_once in (("serial", 1), ("parallel", 2)):
-        config = config_of(short_settings, f"folds_at_once={at_once}")
-        cross_validate(config, tmp_path / name)
+        cross_validate(config_of(short_settings, f"folds_at_once={at_once}"), tmp_path / name)
     one, other = (out_of_fold(tmp_path / name) for name in ("serial", "parallel"))
     assert one.cases == other.cases
     # Another number of threads adds up in another order.
     np.testing.assert_allclose(one.predicted_world, other.predicted_world, atol=0.05)
     for fold in range(3):
-        messages = (tmp_path / "parallel" / f"fold{fold}" / "train.log").read_text("utf-8")
-        assert "10 landmarks" in messages
+        path = tmp_path / "parallel" / f"fold{fold}" / "train.log"
+        assert "10 landmarks" in path.read_text("utf-8")
     config = config_of(short_settings, "folds_at_once=2", "trainer.max_steps=3")
     with pytest.raises(ValueError, match=r"fold0: was trained with trainer\.max_steps=4"):
         cross_validate(config, tmp_path / "parallel")
 
 
 def test_a_fold_that_fails_in_its_process_ends_in_one_line(short_settings, tmp_path):
-    settings = [*short_settings, *TINY, "folds_at_once=2", f"data.cache_dir={tmp_path}/cache"]
-    config = composed(*settings, config_name="cross_validate")
+    config = config_of(short_settings, "folds_at_once=2", f"data.cache_dir={tmp_path}/cache")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "fold1").write_text("in the way")
     with pytest.raises((ValueError, OSError), match="fold1"):

@@ -32,9 +32,8 @@ def bent_shapes(count, seed):
     first, second = torch.randn(2, count, 1, generator=draws)
     weights = torch.cat([6 * first, 4 * second, 1.5 * first**2], dim=1)
     noise = 0.1 * torch.randn(count, 15, generator=draws)
-    return (weights @ modes + noise).unflatten(1, (5, 3)) + 40 * torch.rand(
-        5, 3, generator=torch.Generator().manual_seed(4)
-    )
+    mean = 40 * torch.rand(5, 3, generator=torch.Generator().manual_seed(4))
+    return (weights @ modes + noise).unflatten(1, (5, 3)) + mean
 
 
 @pytest.fixture(scope="module", params=TOGETHER)

@@ -49,3 +49,9 @@ def test_states_are_kept_and_the_last_one_is_given():
         assert not value.requires_grad
     assert not states[0].outer.any()
     assert next(train(*settings, 0, 10, generator())).outer.shape == (1, 4, 4)
+
+
+def test_shapes_that_are_all_the_same_leave_nothing_to_learn():
+    state = list(train([torch.zeros(10, 4)], MODES, 4, 20, 20, generator()))[-1]
+    assert all(torch.isfinite(one).all() for one in vars(state).values())
+    assert state[0](torch.zeros(1, 1)).abs().max() < 1e-3

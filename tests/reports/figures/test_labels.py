@@ -4,18 +4,15 @@ from matplotlib.figure import Figure
 from pin_lightning.reports.figures.labels import list_landmarks, marks_of
 
 
-def test_short_names_stand_for_themselves_and_long_ones_get_numbers():
-    assert marks_of(["51", "7", "CSP"]) == ["51", "7", "CSP"]
-    assert marks_of(["CSP", "frontHead"]) == ["1", "2"]
-
-
 def listed(names, errors):
     axes = Figure(figsize=(4, 4), dpi=100).add_subplot()
     list_landmarks(axes, names, np.array(errors))
     return [line.split() for text in axes.texts for line in text.get_text().splitlines()]
 
 
-def test_list_names_each_landmark_once_with_its_error():
+def test_short_names_stand_for_themselves_and_long_ones_get_numbers_in_a_list_with_errors():
+    assert marks_of(["51", "7", "CSP"]) == ["51", "7", "CSP"]
+    assert marks_of(["CSP", "frontHead"]) == ["1", "2"]
     assert listed(["51", "7"], [0.25, np.nan]) == [["51", "0.25"], ["7"]]
     assert listed(["front", "CSP"], [1.0, 2.0]) == [["1", "front", "1.00"], ["2", "CSP", "2.00"]]
 

@@ -21,11 +21,8 @@ TRUTH_IJK = np.array([[2.0, 3, 4], [9, 3, 4], [9, 11, 4], [2, 11, 4]])
 
 
 def view_of(truth_ijk, predicted_ijk):
-    truth, predicted = (
-        LandmarkSet.of(NAMES, apply_affine(IMAGE.affine, points))
-        for points in (truth_ijk, predicted_ijk)
-    )
-    return plane_view(IMAGE, truth, predicted, GROUP)
+    both = (apply_affine(IMAGE.affine, points) for points in (truth_ijk, predicted_ijk))
+    return plane_view(IMAGE, *(LandmarkSet.of(NAMES, points) for points in both), GROUP)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +81,8 @@ def test_slices_are_drawn_where_they_are(view):
 def test_a_missing_landmark_and_a_missing_slice_leave_gaps(view):
     truth_ijk = TRUTH_IJK.copy()
     truth_ijk[1] = np.nan
-    group_view = view_of(truth_ijk, TRUTH_IJK)
-    assert group_view is None  # the x axis needs b
-    truth_ijk = TRUTH_IJK.copy()
-    truth_ijk[3] = np.nan
+    assert view_of(truth_ijk, TRUTH_IJK) is None  # the x axis needs b
+    truth_ijk[[1, 3]] = TRUTH_IJK[1], [np.nan] * 3
     shown = replace(view_of(truth_ijk, TRUTH_IJK), slices=(view.slices[0], None))
     figure = plane_figure([shown], "title")
     assert len(points_of(figure.axes[0])[0].get_offsets().compressed()) == 6

@@ -95,9 +95,8 @@ def test_each_start_has_its_own_colour():
 
 def cases_of(count, truth=True):
     ends = [straight_paths(3, starts=2 + index) for index in range(count)]
-    return join_convergence(
-        [Convergence.of(path, end if truth else UNKNOWN[:3]) for end, path in ends]
-    )
+    cases = [Convergence.of(path, end if truth else UNKNOWN[:3]) for end, path in ends]
+    return join_convergence(cases)
 
 
 def test_convergence_figure_draws_medians_on_quartiles():

@@ -13,10 +13,7 @@ def reordered(evaluation, cases, names):
     """The same evaluation with only these cases and landmarks, in this order."""
     rows = [evaluation.cases.index(case) for case in cases]
     columns = [evaluation.names.index(name) for name in names]
-    arrays = {
-        key: value for key, value in vars(evaluation).items() if key not in ("cases", "names")
-    }
-    each = {key: value[rows] for key, value in arrays.items()}
+    each = {k: v[rows] for k, v in vars(evaluation).items() if k not in ("cases", "names")}
     each |= {key: value[:, columns] for key, value in each.items() if value.ndim > 1}
     return replace(evaluation, cases=tuple(cases), names=tuple(names), **each)
 

@@ -51,9 +51,8 @@ def test_the_table_fits_into_80_columns_and_shows_names_as_they_are():
 
 def test_markdown_by_hand():
     a, b = np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]])
-    text = tables.comparison_markdown(
-        compare(a, b, ["tip|x"], [2.0], SETTINGS), LABELS, ["A note."]
-    )
+    found = compare(a, b, ["tip|x"], [2.0], SETTINGS)
+    text = tables.comparison_markdown(found, LABELS, ["A note."])
     assert text.startswith(
         "# Comparison of two runs\n\n- A: runs/[x]\n- B: runs/b|c\n- 2 test cases\n\n"
         "No difference can be told from these 2 cases: B - A is +2.000 mm "

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,6 @@ from evaluation.test_evaluation import random_evaluation
 from omegaconf import OmegaConf
 
 from pin_lightning.cli.failures import Failure, write_failure
-from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.studies.sweeps.rows import Job, labels_of, paired, read_jobs, rows_of
 
@@ -15,18 +15,14 @@ from pin_lightning.studies.sweeps.rows import Job, labels_of, paired, read_jobs,
 def evaluation_of(errors, names, cases=None, seconds=1.0):
     """Predictions that are off by given errors [N, L] along x; NaN is an undefined landmark."""
     errors = np.array(errors, dtype=float)
-    truth = np.zeros((*errors.shape, 3))
-    predicted = truth.copy()
-    predicted[..., 0] = np.nan_to_num(errors)
-    return Evaluation(
+    predicted = np.nan_to_num(errors)[..., None] * [1.0, 0, 0]
+    return replace(
+        random_evaluation(0, *errors.shape),
         cases=tuple(cases or (f"c{index}" for index in range(len(errors)))),
         names=tuple(names),
-        truth_world=truth,
+        truth_world=0 * predicted,
         defined=np.isfinite(errors),
         predicted_world=predicted,
-        mean_shape_world=truth,
-        spread_mm=np.zeros(errors.shape),
-        seconds=np.full(len(errors), 9.0),
         localise_seconds=np.full(len(errors), seconds),
     )
 
