@@ -40,9 +40,8 @@ def test_quantile_by_hand_when_cases_have_several_scores():
 
 def test_effective_cases_by_hand():
     # Both landmarks of a case go together: as many as there are cases.
-    assert (
-        conformal.effective_cases(np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0], [1.0, 1.0]])) == 4
-    )
+    missed = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    assert conformal.effective_cases(missed) == 4
     # Means 1/2, 0, 1/2, 0 about 1/4: between 2 * 4/16 / 3 = 1/6, within 1 / 4; less alike than by
     # chance, so that all eight count.
     missed = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
@@ -136,12 +135,10 @@ def test_a_landmark_that_few_cases_have_needs_pooling():
         calibrate(errors, errors, names(2), ConformalSettings(0.9, pooled=False))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("coverage", one) for one in (1.5, 1.0, 0.0)]
-    + [("spread_weight", -1.0)]
-    + [("spread_weight", math.inf)],
-)
+BAD = {"coverage": (1.5, 1.0, 0.0), "spread_weight": (-1.0, math.inf)}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, one) for name in BAD for one in BAD[name]])
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(ValueError, match=f"calibration.{name}={value}: give a "):
         ConformalSettings(**{name: value})

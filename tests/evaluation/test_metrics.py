@@ -32,9 +32,7 @@ def test_radial_errors_of_numpy_and_torch_agree_with_linalg_norm():
 
 
 def test_radial_errors_do_not_broadcast():
-    unchecked = inspect.unwrap(
-        metrics.radial_errors
-    )  # as outside pytest, without annotation checks
+    unchecked = inspect.unwrap(metrics.radial_errors)  # without checks of the annotations
     with pytest.raises(ValueError, match=r"truth \(3, 3\)"):
         unchecked(np.zeros((3, 3, 3)), np.zeros((3, 3)), np.ones((3, 3), dtype=bool))
 
@@ -75,9 +73,8 @@ def test_single_precision_errors_are_summed_in_double():
 
 
 def test_the_border_is_a_success_and_the_undefined_is_nothing():
-    np.testing.assert_array_equal(
-        metrics.within(ERRORS, 2.0), [[1, 1, np.nan], [0, np.nan, np.nan]]
-    )
+    found = metrics.within(ERRORS, 2.0)
+    np.testing.assert_array_equal(found, [[1, 1, np.nan], [0, np.nan, np.nan]])
     rates = [float(metrics.success_rate(ERRORS, radius)) for radius in (0, 1, 2, 3.9, 10)]
     assert rates == [0, 1 / 3, 2 / 3, 2 / 3, 1]
 

@@ -85,9 +85,8 @@ def test_warped_patches_are_cut_from_the_coarse_volume_on_its_grid(volumes):
     settings = WarpSettings(rotation_sd_degrees=10.0, shift_sd=0.05)
     warp = settings.draw(2, GRID, torch.Generator().manual_seed(0))
     built = pyramid.build_pyramid(volumes, GRID, [3])
-    (cut,) = pyramid.cut_levels(
-        built, INDEX, CENTRES_MM, 5, "linear", partial(cut_warped_patches, warp=warp)
-    )
+    warped = partial(cut_warped_patches, warp=warp)
+    (cut,) = pyramid.cut_levels(built, INDEX, CENTRES_MM, 5, "linear", warped)
     bordered = add_border(pyramid.coarser(volumes, 3))
     coarse = pyramid.coarser_grid(GRID, 3)
     expected = cut_warped_patches(bordered, INDEX, CENTRES_MM, warp, coarse, 5, "linear")

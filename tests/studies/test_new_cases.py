@@ -58,9 +58,7 @@ def test_radii_are_tested_on_new_cases(short_run, phantom_root, tmp_path):
     assert json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8")) == metrics
 
 
-def test_landmarks_outside_their_image_are_refused_before_anything_is_written(
-    short_run, phantom_root, tmp_path
-):
+def test_landmarks_outside_their_image_are_refused_at_first(short_run, phantom_root, tmp_path):
     root = shutil.copytree(phantom_root, tmp_path / "data")
     far = LandmarkSet.of(["CSP"], np.full((1, 3), 1e4))
     write_landmarks(next((root / "landmarks").iterdir()), far)

@@ -17,6 +17,11 @@ def straight_paths(count, steps=4, starts=3):
     return end, end + fractions[:, None, None, None] * (begin - end)
 
 
+def figure_of(paths, truth):
+    names = names_of(paths.shape[2])
+    return trajectory_plots.trajectory_figure(volume(), SPACING_MM, paths, truth, names, "t")
+
+
 def drawn(axes):
     *starts, mean = axes.lines
     return np.array([line.get_ydata() for line in starts]).T, mean.get_ydata()
@@ -26,9 +31,7 @@ def test_trajectory_figure_draws_each_path_and_its_error():
     end, paths = straight_paths(2)
     truth = end.copy()
     truth[1] = np.nan
-    figure = trajectory_plots.trajectory_figure(
-        volume(), SPACING_MM, paths, truth, names_of(2), "t"
-    )
+    figure = figure_of(paths, truth)
     lines, links = (a for a in figure.axes[0].collections if isinstance(a, LineCollection))
     segments = np.array(lines.get_segments())
     assert segments.shape == (6, 5, 2)  # start by landmark, iteration, plane x z
@@ -49,7 +52,7 @@ def test_trajectory_figure_draws_each_path_and_its_error():
 def test_movement_is_below_the_error_and_what_rests_is_not_drawn():
     end, paths = straight_paths(2)
     paths[3:, 1] = paths[2, 1]  # the second start stops after two iterations
-    figure = trajectory_plots.trajectory_figure(volume(), SPACING_MM, paths, end, names_of(2), "t")
+    figure = figure_of(paths, end)
     starts, mean = drawn(figure.axes[4])
     moved = np.linalg.norm(np.diff(paths, axis=0), axis=-1).mean(axis=-1) * SPACING_MM
     np.testing.assert_allclose(starts[1:, [0, 2]], moved[:, [0, 2]])
@@ -66,9 +69,7 @@ def test_movement_is_below_the_error_and_what_rests_is_not_drawn():
 
 def test_trajectory_without_truth_shows_the_distance_to_the_prediction():
     _, paths = straight_paths(2)
-    figure = trajectory_plots.trajectory_figure(
-        volume(), SPACING_MM, paths, UNKNOWN[:2], names_of(2), "t"
-    )
+    figure = figure_of(paths, UNKNOWN[:2])
     expected = np.linalg.norm(paths - paths[-1].mean(axis=0), axis=-1).mean(-1) * SPACING_MM
     starts, mean = drawn(figure.axes[3])
     np.testing.assert_allclose(starts, expected)
@@ -79,9 +80,7 @@ def test_trajectory_without_truth_shows_the_distance_to_the_prediction():
 
 def test_trajectory_of_many_landmarks_draws_ten_with_first_and_last():
     _, paths = straight_paths(45)
-    figure = trajectory_plots.trajectory_figure(
-        volume(), SPACING_MM, paths, UNKNOWN, names_of(45), "t"
-    )
+    figure = figure_of(paths, UNKNOWN)
     key = figure.legends[0].get_title().get_text().replace("\n", " ").split(", ")
     assert len(key) == trajectory_plots.MAX_PATHS
     assert (key[0], key[-1]) == ("1\u00a0mark\u00a0$0", "45\u00a0mark\u00a0$44")

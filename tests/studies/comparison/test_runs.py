@@ -20,13 +20,10 @@ def reordered(evaluation, cases, names):
 
 def write_run_folder(folder, evaluation, train=()):
     write_predictions(folder / "predictions.csv", {"test": evaluation})
-    record = {
-        "format_version": 1,
-        "names": list(evaluation.names),
-        "grid": {"size": [3, 3, 3], "spacing_mm": 1.0},
-        "num_parameters": 1,
-        "split": {"train": list(train), "val": [], "test": list(evaluation.cases)},
-    }
+    split = {"train": list(train), "val": [], "test": list(evaluation.cases)}
+    grid = {"size": [3, 3, 3], "spacing_mm": 1.0}
+    record = {"names": list(evaluation.names), "grid": grid, "num_parameters": 1, "split": split}
+    record["format_version"] = 1
     (folder / "run.json").write_text(json.dumps(record))
     return folder
 

@@ -11,18 +11,14 @@ from pin_lightning.studies.sweeps.closing import CloseSweep, job_folders
 
 
 def sweep_config(folder, *overrides):
-    return OmegaConf.create(
-        {"hydra": {"sweep": {"dir": str(folder)}, "overrides": {"task": list(overrides)}}}
-    )
+    hydra = {"sweep": {"dir": str(folder)}, "overrides": {"task": list(overrides)}}
+    return OmegaConf.create({"hydra": hydra})
 
 
 def test_what_all_jobs_have_is_what_is_not_swept_over():
     config = sweep_config("x", "report.pictures=false", "seed=0,1", "a='b c'")
-    assert closing.shared_overrides(config) == {
-        "report.pictures=false",
-        "report.pictures=False",  # as a sweeper passes it on
-        "a='b c'",
-    }
+    as_given, as_passed_on = "report.pictures=false", "report.pictures=False"
+    assert closing.shared_overrides(config) == {as_given, as_passed_on, "a='b c'"}
 
 
 def test_folders_of_jobs_by_number_without_those_of_an_earlier_sweep(tmp_path):
