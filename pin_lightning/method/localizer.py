@@ -170,17 +170,22 @@ class Localizer(nn.Module):
         return self.shape_model.starts(self.num_starts, generator)
 
     @torch.no_grad()
-    def forward(self, volumes: Num[Tensor, "V X Y Z"]) -> Trajectory:
+    def forward(
+        self, volumes: Num[Tensor, "V X Y Z"], starts: Float[Tensor, "V S K"] | None = None
+    ) -> Trajectory:
         """Localise the landmarks of one or more working volumes.
 
         Args:
             volumes: Working volumes on the grid, 0 to 255, on the device of the network.
+            starts: Initial shape parameters of each volume; by default the final ones of the first
+                stage, or `starts` for all.
 
         Returns:
             Positions in grid millimetres, with the path of every start.
         """
         with torch.autocast(volumes.device.type, enabled=False):  # a trainer may have enabled it
-            return self._localise(volumes, self._starts_of(volumes))
+            starts = self._starts_of(volumes) if starts is None else starts
+            return self._localise(volumes, starts)
 
     def _starts_of(self, volumes: Num[Tensor, "V X Y Z"]) -> Float[Tensor, "V S K"]:
         if self.first_stage is None:

@@ -162,7 +162,7 @@ def test_a_landmark_that_left_the_volume_is_marked(predictor, paths, monkeypatch
     before = predictor.predict(paths[0]).outside
     localise = predictor.localizer.forward
 
-    def astray(volumes):
+    def astray(volumes, starts=None):
         found = localise(volumes, starts)
         positions = found.prediction_mm.clone()
         positions[:, 0, 1], positions[:, 1] = 1e4, float("nan")
