@@ -124,15 +124,15 @@ def _whole(predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: 
     graph = LocalizerGraph(localizer)
     model = with_metadata(localizer_model(graph, localizer.grid.size, opset), entries)
     limit_mm = tolerance.voxels * localizer.grid.spacing_mm
-    found = check_localizer(graph, model, volumes, limit_mm)
+    worst_mm, diverged = check_localizer(graph, model, volumes, limit_mm)
     log.info(
         "localizer.onnx: landmarks at most %.1e mm from those of PyTorch, in %d volumes",
-        *(found.landmarks_mm, len(volumes)),
+        *(worst_mm, len(volumes)),
     )
-    if found.diverged:
+    if diverged.any():
         log.info(
             "localizer.onnx: %d of %d starts ended elsewhere, as by rounding in PyTorch",
-            *(found.diverged, found.starts),
+            *(diverged.sum(), diverged.numel()),
         )
     torch_seconds, onnx_seconds = seconds_per_volume(graph, model, volumes[0])
     log.info(
