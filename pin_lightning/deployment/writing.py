@@ -57,7 +57,9 @@ def export(config: DictConfig) -> list[Path]:
     absent = [name for name in PACKAGES if find_spec(name) is None]
     if absent:
         raise ValueError(f"export: needs {', '.join(absent)}; pip install 'pin-lightning[export]'")
-    tolerance, opset = Tolerance.of(config.tolerance), _check_opset(config.opset)
+    tolerance, opset = Tolerance.of(config.tolerance), config.opset
+    if opset not in OPSETS or not isinstance(opset, int):
+        raise ValueError(f"opset={opset}: give a number from {OPSETS[0]} to {OPSETS[-1]}")
     check_flag("localizer", config.localizer)
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)
@@ -91,12 +93,6 @@ def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tupl
     yield f"{prefix}network", localizer
     if isinstance(localizer.first_stage, Localizer | Ensemble):
         yield from networks(localizer.first_stage, f"{prefix}first_stage_")
-
-
-def _check_opset(opset: object) -> int:
-    if opset not in OPSETS or not isinstance(opset, int):
-        raise ValueError(f"opset={opset}: give a number from {OPSETS[0]} to {OPSETS[-1]}")
-    return opset
 
 
 def _volumes(pattern: Any, grid: Grid) -> Volumes:
