@@ -1,8 +1,10 @@
-"""Tables as text: numbers of CSV files, and Markdown."""
+"""Tables as text: CSV files and their numbers, and Markdown."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,42 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
+
+
+def read_rows(
+    path: str | Path, needed: Sequence[str] = (), numbers: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Read the rows of a CSV file by the names in its header.
+
+    Args:
+        path: File in UTF-8.
+        needed: Columns that every row must have.
+        numbers: Columns of numbers; NaN for an empty cell or an absent column.
+
+    Raises:
+        ValueError: A needed cell is absent, or a number cannot be read; the message names file,
+            line and column.
+    """
+    rows = []
+    with Path(path).open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        try:
+            if absent := [name for name in needed if name not in (reader.fieldnames or ())]:
+                raise ValueError(f"lacks the column {absent[0]}; give {', '.join(needed)}")
+            for row in reader:
+                if absent := [name for name in needed if row[name] is None]:
+                    raise ValueError(f"has no cell {absent[0]}; correct or delete that row")
+                rows.append(row | {name: _number(name, row.get(name)) for name in numbers})
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path}: line {reader.line_num}: {error}") from error
+    return rows
+
+
+def _number(column: str, cell: str | None) -> float:
+    try:
+        return float(cell or "nan")
+    except ValueError as error:
+        raise ValueError(f"{column} is {cell!r}; give a number") from error
 
 
 def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -1,17 +1,16 @@
 """Skipped cases: selection by their errors, warnings, and the file `skipped.csv`."""
 
-import csv
-import io
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pin_lightning.common.files import write_text
+from pin_lightning.common.tables import csv_text, read_rows
 from pin_lightning.data.checks.cases import Finding
 
 log = logging.getLogger(__name__)
 
-SKIPPED = "skipped.csv"
+SKIPPED, COLUMNS = "skipped.csv", ("case", "reason")
 ON_ERROR = ("refuse", "skip")
 
 
@@ -50,9 +49,7 @@ def write_skipped(run_dir: Path, skipped: Mapping[str, str]) -> None:
     if not skipped:
         (run_dir / SKIPPED).unlink(missing_ok=True)
         return
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("case", "reason"), *skipped.items()])
-    write_text(run_dir / SKIPPED, text.getvalue())
+    write_text(run_dir / SKIPPED, csv_text([COLUMNS, *skipped.items()]))
 
 
 def read_skipped(run_dir: Path) -> dict[str, str]:
@@ -64,8 +61,4 @@ def read_skipped(run_dir: Path) -> dict[str, str]:
     path = run_dir / SKIPPED
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        try:
-            return {row["case"]: row["reason"] for row in csv.DictReader(file)}
-        except (KeyError, UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{path}: is damaged ({error}); restore or delete it") from error
+    return {row["case"]: row["reason"] for row in read_rows(path, COLUMNS)}

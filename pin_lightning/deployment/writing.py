@@ -57,7 +57,9 @@ def export(config: DictConfig) -> list[Path]:
     absent = [name for name in PACKAGES if find_spec(name) is None]
     if absent:
         raise ValueError(f"export: needs {', '.join(absent)}; pip install 'pin-lightning[export]'")
-    tolerance, opset = Tolerance.of(config.tolerance), _check_opset(config.opset)
+    tolerance, opset = Tolerance.of(config.tolerance), config.opset
+    if opset not in OPSETS or not isinstance(opset, int):
+        raise ValueError(f"opset={opset}: give a number from {OPSETS[0]} to {OPSETS[-1]}")
     check_flag("localizer", config.localizer)
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)
@@ -93,12 +95,6 @@ def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tupl
         yield from networks(localizer.first_stage, f"{prefix}first_stage_")
 
 
-def _check_opset(opset: object) -> int:
-    if opset not in OPSETS or not isinstance(opset, int):
-        raise ValueError(f"opset={opset}: give a number from {OPSETS[0]} to {OPSETS[-1]}")
-    return opset
-
-
 def _volumes(pattern: Any, grid: Grid) -> Volumes:
     """Volumes for the parity check: those of the user, or synthetic ones."""
     if pattern is None:
@@ -124,15 +120,15 @@ def _whole(predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: 
     graph = LocalizerGraph(localizer)
     model = with_metadata(localizer_model(graph, localizer.grid.size, opset), entries)
     limit_mm = tolerance.voxels * localizer.grid.spacing_mm
-    found = check_localizer(graph, model, volumes, limit_mm)
+    worst_mm, diverged = check_localizer(graph, model, volumes, limit_mm)
     log.info(
         "localizer.onnx: landmarks at most %.1e mm from those of PyTorch, in %d volumes",
-        *(found.landmarks_mm, len(volumes)),
+        *(worst_mm, len(volumes)),
     )
-    if found.diverged:
+    if diverged.any():
         log.info(
             "localizer.onnx: %d of %d starts ended elsewhere, as by rounding in PyTorch",
-            *(found.diverged, found.starts),
+            *(diverged.sum(), diverged.numel()),
         )
     torch_seconds, onnx_seconds = seconds_per_volume(graph, model, volumes[0])
     log.info(

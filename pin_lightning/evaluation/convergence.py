@@ -1,6 +1,5 @@
 """Convergence of the starts: error, movement and spread by iteration; ``convergence.csv``."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from pin_lightning.common.files import write_text
-from pin_lightning.common.tables import csv_text
+from pin_lightning.common.tables import csv_text, read_rows
 
 # Landmarks of each start before the first and after each iteration, mm.
 StartPaths: TypeAlias = Float[np.ndarray, "T1 S L 3"]
@@ -135,22 +134,13 @@ def read_convergence(path: str | Path) -> dict[str, dict[str, Convergence]]:
     Raises:
         ValueError: The file lacks a column, or a cell is not a number.
     """
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [one for one in CONVERGENCE_COLUMNS if one not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path}: lacks the column {missing[0]}; give a convergence.csv")
-        rows: dict[str, dict[str, list[list[float]]]] = {}
-        for row in reader:
-            cases = rows.setdefault(row["split"], {})
-            try:
-                numbers = [float("nan" if row[name] == "" else row[name]) for name in _NUMBERS]
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}: {error}; correct or delete that row") from error
-            cases.setdefault(row["case"], []).append(numbers)
+    splits: dict[str, dict[str, list[list[float]]]] = {}
+    for row in read_rows(path, CONVERGENCE_COLUMNS, _NUMBERS):
+        numbers = [row[name] for name in _NUMBERS]
+        splits.setdefault(row["split"], {}).setdefault(row["case"], []).append(numbers)
     return {
         split: {case: Convergence(*np.array(numbers).T) for case, numbers in cases.items()}
-        for split, cases in rows.items()
+        for split, cases in splits.items()
     }
 
 

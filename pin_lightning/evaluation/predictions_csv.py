@@ -1,14 +1,14 @@
 """Reading and writing ``predictions.csv``: predictions of annotated cases beside the truth."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from pin_lightning.common.files import write_text
-from pin_lightning.common.tables import csv_number, csv_text
+from pin_lightning.common.tables import csv_number, csv_text, read_rows
 from pin_lightning.evaluation.evaluation import Evaluation
 
 _PREDICTED, _TRUE = ("x", "y", "z"), ("true_x", "true_y", "true_z")
@@ -17,7 +17,7 @@ _LABELS, _OTHERS = ("split", "case", "landmark"), ("spread_mm", "seconds")
 _POSITIONS = (*_PREDICTED, *_TRUE, "radial_error_mm", *_MEAN_SHAPE, "mean_shape_error_mm")
 _LATER = ("localise_seconds",)  # files of earlier versions lack it
 CSV_COLUMNS = (*_LABELS, *_POSITIONS, *_OTHERS, *_LATER)
-_NEEDED = (*_LABELS, *_PREDICTED, *_TRUE, *_MEAN_SHAPE, *_OTHERS)
+_NUMBERS = (*_PREDICTED, *_TRUE, *_MEAN_SHAPE, *_OTHERS)
 
 
 def write_predictions(path: str | Path, evaluations: Mapping[str, Evaluation]) -> None:
@@ -61,25 +61,16 @@ def read_predictions(path: str | Path) -> dict[str, Evaluation]:
         ValueError: The file lacks a column, a cell is not a number, or the cases of a split
             differ in their landmarks.
     """
+    splits: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in read_rows(path, (*_LABELS, *_NUMBERS), (*_NUMBERS, *_LATER)):
+        splits.setdefault(row["split"], {}).setdefault(row["case"], []).append(row)
     try:
-        return {split: _from_rows(cases) for split, cases in _read_rows(Path(path)).items()}
-    except (ValueError, csv.Error) as error:
+        return {split: _from_rows(cases) for split, cases in splits.items()}
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _read_rows(path: Path) -> dict[str, dict[str, list[dict[str, str]]]]:
-    splits: dict[str, dict[str, list[dict[str, str]]]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"lacks the column {missing[0]}; give a predictions.csv")
-        for row in reader:
-            splits.setdefault(row["split"], {}).setdefault(row["case"], []).append(row)
-    return splits
-
-
-def _from_rows(cases: Mapping[str, list[dict[str, str]]]) -> Evaluation:
+def _from_rows(cases: Mapping[str, list[dict[str, Any]]]) -> Evaluation:
     names = [tuple(row["landmark"] for row in rows) for rows in cases.values()]
     for case, other in zip(cases, names, strict=True):
         if other != names[0]:
@@ -99,7 +90,6 @@ def _from_rows(cases: Mapping[str, list[dict[str, str]]]) -> Evaluation:
 
 
 def _numbers(
-    cases: Mapping[str, list[dict[str, str]]], *columns: str
+    cases: Mapping[str, list[dict[str, Any]]], *columns: str
 ) -> Float64[np.ndarray, "N L M"]:
-    cells = [[[row.get(column) for column in columns] for row in rows] for rows in cases.values()]
-    return np.array([[[float(cell or "nan") for cell in row] for row in rows] for rows in cells])
+    return np.array([[[row[name] for name in columns] for row in rows] for rows in cases.values()])

@@ -87,15 +87,20 @@ def metrics_of(evaluation: Evaluation, radii_mm: Sequence[float] = RADII_MM) -> 
     ``mean_shape`` is the error of the guess that uses no image.
     """
     errors, mean_shape = evaluation.errors_mm, evaluation.mean_shape_errors_mm
-    landmarks = zip(evaluation.names, errors.T, mean_shape.T, strict=True)
+    columns = zip(evaluation.names, errors.T[..., None], mean_shape.T[..., None], strict=True)
     return {
         "num_cases": len(evaluation.cases),
         "radial_error_mm": summary_of(errors),
         "mean_shape_radial_error_mm": summary_of(mean_shape),
         "success_rate": _success(errors, radii_mm),
         "per_landmark": {
-            name: _landmark(own[:, None], guess[:, None], radii_mm)
-            for name, own, guess in landmarks
+            name: {
+                "n": int(np.isfinite(own).sum()),
+                **summary_of(own),
+                "mean_shape_mean": json_safe(mean_error(guess)),
+                "success_rate": _success(own, radii_mm),
+            }
+            for name, own, guess in columns
         },
         "per_case": dict(
             zip(evaluation.cases, map(json_safe, mean_error(errors, "case")), strict=True)
@@ -118,19 +123,6 @@ def success_key(radius_mm: float) -> str:
     'within_0.5_mm'
     """
     return f"within_{radius_mm:g}_mm"
-
-
-def _landmark(
-    errors: Float64[np.ndarray, "N 1"],
-    mean_shape: Float64[np.ndarray, "N 1"],
-    radii_mm: Sequence[float],
-) -> dict[str, Any]:
-    return {
-        "n": int(np.isfinite(errors).sum()),
-        **summary_of(errors),
-        "mean_shape_mean": json_safe(mean_error(mean_shape)),
-        "success_rate": _success(errors, radii_mm),
-    }
 
 
 def _median(seconds: Float64[np.ndarray, " N"]) -> float | None:

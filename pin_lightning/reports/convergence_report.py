@@ -6,22 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.evaluation import convergence
 from pin_lightning.evaluation.convergence import Convergence
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.trajectory_plots import convergence_figure
 from pin_lightning.runs.folder import CONVERGENCE, FIGURES
-from pin_lightning.runs.predictor import Prediction
 
 log = logging.getLogger(__name__)
-
-
-def convergence_of(annotated: AnnotatedCase, prediction: Prediction) -> Convergence:
-    """Convergence of a case from its prediction."""
-    path_mm = prediction.trajectory.landmarks_mm[0].double().cpu().numpy()
-    return Convergence.of(path_mm, annotated.landmarks_mm.double().numpy())
 
 
 def report_convergence(

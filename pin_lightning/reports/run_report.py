@@ -20,7 +20,7 @@ from pin_lightning.evaluation.planes.groups import groups_within
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.evaluation.summary import coverage_of, numbers_of
-from pin_lightning.reports.convergence_report import convergence_of, report_convergence
+from pin_lightning.reports.convergence_report import report_convergence
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.case_pictures import case_pictures
 from pin_lightning.reports.figures.shown_cases import KeptCases, ShownCase, read_case
@@ -163,21 +163,18 @@ def evaluate(
             found = localised.prediction
             if kept is not None:
                 kept.add(annotated, localised)
-            convergence[annotated.case.name] = convergence_of(annotated, found)
+            path_mm = found.trajectory.landmarks_mm[0].double().cpu().numpy()
+            truth_mm = annotated.landmarks_mm.double().numpy()
+            convergence[annotated.case.name] = Convergence.of(path_mm, truth_mm)
             shapes = (found.positions_world, found.mean_shape_world, found.spread_mm)
             arrays.append((*shapes, *map(np.float64, (found.seconds, found.localise_seconds))))
     if not known:
         raise ValueError(f"{part}: no image can be read, such as that of {cases[0].case.name}")
-    predicted_world, mean_shape_world, spread_mm, *times = map(np.stack, zip(*arrays, strict=True))
     evaluation = Evaluation(
-        cases=tuple(annotated.case.name for annotated in known),
-        names=predictor.names,
-        truth_world=np.stack([annotated.landmarks.positions_world for annotated in known]),
-        defined=np.stack([annotated.landmarks.defined for annotated in known]),
-        predicted_world=predicted_world,
-        mean_shape_world=mean_shape_world,
-        spread_mm=spread_mm,
-        seconds=times[0],
-        localise_seconds=times[1],
+        tuple(annotated.case.name for annotated in known),
+        predictor.names,
+        np.stack([annotated.landmarks.positions_world for annotated in known]),
+        np.stack([annotated.landmarks.defined for annotated in known]),
+        *map(np.stack, zip(*arrays, strict=True)),  # in the order of the attributes
     )
     return evaluation, convergence

@@ -10,11 +10,11 @@ PLANE_HEADER = ("Plane", "n", "Mean °", "SD", "Median", "Mean mm", "SD", "Media
 ERROR_HEADER = ("Landmark", "n", "Mean", "SD", "Median", "Mean shape")
 
 
-def empty_table(title: str, header: Sequence[str]) -> Table:
-    """A table without rows: names on the left, then numbers on the right; no markup."""
+def empty_table(title: str, header: Sequence[str], wrap: bool = False) -> Table:
+    """A table without rows: names on the left, then numbers, which `wrap` folds; no markup."""
     table = Table(title=Text(title))
     for index, text in enumerate(header):
-        table.add_column(text, justify="right" if index else "left", no_wrap=index > 0)
+        table.add_column(text, justify="right" if index else "left", no_wrap=index > 0 and not wrap)
     return table
 
 

@@ -1,6 +1,5 @@
 """Predictions of other methods, read from another run or from any table of positions."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from pin_lightning.common.tables import read_rows
 from pin_lightning.runs.folder import PREDICTIONS
 
 _CASE_COLUMNS = ("case", "volume")  # as in predictions.csv, and as infer.py writes
@@ -56,51 +56,25 @@ def read_other(name: str, path: Path) -> OtherMethod:
     if not file.is_file():
         raise ValueError(f"{setting}: there is no such file; give a run folder or a table")
     try:
-        rows = _rows(file)
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{setting}: {error}") from error
+        rows = read_rows(file, ("landmark", *_AXES), (*_AXES, "seconds"))
+    except ValueError as error:  # names the file first
+        raise ValueError(f"report.others.{name}={error}") from error
     positions: dict[tuple[str, str], np.ndarray] = {}
+    times: dict[str, float] = {}
     for row in rows:
-        if row.key in positions:
-            case, landmark = row.key
-            raise ValueError(f"{setting}: line {row.line}: {landmark} of {case} is there twice")
-        positions[row.key] = row.position_world
+        case = next((row[column] for column in _CASE_COLUMNS if column in row), None)
+        if case is None:
+            raise ValueError(f"{setting}: lacks the column {' or '.join(_CASE_COLUMNS)}")
+        what = f"{row['landmark']} of {case}"
+        if (frame := row.get("frame") or "RAS") != "RAS":
+            raise ValueError(f"{setting}: frame of {what} is {frame}; give positions in RAS+ mm")
+        if (case, row["landmark"]) in positions:
+            raise ValueError(f"{setting}: {what} is there twice")
+        positions[case, row["landmark"]] = np.array([row[axis] for axis in _AXES])
+        if np.isfinite(row["seconds"]):
+            times[case] = row["seconds"]
     found = {key: one for key, one in positions.items() if np.isfinite(one).all()}
     if not found:
         raise ValueError(f"{setting}: has no position; give x, y and z in RAS+ mm")
-    times = {row.key[0]: row.seconds for row in rows if np.isfinite(row.seconds)}
     seconds = float(np.median(list(times.values()))) if times else None
     return OtherMethod(name, file, found, seconds)
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    line: int
-    key: tuple[str, str]
-    position_world: Float64[np.ndarray, "3"]
-    seconds: float
-
-
-def _rows(file: Path) -> list[_Row]:
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        columns = reader.fieldnames or ()
-        case = next((name for name in _CASE_COLUMNS if name in columns), None)
-        absent = [name for name in ("landmark", *_AXES) if name not in columns]
-        if case is None or absent:
-            lacking = absent[0] if absent else " or ".join(_CASE_COLUMNS)
-            raise ValueError(
-                f"lacks the column {lacking}; give case (or volume), landmark, x, y, z in RAS+ mm"
-            )
-        return [_row(row, case, reader.line_num) for row in reader]
-
-
-def _row(row: Mapping[str, str | None], case: str, line: int) -> _Row:
-    if (frame := row.get("frame") or "RAS") != "RAS":
-        raise ValueError(f"line {line}: frame is {frame}; give positions in RAS+ mm")
-    try:
-        position = np.array([float(row[axis] or "nan") for axis in _AXES])
-        seconds = float(row.get("seconds") or "nan")
-    except ValueError as error:
-        raise ValueError(f"line {line}: {error}; give numbers of mm") from error
-    return _Row(line, (row[case] or "", row["landmark"] or ""), position, seconds)

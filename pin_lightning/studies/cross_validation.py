@@ -91,8 +91,11 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     read_others(dict(settings.others))  # fails now rather than after all folds
     check_count("folds_at_once", config.folds_at_once)
     _check_settings(config, run_dir)
+    training = OmegaConf.masked_copy(
+        config, [str(key) for key in config if key not in OWN_SETTINGS]
+    )
     several = Several("a cross-validation", within_process=True)
-    shared, surveyed, parts = survey_data(_training_config(config), several)
+    shared, surveyed, parts = survey_data(training, several)
     folds = list(_prepare(shared, surveyed, parts, run_dir))
     if calibration is not None:
         tested = {name for fold in folds for name in fold.record.split.test}
@@ -137,10 +140,6 @@ def _check_settings(config: DictConfig, run_dir: Path) -> None:
         )
     if (run_dir / RECORD).exists():
         raise ValueError(f"run_dir={run_dir}: is the folder of a single run; give another folder")
-
-
-def _training_config(config: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in OWN_SETTINGS])
 
 
 def _prepare(config: DictConfig, surveyed: Survey, parts: Parts, run_dir: Path) -> Iterator[Fold]:

@@ -7,7 +7,6 @@ from small_localizers import NAMES, build
 
 from conftest import composed
 from pin_lightning.deployment import writing
-from pin_lightning.deployment.parity import Agreement
 from pin_lightning.deployment.writing import export, networks
 from pin_lightning.runs.predictor import Predictor
 
@@ -31,7 +30,8 @@ def exported(monkeypatch):
 @pytest.fixture
 def agreeing(exported, monkeypatch):
     monkeypatch.setattr(writing, "check_network", lambda *_: 0.0)
-    monkeypatch.setattr(writing, "check_localizer", lambda *_: Agreement(0.0, 9, 1))
+    diverged = torch.arange(9) == 0
+    monkeypatch.setattr(writing, "check_localizer", lambda *_: (0.0, diverged))
     monkeypatch.setattr(writing, "seconds_per_volume", lambda *_: (1.0, 2.0))
 
 

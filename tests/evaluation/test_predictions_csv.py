@@ -49,8 +49,8 @@ def test_damaged_files_are_refused(tmp_path):
     write_predictions(path, {"test": SMALL})
     whole = path.read_text("utf-8")
     for old, new, message in [
-        ("true_x", "tru_x", "p.csv: lacks the column true_x"),
-        ("7.0", "seven", "p.csv: could not convert string to float: 'seven'"),
+        ("true_x", "tru_x", "p.csv: line 1: lacks the column true_x"),
+        ("7.0", "seven", "p.csv: line [0-9]+: [a-z_]+ is 'seven'"),
         ("b,base", "b,bottom", "p.csv: case b has other landmarks than a"),
         ("test,b,tip,0.0", "test,b,tip,", "p.csv: predicted_world: tip of b is not finite"),
     ]:

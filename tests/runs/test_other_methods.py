@@ -47,9 +47,9 @@ def test_a_row_without_a_position_is_none(tmp_path):
     [
         ("landmark,x,y,z", ["tip,1,2,3"], "lacks the column case or volume"),
         ("case,landmark,x,y", ["a,tip,1,2"], "lacks the column z"),
-        ("case,landmark,x,y,z", ["a,tip,1,2,three"], "line 2: could not convert"),
-        ("case,landmark,x,y,z", ["a,tip,1,2,3"] * 2, "line 3: tip of a is there twice"),
-        ("case,landmark,x,y,z,frame", ["a,tip,1,2,3,LPS"], "line 2: frame is LPS"),
+        ("case,landmark,x,y,z", ["a,tip,1,2,three"], "line 2: z is 'three'"),
+        ("case,landmark,x,y,z", ["a,tip,1,2,3"] * 2, ": tip of a is there twice"),
+        ("case,landmark,x,y,z,frame", ["a,tip,1,2,3,LPS"], "frame of tip of a is LPS"),
         ("case,landmark,x,y,z", [], "has no position"),
         ("case,landmark,x,y,z", ["a,tip,,,"], "has no position"),
     ],

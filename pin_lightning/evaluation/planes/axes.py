@@ -2,29 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
 
 Vector: TypeAlias = Float64[np.ndarray, "3"]
-Positions: TypeAlias = Mapping[str, Vector]
-
-
-@runtime_checkable
-class XAxis(Protocol):
-    """A direction defined by landmarks."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The landmarks that define it."""
-
-    def direction(self, positions_world: Positions) -> Vector | None:
-        """The direction, of any length; None where the landmarks define none.
-
-        Args:
-            positions_world: Defined landmarks by name, RAS+ mm.
-        """
+Positions: TypeAlias = Mapping[str, Vector]  # defined landmarks by name, RAS+ mm
 
 
 @dataclass(frozen=True)
@@ -77,6 +61,9 @@ class MeanToMean:
             return None
         vector = end.mean(axis=0) - start.mean(axis=0)
         return vector if vector.any() else None
+
+
+XAxis: TypeAlias = LineFit | MeanToMean
 
 
 def _defined(names: Sequence[str], positions_world: Positions) -> Float64[np.ndarray, "M 3"]:

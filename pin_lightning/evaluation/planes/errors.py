@@ -1,7 +1,6 @@
 """Errors of predicted standard planes: angle and offset from the true planes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,8 @@ from pin_lightning.evaluation.metrics import summary_of
 from pin_lightning.evaluation.planes.groups import PlaneGroup, groups_within
 from pin_lightning.evaluation.planes.plane import Plane, angle_degrees, fit_plane, offset_mm
 
-CSV_COLUMNS = ("split", "case", "plane", "angle_degrees", "offset_mm")
-
-
-@dataclass(frozen=True, eq=False)
-class PlaneErrors:
-    """Errors of one plane over cases, NaN where it cannot be fitted.
-
-    Attributes:
-        angle_degrees: Between predicted and true plane.
-        offset_mm: From the centre of the true plane to the predicted plane.
-    """
-
-    angle_degrees: Float64[np.ndarray, " N"]
-    offset_mm: Float64[np.ndarray, " N"]
+ERRORS = ("angle_degrees", "offset_mm")
+CSV_COLUMNS = ("split", "case", "plane", *ERRORS)
 
 
 def plane_pair(
@@ -47,14 +34,19 @@ def plane_pair(
     return None if truth is None or predicted is None else (predicted, truth)
 
 
-def plane_errors(evaluation: Evaluation, group: PlaneGroup) -> PlaneErrors:
-    """Errors of a plane in each case of an evaluation that has all landmarks of the group."""
+def plane_errors(evaluation: Evaluation, group: PlaneGroup) -> Float64[np.ndarray, "N 2"]:
+    """Errors of a plane in each case of an evaluation that has all landmarks of the group.
+
+    Returns:
+        `ERRORS` of each case, NaN where the plane cannot be fitted: the angle between predicted and
+        true plane, and the distance of the centre of the true plane from the predicted plane.
+    """
     truth_world = np.where(evaluation.defined[..., None], evaluation.truth_world, np.nan)
     both = zip(evaluation.predicted_world, truth_world, strict=True)
     pairs = [plane_pair(group, evaluation.names, *positions) for positions in both]
-    return PlaneErrors(
-        np.array([np.nan if pair is None else angle_degrees(*pair) for pair in pairs]),
-        np.array([np.nan if pair is None else offset_mm(*pair) for pair in pairs]),
+    unknown = (np.nan, np.nan)
+    return np.array(
+        [(angle_degrees(*pair), offset_mm(*pair)) if pair else unknown for pair in pairs]
     )
 
 
@@ -70,9 +62,9 @@ def plane_metrics(evaluation: Evaluation, groups: Sequence[PlaneGroup]) -> dict[
     return {"planes": planes} if planes else {}
 
 
-def _summary(errors: PlaneErrors) -> dict[str, Any]:
-    summaries = {name: summary_of(values[:, None]) for name, values in vars(errors).items()}
-    return {"n": int(np.isfinite(errors.angle_degrees).sum()), **summaries}
+def _summary(errors: Float64[np.ndarray, "N 2"]) -> dict[str, Any]:
+    summaries = {name: summary_of(errors[:, [column]]) for column, name in enumerate(ERRORS)}
+    return {"n": int(np.isfinite(errors[:, 0]).sum()), **summaries}
 
 
 def write_plane_errors(
@@ -86,12 +78,8 @@ def write_plane_errors(
         (split, case, group.name, *map(csv_number, values))
         for split, evaluation in evaluations.items()
         for group in groups_within(groups, evaluation.names)
-        for case, *values in _by_case(evaluation, plane_errors(evaluation, group))
+        for case, values in zip(evaluation.cases, plane_errors(evaluation, group), strict=True)
     ]
     path.unlink(missing_ok=True)
     if rows:
         write_text(path, csv_text([CSV_COLUMNS, *rows]))
-
-
-def _by_case(evaluation: Evaluation, errors: PlaneErrors) -> list[tuple[str, float, float]]:
-    return list(zip(evaluation.cases, errors.angle_degrees, errors.offset_mm, strict=True))

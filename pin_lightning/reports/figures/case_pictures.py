@@ -1,6 +1,6 @@
 """Pictures of the best, the median and the worst case: landmarks, planes and paths of starts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -9,15 +9,12 @@ from jaxtyping import Float64
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Tensor
-from pin_lightning.data.inspection import AnnotatedCase
-from pin_lightning.data.preprocessing import WorkingVolume
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.planes import plane_figure
 from pin_lightning.reports.figures.shown_cases import ShownCase
 from pin_lightning.reports.figures.trajectory_gif import write_trajectory_gif
 from pin_lightning.reports.figures.trajectory_plots import trajectory_figure
-from pin_lightning.runs.predictor import Prediction
 
 
 def chosen_cases(evaluation: Evaluation) -> dict[str, str]:
@@ -47,47 +44,31 @@ def case_pictures(
         part: Name of the split.
         show: Gives a case by its name.
     """
+    # Plotly is slow to import and not needed before.
+    from pin_lightning.reports.figures.trajectory_3d import trajectory_3d, write_trajectory_3d
+
     show = cache(show)  # of few cases, one can have several labels
     errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
     for label, name in chosen_cases(evaluation).items():
         shown = show(name)
-        annotated, volume, prediction = shown.annotated, shown.volume, shown.prediction
-        title = f"{name}: {label} {part} case, mean error {np.nanmean(errors[name]):.2f} mm"
-        views = [*_views(volume, prediction, annotated, title)]
-        views += [("planes", plane_figure(shown.planes, title))] if shown.planes else []
-        for kind, figure in views:
-            plots.save(figure, figures / f"{part}_{label}_{kind}.png")
-        stem = figures / f"{part}_{label}_starts"
-        _write_moving(stem, volume, prediction, annotated, f"{name}: {label} {part} case")
-
-
-def _views(
-    volume: WorkingVolume, prediction: Prediction, annotated: AnnotatedCase, title: str
-) -> Iterator[tuple[str, plots.Figure]]:
-    """Three-plane view and start paths."""
-    grid, names = volume.grid, prediction.names
-    predicted_ijk = _ijk(grid, prediction.trajectory.prediction_mm[0])
-    path_ijk = _ijk(grid, prediction.trajectory.landmarks_mm[0])
-    truth_ijk = _ijk(grid, annotated.landmarks_mm)
-    shown = (volume.intensity.numpy(), grid.spacing_mm)
-    yield "case", plots.case_figure(*shown, truth_ijk, predicted_ijk, names, title)
-    yield "starts", trajectory_figure(*shown, path_ijk, truth_ijk, names, title)
-
-
-def _write_moving(
-    stem: Path, volume: WorkingVolume, prediction: Prediction, annotated: AnnotatedCase, title: str
-) -> None:
-    """Write the film and the 3D figure of the moving starts."""
-    # Plotly is slow to import and not needed before.
-    from pin_lightning.reports.figures.trajectory_3d import trajectory_3d, write_trajectory_3d
-
-    grid = volume.grid
-    path_ijk = _ijk(grid, prediction.trajectory.landmarks_mm[0])
-    truth_ijk = _ijk(grid, annotated.landmarks_mm)
-    shown = (volume.intensity.numpy(), grid.spacing_mm, path_ijk, truth_ijk)
-    write_trajectory_gif(stem.with_name(f"{stem.name}.gif"), *shown, title)
-    figure = trajectory_3d(*shown, prediction.names)
-    write_trajectory_3d(stem.with_name(f"{stem.name}.json"), figure)
+        grid, names = shown.volume.grid, shown.prediction.names
+        predicted_ijk = _ijk(grid, shown.prediction.trajectory.prediction_mm[0])
+        path_ijk = _ijk(grid, shown.prediction.trajectory.landmarks_mm[0])
+        truth_ijk = _ijk(grid, shown.annotated.landmarks_mm)
+        volume = (shown.volume.intensity.numpy(), grid.spacing_mm)
+        heading, stem = f"{name}: {label} {part} case", f"{part}_{label}"
+        title = f"{heading}, mean error {np.nanmean(errors[name]):.2f} mm"
+        views = {
+            "case": plots.case_figure(*volume, truth_ijk, predicted_ijk, names, title),
+            "starts": trajectory_figure(*volume, path_ijk, truth_ijk, names, title),
+        }
+        if shown.planes:
+            views["planes"] = plane_figure(shown.planes, title)
+        for kind, figure in views.items():
+            plots.save(figure, figures / f"{stem}_{kind}.png")
+        moving = (*volume, path_ijk, truth_ijk)
+        write_trajectory_gif(figures / f"{stem}_starts.gif", *moving, heading)
+        write_trajectory_3d(figures / f"{stem}_starts.json", trajectory_3d(*moving, names))
 
 
 def _ijk(grid: Grid, points_mm: Float[Tensor, "*rest 3"]) -> Float64[np.ndarray, "*rest 3"]:

@@ -1,7 +1,6 @@
 """Contact sheet: three planes through every landmark of many cases on one picture."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +30,7 @@ CROSS_HAIR, EMPTY = "#00C8FF", "#E8E8E8"
 
 Picture: TypeAlias = UInt8[np.ndarray, "H W 3"]
 Levels: TypeAlias = Mapping[tuple[str, str], str]
+Label: TypeAlias = tuple[str, str]  # a name at the edge, and "error", "warning" or empty
 # Gives the working volume of a case [X, Y, Z], 0 to 255, and its landmarks [L, 3] in voxels, NaN
 # where missing.
 Load: TypeAlias = Callable[[str], tuple[Any, Any]]
@@ -83,8 +83,8 @@ def contact_sheet(
         f"tiles of {tile_mm:.3g} mm: y-z (sagittal), x-z (coronal), x-y (axial) of the volume; "
         f"red: error, orange: warning",
     )
-    row_labels = [_Label(names[i], levels.get(("", names[i]), "")) for i in rows]
-    column_labels = [_Label(case, _worst(levels, case)) for case in columns]
+    row_labels = [(_short(names[i]), levels.get(("", names[i]), "")) for i in rows]
+    column_labels = [(_short(case), _worst(levels, case)) for case in columns]
     return _figure(picture, missing, row_labels, column_labels, title)
 
 
@@ -122,23 +122,10 @@ def chosen(every: Sequence[str], first: Sequence[str], most: int) -> list[str]:
     return ahead + [others[place] for place in places]
 
 
-@dataclass(frozen=True)
-class _Label:
-    """A name at the edge of the sheet."""
-
-    name: str
-    level: str  # "error", "warning" or empty
-
-    @property
-    def text(self) -> str:
-        """The name; a long one is cut in the middle, since names often differ at the end."""
-        half = MOST_LETTERS // 2
-        long = len(self.name) > MOST_LETTERS
-        return f"{self.name[: half - 1]}\u2026{self.name[-half:]}" if long else self.name
-
-    @property
-    def width_px(self) -> float:
-        return _width_px(self.text, POINTS)
+def _short(name: str) -> str:
+    """Cut a long name in the middle, since names often differ at the end."""
+    half = MOST_LETTERS // 2
+    return f"{name[: half - 1]}\u2026{name[-half:]}" if len(name) > MOST_LETTERS else name
 
 
 def _levels(findings: Sequence[Finding]) -> dict[tuple[str, str], str]:
@@ -193,16 +180,17 @@ def _width_px(text: str, points: float) -> float:
 def _figure(
     picture: Picture,
     missing: Bool[np.ndarray, "R C"],
-    rows: Sequence[_Label],
-    columns: Sequence[_Label],
+    rows: Sequence[Label],
+    columns: Sequence[Label],
     title: Sequence[str],
 ) -> Figure:
     """Draw the picture with names at its edges, on axes in pixels of the file."""
-    slant = SLANT_DEGREES if max(label.width_px for label in columns) > CELL_PX[1] else 0
+    row_px, column_px = ([_width_px(text, POINTS) for text, _ in one] for one in (rows, columns))
+    slant = SLANT_DEGREES if max(column_px) > CELL_PX[1] else 0
     along, up = np.cos(np.deg2rad(slant)), np.sin(np.deg2rad(slant))
-    left = int(EDGE_PX + max(label.width_px for label in rows) + 2 * NAME_GAP_PX)
-    top = int(TITLE_PX + max(label.width_px for label in columns) * up)
-    reach = max(i * PITCH_PX[1] + label.width_px * along for i, label in enumerate(columns))
+    left = int(EDGE_PX + max(row_px) + 2 * NAME_GAP_PX)
+    top = int(TITLE_PX + max(column_px) * up)
+    reach = max(i * PITCH_PX[1] + width * along for i, width in enumerate(column_px))
     widest = max(_width_px(text, TITLE_POINTS - line) for line, text in enumerate(title))
     width = int(max(left + max(picture.shape[1], reach + NAME_GAP_PX), widest + EDGE_PX)) + EDGE_PX
     height = top + picture.shape[0] + EDGE_PX
@@ -223,15 +211,15 @@ def _figure(
 
 
 def _write_names(
-    axes: Axes, left: int, top: int, rows: Sequence[_Label], columns: Sequence[_Label], slant: int
+    axes: Axes, left: int, top: int, rows: Sequence[Label], columns: Sequence[Label], slant: int
 ) -> None:
-    for row, label in enumerate(rows):
+    for row, (text, level) in enumerate(rows):
         middle = top + row * PITCH_PX[0] + FRAME_PX + CELL_PX[0] / 2
-        _write(axes, left - NAME_GAP_PX, middle, label.text, label.level, ha="right", va="center")
-    for column, label in enumerate(columns):
+        _write(axes, left - NAME_GAP_PX, middle, text, level, ha="right", va="center")
+    for column, (text, level) in enumerate(columns):
         start = left + column * PITCH_PX[1] + FRAME_PX + (NAME_GAP_PX if slant else 0)
         turned = {"rotation": slant, "rotation_mode": "anchor", "va": "baseline"}
-        _write(axes, start, top - NAME_GAP_PX, label.text, label.level, **turned)
+        _write(axes, start, top - NAME_GAP_PX, text, level, **turned)
 
 
 def _write(axes: Axes, x: float, y: float, text: str, level: str = "", **look: Any) -> None:

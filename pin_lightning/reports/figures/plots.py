@@ -1,6 +1,5 @@
 """Figures: errors per landmark, landmarks in a volume, training curves; shared parts."""
 
-import csv
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 
 from pin_lightning.common.files import whole_file
 from pin_lightning.common.geometry import Grid
+from pin_lightning.common.tables import read_rows
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.reports.figures.labels import (
     PLANES,
@@ -234,19 +234,11 @@ def read_curves(path: str | Path, names: Sequence[str]) -> dict[str, Float[np.nd
     Raises:
         ValueError: No column has a value at a step, or a cell is not a number.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("step")]
-    curves = {}
+    curves, rows = {}, read_rows(path, numbers=("step", *names))
     for name in names:
-        try:
-            cells = [(float(row["step"]), float(row[name])) for row in rows if row.get(name)]
-        except ValueError as error:
-            raise ValueError(
-                f"{path}: column {name}: {error}; correct or delete that row"
-            ) from error
-        points = np.array(cells).reshape(-1, 2)
-        curves[name] = points[np.isfinite(points).all(axis=1)]
-    curves = {name: curve for name, curve in curves.items() if len(curve)}
+        points = np.array([(row["step"], row[name]) for row in rows]).reshape(-1, 2)
+        if (finite := np.isfinite(points).all(axis=1)).any():
+            curves[name] = points[finite]
     if not curves:
         raise ValueError(f"{path}: has no training curve; give a metrics.csv of the CSV logger")
     return curves

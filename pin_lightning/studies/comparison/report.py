@@ -14,7 +14,6 @@ from pin_lightning.studies.comparison.paired import Comparison, Difference, comp
 from pin_lightning.studies.comparison.plot import comparison_figure
 from pin_lightning.studies.comparison.runs import pair_runs
 from pin_lightning.studies.comparison.tables import (
-    Labels,
     comparison_markdown,
     comparison_table,
     remarks,
@@ -50,17 +49,17 @@ def compare_runs(
     paired = pair_runs(path_a, path_b, split)
     settings = (paired.names, sorted(set(radii_mm)), BootstrapSettings())
     comparison = compare(paired.a_mm, paired.b_mm, *settings)
-    labels = Labels(_label(path_a), _label(path_b), split)
+    runs = (f"A: {_label(path_a)}", f"B: {_label(path_b)}")
+    heading = (*runs, f"{comparison.num_cases} {split} cases")
     console = Console()
-    console.print(comparison_table(comparison, labels))
+    console.print(comparison_table(comparison, heading))
     for sentence in (verdict(comparison), *remarks(comparison), *paired.notes):
         console.print(sentence, markup=False, highlight=False)
     if output is not None:
-        markdown = comparison_markdown(comparison, labels, paired.notes)
         write_text(output / "comparison.csv", csv_text(csv_rows(comparison)))
+        markdown = comparison_markdown(comparison, heading, paired.notes)
         write_text(output / "comparison.md", markdown)
-        figure = comparison_figure(comparison, f"A: {labels.a}   B: {labels.b}")
-        plots.save(figure, output / "comparison.png")
+        plots.save(comparison_figure(comparison, "   ".join(runs)), output / "comparison.png")
     return comparison
 
 

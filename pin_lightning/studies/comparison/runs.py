@@ -1,7 +1,7 @@
 """Errors of two runs on the same cases and landmarks, read from their folders."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +53,15 @@ def pair_runs(path_a: Path, path_b: Path, split: str = "test") -> PairedErrors:
         paired = pair_evaluations(*evaluations)
     except ValueError as error:
         raise ValueError(f"A={path_a}, B={path_b}: {error}") from error
-    cases = [set(evaluation.cases) for evaluation in evaluations]
-    seen = [
-        _seen_note("A", "B", split, sorted(cases[0] & _trained_on(path_b))),
-        _seen_note("B", "A", split, sorted(cases[1] & _trained_on(path_a))),
-    ]
-    notes = (*paired.notes, *(note for note in seen if note))
-    return PairedErrors(paired.cases, paired.names, paired.a_mm, paired.b_mm, notes)
+    notes = list(paired.notes)
+    others = (("A", "B", path_b), ("B", "A", path_a))
+    for evaluation, (own, other, path) in zip(evaluations, others, strict=True):
+        if seen := sorted({*evaluation.cases} & _trained_on(path)):
+            notes.append(
+                f"Warning: {other} was trained on {_count(f'{split} case', seen)} of {own} "
+                f"({_list(seen)}); split both runs in the same way."
+            )
+    return replace(paired, notes=tuple(notes))
 
 
 def pair_evaluations(a: Evaluation, b: Evaluation) -> PairedErrors:
@@ -76,7 +78,14 @@ def pair_evaluations(a: Evaluation, b: Evaluation) -> PairedErrors:
         raise ValueError(f"have no {what} in common; compare runs on the same data")
     chosen_a, chosen_b = _chosen(a, cases, names), _chosen(b, cases, names)
     defined = a.defined[chosen_a] & b.defined[chosen_b]
-    _check_truth(a.truth_world[chosen_a], b.truth_world[chosen_b], defined, cases, names)
+    offsets_mm = a.truth_world[chosen_a] - b.truth_world[chosen_b]
+    apart_mm = np.where(defined, np.linalg.norm(offsets_mm, axis=-1), 0)
+    if (apart_mm > SAME_MM).any():
+        case, landmark = np.argwhere(apart_mm > SAME_MM)[0]
+        raise ValueError(
+            f"the true positions of {names[landmark]} of {cases[case]} lie "
+            f"{apart_mm[case, landmark]:.3f} mm apart; compare runs on the same annotation"
+        )
     if not defined.any():
         raise ValueError("have no true position in common; compare runs on annotated cases")
     a_mm, b_mm = (
@@ -105,22 +114,6 @@ def _chosen(
     return np.ix_(rows, [evaluation.names.index(name) for name in names])
 
 
-def _check_truth(
-    truth_a: Float64[np.ndarray, "N L 3"],
-    truth_b: Float64[np.ndarray, "N L 3"],
-    defined: np.ndarray,
-    cases: Sequence[str],
-    names: Sequence[str],
-) -> None:
-    apart_mm = np.where(defined, np.linalg.norm(truth_a - truth_b, axis=-1), 0)
-    if (apart_mm > SAME_MM).any():
-        case, landmark = np.argwhere(apart_mm > SAME_MM)[0]
-        raise ValueError(
-            f"the true positions of {names[landmark]} of {cases[case]} lie "
-            f"{apart_mm[case, landmark]:.3f} mm apart; compare runs on the same annotation"
-        )
-
-
 def _left_out(a: Evaluation, b: Evaluation) -> tuple[str, ...]:
     notes = []
     for what, of_a, of_b in (("case", a.cases, b.cases), ("landmark", a.names, b.names)):
@@ -141,15 +134,6 @@ def _trained_on(path: Path) -> set[str]:
         return set()
     trained = {name for split in splits for name in split.train}
     return trained - {name for split in splits for name in split.test}
-
-
-def _seen_note(own: str, other: str, split: str, cases: list[str]) -> str | None:
-    if not cases:
-        return None
-    return (
-        f"Warning: {other} was trained on {_count(f'{split} case', cases)} of {own} "
-        f"({_list(cases)}); split both runs in the same way."
-    )
 
 
 def _count(what: str, names: Sequence[str]) -> str:

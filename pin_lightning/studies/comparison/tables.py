@@ -1,32 +1,17 @@
 """A comparison of two runs in sentences, as a table for the terminal and as Markdown."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.table import Table
 from rich.text import Text
 
 from pin_lightning.common.tables import markdown
 from pin_lightning.evaluation.bootstrap import FEW_CASES
+from pin_lightning.reports.terminal_tables import empty_table
 from pin_lightning.studies.comparison.paired import Comparison, Difference, Ends
 
 _LENGTHS = {"mean": "Mean radial error, mm", "median": "Median, mm", "p95": "95th percentile, mm"}
 _MARK = "*"
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Names in a comparison.
-
-    Attributes:
-        a: Name of run A.
-        b: Name of run B.
-        split: Split of the cases that were compared.
-    """
-
-    a: str
-    b: str
-    split: str
 
 
 def verdict(comparison: Comparison) -> str:
@@ -59,12 +44,9 @@ def remarks(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def comparison_table(comparison: Comparison, labels: Labels) -> Table:
-    """Table of all numbers and of each landmark, for the terminal; labels are no markup."""
-    title = f"A: {labels.a}\nB: {labels.b}\n{comparison.num_cases} {labels.split} cases"
-    table = Table(title=Text(title))
-    for index, header in enumerate(_header(comparison)):
-        table.add_column(header, justify="right" if index else "left", no_wrap=index > 0)
+def comparison_table(comparison: Comparison, heading: Sequence[str]) -> Table:
+    """Table of all numbers and of each landmark, for the terminal; the heading is no markup."""
+    table = empty_table("\n".join(heading), _header(comparison))
     for row in _number_rows(comparison):
         table.add_row(*map(Text, row))
     table.add_section()
@@ -73,11 +55,13 @@ def comparison_table(comparison: Comparison, labels: Labels) -> Table:
     return table
 
 
-def comparison_markdown(comparison: Comparison, labels: Labels, notes: Sequence[str]) -> str:
-    """Verdict, table and remarks as Markdown."""
+def comparison_markdown(
+    comparison: Comparison, heading: Sequence[str], notes: Sequence[str]
+) -> str:
+    """Lines of the heading, verdict, table and remarks as Markdown."""
     rows = [*_number_rows(comparison), *_landmark_rows(comparison)]
     table = markdown(_header(comparison), rows)
-    runs = f"- A: {labels.a}\n- B: {labels.b}\n- {comparison.num_cases} {labels.split} cases\n"
+    runs = "".join(f"- {line}\n" for line in heading)
     words = "\n".join([*remarks(comparison), *notes])
     return f"# Comparison of two runs\n\n{runs}\n{verdict(comparison)}\n\n{table}\n{words}\n"
 

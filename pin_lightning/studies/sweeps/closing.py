@@ -2,7 +2,6 @@
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,19 +29,25 @@ class CloseSweep(Callback):
             record = output_folder("hydra.sweep.dir", config.hydra.sweep.dir) / RECORD
         except ValueError as error:
             end(str(error), error)  # Hydra would only warn
-        earlier = _Earlier.of(record)
+        earlier = (record.read_bytes(), record.stat()) if record.is_file() else None
         OmegaConf.save(config, record)
         at_end.push(partial(self._end, config, earlier))
 
     def _end(
-        self, config: DictConfig, earlier: "_Earlier | None", kind: type | None, *error: Any
+        self,
+        config: DictConfig,
+        earlier: tuple[bytes, os.stat_result] | None,
+        kind: type | None,
+        *error: Any,
     ) -> None:
         """Close a sweep; undo the record if it failed before its first job."""
         folder = Path(config.hydra.sweep.dir)
         if kind is None or job_folders(folder):
             self.close(config)
         elif earlier is not None:
-            earlier.restore(folder / RECORD)
+            content, times = earlier
+            (folder / RECORD).write_bytes(content)
+            os.utime(folder / RECORD, ns=(times.st_atime_ns, times.st_mtime_ns))
         else:
             (folder / RECORD).unlink()
             with suppress(OSError):  # other files stay
@@ -53,25 +58,6 @@ class CloseSweep(Callback):
         shared = shared_overrides(config)
         for failure in failures_of(Path(config.hydra.sweep.dir)):
             note_failure(failure.line(shared))
-
-
-@dataclass(frozen=True)
-class _Earlier:
-    """The record of an earlier sweep in the same folder, with its times."""
-
-    content: bytes
-    times_ns: tuple[int, int]
-
-    @classmethod
-    def of(cls, record: Path) -> "_Earlier | None":
-        if not record.is_file():
-            return None
-        stat = record.stat()
-        return cls(record.read_bytes(), (stat.st_atime_ns, stat.st_mtime_ns))
-
-    def restore(self, record: Path) -> None:
-        record.write_bytes(self.content)
-        os.utime(record, ns=self.times_ns)
 
 
 def shared_overrides(config: Any) -> set[str]:

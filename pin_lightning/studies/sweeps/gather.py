@@ -7,7 +7,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pin_lightning.cli.ending import end, note_failure
@@ -81,6 +80,7 @@ def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
     from pin_lightning.common.tables import csv_text, markdown
     from pin_lightning.evaluation.bootstrap import BootstrapSettings
     from pin_lightning.reports.figures import plots
+    from pin_lightning.reports.terminal_tables import empty_table
     from pin_lightning.studies.sweeps.figure import sweep_figure
     from pin_lightning.studies.sweeps.rows import read_jobs, rows_of
     from pin_lightning.studies.sweeps.table import cells_of, csv_rows, landmark_rows, table_rows
@@ -109,7 +109,10 @@ def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
     plots.save(sweep_figure(cells, bootstrap.level, title), sweep_dir / "figure.png")
     for header, body in (table_rows(cells, bootstrap.level, HIDDEN), by_landmark):
         if header:
-            Console().print(_terminal_table(title, header, body))
+            table = empty_table(title, header, wrap=True)
+            for row in body:
+                table.add_row(*map(Text, row))
+            Console().print(table)
     log.info("%s: table.md, table.csv, figure.png", sweep_dir)
 
 
@@ -141,12 +144,3 @@ def _reference_note(cells: Sequence[Any], reference: str | None) -> str:
         return ""
     chosen = reference or methods[0]
     return f"\nDifferences are from {chosen}, over the landmarks of the cases that both have.\n"
-
-
-def _terminal_table(title: str, header: list[str], body: list[list[str]]) -> Table:
-    table = Table(title=Text(title) if title else None)
-    for index, name in enumerate(header):
-        table.add_column(name, justify="right" if index else "left")
-    for line in body:
-        table.add_row(*map(Text, line))
-    return table

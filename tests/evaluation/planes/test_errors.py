@@ -61,7 +61,7 @@ def test_a_missing_landmark_is_no_error(turned):
     defined = np.isfinite(truth).all(axis=-1)
     found = replace(turned, truth_world=truth, defined=defined, predicted_world=predicted)
     errors = plane_errors(found, GROUP)
-    np.testing.assert_allclose(errors.angle_degrees, [0, 0, np.nan], atol=1e-9)
+    np.testing.assert_allclose(errors[:, 0], [0, 0, np.nan], atol=1e-9)
 
 
 def test_without_any_plane_values_are_none_and_the_table_shows_dashes(turned):
@@ -95,7 +95,7 @@ def test_csv_has_a_row_for_each_case_and_goes_with_its_planes(turned, tmp_path):
     assert [(row["split"], row["case"], row["plane"]) for row in rows] == [
         (split, case, "P") for split in ("val", "test") for case in ("one", "two", "three")
     ]
-    assert float(rows[0]["angle_degrees"]) == plane_errors(turned, GROUP).angle_degrees[0]
+    assert float(rows[0]["angle_degrees"]) == plane_errors(turned, GROUP)[0, 0]
     assert rows[2]["angle_degrees"] == rows[2]["offset_mm"] == ""
     write_plane_errors(path, {"test": turned}, [OTHER])
     assert not path.exists()

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from pin_lightning.evaluation.coverage import Covered
 from pin_lightning.reports.pages.charts import coverage_figure, success_figure
@@ -26,11 +25,6 @@ def test_the_axis_marks_the_radii_that_it_shows():
 
 def test_errors_of_zero_can_be_drawn():
     success_figure({"this run": np.zeros((2, 2))}, (0.5,)).draw_without_rendering()
-
-
-def test_a_method_without_errors_is_refused():
-    with pytest.raises(ValueError, match="no error of other is known"):
-        success_figure({"this run": ERRORS, "other": np.full((2, 2), np.nan)}, (1,))
 
 
 def test_observed_stands_over_asked_and_that_of_predictions_is_marked():

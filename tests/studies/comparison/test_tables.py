@@ -7,7 +7,7 @@ from studies.comparison.test_paired import SETTINGS, named, two_runs
 from pin_lightning.studies.comparison import tables
 from pin_lightning.studies.comparison.paired import compare
 
-LABELS = tables.Labels("runs/[x]", "runs/b|c", "test")
+HEADING = ("A: runs/[x]", "B: runs/b|c", "2 test cases")
 
 
 def test_the_verdict_says_who_is_closer_or_that_it_cannot_be_told():
@@ -38,7 +38,7 @@ def test_the_table_fits_into_80_columns_and_shows_names_as_they_are():
     names = ("[red]tip[/red]", "a landmark with a rather long name, as anatomists like them")
     found = compare(*two_runs(0, landmarks=2), names, [0.5, 8.0], SETTINGS)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(tables.comparison_table(found, LABELS))
+    console.print(tables.comparison_table(found, HEADING))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     assert any("A: runs/[x]" in line for line in lines)
@@ -52,7 +52,7 @@ def test_the_table_fits_into_80_columns_and_shows_names_as_they_are():
 def test_markdown_by_hand():
     a, b = np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]])
     found = compare(a, b, ["tip|x"], [2.0], SETTINGS)
-    text = tables.comparison_markdown(found, LABELS, ["A note."])
+    text = tables.comparison_markdown(found, HEADING, ["A note."])
     assert text.startswith(
         "# Comparison of two runs\n\n- A: runs/[x]\n- B: runs/b|c\n- 2 test cases\n\n"
         "No difference can be told from these 2 cases: B - A is +2.000 mm "
