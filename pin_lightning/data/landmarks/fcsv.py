@@ -13,8 +13,6 @@ from pin_lightning.data.landmarks import framed, text
 STANDARD = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 # Slicer 5 writes two more cells than its columns line names.
 UNNAMED = ("positionstatus", "")
-# Slicer 4.10 and older wrote the number of the enumeration instead of its name.
-SYSTEMS = {"RAS": "RAS", "LPS": "LPS", "0": "RAS", "1": "LPS"}
 DEFINED = "2"
 STATUS = {"0": "undefined", "1": "preview", DEFINED: "defined", "3": "missing"}
 
@@ -75,11 +73,11 @@ def _columns(path: Path, comments: Sequence[str]) -> tuple[str, ...]:
 
 def _frame(path: Path, comments: Sequence[str]) -> str | None:
     written = set(_settings(comments, "CoordinateSystem"))
-    unknown = sorted(value for value in written if value.upper() not in SYSTEMS)
+    unknown = sorted(value for value in written if value.upper() not in framed.SLICER_FRAMES)
     if unknown:
         what = "voxel indices (IJK)" if unknown[0].upper() in ("2", "IJK") else repr(unknown[0])
         raise ValueError(f"{path}: CoordinateSystem is {what}; save it in LPS or RAS")
-    frames = sorted({SYSTEMS[value.upper()] for value in written})
+    frames = sorted({framed.SLICER_FRAMES[value.upper()] for value in written})
     if len(frames) > 1:
         raise ValueError(f"{path}: CoordinateSystem is both {' and '.join(frames)}; keep one")
     return frames[0] if frames else None

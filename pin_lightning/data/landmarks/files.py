@@ -1,36 +1,17 @@
 """Reading and writing landmark files of any format in world coordinates."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from nibabel.affines import apply_affine
-
-from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.data.images.reading import read_header
 from pin_lightning.data.landmarks.fcsv import read_fcsv, write_fcsv
 from pin_lightning.data.landmarks.framed import FRAMES, FramedLandmarks
 from pin_lightning.data.landmarks.markups import read_markups, write_markups
 from pin_lightning.data.landmarks.table_reading import UNNAMED_CASE, read_framed_table
 from pin_lightning.data.landmarks.table_writing import write_case_table
-from pin_lightning.data.landmarks.voxel_text import read_voxel_rows
 
 Way = TypeVar("Way")
-
-
-@dataclass(frozen=True, eq=False)
-class LandmarkTable:
-    """The cases of one table.
-
-    Attributes:
-        cases: Landmarks in world RAS+ mm by case, in the order of the table.
-        subjects: Subject by case, of the cases that have one.
-    """
-
-    cases: dict[str, LandmarkSet]
-    subjects: dict[str, str]
 
 
 def read_landmarks(
@@ -53,9 +34,8 @@ def read_landmarks(
     """
     path, image = Path(path), None if image is None else Path(image)
     read = _by_suffix(path, READERS, "read")
-    _check_setting(frame)
     framed = read(path)
-    return _to_world(path, framed, _agreed_frame(path, framed.frame, frame), image)
+    return framed.to_world(path, _agreed_frame(path, framed.frame, frame), image)
 
 
 def write_landmarks(
@@ -80,7 +60,7 @@ def write_landmarks(
 
 def read_table(
     path: Path, frame: str | None = None, images: Mapping[str, Path] | None = None
-) -> LandmarkTable:
+) -> tuple[dict[str, LandmarkSet], dict[str, str]]:
     """Read the landmarks of many cases from one CSV table, long or wide.
 
     Args:
@@ -88,39 +68,22 @@ def read_table(
         frame: As in `read_landmarks`.
         images: Images by case, needed for voxel indices.
 
+    Returns:
+        Landmarks in world RAS+ mm by case, in the order of the table, and subjects by case, of the
+        cases that have one.
+
     Raises:
         ValueError: The table is not valid, does not name its cases, or its frame is not known.
     """
-    _check_setting(frame)
     table = read_framed_table(path)
+    agreed = _agreed_frame(path, table.frame, frame)
     if UNNAMED_CASE in table.cases:
         raise ValueError(f"{path}: has no column that names the case; add one named case")
-    agreed = _agreed_frame(path, table.frame, frame)
     cases = {
-        case: _to_world(path, framed, agreed, (images or {}).get(case), f" of case {case}")
+        case: framed.to_world(path, agreed, (images or {}).get(case), f" of case {case}")
         for case, framed in table.cases.items()
     }
-    return LandmarkTable(cases, table.subjects)
-
-
-def read_voxel_text(
-    path: Path, image: Path, names: Sequence[str] | None, unwanted: Sequence[int]
-) -> LandmarkSet:
-    """Read a voxel text (``NAME_ps.txt``) of the original PIN code.
-
-    Args:
-        path: A line of x, y, z per landmark, 0-based voxel index along the image's own axes.
-        image: Image of the case.
-        names: Names of the wanted lines; None takes their numbers in the file, from 1.
-        unwanted: Lines to leave out, counted from 0.
-
-    Returns:
-        Landmarks in world RAS+ mm.
-
-    Raises:
-        ValueError: The file is not valid, or `names` or `unwanted` do not fit it.
-    """
-    return _to_world(path, read_voxel_rows(path, names, unwanted), "voxel", image)
+    return cases, table.subjects
 
 
 def _by_suffix(path: Path, ways: Mapping[str, Way], what: str) -> Way:
@@ -130,12 +93,9 @@ def _by_suffix(path: Path, ways: Mapping[str, Way], what: str) -> Way:
     raise ValueError(f"{path}: not a landmark file that can be {what}; use {', '.join(ways)}")
 
 
-def _check_setting(frame: str | None) -> None:
-    if frame is not None and frame not in FRAMES:
-        raise ValueError(f"data.frame={frame}: there is no such frame; give {', '.join(FRAMES)}")
-
-
 def _agreed_frame(path: Path, said: str | None, setting: str | None) -> str:
+    if setting is not None and setting not in FRAMES:
+        raise ValueError(f"data.frame={setting}: there is no such frame; give {', '.join(FRAMES)}")
     if said is None and setting is None:
         raise ValueError(
             f"{path}: does not say whether its x, y, z are RAS, LPS or voxel indices; "
@@ -147,19 +107,6 @@ def _agreed_frame(path: Path, said: str | None, setting: str | None) -> str:
             f"the file"
         )
     return str(said or setting)
-
-
-def _to_world(
-    path: Path, framed: FramedLandmarks, frame: str, image: Path | None, of_case: str = ""
-) -> LandmarkSet:
-    """Convert positions of a file to world RAS+ mm, in this one place for all formats."""
-    if frame == "voxel":
-        if image is None:
-            raise ValueError(f"{path}: voxel indices{of_case} need their image; give the image")
-        positions = apply_affine(read_header(image)[1], framed.positions)
-    else:
-        positions = flip_lps_ras(framed.positions) if frame == "LPS" else framed.positions
-    return LandmarkSet.of(framed.names, positions)
 
 
 def _read_case_table(path: Path) -> FramedLandmarks:

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
+from nibabel.affines import apply_affine
 
+from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.data.images.reading import read_header
 
 # RAS and LPS in mm; voxel: 0-based index along the image's own axes as stored.
 FRAMES = ("RAS", "LPS", "voxel")
+# Old versions of 3D Slicer wrote the number of the enumeration instead of its name.
+SLICER_FRAMES = {"RAS": "RAS", "LPS": "LPS", "0": "RAS", "1": "LPS"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,23 @@ class FramedLandmarks:
         if twice:
             raise ValueError(f"{path}: labels occur twice: {', '.join(twice)}; make each unique")
         return cls(tuple(names), np.array(positions, dtype=np.float64), frame)
+
+    def to_world(
+        self, path: Path, frame: str, image: Path | None, of_case: str = ""
+    ) -> LandmarkSet:
+        """Convert to world RAS+ mm, in this one place for all formats; `path` is for messages.
+
+        Raises:
+            ValueError: Voxel indices have no image, or its header cannot be read.
+        """
+        positions = self.positions
+        if frame == "voxel":
+            if image is None:
+                raise ValueError(f"{path}: voxel indices{of_case} need their image; give the image")
+            positions = apply_affine(read_header(image)[1], positions)
+        elif frame == "LPS":
+            positions = flip_lps_ras(positions)
+        return LandmarkSet.of(self.names, positions)
 
 
 def check_plain_names(path: Path, names: Sequence[str]) -> None:

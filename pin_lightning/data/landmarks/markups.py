@@ -10,15 +10,13 @@ from pin_lightning.common.files import write_text
 from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.settings import is_number
-from pin_lightning.data.landmarks.framed import FramedLandmarks, checked_descriptions
+from pin_lightning.data.landmarks.framed import SLICER_FRAMES, FramedLandmarks, checked_descriptions
 from pin_lightning.data.landmarks.text import read_text
 
 MARKUPS_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"
 )
-# Old Slicer versions wrote the number of the enumeration instead of its name.
-COORDINATE_SYSTEMS = {"RAS": "RAS", "LPS": "LPS", "0": "RAS", "1": "LPS"}
 STATUSES = ("defined", "undefined", "missing", "preview")
 
 
@@ -88,9 +86,9 @@ def _frame(path: Path, markup: dict[str, Any]) -> str | None:
     written = markup.get("coordinateSystem")
     if written is None:
         return None
-    if str(written) not in COORDINATE_SYSTEMS:
+    if str(written) not in SLICER_FRAMES:
         raise ValueError(f"{path}: coordinateSystem is {written!r}; it must say 'LPS' or 'RAS'")
-    return COORDINATE_SYSTEMS[str(written)]
+    return SLICER_FRAMES[str(written)]
 
 
 def _control_points(path: Path, markup: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,12 @@ from pin_lightning.data.landmarks.text import parse_position, read_text
 def read_voxel_rows(
     path: Path, names: Sequence[str] | None, unwanted: Sequence[int]
 ) -> FramedLandmarks:
-    """Read a voxel text, separated by blanks or commas; arguments as `files.read_voxel_text`.
+    """Read a voxel text, separated by blanks or commas.
+
+    Args:
+        path: A line of x, y, z per landmark, 0-based voxel index along the image's own axes.
+        names: Names of the wanted lines; None takes their numbers in the file, from 1.
+        unwanted: Lines to leave out, counted from 0.
 
     Raises:
         ValueError: A line is not a position, `names` does not fit the lines, or `unwanted` has a

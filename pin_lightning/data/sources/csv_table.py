@@ -31,10 +31,10 @@ def csv_cases(
     """
     folder, path = Path(root, images), Path(root, table)
     found = files_by_name(folder)
-    read = read_table(path, frame, found)
-    check_pairs(found, folder, read.cases, path)
+    marked, subjects = read_table(path, frame, found)
+    check_pairs(found, folder, marked, path)
     cases = []
     for name, image in sorted(found.items()):
-        subject = read.subjects.get(name) or subject_of(name, subject_pattern)
-        cases.append(Case(name, image, path, partial(read.cases.__getitem__, name), subject))
+        subject = subjects.get(name) or subject_of(name, subject_pattern)
+        cases.append(Case(name, image, path, partial(marked.__getitem__, name), subject))
     return cases

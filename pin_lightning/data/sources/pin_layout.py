@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.cases import Case
-from pin_lightning.data.landmarks.files import read_voxel_text
+from pin_lightning.data.landmarks.voxel_text import read_voxel_rows
 from pin_lightning.data.sources.folder import paired_cases
 
 
@@ -36,6 +37,12 @@ def pin_cases(
     Raises:
         ValueError: A folder is absent or empty, or an image and a text file lack each other.
     """
-    read = partial(read_voxel_text, names=names, unwanted=unwanted)
+    read = partial(_read, names=names, unwanted=unwanted)
     folders = Path(root, images), Path(root, landmarks)
     return paired_cases(*folders, ("_ps.txt",), read, subject_pattern)
+
+
+def _read(
+    path: Path, image: Path, names: Sequence[str] | None, unwanted: Sequence[int]
+) -> LandmarkSet:
+    return read_voxel_rows(path, names, unwanted).to_world(path, "voxel", image)

@@ -15,9 +15,9 @@ from pin_lightning.data.landmarks.files import (
     LANDMARK_SUFFIXES,
     read_landmarks,
     read_table,
-    read_voxel_text,
     write_landmarks,
 )
+from pin_lightning.data.landmarks.voxel_text import read_voxel_rows
 
 AFFINE = np.array([[0.0, -2, 0, 10], [0.5, 0, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1]])
 
@@ -104,7 +104,7 @@ def test_voxel_indices_agree_with_itk_and_nibabel(tmp_path, suffix):
     text = tmp_path / "A_ps.txt"
     np.savetxt(text, indices)
     positions_lps = [image.TransformContinuousIndexToPhysicalPoint(row) for row in indices.tolist()]
-    landmarks = read_voxel_text(text, path, ["a", "b", "c"], ())
+    landmarks = read_voxel_rows(text, ["a", "b", "c"], ()).to_world(text, "voxel", path)
     np.testing.assert_allclose(
         landmarks.positions_world, np.array(positions_lps) * [-1, -1, 1], atol=1e-4
     )
@@ -116,7 +116,7 @@ def test_voxel_indices_agree_with_itk_and_nibabel(tmp_path, suffix):
 def test_voxel_text_names_and_unwanted_lines(tmp_path, image):
     path = tmp_path / "A_ps.txt"
     path.write_text("1 2 3\n9 9 9\nnan nan nan\n")
-    landmarks = read_voxel_text(path, image, ["nose", "chin"], [1])
+    landmarks = read_voxel_rows(path, ["nose", "chin"], [1]).to_world(path, "voxel", image)
     assert landmarks.names == ("nose", "chin")
     assert landmarks.defined.tolist() == [True, False]
     assert landmarks.positions_world[0].tolist() == WORLD["voxel"]
@@ -128,12 +128,12 @@ TABLE = "case,patient,landmark,i,j,k\nA scan.nii.gz,p1,nose,1,2,3\nB,,nose,0,0,0
 def test_table_of_voxel_indices_takes_the_image_of_each_case(save, image, tmp_path):
     other = tmp_path / "B.mha"
     itk = oblique_image(other)
-    table = read_table(save(TABLE), images={"A scan": image, "B": other})
-    assert table.cases["A scan"].positions_world.tolist() == [WORLD["voxel"]]
+    cases, subjects = read_table(save(TABLE), images={"A scan": image, "B": other})
+    assert cases["A scan"].positions_world.tolist() == [WORLD["voxel"]]
     np.testing.assert_allclose(
-        table.cases["B"].positions_world, [np.array(itk.GetOrigin()) * [-1, -1, 1]], atol=1e-9
+        cases["B"].positions_world, [np.array(itk.GetOrigin()) * [-1, -1, 1]], atol=1e-9
     )
-    assert table.subjects == {"A scan": "p1"}
+    assert subjects == {"A scan": "p1"}
 
 
 def test_table_of_voxel_indices_names_the_case_without_image(save, image):
@@ -143,9 +143,9 @@ def test_table_of_voxel_indices_names_the_case_without_image(save, image):
 
 def test_table_frame_comes_from_the_setting(save):
     path = save("case,landmark,x,y,z\nA,nose,1,2,3\nB,nose,,,\n")
-    table = read_table(path, "LPS")
-    assert table.cases["A"].positions_world.tolist() == [WORLD["LPS"]]
-    assert table.cases["B"].defined.tolist() == [False]
+    cases, _ = read_table(path, "LPS")
+    assert cases["A"].positions_world.tolist() == [WORLD["LPS"]]
+    assert cases["B"].defined.tolist() == [False]
     with pytest.raises(ValueError, match="does not say"):
         read_table(path)
 
