@@ -50,7 +50,7 @@ def read_lists(
         for setting, given in settings.items()
         if given is not None
     }
-    _check_one_list_each(lists, subjects)
+    _check_subjects(lists, subjects)
     return lists
 
 
@@ -115,7 +115,7 @@ def _check_known(said: str, names: Iterable[str], known: Collection[str]) -> Non
     raise ValueError(f"{said}: no case named {_some(unknown)}{hint}")
 
 
-def _check_one_list_each(lists: Mapping[str, NameList], subjects: Mapping[str, str]) -> None:
+def _check_subjects(lists: Mapping[str, NameList], subjects: Mapping[str, str]) -> None:
     named: dict[str, tuple[str, NameList]] = {}  # by subject: its first case, and the list of that
     for given in lists.values():
         for name in given.names:
@@ -126,15 +126,8 @@ def _check_one_list_each(lists: Mapping[str, NameList], subjects: Mapping[str, s
             if other_list is not given:
                 same = f"{other} and {name} are of the same subject {subjects[name]}"
                 raise ValueError(f"{both}: {same}; name them in one list")
-    if "train_names" not in lists:
-        _check_whole_subjects(lists, subjects, named)
-
-
-def _check_whole_subjects(
-    lists: Mapping[str, NameList],
-    subjects: Mapping[str, str],
-    named: Mapping[str, tuple[str, NameList]],
-) -> None:
+    if "train_names" in lists:
+        return
     listed = {name for given in lists.values() for name in given.names}
     for name in sorted(subjects.keys() - listed):
         if subjects[name] in named:

@@ -116,8 +116,7 @@ def _split_by_fold(
 ) -> Split:
     """Test on one fold, validate on the subjects after it in the shuffled order."""
     groups = _shuffled_groups(subjects, subjects, seed)
-    _check_folds(folds, fold, len(groups))
-    _check_no_lists(names, folds)
+    _check_folds(folds, fold, len(groups), names)
     start, end = (len(groups) * number // folds for number in (fold, fold + 1))
     free = groups[end:] + groups[:start]
     val_count = _part_size("val_fraction", val_fraction, len(groups))
@@ -158,7 +157,7 @@ def _part_size(setting: str, fraction: Any, count: int) -> int:
     return max(1, int(count * fraction + 0.5)) if fraction > 0 else 0
 
 
-def _check_folds(folds: Any, fold: Any, count: int) -> None:
+def _check_folds(folds: Any, fold: Any, count: int, names: Mapping[str, Any]) -> None:
     if folds is None:
         raise ValueError(f"data.split.fold={fold}: needs the number of folds, data.split.folds=5")
     check_count("data.split.folds", folds, 2)
@@ -169,9 +168,6 @@ def _check_folds(folds: Any, fold: Any, count: int) -> None:
     check_count("data.split.fold", fold, 0)
     if fold >= folds:
         raise ValueError(f"data.split.fold={fold}: give 0 to {folds - 1}, there are {folds} folds")
-
-
-def _check_no_lists(names: Mapping[str, Any], folds: int) -> None:
     for setting, given in names.items():
         if given is not None:
             said = f"{setting_text(setting, given)}: cannot be combined with data.split.folds="

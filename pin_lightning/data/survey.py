@@ -1,7 +1,7 @@
 """Survey of a data set before training: reading, checks, working volumes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -83,35 +83,21 @@ def survey(
         if not remaining:
             refuse_errors(_errors(failures | skipped))
             raise ValueError("data.root: has no cases")
-        surveyed = _survey(cases, remaining, cache_dir, landmarks, spacing_mm, grid_size, skips)
-        errors = errors_by_case(surveyed.findings) if skips else {}
+        names = inspection.choose_landmarks(remaining, landmarks)
+        grid = suggest_grid([one.header for one in remaining], spacing_mm, grid_size)
+        annotated = [inspection.annotate(one, names, grid) for one in remaining]
+        findings = _landmark_findings(remaining, annotated, names, grid)
+        errors = errors_by_case(findings) if skips else {}
+        if not errors:  # else the images wait: skipping cases may change the grid
+            volumes, bad = cache_volumes([one.case for one in remaining], grid, cache_dir)
+            findings = [*_errors(bad), *findings, *_image_findings(remaining, volumes)]
+            errors = errors_by_case(findings) if skips else {}
         if not errors:
             break
         skipped = skipped | errors
     first = left_out_findings(skipped) if skips else _errors(failures)
-    findings = sorted([*first, *surveyed.findings], key=lambda one: one.level != "error")
-    return replace(surveyed, findings=findings, skipped=skipped)
-
-
-def _survey(
-    cases: Sequence[Case],
-    inspected: list[Inspected],
-    cache_dir: Path,
-    landmarks: Sequence[str] | None,
-    spacing_mm: float | int | None,
-    grid_size: Sequence[int] | None,
-    skips: bool,
-) -> Survey:
-    """Survey the readable cases; without their images if some will be skipped."""
-    names = inspection.choose_landmarks(inspected, landmarks)
-    grid = suggest_grid([one.header for one in inspected], spacing_mm, grid_size)
-    annotated = [inspection.annotate(one, names, grid) for one in inspected]
-    findings = _landmark_findings(inspected, annotated, names, grid)
-    volumes: dict[str, Path] = {}
-    if not skips or not errors_by_case(findings):  # skipping cases may change the grid
-        volumes, bad = cache_volumes([one.case for one in inspected], grid, cache_dir)
-        findings = [*_errors(bad), *findings, *_image_findings(inspected, volumes)]
-    return Survey(list(cases), names, grid, inspected, annotated, volumes, findings, {})
+    findings = sorted([*first, *findings], key=lambda one: one.level != "error")
+    return Survey(list(cases), names, grid, remaining, annotated, volumes, findings, skipped)
 
 
 def _errors(messages: Mapping[str, str]) -> list[Finding]:

@@ -101,9 +101,15 @@ def suspects(
         limits_mm: Largest usual distance per landmark.
         most: Most landmarks to set aside; two are always kept.
     """
-    aside = _set_aside(model, shape_mm, limits_mm, most)
-    kept = np.isfinite(shape_mm).all(axis=1)
-    kept[aside] = False
+    rest, aside = shape_mm.copy(), list[int]()
+    while len(aside) < most and np.isfinite(rest).all(axis=1).sum() > 2:
+        excess = np.nan_to_num(np.linalg.norm(model.residuals(rest), axis=1) / limits_mm)
+        worst = int(excess.argmax())
+        if excess[worst] <= 1:
+            break
+        rest[worst] = np.nan
+        aside.append(worst)
+    kept = np.isfinite(rest).all(axis=1)
     predicted = model.predict(shape_mm, kept)
     off_mm = {index: float(np.linalg.norm(shape_mm[index] - predicted[index])) for index in aside}
     worst_first = sorted(aside, key=lambda index: -off_mm[index])
@@ -129,21 +135,3 @@ def _exchange(
             if share < best:
                 best, pair = share, (min(both), max(both))
     return pair
-
-
-def _set_aside(
-    model: ShapeGaussian,
-    shape_mm: Float64[np.ndarray, "L 3"],
-    limits_mm: Float64[np.ndarray, " L"],
-    most: int,
-) -> list[int]:
-    rest = shape_mm.copy()
-    aside: list[int] = []
-    while len(aside) < most and np.isfinite(rest).all(axis=1).sum() > 2:
-        excess = np.nan_to_num(np.linalg.norm(model.residuals(rest), axis=1) / limits_mm)
-        worst = int(excess.argmax())
-        if excess[worst] <= 1:
-            break
-        rest[worst] = np.nan
-        aside.append(worst)
-    return aside
