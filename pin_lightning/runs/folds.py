@@ -15,16 +15,7 @@ from pin_lightning.common.files import write_json
 from pin_lightning.common.settings import check_count
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
 from pin_lightning.method.localizer import Localizer
-from pin_lightning.runs.folder import (
-    CONFIG,
-    FOLDS,
-    PREDICTIONS,
-    RECORD,
-    UNFINISHED,
-    RunRecord,
-    difference,
-    read_config,
-)
+from pin_lightning.runs import folder
 from pin_lightning.runs.formats import FORMAT_VERSION, read_versioned
 from pin_lightning.runs.model import load_localizer
 
@@ -39,18 +30,18 @@ def fold_folder(run_dir: Path, fold: int) -> Path:
 
 def is_finished(fold_dir: Path) -> bool:
     """Tell whether the run of a fold was trained and evaluated."""
-    written = all((fold_dir / name).is_file() for name in (RECORD, PREDICTIONS))
-    return written and not (fold_dir / UNFINISHED).exists()
+    written = all((fold_dir / name).is_file() for name in (folder.RECORD, folder.PREDICTIONS))
+    return written and not (fold_dir / folder.UNFINISHED).exists()
 
 
 def is_folds_folder(run_dir: Path) -> bool:
     """Tell whether a folder is that of a cross-validation."""
-    return (run_dir / FOLDS).is_file()
+    return (run_dir / folder.FOLDS).is_file()
 
 
 def write_folds(run_dir: Path, folds: int) -> None:
     """Mark a folder as that of a cross-validation with a number of folds."""
-    write_json(run_dir / FOLDS, {"format_version": FORMAT_VERSION, "folds": folds})
+    write_json(run_dir / folder.FOLDS, {"format_version": FORMAT_VERSION, "folds": folds})
 
 
 def read_folds(run_dir: Path) -> list[Path]:
@@ -59,9 +50,9 @@ def read_folds(run_dir: Path) -> list[Path]:
     Raises:
         ValueError: `folds.json` is damaged or of another version, or a fold is not finished.
     """
-    count = read_versioned(run_dir / FOLDS, _fold_count, _remedy(run_dir))
+    count = read_versioned(run_dir / folder.FOLDS, _fold_count, _remedy(run_dir))
     folders = [fold_folder(run_dir, fold) for fold in range(count)]
-    absent = [folder.name for folder in folders if not is_finished(folder)]
+    absent = [fold_dir.name for fold_dir in folders if not is_finished(fold_dir)]
     if absent:
         raise ValueError(
             f"run={run_dir}: {', '.join(absent)} of {count} folds not there or not finished; "
@@ -70,7 +61,7 @@ def read_folds(run_dir: Path) -> list[Path]:
     return folders
 
 
-def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer], RunRecord]:
+def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer], folder.RunRecord]:
     """Localizers of all folds, and the record of the first.
 
     Raises:
@@ -78,13 +69,13 @@ def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer],
             working grids.
     """
     folders = read_folds(run_dir)
-    loaded = [load_localizer(folder, trust_run) for folder in folders]
+    loaded = [load_localizer(fold_dir, trust_run) for fold_dir in folders]
     first = loaded[0][1]
-    for folder, (_, record) in zip(folders, loaded, strict=True):
-        if (found := difference(record, first)) is not None:
+    for fold_dir, (_, record) in zip(folders, loaded, strict=True):
+        if (found := folder.difference(record, first)) is not None:
             what, own, others = found
             raise ValueError(
-                f"{folder}: its {what} ({own}) differ from those of fold0 ({others}); "
+                f"{fold_dir}: its {what} ({own}) differ from those of fold0 ({others}); "
                 f"put the folds of one cross-validation together"
             )
     return [localizer for localizer, _ in loaded], first
@@ -145,6 +136,6 @@ def config_of(run_dir: Path) -> DictConfig:
     Raises:
         ValueError: The folder is not that of a run, or damaged.
     """
-    if is_folds_folder(run_dir) and not (run_dir / CONFIG).is_file():  # of an earlier version
-        return read_config(read_folds(run_dir)[0])
-    return read_config(run_dir)
+    if is_folds_folder(run_dir) and not (run_dir / folder.CONFIG).is_file():  # of old versions
+        return folder.read_config(read_folds(run_dir)[0])
+    return folder.read_config(run_dir)

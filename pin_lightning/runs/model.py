@@ -13,14 +13,7 @@ from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.pyramid import check_spacings
 from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.method.update_rules import UpdateRule
-from pin_lightning.runs.folder import (
-    FIRST_STAGE,
-    RECORD,
-    RunRecord,
-    best_checkpoint,
-    read_model,
-    read_record,
-)
+from pin_lightning.runs import folder
 from pin_lightning.runs.model_record import REGISTRY, ModelRecord
 
 LOCALIZER_PREFIX = "localizer."
@@ -92,7 +85,7 @@ def build_network(
     return network
 
 
-def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, RunRecord]:
+def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, folder.RunRecord]:
     """Load the localizer of a run with its best weights and its first stage, and the record.
 
     Args:
@@ -103,15 +96,15 @@ def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, R
         ValueError: The folder lacks a file, a file is damaged or of another version, or the run
             names a class that is not of this program.
     """
-    record, model = read_record(run_dir), read_model(run_dir)
-    first, sizes = run_dir / FIRST_STAGE, (len(record.names), record.num_parameters)
+    record, model = folder.read_record(run_dir), folder.read_model(run_dir)
+    first, sizes = run_dir / folder.FIRST_STAGE, (len(record.names), record.num_parameters)
     voxels = model.num_starts * sizes[0] * 3 * len(model.patch_spacings) * model.patch_side**2
     if voxels > MOST_PATCH_VOXELS:
         raise ValueError(
             f"{run_dir}: patches of {model.num_starts} starts have {voxels:.3g} voxels, more than "
             f"{MOST_PATCH_VOXELS:.3g}; the record is damaged or hostile"
         )
-    checkpoint = best_checkpoint(run_dir)
+    checkpoint = folder.best_checkpoint(run_dir)
     weights = read_weights(checkpoint)
     if model.network.name in REGISTRY["network"]:
         with torch.device("meta"):  # no memory for one that is larger than its file
@@ -158,11 +151,10 @@ def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
 def _check_sizes(network: nn.Module, weights: Mapping[str, torch.Tensor], checkpoint: Path) -> None:
     """Refuse a checkpoint whose network has other weights."""
     expected = {f"network.{name}": one.shape for name, one in network.state_dict().items()}
-    for name, value in weights.items():
-        if name.startswith("network.") and expected.pop(name, None) != value.shape:
-            raise ValueError(f"{checkpoint}: does not fit its {RECORD} ({name})")
-    if expected:
-        raise ValueError(f"{checkpoint}: does not fit its {RECORD} ({next(iter(expected))})")
+    found = {name: one.shape for name, one in weights.items() if name.startswith("network.")}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"{checkpoint}: does not fit its {folder.RECORD} ({name})")
 
 
 def _set_weights(
@@ -172,7 +164,7 @@ def _set_weights(
         localizer.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{checkpoint}: does not fit its {RECORD} ({reason})") from error
+        raise ValueError(f"{checkpoint}: does not fit its {folder.RECORD} ({reason})") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -151,11 +151,11 @@ class Predictor:
         reading = self._read(Path(path))
         if isinstance(reading, ValueError):
             raise reading
-        return self._localise([reading.volume], [reading.seconds])[0]
+        return self._localise([reading])[0]
 
     def localise(self, volume: WorkingVolume) -> Prediction:
         """Predict the landmarks of a working volume on the grid of the run, from `preprocess`."""
-        return self._localise([volume], [0.0])[0]
+        return self._localise([_Read(volume, 0.0, (volume.grid.size, volume.affine), None)])[0]
 
     def predict_many(
         self, paths: Iterable[str | Path], batch_size: int = 4, readers: int = 2
@@ -210,16 +210,12 @@ class Predictor:
             yield from self._finish(batch)
 
     def _finish(self, batch: list[_Reading]) -> list[tuple[Path, Localised | ValueError]]:
-        found = [one for _, one in batch if isinstance(one, _Read)]
-        if not found:
-            return [(path, one) for path, one in batch if isinstance(one, ValueError)]
-        made = self._localise([one.volume for one in found], [one.seconds for one in found])
-        localised = (
-            Localised(prediction, one.volume, one.header, one.image)
-            for prediction, one in zip(made, found, strict=True)
-        )
+        made = iter(self._localise([one for _, one in batch if isinstance(one, _Read)]))
         return [
-            (path, one if isinstance(one, ValueError) else next(localised)) for path, one in batch
+            (path, one)
+            if isinstance(one, ValueError)
+            else (path, Localised(next(made), one.volume, one.header, one.image))
+            for path, one in batch
         ]
 
     def _read(self, path: Path, with_image: bool = False) -> _Read | ValueError:
@@ -236,40 +232,31 @@ class Predictor:
         header = (image.voxels.shape, image.affine)
         return _Read(volume, seconds, header, image if with_image else None)
 
-    def _localise(
-        self, volumes: Sequence[WorkingVolume], read_seconds: Sequence[float]
-    ) -> list[Prediction]:
+    def _localise(self, readings: Sequence[_Read]) -> list[Prediction]:
+        if not readings:
+            return []
         began = time.perf_counter()
-        on_device = [one.intensity.to(self.device, non_blocking=True) for one in volumes]
-        trajectories = _one_by_one(self.localizer(torch.stack(on_device)))
-        seconds = (time.perf_counter() - began) / len(volumes)
-        return [
-            self._prediction(volume, trajectory, read, seconds)
-            for volume, trajectory, read in zip(volumes, trajectories, read_seconds, strict=True)
-        ]
+        volumes = [one.volume.intensity.to(self.device, non_blocking=True) for one in readings]
+        trajectories = _one_by_one(self.localizer(torch.stack(volumes)))
+        seconds = (time.perf_counter() - began) / len(readings)
+        pairs = zip(readings, trajectories, strict=True)
+        return [self._prediction(reading, trajectory, seconds) for reading, trajectory in pairs]
 
-    def _prediction(
-        self,
-        volume: WorkingVolume,
-        trajectory: Trajectory,
-        read_seconds: float,
-        localise_seconds: float,
-    ) -> Prediction:
+    def _prediction(self, reading: _Read, trajectory: Trajectory, seconds: float) -> Prediction:
+        volume, bars = reading.volume, self.calibration
         positions_mm = trajectory.prediction_mm[0].double().cpu().numpy()
         mean_mm = self.localizer.mean_shape_mm.double().cpu().numpy()
         spread_mm = trajectory.spread_mm[0].double().cpu().numpy()
-        bars = self.calibration
+        inside = np.abs(positions_mm) <= np.array(volume.grid.extent_mm) / 2  # NaN is not
         return Prediction(
             names=self.names,
             positions_world=mm_to_world(positions_mm, volume.affine, volume.grid),
             spread_mm=spread_mm,
             mean_shape_world=mm_to_world(mean_mm, volume.affine, volume.grid),
-            seconds=read_seconds + localise_seconds,
-            localise_seconds=localise_seconds,
+            seconds=reading.seconds + seconds,
+            localise_seconds=seconds,
             trajectory=trajectory,
-            outside=~(np.abs(positions_mm) <= np.array(volume.grid.extent_mm) / 2).all(
-                axis=1
-            ),  # NaN, too
+            outside=~inside.all(axis=1),
             radius_mm=None if bars is None else bars.radius_mm(spread_mm),
         )
 
