@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import TypeVar, cast
 
-from rich import get_console
 from rich.console import Console
 from rich.progress import Progress
 
@@ -28,10 +27,10 @@ def progress_bar(
         items: Items to iterate over.
         description: Text before the bar.
         total: Number of items.
-        console: Console of the bar; standard output by default.
+        console: Console of the bar; standard error by default.
         quiet: Draw nothing on a terminal either.
     """
-    console = console or get_console()
+    console = console or Console(stderr=True)
     shown = console.is_terminal and not quiet
     bar = Progress(console=console, transient=True, disable=not shown, auto_refresh=shown)
     counted = bar.track(items, total, description=description)

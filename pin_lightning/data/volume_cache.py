@@ -12,7 +12,6 @@ import torch
 from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
-from rich.console import Console
 
 from pin_lightning.common.files import output_folder, remove_leftovers, whole_file
 from pin_lightning.common.geometry import Grid
@@ -77,8 +76,7 @@ def cache_volumes(
     remove_leftovers(cache_dir, ONE_DAY)  # other programs may be writing to it
     remove_leftovers(cache_dir, STACKS_KEPT, STACK.format("*"))
     files, messages = {}, {}
-    stderr = Console(stderr=True)
-    with progress_bar(cases, "working volumes", len(cases), stderr) as counted:
+    with progress_bar(cases, "working volumes", len(cases)) as counted:
         for case in counted:
             try:
                 target = _cache_file(case.image, grid, cache_dir)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pin_lightning.common.files import whole_file
 from pin_lightning.common.geometry import Grid, times_as_long, world_to_mm
 from pin_lightning.data.images.reading import Header
@@ -57,7 +59,9 @@ class VolumeOutputs:
             assert result.image is not None
             slices = cut_slices(name, result.image, prediction.landmarks, self.planes)
         _warn_of_size(name, result.header, self.grid)
-        _warn_of_outside(name, prediction)
+        if prediction.outside.any():
+            outside = np.array(prediction.names)[prediction.outside]
+            log.warning("%s: outside the volume: %s", name, ", ".join(outside))
         texts = _descriptions(prediction, self.error_bars)
         write_landmarks(self.folder / f"{name}.{self.format}", prediction.landmarks, texts)
         write_slices(self.folder, name, slices)
@@ -79,12 +83,6 @@ def _warn_of_size(name: str, header: Header, grid: Grid) -> None:
         log.warning(
             "%s: %.2g times as long as volumes in training; is it of their kind?", name, ratio
         )
-
-
-def _warn_of_outside(name: str, prediction: Prediction) -> None:
-    if prediction.outside.any():
-        pairs = zip(prediction.names, prediction.outside, strict=True)
-        log.warning("%s: outside the volume: %s", name, ", ".join(n for n, out in pairs if out))
 
 
 def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[str]:

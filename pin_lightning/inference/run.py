@@ -12,7 +12,6 @@ from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
 from pin_lightning.distributed.group import ends_together, speak_if_first, strategy_name
 from pin_lightning.distributed.ranks import Shard, is_first
-from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.inference.outputs import FORMATS, VolumeOutputs, landmark_table
 from pin_lightning.inference.parts import SLICES, Failed, read_parts, without_parts, writing_part
@@ -49,7 +48,8 @@ def infer(config: DictConfig) -> int:
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
     inputs = find_inputs(config.input)
-    planes = _planes(config, predictor, inputs)
+    planes = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
+    refuse_overwriting(Path(config.output), inputs, planes)
     folder, grid = output_folder("output", config.output), predictor.localizer.grid
     kept = config.review_page > 0
     outputs = VolumeOutputs(folder, config.format, planes, error_bars, grid, kept)
@@ -118,14 +118,6 @@ def _check_settings(config: DictConfig) -> None:
     check_flag("planes", config.planes)
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)
-
-
-def _planes(
-    config: DictConfig, predictor: Predictor, inputs: Mapping[str, Path]
-) -> tuple[PlaneGroup, ...]:
-    groups = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
-    refuse_overwriting(Path(config.output), inputs, groups)
-    return groups
 
 
 def _error_bars(predictor: Predictor, config: DictConfig) -> ErrorBars | None:

@@ -28,6 +28,15 @@ def test_all_items_come_and_are_counted():
     assert "100%" in file.getvalue()
 
 
+def test_by_default_it_is_drawn_on_standard_error(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, for rich
+    with progress_bar("abc", "reading", 3) as counted:
+        assert list(counted) == ["a", "b", "c"]
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert "reading" in errors
+
+
 @pytest.mark.parametrize("quiet", [False, True])
 def test_nothing_is_shown_where_there_is_no_terminal_or_none_is_wanted(quiet):
     console = Console(file=StringIO(), force_terminal=quiet)

@@ -10,7 +10,6 @@ import nibabel as nib
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 from nibabel.affines import apply_affine
-from rich.console import Console
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -21,17 +20,8 @@ from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.settings import is_number
 from pin_lightning.data.cases import Case
 from pin_lightning.data.landmarks.files import write_landmarks
+from pin_lightning.data.sources import phantom_anatomy as anatomy
 from pin_lightning.data.sources.folder import find_cases
-from pin_lightning.data.sources.phantom_anatomy import (
-    LANDMARK_NAMES,
-    MOST_DEGREES,
-    draw_head,
-    echo,
-    landmarks_in_head,
-    skull_distance,
-    to_head,
-    to_volume,
-)
 
 APEX_MM = 125.0  # from the probe's virtual apex to the volume's centre, along the y axis
 SECTOR_DEGREES = 36.0
@@ -56,7 +46,7 @@ class Phantom:
     volume: UInt8[np.ndarray, "X Y Z"]
     affine: Float64[np.ndarray, "4 4"]
     landmarks_world: Float64[np.ndarray, "10 3"]
-    names: tuple[str, ...] = LANDMARK_NAMES
+    names: tuple[str, ...] = anatomy.LANDMARK_NAMES
 
 
 def make_phantom(
@@ -82,15 +72,15 @@ def make_phantom(
         ValueError: Size or spacing is not positive, the seed is negative, or the bend is too large.
     """
     _check(seed, size, spacing_mm, bend_degrees)
-    head = draw_head(np.random.default_rng([seed, HEAD]), bend_degrees)
+    head = anatomy.draw_head(np.random.default_rng([seed, HEAD]), bend_degrees)
     affine = _affine(np.random.default_rng([seed, PLACEMENT]), size, spacing_mm, oblique_degrees)
     x, y, z = _axes_mm(size, spacing_mm)
-    u, v, w = to_head(head, x, y, z)
-    tissue = echo(head, u, v, w)
-    bone_mm = skull_distance(u, v, w)
+    u, v, w = anatomy.to_head(head, x, y, z)
+    tissue = anatomy.echo(head, u, v, w)
+    bone_mm = anatomy.skull_distance(u, v, w)
     del u, v, w
     volume = _scan(tissue, bone_mm, (x, y, z), spacing_mm, np.random.default_rng([seed, SPECKLE]))
-    landmarks_mm = to_volume(head, landmarks_in_head(head))
+    landmarks_mm = anatomy.to_volume(head, anatomy.landmarks_in_head(head))
     landmarks_ijk = landmarks_mm / np.array(spacing_mm) + (np.array(size) - 1) / 2
     return Phantom(volume, affine, apply_affine(affine, landmarks_ijk))
 
@@ -139,10 +129,9 @@ def phantom_cases(
                 nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), temporary)
             write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
 
-    stderr = Console(stderr=True)
     with ThreadPoolExecutor(WRITERS) as pool:
         written = pool.map(write, range(num_cases))
-        with progress_bar(written, "making phantoms", num_cases, stderr) as counted:
+        with progress_bar(written, "making phantoms", num_cases) as counted:
             for _ in counted:
                 pass
     return find_cases(root)
@@ -160,8 +149,8 @@ def _check(
             f"phantom size={list(size)} spacing_mm={list(spacing_mm)}: "
             "give three positive numbers each, whole ones for the size"
         )
-    if not is_number(bend_degrees) or not 0 <= bend_degrees <= MOST_DEGREES:
-        raise ValueError(f"phantom bend_degrees={bend_degrees}: give 0 to {MOST_DEGREES:g}")
+    if not is_number(bend_degrees) or not 0 <= bend_degrees <= anatomy.MOST_DEGREES:
+        raise ValueError(f"phantom bend_degrees={bend_degrees}: give 0 to {anatomy.MOST_DEGREES:g}")
 
 
 def _claim(root: Path, settings: dict[str, object]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from conftest import composed
-from pin_lightning.data.sources.phantom import LANDMARK_NAMES
+from pin_lightning.data.sources.phantom_anatomy import LANDMARK_NAMES
 from pin_lightning.evaluation.planes import groups
 from pin_lightning.evaluation.planes.axes import LineFit, MeanToMean
 from pin_lightning.evaluation.planes.groups import PlaneGroup, plane_groups
