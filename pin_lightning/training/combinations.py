@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from pin_lightning.method.losses import DisplacementLoss
@@ -56,40 +56,28 @@ REFUSED: tuple[tuple[Callable[[Parts], bool], str], ...] = (
     ),
 )
 
+Condition: TypeAlias = Callable[[Any, Parts], bool]
+
+
+def _where(setting: str, value: object) -> tuple[Condition, str]:
+    """Condition that another setting has a value, and the reason that names it."""
+    shown = "null" if value is None else value
+    return lambda config, parts: OmegaConf.select(config, setting) == value, f"{setting}={shown}"
+
+
 # Settings, the condition under which they have no effect, and the reason.
-WITHOUT_EFFECT: tuple[tuple[str, Callable[[Any, Parts], bool], str], ...] = (
+WITHOUT_EFFECT: tuple[tuple[str, Condition, str], ...] = (
+    ("model.prior_share", *_where("model.prior", None)),
+    ("model.trajectory_every", *_where("model.trajectory_share", 0)),
+    ("augmentation.elastic_spacing", *_where("augmentation.elastic_sd", 0)),
+    ("augmentation.flip_axis", *_where("augmentation.flip_probability", 0)),
+    ("data.mirror_axis", *_where("augmentation.flip_probability", 0)),
+    ("data.mirror_pairs", *_where("augmentation.flip_probability", 0)),
+    ("shape.hidden", *_where("shape.max_steps", 0)),
     (
         "model.approach_fraction",
         lambda config, parts: not isinstance(parts.sampling, Approach),
         "it is of sampling=approach",
-    ),
-    (
-        "model.prior_share",
-        lambda config, parts: config.model.prior is None,
-        "there is no model.prior",
-    ),
-    (
-        "model.trajectory_every",
-        lambda config, parts: config.model.trajectory_share == 0,
-        "model.trajectory_share=0",
-    ),
-    (
-        "augmentation.elastic_spacing",
-        lambda config, parts: config.augmentation.elastic_sd == 0,
-        "augmentation.elastic_sd=0",
-    ),
-    *(
-        (
-            setting,
-            lambda config, parts: config.augmentation.flip_probability == 0,
-            "augmentation.flip_probability=0",
-        )
-        for setting in ("augmentation.flip_axis", "data.mirror_axis", "data.mirror_pairs")
-    ),
-    (
-        "shape.hidden",
-        lambda config, parts: config.shape.get("max_steps") == 0,
-        "shape.max_steps=0 trains no network",
     ),
     (
         "data.split.test_fraction",

@@ -13,16 +13,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from pin_lightning.common.types import Tensor
 from pin_lightning.evaluation.torchmetrics import MeanRadialError
+from pin_lightning.method import losses
 from pin_lightning.method.localizer import Localizer
-from pin_lightning.method.losses import (
-    SQUARED_ERROR,
-    DisplacementLoss,
-    PINLoss,
-    check_alpha,
-    mean_over,
-    pin_loss,
-    weight_of_known,
-)
 from pin_lightning.method.networks import patches_to_input
 from pin_lightning.method.targets import direction_target, displacement_target
 
@@ -51,13 +43,13 @@ class PINModule(pl.LightningModule):
         alpha: float,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
-        displacement_loss: DisplacementLoss = SQUARED_ERROR,
+        displacement_loss: losses.DisplacementLoss = losses.SQUARED_ERROR,
         all_known: bool = True,
         names: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.localizer = localizer
-        self.alpha = check_alpha(alpha)
+        self.alpha = losses.check_alpha(alpha)
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.displacement_loss = displacement_loss
@@ -89,30 +81,28 @@ class PINModule(pl.LightningModule):
         weight = None
         if not self.all_known:
             known = torch.isfinite(target_mm).all(dim=1)
-            weight = weight_of_known(known)
+            weight = losses.weight_of_known(known)
             target_mm = torch.where(known[:, None], target_mm, 0.0)  # 0 * NaN is NaN
         direction = direction_target(target_mm)
         target, settings = target_mm / unit_mm, (self.alpha, self.displacement_loss, scale)
-        loss = pin_loss(displacement, logits, target, direction, *settings, weight)
+        loss = losses.pin_loss(displacement, logits, target, direction, *settings, weight)
         if self._logs_this_step():
             # Orthonormal modes: the norm over K is the total landmark motion, hence the root of L.
-            error_mm = mean_over((displacement.detach() * unit_mm - target_mm).norm(dim=1), weight)
+            error_mm = losses.mean_over(
+                (displacement.detach() * unit_mm - target_mm).norm(dim=1), weight
+            )
             error_mm = error_mm / (shape_model.num_landmarks / shape_model.num_groups) ** 0.5
-            accuracy = mean_over((logits.argmax(dim=1) == direction).float(), weight)
-            self._log_training(loss, accuracy, error_mm, len(batch["patches"]))
+            accuracy = losses.mean_over((logits.argmax(dim=1) == direction).float(), weight)
+            values = {
+                "train/loss": loss.total,
+                "train/displacement_loss": loss.displacement,
+                "train/direction_loss": loss.direction,
+                "train/direction_accuracy": accuracy,
+                "train/displacement_error_mm": error_mm,
+            }
+            # The mean over processes.
+            self.log_dict(values, batch_size=len(batch["patches"]), sync_dist=True)
         return loss.total
-
-    def _log_training(
-        self, loss: PINLoss, accuracy: Tensor, error_mm: Tensor, batch_size: int
-    ) -> None:
-        values = {
-            "train/loss": loss.total,
-            "train/displacement_loss": loss.displacement,
-            "train/direction_loss": loss.direction,
-            "train/direction_accuracy": accuracy,
-            "train/displacement_error_mm": error_mm,
-        }
-        self.log_dict(values, batch_size=batch_size, sync_dist=True)  # the mean over processes
 
     def _logs_this_step(self) -> bool:
         """Tell whether Lightning writes this step's log; other steps save the bookkeeping."""

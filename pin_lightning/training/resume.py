@@ -11,14 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.files import remove_leftovers
 from pin_lightning.method.localizer import Localizer
-from pin_lightning.runs.folder import (
-    CHECKPOINTS,
-    LAST_CHECKPOINT,
-    LOGS,
-    RunRecord,
-    read_config,
-    read_record,
-)
+from pin_lightning.runs import folder
 from pin_lightning.runs.model import LOCALIZER_PREFIX, read_checkpoint
 
 # Settings without effect on the weights.
@@ -43,7 +36,7 @@ _LOADER = ("loader.num_workers", "loader.memory_gb")
 _FREE_SETTINGS = (*FREE_SETTINGS, *(f"trainer.{one}" for one in _TRAINER), *_LOADER)
 
 
-def find_checkpoint(config: DictConfig, run_dir: Path, record: RunRecord) -> Path | None:
+def find_checkpoint(config: DictConfig, run_dir: Path, record: folder.RunRecord) -> Path | None:
     """Return the checkpoint of ``ckpt_path``, if any; ``last`` is the last one of the run folder.
 
     Raises:
@@ -51,7 +44,7 @@ def find_checkpoint(config: DictConfig, run_dir: Path, record: RunRecord) -> Pat
     """
     if config.ckpt_path != LAST:
         return None if config.ckpt_path is None else Path(config.ckpt_path)
-    path = run_dir / LAST_CHECKPOINT
+    path = run_dir / folder.LAST_CHECKPOINT
     if not path.is_file():
         log.info("ckpt_path=last: %s is not there yet, training begins", path)
         return None
@@ -61,7 +54,7 @@ def find_checkpoint(config: DictConfig, run_dir: Path, record: RunRecord) -> Pat
 
 def is_own(checkpoint: Path | None, run_dir: Path) -> bool:
     """Tell whether a checkpoint is of the run folder, whose best one and log then go on, too."""
-    own = (run_dir / CHECKPOINTS).resolve()
+    own = (run_dir / folder.CHECKPOINTS).resolve()
     return checkpoint is not None and checkpoint.parent.resolve() == own
 
 
@@ -116,8 +109,8 @@ def _check_schedules(path: Path, schedules: Sequence[dict[str, Any]], most: int)
 
 def clear_leftovers(run_dir: Path) -> None:
     """Remove half-written files of a killed training from its run folder."""
-    for folder in (run_dir, run_dir / CHECKPOINTS, run_dir / LOGS):
-        remove_leftovers(folder)
+    for place in (run_dir, run_dir / folder.CHECKPOINTS, run_dir / folder.LOGS):
+        remove_leftovers(place)
 
 
 @contextmanager
@@ -134,7 +127,7 @@ def full_disk_named(run_dir: Path) -> Iterator[None]:
 
 
 def _kept(run_dir: Path) -> str:
-    path = run_dir / LAST_CHECKPOINT
+    path = run_dir / folder.LAST_CHECKPOINT
     if not path.is_file():
         return "no checkpoint was saved yet; free space and start again"
     step = read_checkpoint(path)["global_step"]
@@ -142,14 +135,14 @@ def _kept(run_dir: Path) -> str:
 
 
 def check_same_training(
-    run_dir: Path, config: DictConfig, record: RunRecord, free: Sequence[str] = FREE_SETTINGS
+    run_dir: Path, config: DictConfig, record: folder.RunRecord, free: Sequence[str] = FREE_SETTINGS
 ) -> None:
     """Check that a run folder was trained with the same settings and data, `free` ones excepted.
 
     Raises:
         ValueError: It was trained otherwise; the message names the setting.
     """
-    before = _settings(read_config(run_dir), free)
+    before = _settings(folder.read_config(run_dir), free)
     now = _settings(config, free)
     for setting in sorted(before.keys() | now.keys()):
         if before.get(setting) != now.get(setting):
@@ -157,7 +150,7 @@ def check_same_training(
                 f"{run_dir}: was trained with {setting}={before.get(setting)}, now it is "
                 f"{now.get(setting)}; give the same setting, or another run_dir"
             )
-    if read_record(run_dir) != record:
+    if folder.read_record(run_dir) != record:
         raise ValueError(
             f"{run_dir}: was trained on other cases, landmarks or another working grid than "
             f"the data have now; give another run_dir"

@@ -33,12 +33,13 @@ from pin_lightning.training.wandb_results import log_to_wandb
 log = logging.getLogger(__name__)
 
 
-def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
+def train(config: DictConfig, run_dir: Path, several: Several | None = None) -> dict[str, Any]:
     """Train, evaluate on the held-out cases, and leave a self-contained run folder.
 
     Args:
         config: Composed from `conf/train.yaml`; values that are null are filled in from the data.
         run_dir: Folder to write the run to.
+        several: The trainings that this is one of, if any.
 
     Returns:
         The contents of `metrics.json`; empty in all processes but the first.
@@ -46,19 +47,15 @@ def train(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     Raises:
         ValueError: A setting or a data file is wrong; the message names it.
     """
-    return _train_alone(config, run_dir, None)
+    config, surveyed, parts = survey_data(config, several)
+    return train_prepared(config, surveyed, prepare_run(config, surveyed, parts), run_dir)
 
 
 def train_job(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Train as a job of a sweep, which loggers then show as a group."""
     config.run_name = f"{config.run_name}_{run_dir.name}"
     name_group(config, run_dir.parent.name)
-    return _train_alone(config, run_dir, Several("a sweep"))
-
-
-def _train_alone(config: DictConfig, run_dir: Path, several: Several | None) -> dict[str, Any]:
-    config, surveyed, parts = survey_data(config, several)
-    return train_prepared(config, surveyed, prepare_run(config, surveyed, parts), run_dir)
+    return train(config, run_dir, Several("a sweep"))
 
 
 def survey_data(

@@ -118,7 +118,7 @@ def test_what_makes_no_sense_is_refused_before_the_data_are_read(common, reason)
 @pytest.mark.parametrize(
     ("asked", "others", "line"),
     [
-        ("model.prior_share", {}, "model.prior_share: has no effect here, there is no model.prior"),
+        ("model.prior_share", {}, "model.prior_share: has no effect here, model.prior=null"),
         ("model.trajectory_every", {}, "model.trajectory_share=0"),
         ("model.trajectory_every", {"model.trajectory_share": 0.2}, None),
         ("model.approach_fraction", {}, None),

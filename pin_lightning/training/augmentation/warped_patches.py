@@ -1,8 +1,7 @@
 """2.5D patches of augmented volumes, cut from the original ones without warping a volume."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -51,13 +50,13 @@ def cut_warped_patches(
     check_interpolation(interpolation)
     steps_mm = torch.arange(side, device=centres_mm.device) - side // 2
     steps_mm = steps_mm * (spacing_voxels * grid.spacing_mm)
-    planes = _planes(warp, centres_mm, steps_mm, grid)
+    positions = _planes(warp, centres_mm, steps_mm, grid)
     look_up = _nearest if interpolation == "nearest" else _linear
     number, landmarks = centres_mm.shape[:2]
     patches = bordered.buffer.new_empty(number * landmarks * 3, side, side)
     volumes = volume_index.repeat_interleave(3 * landmarks, output_size=len(patches))
     for block in blocks(len(patches), side * side, patches.device):
-        patches[block] = look_up(bordered, volumes[block], planes.positions(block))
+        patches[block] = look_up(bordered, volumes[block], positions(block))
     return patches.view(number, landmarks * 3, side, side)
 
 
@@ -67,45 +66,35 @@ def blocks(count: int, voxels_each: int, device: torch.device) -> Iterator[slice
     return (slice(begin, begin + size) for begin in range(0, count, size))
 
 
-@dataclass(frozen=True, eq=False)
-class _Planes:
-    """Positions of the voxels of M patches: ``rows + columns + left @ right``.
-
-    Attributes:
-        rows: Voxel index, with the border, of each row by the map's affine part.
-        columns: Summand of each column.
-        left: Elastic displacement in voxels of each row, for each control point along a column.
-        right: Weights of these at each column.
-    """
-
-    rows: Float[Tensor, "M 3 P"]
-    columns: Float[Tensor, "M 3 P"]
-    left: Float[Tensor, "M 3 P G"] | None
-    right: Float[Tensor, "M G P"] | None
-
-    def positions(self, block: slice) -> list[Float[Tensor, "m P P"]]:
-        """Voxel indices x, y and z, with the border, of some patches."""
-        found = []
-        for axis in range(3):
-            position = self.rows[block, axis, :, None] + self.columns[block, axis, None, :]
-            if self.left is not None and self.right is not None:
-                position.baddbmm_(self.left[block, axis], self.right[block])
-            found.append(position)
-        return found
-
-
 def _planes(
     warp: Warp, centres_mm: Float[Tensor, "N L 3"], steps_mm: Float[Tensor, " P"], grid: Grid
-) -> _Planes:
+) -> Callable[[slice], list[Float[Tensor, "m P P"]]]:
+    """Make the function that gives voxel indices x, y and z, with the border, of some patches.
+
+    Those of M = 3 N L patches are ``rows + columns + left @ right``: rows and columns [M, 3, P] by
+    the map's affine part; the elastic displacement in voxels of each row for each control point
+    along a column [M, 3, P, G], and the weights of these at each column [M, G, P].
+    """
     landmarks = centres_mm.shape[1]
     linear = warp.linear / grid.spacing_mm  # to voxels
     shift = grid.mm_to_ijk(warp.shift_mm) + 1  # +1: the border
     centres = times(linear, centres_mm) + shift[:, None]
     by_step = linear.mT[..., None] * steps_mm  # [N, axis that is stepped along, 3, P]
-    rows = centres[:, :, None, :, None] + by_step[:, None, ROW_AXES]
-    columns = by_step[:, None, COLUMN_AXES].expand(-1, landmarks, -1, -1, -1)
-    elastic = (None, None) if warp.elastic is None else _elastic(warp, centres_mm, steps_mm, grid)
-    return _Planes(rows.flatten(0, 2), columns.flatten(0, 2), *elastic)
+    rows = (centres[:, :, None, :, None] + by_step[:, None, ROW_AXES]).flatten(0, 2)
+    columns = by_step[:, None, COLUMN_AXES].expand(-1, landmarks, -1, -1, -1).flatten(0, 2)
+    elastic = None if warp.elastic is None else _elastic(warp, centres_mm, steps_mm, grid)
+
+    def positions(block: slice) -> list[Float[Tensor, "m P P"]]:
+        found = []
+        for axis in range(3):
+            position = rows[block, axis, :, None] + columns[block, axis, None, :]
+            if elastic is not None:
+                left, right = elastic
+                position.baddbmm_(left[block, axis], right[block])
+            found.append(position)
+        return found
+
+    return positions
 
 
 def _elastic(
@@ -114,7 +103,7 @@ def _elastic(
     """Displacements of the voxels of every patch, as factors of a matrix product.
 
     The planes lie along the axes of the lattice. So the spline is summed across each plane and
-    along its rows here, and along its columns in `_Planes.positions`.
+    along its rows here, and along its columns in `_planes`.
     """
     elastic = warp.elastic
     assert elastic is not None
