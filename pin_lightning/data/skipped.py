@@ -38,10 +38,8 @@ def left_out_findings(skipped: Mapping[str, str]) -> list[Finding]:
 def count_skipped(skipped: Mapping[str, str], cases: int) -> None:
     """Log how many of the data set's cases were skipped, if any."""
     if skipped:
-        log.warning(
-            "data.on_error=skip: %d of %d cases left out; %s says why",
-            *(len(skipped), cases, SKIPPED),
-        )
+        said = "data.on_error=skip: %d of %d cases left out; %s says why"
+        log.warning(said, len(skipped), cases, SKIPPED)
 
 
 def write_skipped(run_dir: Path, skipped: Mapping[str, str]) -> None:
