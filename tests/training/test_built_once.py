@@ -1,11 +1,13 @@
 """What a config asks for is built once, and what the data decide is fitted once."""
 
+import functools
 from collections import Counter
 
 import pytest
 from hydra._internal.instantiate import _instantiate2
 
 from conftest import composed
+from pin_lightning.method.networks import CompactNetwork
 from pin_lightning.method.shape_models import PCAShapeModel
 from pin_lightning.studies.cross_validation import cross_validate
 from pin_lightning.training.run import train
@@ -18,7 +20,7 @@ SHARED = {"PCAShapeModel": 2, "RuleB": 1, "Approach": 1, "SquaredError": 1, "of"
 
 @pytest.fixture
 def built(monkeypatch):
-    """Names of what Hydra builds, and ``fit`` for each fit of a PCA."""
+    """Names of what Hydra builds, networks, and ``fit`` for each fit of a PCA."""
     built, call, fit = Counter(), _instantiate2._call_target, PCAShapeModel.fit
 
     def counted(target, *args):
@@ -29,6 +31,12 @@ def built(monkeypatch):
         built["fit"] += 1
         return fit(model, *args)
 
+    def network(self, *args, **settings):
+        built["CompactNetwork"] += 1
+        make(self, *args, **settings)
+
+    make = CompactNetwork.__init__
+    monkeypatch.setattr(CompactNetwork, "__init__", functools.wraps(make)(network))
     monkeypatch.setattr(_instantiate2, "_call_target", counted)
     monkeypatch.setattr(PCAShapeModel, "fit", fitted)
     return built
