@@ -11,5 +11,6 @@ class Anything(dict):
         return name, name
 
 
-job_process.JOBS = Anything()
-job_process.main(Path(sys.argv[1]))
+if __name__ == "__main__":
+    job_process.JOBS = Anything()
+    job_process.main(Path(sys.argv[1]))
