@@ -7,6 +7,7 @@ middle and last parts.
 
 import json
 import struct
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,18 @@ from wandb.proto.wandb_internal_pb2 import Record
 _BLOCK, _HEADER = 32768, 7
 
 
-def read_run(folder):
-    """The offline run in a folder ``offline-run-...``; tables are files that wait for a sync."""
+def read_run(folder, seconds=60):
+    """The offline run in a folder ``offline-run-...``; tables are files that wait for a sync.
+
+    W&B's own process writes the file, and its end perhaps only after `finish` has returned.
+    """
+    until = time.monotonic() + seconds
+    while (found := _read(folder)).exit_code is None and time.monotonic() < until:
+        time.sleep(0.2)
+    return found
+
+
+def _read(folder):
     found = SimpleNamespace(folder=folder, info=None, config={}, history=[], exit_code=None)
     found.summary, found.tables = {}, {}
     for data in _records(next(folder.glob("*.wandb")).read_bytes()):
