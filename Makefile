@@ -37,7 +37,8 @@ demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new 
 test: $(INSTALLED)  ## fast tests
 	$(PYTEST) -m "not slow"
 
-test-all: $(INSTALLED) lint docs demo  ## lint, types, documentation, demo and every test
+test-all: $(INSTALLED)  ## lint, types, documentation, demo and every test
+	$(MAKE) -j3 --output-sync lint docs demo
 	$(PYTEST)
 
 lint: $(INSTALLED)  ## ruff, ruff format, mypy
