@@ -142,7 +142,8 @@ def read_model(run_dir: Path) -> ModelRecord:
     def parse(content: dict[str, Any]) -> ModelRecord:
         if content["format_version"] > 1:
             return ModelRecord.of_json(content["model"])
-        return ModelRecord.of_config(read_config(run_dir))  # version 1 has no record
+        # Version 1 has no record; the one of its config passes the same checks.
+        return ModelRecord.of_json(ModelRecord.of_config(read_config(run_dir)).to_json())
 
     return read_versioned(run_dir / RECORD, parse, _REMEDY)
 

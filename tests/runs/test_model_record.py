@@ -252,6 +252,16 @@ def test_the_size_of_a_network_is_that_of_its_file(hostile, tmp_path):
         load_localizer(run)
 
 
+@pytest.mark.parametrize(("name", "value"), [("num_starts", 10**9), ("patch_side", 10**6)])
+def test_settings_of_version_1_are_checked_alike(name, value, hostile):
+    run, _ = hostile("os.mkdir", "shape", 1)
+    config = OmegaConf.load(run / "config.yaml")
+    config.model[name] = value
+    OmegaConf.save(config, run / "config.yaml")
+    with pytest.raises(ValueError, match=rf"run\.json: is damaged .*model\.{name}="):
+        read_model(run)
+
+
 def test_patches_that_fill_the_memory_are_refused(hostile):
     run, _ = hostile("os.mkdir", "shape", 2)
     content = json.loads((run / "run.json").read_text("utf-8"))
