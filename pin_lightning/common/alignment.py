@@ -63,6 +63,12 @@ def rotation_degrees(one: Float64[np.ndarray, "3 3"], other: Float64[np.ndarray,
     return float(np.degrees(2 * np.arcsin(min(half_chord, 1.0))))
 
 
+def nearest_rotation(matrix: Num[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3 3"]:
+    """Rotation closest to a matrix, such as a mean of rotations."""
+    left, _, right = np.linalg.svd(matrix)
+    return left @ np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))]) @ right
+
+
 def fit_pose(
     shape_mm: Num[np.ndarray, "L 3"],
     placed_mm: Num[np.ndarray, "L 3"],

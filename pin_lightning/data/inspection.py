@@ -1,10 +1,11 @@
 """Inspection: headers and landmarks of the cases of a data set."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from pin_lightning.common.geometry import Grid, grid_affine, world_to_mm
 from pin_lightning.common.landmark_set import LandmarkSet
@@ -42,6 +43,10 @@ class AnnotatedCase:
     case: Case
     landmarks: LandmarkSet
     landmarks_mm: Float[Tensor, "L 3"]
+
+    def within(self, affine: Float64[np.ndarray, "4 4"], grid: Grid) -> "AnnotatedCase":
+        """The case in another working volume."""
+        return replace(self, landmarks_mm=_grid_mm(self.landmarks, affine, grid))
 
 
 def inspect_cases(cases: Sequence[Case]) -> tuple[list[Inspected], dict[str, str]]:
@@ -88,11 +93,31 @@ def choose_landmarks(
     return chosen
 
 
-def annotate(inspected: Inspected, names: Sequence[str], grid: Grid) -> AnnotatedCase:
-    """Select the named landmarks of a case and convert them to grid mm; absent ones are NaN."""
+def annotate(
+    inspected: Inspected,
+    names: Sequence[str],
+    grid: Grid,
+    affine: Float64[np.ndarray, "4 4"] | None = None,
+) -> AnnotatedCase:
+    """Select the named landmarks of a case and convert them to grid mm; absent ones are NaN.
+
+    Args:
+        inspected: The case.
+        names: Landmarks.
+        grid: Working grid.
+        affine: Affine of its working volume; by default along the axes of the image.
+    """
     landmarks = inspected.landmarks.select(names)
-    positions_mm = to_grid_mm(inspected.header, landmarks.positions_world, grid)
-    return AnnotatedCase(inspected.case, landmarks, torch.from_numpy(positions_mm).float())
+    if affine is None:
+        shape, image_affine = inspected.header
+        affine = grid_affine(image_affine, shape, grid)
+    return AnnotatedCase(inspected.case, landmarks, _grid_mm(landmarks, affine, grid))
+
+
+def _grid_mm(
+    landmarks: LandmarkSet, affine: Float64[np.ndarray, "4 4"], grid: Grid
+) -> Float[Tensor, "L 3"]:
+    return torch.from_numpy(world_to_mm(landmarks.positions_world, affine, grid)).float()
 
 
 def to_grid_mm(header: Header, points_world: np.ndarray, grid: Grid) -> np.ndarray:

@@ -109,12 +109,16 @@ def read_image(path: Path) -> OriginalImage:
     return OriginalImage(voxels, affine, intensity_window(voxels))
 
 
-def preprocess(path: Path, grid: Grid) -> WorkingVolume:
+def preprocess(
+    path: Path, grid: Grid, affine: Float64[np.ndarray, "4 4"] | None = None
+) -> WorkingVolume:
     """Make the working volume of an image file: `read_image`, then `resample`."""
-    return resample(read_image(path), grid)
+    return resample(read_image(path), grid, affine)
 
 
-def resample(image: OriginalImage, grid: Grid) -> WorkingVolume:
+def resample(
+    image: OriginalImage, grid: Grid, affine: Float64[np.ndarray, "4 4"] | None = None
+) -> WorkingVolume:
     """Make the working volume of an image.
 
     The 0.5 and 99.5 percentiles of the intensity become 0 and 255 (where most voxels are
@@ -124,16 +128,20 @@ def resample(image: OriginalImage, grid: Grid) -> WorkingVolume:
     Args:
         image: The image.
         grid: Working grid.
+        affine: Working ijk to world RAS+ mm, of voxels of any size and orientation; by default that
+            of `grid_affine`, along the axes of the image.
 
     Returns:
-        The volume with its affine, from `grid_affine`.
+        The volume with its affine.
     """
     import torchio as tio  # lazy: the import is slow, and a warm cache does not need it
 
-    affine = grid_affine(image.affine, image.voxels.shape, grid)
+    spacing_mm = grid.spacing_mm if affine is None else float(voxel_sizes(affine)[0])
+    if affine is None:
+        affine = grid_affine(image.affine, image.voxels.shape, grid)
     low, high = image.window
     scaled = rescale(image.voxels, low, high)
-    smoothed = antialias(scaled, voxel_sizes(image.affine), grid.spacing_mm)
+    smoothed = antialias(scaled, voxel_sizes(image.affine), spacing_mm)
     scalar = tio.ScalarImage(tensor=torch.from_numpy(smoothed)[None], affine=image.affine)
     with torch.random.fork_rng(devices=[]):  # torchio draws random numbers nevertheless
         resampled = tio.Resample(target=(grid.size, affine))(scalar).data[0]

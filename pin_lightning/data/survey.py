@@ -12,8 +12,8 @@ from pin_lightning.data.cases import Case
 from pin_lightning.data.checks import cases as checks
 from pin_lightning.data.checks.cases import Finding
 from pin_lightning.data.checks.shapes import shape_findings
+from pin_lightning.data.framing import AsScanned, Framed, Framing
 from pin_lightning.data.inspection import AnnotatedCase, Inspected
-from pin_lightning.data.preprocessing import suggest_grid
 from pin_lightning.data.skipped import errors_by_case, left_out_findings, skips_errors
 from pin_lightning.data.volume_cache import cache_volumes
 from pin_lightning.data.volume_facts import read_facts
@@ -32,6 +32,7 @@ class Survey:
         inspected: Cases whose header and landmarks could be read, as stored.
         cases: The same cases on the working grid.
         volumes: Working volume files by case name.
+        framed: Where working volumes lie.
         findings: Errors, then warnings.
         skipped: Reasons of skipped cases by name; besides, only `found` and a warning have them.
     """
@@ -42,6 +43,7 @@ class Survey:
     inspected: list[Inspected]
     cases: list[AnnotatedCase]
     volumes: dict[str, Path]
+    framed: Framed
     findings: list[Finding]
     skipped: dict[str, str]
 
@@ -58,6 +60,7 @@ def survey(
     spacing_mm: float | int | None = None,
     grid_size: Sequence[int] | None = None,
     on_error: str = "refuse",
+    framing: Framing | None = None,
 ) -> Survey:
     """Read and check all cases; images are read only if their working volume is not cached.
 
@@ -71,6 +74,7 @@ def survey(
         spacing_mm: Voxel side of the working grid; None chooses it from the images.
         grid_size: Voxels of the working grid; None chooses them from the images.
         on_error: ``refuse`` or ``skip``.
+        framing: Chooses the frame of working volumes; by default along the axes of the images.
 
     Raises:
         ValueError: No case can be read, or a setting is wrong.
@@ -84,12 +88,16 @@ def survey(
             refuse_errors(_errors(failures | skipped))
             raise ValueError("data.root: has no cases")
         names = inspection.choose_landmarks(remaining, landmarks)
-        grid = suggest_grid([one.header for one in remaining], spacing_mm, grid_size)
-        annotated = [inspection.annotate(one, names, grid) for one in remaining]
-        findings = _landmark_findings(remaining, annotated, names, grid)
+        framed = (framing or AsScanned())(remaining, spacing_mm, grid_size)
+        grid, affines = framed.grid, framed.affines
+        annotated = [
+            inspection.annotate(one, names, grid, affines[one.case.name]) for one in remaining
+        ]
+        findings = [*_errors(framed.errors), *_landmark_findings(remaining, names, grid)]
         errors = errors_by_case(findings) if skips else {}
         if not errors:  # else the images wait: skipping cases may change the grid
-            volumes, bad = cache_volumes([one.case for one in remaining], grid, cache_dir)
+            posed = None if framed.anatomy is None else framed.affines
+            volumes, bad = cache_volumes([one.case for one in remaining], grid, cache_dir, posed)
             findings = [*_errors(bad), *findings, *_image_findings(remaining, volumes)]
             errors = errors_by_case(findings) if skips else {}
         if not errors:
@@ -97,7 +105,8 @@ def survey(
         skipped = skipped | errors
     first = left_out_findings(skipped) if skips else _errors(failures)
     findings = sorted([*first, *findings], key=lambda one: one.level != "error")
-    return Survey(list(cases), names, grid, remaining, annotated, volumes, findings, skipped)
+    found = (list(cases), names, grid, remaining, annotated, volumes, framed, findings, skipped)
+    return Survey(*found)
 
 
 def _errors(messages: Mapping[str, str]) -> list[Finding]:
@@ -105,12 +114,10 @@ def _errors(messages: Mapping[str, str]) -> list[Finding]:
 
 
 def _landmark_findings(
-    inspected: Sequence[Inspected],
-    annotated: Sequence[AnnotatedCase],
-    names: tuple[str, ...],
-    grid: Grid,
+    inspected: Sequence[Inspected], names: tuple[str, ...], grid: Grid
 ) -> list[Finding]:
-    cases = tuple(one.case.name for one in annotated)
+    cases = tuple(one.case.name for one in inspected)
+    annotated = [inspection.annotate(one, names, grid) for one in inspected]
     shapes_mm = np.stack([one.landmarks_mm.double().numpy() for one in annotated])
     flipped = [
         inspection.to_grid_mm(one.header, flip_lps_ras(both.landmarks.positions_world), grid)

@@ -2,13 +2,14 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import torch
+from jaxtyping import Float64
 from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
@@ -55,17 +56,21 @@ def load_volume(path: Path) -> WorkingVolume:
 
 
 def cache_volumes(
-    cases: Sequence[Case], grid: Grid, cache_dir: Path
+    cases: Sequence[Case],
+    grid: Grid,
+    cache_dir: Path,
+    affines: Mapping[str, Float64[np.ndarray, "4 4"]] | None = None,
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Make the working volumes that are absent or damaged, with a progress bar on a terminal.
 
     Each is an uncompressed uint8 NIfTI, which 3D Slicer shows and which can be memory-mapped. Its
-    name changes with the image's files, the grid and the version of the preprocessing.
+    name changes with the image's files, its frame and the version of the preprocessing.
 
     Args:
         cases: Cases.
         grid: Working grid.
         cache_dir: Folder of the cached volumes, made if absent.
+        affines: Affines of working volumes by case name; by default along the axes of the images.
 
     Returns:
         Working volume files by case name, and error messages of bad images by case name.
@@ -79,8 +84,9 @@ def cache_volumes(
     with progress_bar(cases, "working volumes", len(cases)) as counted:
         for case in counted:
             try:
-                target = _cache_file(case.image, grid, cache_dir)
-                volume = None if _is_whole(target, grid) else preprocess(case.image, grid)
+                affine = None if affines is None else affines[case.name]
+                target = _cache_file(case.image, grid, affine, cache_dir)
+                volume = None if _is_whole(target, grid) else preprocess(case.image, grid, affine)
             except ValueError as error:
                 messages[case.name] = str(error)
                 continue
@@ -90,7 +96,9 @@ def cache_volumes(
     return files, messages
 
 
-def _cache_file(path: Path, grid: Grid, cache_dir: Path) -> Path:
+def _cache_file(
+    path: Path, grid: Grid, affine: Float64[np.ndarray, "4 4"] | None, cache_dir: Path
+) -> Path:
     try:
         state = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in parts(path)]
     except OSError as error:
@@ -99,6 +107,8 @@ def _cache_file(path: Path, grid: Grid, cache_dir: Path) -> Path:
             f"{path}: cannot be read as an image ({reason}); check the file"
         ) from error
     known = (str(path.resolve()), state, grid.size, grid.spacing_mm, PREPROCESSING_VERSION)
+    if affine is not None:
+        known = (*known, affine.round(6).tolist())  # type: ignore[assignment]
     key = hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     return cache_dir / f"{stem(path)}_{key}.nii"
 

@@ -154,21 +154,71 @@ def patches_to_input(patches: Tensor) -> Float[Tensor, "B C P P"]:
     return patches.contiguous(memory_format=torch.channels_last).to(dtype).mul_(1 / 255)
 
 
-class SharedNetwork(nn.Module):
+class LandmarkNetwork(nn.Module):
     """Convolutions shared by all landmarks; each has an embedding and linear heads of its own.
 
-    A landmark's displacement depends on its own patches alone, and the cost is linear in the number
-    of landmarks. Features are multiplied by the embedding. All heads start at zero, so that an
-    untrained network predicts no displacement.
+    What it says of a landmark depends on its own patches alone, and the cost is linear in the
+    number of landmarks. Features are multiplied by the embedding. All heads start at zero.
 
     Args:
-        in_channels: Patch channels C of all landmarks.
-        num_parameters: Shape parameters K, three for each landmark.
+        num_landmarks: Landmarks G.
+        in_channels: Patch channels C of one landmark.
+        num_outputs: Outputs Q of each landmark.
         patch_side: Patch side P, odd.
         widths: Maps of each convolution block; every block halves the side, the first by a 5 x 5
             convolution with stride 2: as accurate as a pooled 3 x 3 one in a third of the time.
         hidden: Widths of the fully connected layers before the heads.
         dropout: Dropout rate after each of them.
+    """
+
+    def __init__(
+        self,
+        num_landmarks: int,
+        in_channels: int,
+        num_outputs: int,
+        patch_side: int,
+        widths: Sequence[int] = (32, 64, 128, 128),
+        hidden: Sequence[int] = (256,),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.num_groups = num_landmarks
+        side = (check_patch_side(patch_side) + 1) // 2
+        first = nn.Conv2d(in_channels, widths[0], 5, stride=2, padding=2)
+        layers: list[nn.Module] = [first, nn.ReLU()]
+        for width_in, width_out in pairwise(widths):
+            convolution = nn.Conv2d(width_in, width_out, 3, padding=1)
+            layers += [convolution, nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
+            side = (side + 1) // 2
+        self.features = nn.Sequential(*layers)
+        sizes = (widths[-1] * side**2, *hidden)
+        self.hidden = nn.Sequential(*_hidden_layers(sizes, dropout))
+        self.embedding = nn.Parameter(torch.ones(num_landmarks, sizes[0]))
+        self.heads = nn.Parameter(torch.zeros(num_landmarks, num_outputs, sizes[-1]))
+        self.biases = nn.Parameter(torch.zeros(num_landmarks, num_outputs))
+
+    def outputs(
+        self, patches: Float[Tensor, "B g C P P"], which: Sequence[int] | slice = slice(None)
+    ) -> Float[Tensor, "B g Q"]:
+        """Outputs of the landmarks whose patches are given: all, or `which`."""
+        each = patches.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        features = self.features(each).flatten(1).unflatten(0, (-1, patches.shape[1]))
+        hidden = self.hidden(features * self.embedding[which])
+        return torch.einsum("blh,loh->blo", hidden, self.heads[which]) + self.biases[which]
+
+
+class SharedNetwork(LandmarkNetwork):
+    """Displacement and direction of each landmark (`LandmarkNetwork`).
+
+    An untrained network predicts no displacement.
+
+    Args:
+        in_channels: Patch channels C of all landmarks.
+        num_parameters: Shape parameters K, three for each landmark.
+        patch_side: Patch side P, odd.
+        widths: As of `LandmarkNetwork`.
+        hidden: Likewise.
+        dropout: Likewise.
     """
 
     def __init__(
@@ -180,28 +230,12 @@ class SharedNetwork(nn.Module):
         hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.num_groups = num_parameters // 3
-        side = (check_patch_side(patch_side) + 1) // 2
-        first = nn.Conv2d(in_channels // self.num_groups, widths[0], 5, stride=2, padding=2)
-        layers: list[nn.Module] = [first, nn.ReLU()]
-        for width_in, width_out in pairwise(widths):
-            convolution = nn.Conv2d(width_in, width_out, 3, padding=1)
-            layers += [convolution, nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
-            side = (side + 1) // 2
-        self.features = nn.Sequential(*layers)
-        sizes = (widths[-1] * side**2, *hidden)
-        self.hidden = nn.Sequential(*_hidden_layers(sizes, dropout))
-        self.embedding = nn.Parameter(torch.ones(self.num_groups, sizes[0]))
+        number = num_parameters // 3
         # Three displacements and six directions.
-        self.heads = nn.Parameter(torch.zeros(self.num_groups, 9, sizes[-1]))
-        self.biases = nn.Parameter(torch.zeros(self.num_groups, 9))
+        settings = (number, in_channels // number, 9, patch_side, widths, hidden, dropout)
+        super().__init__(*settings)
 
     def forward(self, patches: Float[Tensor, "B C P P"]) -> Outputs:
         """Displacement [B, 3 L] in the training unit and direction logits [B, 6 L]."""
-        each = patches.unflatten(1, (self.num_groups, -1)).flatten(0, 1)
-        each = each.contiguous(memory_format=torch.channels_last)
-        features = self.features(each).flatten(1).unflatten(0, (-1, self.num_groups))
-        hidden = self.hidden(features * self.embedding)
-        outputs = torch.einsum("blh,loh->blo", hidden, self.heads) + self.biases
+        outputs = self.outputs(patches.unflatten(1, (self.num_groups, -1)))
         return outputs[..., :3].flatten(1).float(), outputs[..., 3:].flatten(1).float()

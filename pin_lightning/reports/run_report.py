@@ -164,7 +164,9 @@ def evaluate(
             if kept is not None:
                 kept.add(annotated, localised)
             path_mm = found.trajectory.landmarks_mm[0].double().cpu().numpy()
-            truth_mm = annotated.landmarks_mm.double().numpy()
+            volume = localised.volume
+            placed = annotated.within(volume.affine, volume.grid)
+            truth_mm = placed.landmarks_mm.double().numpy()
             convergence[annotated.case.name] = Convergence.of(path_mm, truth_mm)
             shapes = (found.positions_world, found.mean_shape_world, found.spread_mm)
             arrays.append((*shapes, *map(np.float64, (found.seconds, found.localise_seconds))))

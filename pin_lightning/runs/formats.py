@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MOST_BYTES, MOST_DEPTH = 2**20, 32  # of a config.yaml
 Content = TypeVar("Content")
 
@@ -133,5 +133,12 @@ def _present_name(target: Any) -> Any:
     return target if old is None else _MOVED[old] + target.removeprefix(old)
 
 
+def _with_pose(config: DictConfig) -> DictConfig:
+    """Version 2 to 3: runs may have a pose stage; earlier ones have none."""
+    full = OmegaConf.merge({"pose": {"kind": "as_scanned"}}, config)
+    assert isinstance(full, DictConfig)
+    return full
+
+
 # Each takes a config of the version at its place, from 1 on, to the next.
-_STEPS: tuple[Callable[[DictConfig], DictConfig], ...] = (_of_packages,)
+_STEPS: tuple[Callable[[DictConfig], DictConfig], ...] = (_of_packages, _with_pose)

@@ -130,17 +130,15 @@ def load_weights(localizer: Localizer, checkpoint: Path) -> None:
     _set_weights(localizer, read_weights(checkpoint), checkpoint)
 
 
-def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """Read weights and fitted shape models of a localizer.
+def read_weights(checkpoint: Path, prefix: str = LOCALIZER_PREFIX) -> dict[str, torch.Tensor]:
+    """Read weights and fitted shape models of a localizer, or of what else has a prefix.
 
     Raises:
         ValueError: The file is not a checkpoint of plain tensors, or a weight is not finite.
     """
     state = read_checkpoint(checkpoint)["state_dict"]
     own = {
-        name.removeprefix(LOCALIZER_PREFIX): value
-        for name, value in state.items()
-        if name.startswith(LOCALIZER_PREFIX)
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
     }
     for name, value in own.items():
         if not torch.isfinite(value).all():

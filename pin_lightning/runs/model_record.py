@@ -1,6 +1,6 @@
 """The record of a model: the plain values from which a run's localizer is rebuilt.
 
-Each slot (shape model, prior, network, update rule) holds a name of a fixed table and keyword
+Each slot (shape model, prior, network, update rule, pose) holds a name of a fixed table and keyword
 arguments, which are checked for type and size. Nothing is imported by a name from a file, unless
 the caller trusts the run.
 """
@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.method.networks import CompactNetwork, PaperNetwork, SharedNetwork
+from pin_lightning.method.pose import PoseFinder
 from pin_lightning.method.shape_models import (
     AutoencoderShapeModel,
     IdentityShapeModel,
@@ -35,6 +36,7 @@ REGISTRY: Mapping[str, Mapping[str, type]] = {
     "prior": _SHAPES,
     "network": {"compact": CompactNetwork, "paper": PaperNetwork, "shared": SharedNetwork},
     "update_rule": {"A": RuleA, "B": RuleB, "C": RuleC},
+    "pose": {"find": PoseFinder},
 }
 # Largest values of settings, far above any use: a damaged or hostile file ends in one line.
 LARGEST = {
@@ -45,8 +47,13 @@ LARGEST = {
     "widths": 8192,
     "hidden": 65_536,
     "seed": 2**63,
+    "landmarks": 1000,
+    "num_rotations": 60,
 }
+# Settings of ``pose`` that the pose finder has; the others are of its training.
+POSE_SETTINGS = ("rotations", "landmarks", "patch_side", "num_rotations")
 _LARGEST_OTHERS = 1e6
+_NEEDED = ("shape", "network", "update_rule")
 _MOST_VALUES = 32  # of a list
 
 
@@ -72,6 +79,7 @@ class ModelRecord:
         network: Network, without sizes that landmarks and patches decide.
         update_rule: Update rule.
         prior: Shape model of the first iterations, if any.
+        pose: Pose stage, if any.
         patch_side: Side of the patches in voxels.
         patch_spacings: Spacings of the patches in voxels.
         interpolation: ``nearest`` or ``linear``.
@@ -87,6 +95,7 @@ class ModelRecord:
     network: Part
     update_rule: Part
     prior: Part | None
+    pose: Part | None
     patch_side: int
     patch_spacings: Sequence[int]
     interpolation: str
@@ -108,6 +117,11 @@ class ModelRecord:
         model = plain.pop("model")
         parts: dict[str, Any] = {slot: _part(slot, node) for slot, node in plain.items()}
         parts["prior"] = None if model["prior"] is None else _part("prior", model["prior"])
+        pose = OmegaConf.to_container(config.pose, resolve=True)
+        assert isinstance(pose, dict)
+        finds = pose["kind"] == "find"
+        settings = {name: pose[name] for name in POSE_SETTINGS} if finds else {}
+        parts["pose"] = Part("find", settings) if finds else None
         names = {one.name for one in fields(cls)} & model.keys() - {"prior"}
         others = {name: model[name] for name in names}
         return cls(**parts, seed=config.seed, precision=config.trainer.precision, **others)
@@ -120,7 +134,10 @@ class ModelRecord:
             TypeError: The contents are not a record.
             ValueError: A value is of another type, or larger than any use.
         """
-        parts = {slot: _read_part(content[slot]) for slot in REGISTRY}
+        # Records of format 2 have no pose.
+        parts = {slot: _read_part(content.get(slot)) for slot in REGISTRY}
+        if absent := [slot for slot in _NEEDED if parts[slot] is None]:
+            raise ValueError(f"lacks {', '.join(absent)}")
         others = {name: value for name, value in content.items() if name not in REGISTRY}
         hints = get_type_hints(cls)
         for name, value in others.items():
@@ -132,7 +149,7 @@ class ModelRecord:
         return asdict(self)
 
     def build(self, slot: str, trust_run: bool = False, **known: Any) -> Any:
-        """Make the part of a slot; None for an absent prior.
+        """Make the part of a slot; None for an absent prior or pose.
 
         Args:
             slot: One of `REGISTRY`.

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from nibabel.affines import apply_affine
 
 from pin_lightning.cli.program import user_mistake
 from pin_lightning.common.geometry import mm_to_world
@@ -21,9 +22,15 @@ from pin_lightning.data.preprocessing import OriginalImage, WorkingVolume, read_
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer, Trajectory
-from pin_lightning.runs.folds import is_folds_folder, load_folds, read_calibration
+from pin_lightning.method.pose.finder import PoseFinder
+from pin_lightning.method.pose.limits import PoseLimits
+from pin_lightning.runs.folds import is_folds_folder, load_folds, read_calibration, read_folds
+from pin_lightning.runs.locator import Located, Locator
 from pin_lightning.runs.model import load_localizer
+from pin_lightning.runs.pose_stage import load_pose
 from pin_lightning.runs.read_ahead import read_ahead
+
+BORDER_VOXELS = 3  # nearer to the border of the scan, a landmark's surroundings are cut away
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,9 @@ class Prediction:
             sum of their seconds.
         localise_seconds: Time to localise its batch, divided by the volumes of the batch.
         trajectory: Path of every start, in grid millimetres; a batch of one.
-        outside: Landmarks outside the working volume, or with positions that are not finite.
+        outside: Landmarks outside the scan, or with positions that are not finite.
+        near_border: Landmarks within the scan, less than three voxels from its border.
+        pose: Pose of the anatomy in the scan, where the run has a pose stage.
         radius_mm: Radius that holds the true landmark about as often as the predictor's calibration
             asks; None without a calibration.
     """
@@ -54,12 +63,15 @@ class Prediction:
     localise_seconds: float
     trajectory: Trajectory
     outside: Bool[np.ndarray, " L"]
+    near_border: Bool[np.ndarray, " L"]
+    pose: Located | None = None
     radius_mm: Float[np.ndarray, " L"] | None = None
 
     @property
     def landmarks(self) -> LandmarkSet:
-        """The prediction as a landmark set, for writing to a file."""
-        return LandmarkSet.of(self.names, self.positions_world)
+        """The prediction for a file: landmarks outside the scan are undefined, not guessed."""
+        seen = np.where(self.outside[:, None], np.nan, self.positions_world)
+        return LandmarkSet.of(self.names, seen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +82,7 @@ class _Read:
     seconds: float
     header: Header
     image: OriginalImage | None
+    pose: Located | None = None
 
 
 _Reading: TypeAlias = tuple[Path, _Read | ValueError]
@@ -96,6 +109,7 @@ class Predictor:
         names: Landmark names in its order.
         device: ``auto`` takes a GPU when there is one.
         calibration: Error bars, where the errors of other cases are known.
+        poses: Trained pose stages with their limits, of a run that finds the pose first.
 
     Examples:
         >>> predictor = Predictor.load("outputs/run")  # doctest: +SKIP
@@ -110,12 +124,17 @@ class Predictor:
         names: tuple[str, ...],
         device: str = "auto",
         calibration: Calibration | None = None,
+        poses: Sequence[tuple[PoseFinder, PoseLimits]] = (),
     ) -> None:
         self.device = choose_device(device)
         self.localizer = localizer.eval().to(self.device)
         self.localizer.choose_dtype(self.device)
         self.names = names
         self.calibration = calibration
+        self.locator = None
+        if poses:
+            finders, limits = zip(*poses, strict=True)
+            self.locator = Locator(finders, limits, localizer.grid, self.device)
 
     @classmethod
     def load(cls, run: str | Path, device: str = "auto", trust_run: bool = False) -> "Predictor":
@@ -137,10 +156,13 @@ class Predictor:
         localizer: Localizer | Ensemble
         if is_folds_folder(folder):
             localizers, record = load_folds(folder, trust_run)
-            localizer = Ensemble(localizers)
+            localizer, runs = Ensemble(localizers), read_folds(folder)
         else:
             localizer, record = load_localizer(folder, trust_run)
-        return cls(localizer, record.names, device, read_calibration(folder, record.names))
+            runs = [folder]
+        poses = [pose for one in runs if (pose := load_pose(one)) is not None]
+        calibration = read_calibration(folder, record.names)
+        return cls(localizer, record.names, device, calibration, poses)
 
     def predict(self, path: str | Path) -> Prediction:
         """Predict the landmarks of an image file, in its world coordinates.
@@ -156,6 +178,13 @@ class Predictor:
     def localise(self, volume: WorkingVolume) -> Prediction:
         """Predict the landmarks of a working volume on the grid of the run, from `preprocess`."""
         return self._localise([_Read(volume, 0.0, (volume.grid.size, volume.affine), None)])[0]
+
+    def place(self, image: OriginalImage) -> tuple[WorkingVolume, Located | None]:
+        """Make the working volume of an image, where the pose stage finds it if there is one."""
+        if self.locator is None:
+            return resample(image, self.localizer.grid), None
+        located = self.locator.locate(image)
+        return resample(image, self.localizer.grid, located.affine), located
 
     def predict_many(
         self, paths: Iterable[str | Path], batch_size: int = 4, readers: int = 2
@@ -222,7 +251,7 @@ class Predictor:
         began = time.perf_counter()
         try:
             image = read_image(path)
-            volume = resample(image, self.localizer.grid)
+            volume, pose = self.place(image)
         except (ValueError, OSError) as error:
             return ValueError(user_mistake(error))  # a new one: a traceback keeps voxels alive
         if self.device.type == "cuda":
@@ -230,7 +259,7 @@ class Predictor:
                 volume = replace(volume, intensity=volume.intensity.pin_memory())
         seconds = time.perf_counter() - began
         header = (image.voxels.shape, image.affine)
-        return _Read(volume, seconds, header, image if with_image else None)
+        return _Read(volume, seconds, header, image if with_image else None, pose)
 
     def _localise(self, readings: Sequence[_Read]) -> list[Prediction]:
         if not readings:
@@ -246,19 +275,35 @@ class Predictor:
         volume, bars = reading.volume, self.calibration
         positions_mm = trajectory.prediction_mm[0].double().cpu().numpy()
         mean_mm = self.localizer.mean_shape_mm.double().cpu().numpy()
-        spread_mm = trajectory.spread_mm[0].double().cpu().numpy()
-        inside = np.abs(positions_mm) <= np.array(volume.grid.extent_mm) / 2  # NaN is not
+        # Where sizes are found, a millimetre of the anatomical frame is another one in the scan.
+        size = 1.0 if reading.pose is None else reading.pose.found.pose.scale
+        spread_mm = size * trajectory.spread_mm[0].double().cpu().numpy()
+        positions_world = mm_to_world(positions_mm, volume.affine, volume.grid)
+        outside, near_border = _seen(positions_world, reading.header)
         return Prediction(
             names=self.names,
-            positions_world=mm_to_world(positions_mm, volume.affine, volume.grid),
+            positions_world=positions_world,
             spread_mm=spread_mm,
             mean_shape_world=mm_to_world(mean_mm, volume.affine, volume.grid),
             seconds=reading.seconds + seconds,
             localise_seconds=seconds,
             trajectory=trajectory,
-            outside=~inside.all(axis=1),
+            outside=outside,
+            near_border=near_border,
+            pose=reading.pose,
             radius_mm=None if bars is None else bars.radius_mm(spread_mm),
         )
+
+
+def _seen(
+    positions_world: Float[np.ndarray, "L 3"], header: Header
+) -> tuple[Bool[np.ndarray, " L"], Bool[np.ndarray, " L"]]:
+    """Tell which positions lie outside a scan, and which within it but near its border."""
+    shape, affine = header
+    ijk = apply_affine(np.linalg.inv(affine), positions_world)
+    depth = np.minimum(ijk + 0.5, np.array(shape) - 0.5 - ijk).min(axis=1)
+    inside = depth >= 0  # NaN is not
+    return ~inside, inside & (depth < BORDER_VOXELS)
 
 
 def _predictions(

@@ -28,7 +28,6 @@ from pin_lightning.reports.pages.run_page import write_run_page
 from pin_lightning.runs.folder import (
     CONFIG,
     FIGURES,
-    LAST_CHECKPOINT,
     PREDICTIONS,
     RECORD,
     RunRecord,
@@ -40,7 +39,7 @@ from pin_lightning.studies.concurrent import run_at_once
 from pin_lightning.training.combinations import Parts
 from pin_lightning.training.loggers import name_group
 from pin_lightning.training.plan import Prepared, plan_run, prepare_run
-from pin_lightning.training.resume import LAST, check_same_training
+from pin_lightning.training.resume import LAST, begun, check_same_training
 from pin_lightning.training.run import survey_data, train_prepared
 
 log = logging.getLogger(__name__)
@@ -185,7 +184,7 @@ def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int)
 
 def _can_go_on(fold: Fold) -> bool:
     """True if a fold was interrupted in a training of the same settings and cases."""
-    if not (fold.folder / LAST_CHECKPOINT).is_file():
+    if not begun(fold.folder):
         return False
     try:
         check_same_training(fold.folder, fold.config, fold.record)

@@ -63,23 +63,37 @@ def fit(
         all_known=bool(torch.isfinite(shapes_mm).all()),
         names=prepared.record.names,
     )
-    datamodule.train_dataloader()  # refuses a wrong setting before other processes start
-    precision = choose_precision(config.trainer.precision, config.trainer.accelerator)
-    log.info("trainer.precision=%s", precision)
     localizer.choose_dtype(training_device(config.trainer.accelerator))
+    callbacks = [*plan.callbacks, *_callbacks(run_dir, config, bool(datamodule.val))]
+    run_trainer(config.trainer, run_dir, module, datamodule, callbacks, loggers, config.ckpt_path)
+
+
+def run_trainer(
+    settings: DictConfig,
+    folder: Path,
+    module: pl.LightningModule,
+    datamodule: pl.LightningDataModule,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+    checkpoint: str | Path | None,
+) -> None:
+    """Train a module by Lightning's trainer, from a checkpoint if one is given."""
+    datamodule.train_dataloader()  # refuses a wrong setting before other processes start
+    precision = choose_precision(settings.precision, settings.accelerator)
+    log.info("trainer.precision=%s", precision)
     # Deterministic algorithms without filling memory that is overwritten anyway.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     trainer: pl.Trainer = instantiate(
-        config.trainer,
+        settings,
         precision=precision,
         logger=list(loggers),
-        callbacks=[*plan.callbacks, *_callbacks(run_dir, config, bool(datamodule.val))],
+        callbacks=list(callbacks),
         plugins=[WholeCheckpoints()],
-        default_root_dir=run_dir,
+        default_root_dir=folder,
         _convert_="all",
     )
     with _together(trainer):
-        trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
+        trainer.fit(module, datamodule, ckpt_path=checkpoint, weights_only=True)
 
 
 @contextmanager

@@ -4,9 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.strategies import FSDPStrategy
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -17,12 +15,13 @@ from pin_lightning.method import losses
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.networks import patches_to_input
 from pin_lightning.method.targets import direction_target, displacement_target
+from pin_lightning.training.network_module import NetworkModule
 
 VALIDATION_ERROR = "val/radial_error_mm"  # decides on the best checkpoint and on early stopping
 LANDMARK_ERROR = "val_landmark/{}_mm"
 
 
-class PINModule(pl.LightningModule):
+class PINModule(NetworkModule):
     """The training and validation steps of PIN.
 
     Args:
@@ -47,11 +46,9 @@ class PINModule(pl.LightningModule):
         all_known: bool = True,
         names: Sequence[str] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, scheduler)
         self.localizer = localizer
         self.alpha = losses.check_alpha(alpha)
-        self.make_optimizer = optimizer
-        self.make_scheduler = scheduler
         self.displacement_loss = displacement_loss
         self.all_known = all_known
         self.names = tuple(names)
@@ -86,7 +83,7 @@ class PINModule(pl.LightningModule):
         direction = direction_target(target_mm)
         target, settings = target_mm / unit_mm, (self.alpha, self.displacement_loss, scale)
         loss = losses.pin_loss(displacement, logits, target, direction, *settings, weight)
-        if self._logs_this_step():
+        if self.logs_this_step():
             # Orthonormal modes: the norm over K is the total landmark motion, hence the root of L.
             error_mm = losses.mean_over(
                 (displacement.detach() * unit_mm - target_mm).norm(dim=1), weight
@@ -104,10 +101,10 @@ class PINModule(pl.LightningModule):
             self.log_dict(values, batch_size=len(batch["patches"]), sync_dist=True)
         return loss.total
 
-    def _logs_this_step(self) -> bool:
-        """Tell whether Lightning writes this step's log; other steps save the bookkeeping."""
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return (self.trainer.global_step + 1) % every == 0
+    @property
+    def trained(self) -> nn.Module:
+        """The network that is trained."""
+        return self.localizer.network
 
     def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
         """Update the radial error of the full iterative procedure on whole volumes.
@@ -130,30 +127,3 @@ class PINModule(pl.LightningModule):
         named = zip(self.names, errors_mm, strict=True)
         known = {LANDMARK_ERROR.format(name): one for name, one in named if not math.isnan(one)}
         self.log_dict(known)
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | int | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip the norm of all gradients; Lightning itself refuses that for a fused optimiser."""
-        if not gradient_clip_val:
-            return
-        if isinstance(self.trainer.strategy, FSDPStrategy):
-            sharded: Any = self.trainer.strategy.model
-            sharded.clip_grad_norm_(gradient_clip_val)  # norm over the parts of all processes
-        else:
-            nn.utils.clip_grad_norm_(self.localizer.network.parameters(), gradient_clip_val)
-
-    def configure_optimizers(self) -> Any:
-        """Return the optimiser of the network, with the schedule stepped after every batch."""
-        optimizer = self.make_optimizer(self.localizer.network.parameters())
-        if self.make_scheduler is None:
-            return optimizer
-        total_steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }

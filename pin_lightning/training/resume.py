@@ -13,6 +13,7 @@ from pin_lightning.common.files import remove_leftovers
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.runs import folder
 from pin_lightning.runs.model import LOCALIZER_PREFIX, read_checkpoint
+from pin_lightning.runs.pose_stage import pose_folder
 
 # Settings without effect on the weights.
 FREE_SETTINGS = (
@@ -45,11 +46,18 @@ def find_checkpoint(config: DictConfig, run_dir: Path, record: folder.RunRecord)
     if config.ckpt_path != LAST:
         return None if config.ckpt_path is None else Path(config.ckpt_path)
     path = run_dir / folder.LAST_CHECKPOINT
-    if not path.is_file():
-        log.info("ckpt_path=last: %s is not there yet, training begins", path)
-        return None
-    check_same_training(run_dir, config, record, _FREE_SETTINGS)
-    return path
+    if begun(run_dir):
+        check_same_training(run_dir, config, record, _FREE_SETTINGS)
+    if path.is_file():
+        return path
+    log.info("ckpt_path=last: %s is not there yet, training begins", path)
+    return None
+
+
+def begun(run_dir: Path) -> bool:
+    """Tell whether a run folder has a checkpoint of the training or of its pose stage."""
+    last = folder.LAST_CHECKPOINT
+    return (run_dir / last).is_file() or (pose_folder(run_dir) / last).is_file()
 
 
 def is_own(checkpoint: Path | None, run_dir: Path) -> bool:

@@ -28,6 +28,8 @@ from pin_lightning.training.combinations import Parts, check_combination, withou
 from pin_lightning.training.fit import fit
 from pin_lightning.training.loggers import experiment_loggers, name_group
 from pin_lightning.training.plan import Prepared, check_steps, plan_run, prepare_run
+from pin_lightning.training.pose.choice import check_pose, framing_of, settle
+from pin_lightning.training.pose.stage import pose_stage
 from pin_lightning.training.wandb_results import log_to_wandb
 
 log = logging.getLogger(__name__)
@@ -80,12 +82,14 @@ def survey_data(
     parts = Parts.of(config)
     check_combination(parts)
     check_strategy(config, several)
+    check_pose(config)
     if config.ckpt_path not in (None, resume.LAST):
         read_checkpoint(Path(config.ckpt_path))  # refuses what is damaged or holds code
     for line in without_effect(config, parts):
         log.warning("%s", line)
     config = config.copy()
     surveyed = _survey(config)
+    settle(config, surveyed)
     refuse_errors(surveyed.findings)
     check_groups(plane_groups(config.data.planes), surveyed.known_names, surveyed.names)
     return config, surveyed, parts
@@ -112,6 +116,7 @@ def _train(
     checkpoint = resume.find_checkpoint(config, run_dir, record)
     done = resume.steps_done(checkpoint, run_dir, config, plan.localizer)
     goes_on = resume.is_own(checkpoint, run_dir)
+    keeps_pose = goes_on or config.ckpt_path == resume.LAST
     config.ckpt_path = None if checkpoint is None else str(checkpoint)
     if is_first():
         resume.clear_leftovers(run_dir)
@@ -123,6 +128,10 @@ def _train(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, cases.values())),
     )
+    train = [one.case.name for one in cases["train"]]
+    pose = pose_stage(config, surveyed, train, run_dir, keeps_pose)
+    if surveyed.framed.anatomy is not None:  # the same draws follow, trained now or before
+        pl.seed_everything(config.seed, workers=True, verbose=False)
     with experiment_loggers(config, run_dir, done if goes_on else 0) as loggers:
         fit(config, run_dir, plan, surveyed.volumes, loggers)
         if not is_first():
@@ -130,7 +139,7 @@ def _train(
         gc.collect()  # trainer and module refer to each other, and to the volumes
         load_weights(plan.localizer, best_checkpoint(run_dir))
         evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
-        predictor = Predictor(plan.localizer, record.names)
+        predictor = Predictor(plan.localizer, record.names, poses=[] if pose is None else [pose])
         metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)
     (run_dir / UNFINISHED).unlink(missing_ok=True)
@@ -147,6 +156,7 @@ def _survey(config: DictConfig) -> Survey:
         data.spacing_mm,
         None if data.grid_size is None else list(data.grid_size),
         data.on_error,
+        framing_of(config),
     )
     grid = surveyed.grid
     chosen = {

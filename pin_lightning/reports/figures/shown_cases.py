@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pin_lightning.data.inspection import AnnotatedCase
-from pin_lightning.data.preprocessing import OriginalImage, WorkingVolume, read_image, resample
+from pin_lightning.data.preprocessing import OriginalImage, WorkingVolume, read_image
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.reports.figures.planes import PlaneView, plane_views
 from pin_lightning.runs.predictor import Localised, Prediction, Predictor
@@ -34,7 +34,7 @@ def read_case(
         ValueError: The image cannot be read.
     """
     image = read_image(annotated.case.image)
-    volume = resample(image, predictor.localizer.grid)
+    volume, _ = predictor.place(image)
     return _shown(annotated, volume, predictor.localise(volume), image, groups)
 
 
@@ -46,7 +46,8 @@ def _shown(
     groups: Sequence[PlaneGroup],
 ) -> ShownCase:
     views = () if image is None else plane_views(image, annotated, prediction.landmarks, groups)
-    return ShownCase(annotated, volume, prediction, tuple(views))
+    placed = annotated.within(volume.affine, volume.grid)
+    return ShownCase(placed, volume, prediction, tuple(views))
 
 
 class KeptCases:

@@ -1,0 +1,247 @@
+"""The pose finder: many starts, a few iterations, the best is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from pin_lightning.common.alignment import Pose
+from pin_lightning.common.precision import network_dtype
+from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
+from pin_lightning.method.pose.network import PoseNetwork, scaled
+from pin_lightning.method.pose.rigid import Poses, fit_poses, turned, unit
+from pin_lightning.method.pose.scans import Box, Scans, border_of, cut_levels_posed, planes
+from pin_lightning.method.pose.starts import distinct, start_poses, start_rotations
+
+LARGEST_SCALE = 1.35  # of patches: shapes differ in size, samples more so
+CHUNK = 2048  # patches of landmarks that are cut at once
+SAME_DEGREES, SAME_SHARE = 25.0, 0.12  # poses closer in angle and shift (of the extent) are one
+
+
+class Round(NamedTuple):
+    """A round of the search: poses move, then the best distinct ones are kept.
+
+    Attributes:
+        landmarks: Landmarks that are looked at.
+        steps: Iterations.
+        kept: Poses kept.
+    """
+
+    landmarks: int
+    steps: int
+    kept: int
+
+
+ROUNDS = (Round(4, 1, 64), Round(8, 2, 12), Round(16, 3, 4), Round(16, 4, 4))
+
+
+@dataclass(frozen=True, eq=False)
+class FoundPose:
+    """Pose of the anatomy in a scan.
+
+    Attributes:
+        pose: From anatomical mm to scan mm.
+        score: Mean log expected error of the landmarks: the lower, the surer.
+        second_score: Score of the best pose that is another one; infinite without any.
+    """
+
+    pose: Pose
+    score: float
+    second_score: float
+
+    @property
+    def lead(self) -> float:
+        """Score of the second best minus that of the best: the larger, the surer."""
+        return self.second_score - self.score
+
+
+class PoseFinder(nn.Module):
+    """Finds the pose of the mean shape in a scan.
+
+    Args:
+        mean_mm: Mean shape in the anatomical frame.
+        spacings_mm: Voxel sides of the scans that patches are cut from, finest first.
+        rotations: ``any``, or ``upright`` where scans lie much as in training.
+        with_scale: Find the size, too.
+        landmarks: Most landmarks of the shape that are looked at.
+        patch_side: Patch side P in voxels, odd.
+        num_rotations: Rotations of the starts, 24 or 60.
+        precision: As of `Localizer`.
+    """
+
+    mean_mm_: Tensor
+    chosen_: Tensor
+
+    def __init__(
+        self,
+        mean_mm: Float[Tensor, "L 3"],
+        spacings_mm: Sequence[float],
+        rotations: str = "any",
+        with_scale: bool = False,
+        landmarks: int = 16,
+        patch_side: int = 25,
+        num_rotations: int = 24,
+        precision: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.spacings_mm = tuple(spacings_mm)
+        self.rotations = rotations
+        self.with_scale = with_scale
+        self.patch_side = patch_side
+        self.num_rotations = num_rotations
+        self.precision = precision
+        self.network_dtype = torch.float32
+        self.register_buffer("mean_mm_", mean_mm.float())
+        self.register_buffer("chosen_", spread_landmarks(mean_mm, landmarks))
+        channels = 3 * len(self.spacings_mm)
+        self.network = PoseNetwork(len(self.chosen_), channels, patch_side)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.register_buffer("_pattern", planes(patch_side), persistent=False)
+
+    @property
+    def shape_mm(self) -> Float[Tensor, "L 3"]:
+        """Mean positions of the landmarks that are looked at."""
+        return self.mean_mm_[self.chosen_]
+
+    @property
+    def extent_mm(self) -> float:
+        """Largest extent of the mean shape."""
+        return extent_mm(self.mean_mm_)
+
+    @property
+    def unit_mm(self) -> float:
+        """Unit of displacements and expected errors."""
+        return 10 * self.spacings_mm[0]
+
+    def choose_dtype(self, device: torch.device) -> None:
+        """Set the precision of the network to that of its training."""
+        self.network_dtype = network_dtype(device, self.precision)
+
+    def scans(self, levels: Sequence[Sequence[UInt8[Tensor, "_ _ _"]]]) -> list[Scans]:
+        """Lay out scans, given at each spacing."""
+        border = border_of(self.patch_side, LARGEST_SCALE)
+        pairs = zip(levels, self.spacings_mm, strict=True)
+        return [Scans.of(volumes, spacing_mm, border) for volumes, spacing_mm in pairs]
+
+    @torch.no_grad()
+    def forward(self, levels: Sequence[UInt8[Tensor, "_ _ _"]]) -> list[FoundPose]:
+        """Find the pose in one scan.
+
+        Args:
+            levels: The scan at each spacing, from black 0 to white 255, about the same centre.
+
+        Returns:
+            Distinct poses, the best first, in mm from the centre of the scan.
+        """
+        device = self.mean_mm_.device
+        scans = [one.to(device) for one in self.scans([[level] for level in levels])]
+        sides = np.ptp(self.mean_mm_.cpu().numpy(), axis=0)
+        rotations = start_rotations(self.rotations, self.num_rotations).to(device)
+        poses = start_poses(scans[-1], self.extent_mm, float(sides.min()), rotations)
+        with torch.autocast(device.type, enabled=False):
+            poses, scores = self.search(scans, poses)
+        return self._found(poses, scores)
+
+    @torch.no_grad()
+    def refined(
+        self, levels: Sequence[UInt8[Tensor, "_ _ _"]], found: Sequence[FoundPose], steps: int = 4
+    ) -> list[FoundPose]:
+        """Move poses that another finder found, and score them by this one, in their order."""
+        device = self.mean_mm_.device
+        scans = [one.to(device) for one in self.scans([[level] for level in levels])]
+        with torch.autocast(device.type, enabled=False):
+            poses, scores = self.iterate(scans, _as_poses(found, device), steps)
+        return self._found(poses, scores)
+
+    def search(self, scans: Sequence[Scans], poses: Poses) -> tuple[Poses, Float[Tensor, " N"]]:
+        """Move poses round by round; returns distinct ones with their scores, the best first."""
+        scores = torch.zeros(len(poses.linear), device=poses.linear.device)
+        for landmarks, steps, kept in ROUNDS:
+            if landmarks < len(self.chosen_) and len(scores) <= kept:
+                continue
+            which = slice(min(landmarks, len(self.chosen_)))
+            poses, scores = self.iterate(scans, poses, steps, which)
+            near = (np.radians(SAME_DEGREES), SAME_SHARE * self.extent_mm)
+            best = distinct(poses, scores.argsort(stable=True), *near, kept)
+            poses, scores = poses[best], scores[best]
+        return poses, scores
+
+    def iterate(
+        self, scans: Sequence[Scans], poses: Poses, steps: int, which: slice = slice(None)
+    ) -> tuple[Poses, Float[Tensor, " N"]]:
+        """Move poses by some steps; returns them and the scores of where they ended."""
+        shape_mm = self.shape_mm[which]
+        for _ in range(steps):
+            placed_mm, log_error = self.predicted(scans, poses, which)
+            poses = fit_poses(shape_mm, placed_mm, torch.exp(-2 * log_error), self.with_scale)
+        return poses, self.predicted(scans, poses, which)[1].mean(dim=1)
+
+    def predicted(
+        self, scans: Sequence[Scans], poses: Poses, which: slice = slice(None)
+    ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
+        """Predicted landmarks in scan mm, and the log of their expected errors, for N poses."""
+        count = max(1, CHUNK // len(self.chosen_[which]))
+        parts = [
+            self._predicted(scans, poses[begin : begin + count], which)
+            for begin in range(0, len(poses.linear), count)
+        ]
+        placed, log_error = zip(*parts, strict=True)
+        return torch.cat(placed), torch.cat(log_error)
+
+    def _predicted(
+        self, scans: Sequence[Scans], poses: Poses, which: slice
+    ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
+        index = torch.zeros(len(poses.linear), dtype=torch.long, device=poses.linear.device)
+        patches, centres_mm = self.patches(scans, index, poses, which)
+        lower = self.network_dtype != torch.float32
+        with torch.autocast(patches.device.type, self.network_dtype, enabled=lower):
+            displacement, log_error = self.network(scaled(patches), which)
+        return centres_mm + self.unit_mm * turned(poses.linear, displacement), log_error
+
+    def patches(
+        self,
+        scans: Sequence[Scans],
+        index: Int[Tensor, " N"],
+        poses: Poses,
+        which: slice = slice(None),
+        box: Box | None = None,
+    ) -> tuple[Num[Tensor, "N L C P P"], Float[Tensor, "N L 3"]]:
+        """Cut the patches of poses of the mean shape; returns them and their centres."""
+        device = poses.linear.device
+        points_mm = poses.place(self.shape_mm[which].to(device))
+        return cut_levels_posed(scans, index, poses, points_mm, self._pattern.to(device), box)
+
+    def _found(self, poses: Poses, scores: Float[Tensor, " N"]) -> list[FoundPose]:
+        rotation = unit(poses.linear).double().cpu().numpy()
+        scale = poses.linear[..., 0].norm(dim=-1).tolist()
+        shift_mm, score = poses.shift_mm.double().cpu().numpy(), [*scores.tolist(), float("inf")]
+        return [
+            FoundPose(
+                Pose(rotation[i], shift_mm[i], scale[i]), score[i], score[i + 1 if i == 0 else 0]
+            )
+            for i in range(len(scale))
+        ]
+
+
+def extent_mm(shape_mm: Float[Tensor, "L 3"]) -> float:
+    """Largest distance between two landmarks of a shape."""
+    return float(torch.cdist(shape_mm, shape_mm).max())
+
+
+def spread_landmarks(shape_mm: Float[Tensor, "L 3"], most: int) -> Int[Tensor, " l"]:
+    """Landmarks spread over a shape: each lies farthest from those before it."""
+    chosen = [0]
+    while len(chosen) < min(most, len(shape_mm)):
+        nearest = torch.cdist(shape_mm, shape_mm[chosen]).amin(dim=1)
+        chosen.append(int(nearest.argmax()))
+    return torch.tensor(chosen)
+
+
+def _as_poses(found: Sequence[FoundPose], device: torch.device) -> Poses:
+    """Found poses as tensors."""
+    linear = np.stack([one.pose.scale * one.pose.rotation for one in found])
+    shift_mm = np.stack([one.pose.shift_mm for one in found])
+    return Poses(*(torch.from_numpy(one).float().to(device) for one in (linear, shift_mm)))

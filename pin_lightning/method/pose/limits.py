@@ -1,0 +1,93 @@
+"""When a found pose is uncertain: limits of its score, and of its lead over the second best."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pin_lightning.common.alignment import Pose, rotation_degrees
+from pin_lightning.method.pose.finder import FoundPose
+
+RIGHT_DEGREES, RIGHT_SHARE = 25.0, 0.12  # farther off, in angle or share of the extent, is wrong
+DEFAULT_GAP = 1.0  # of scores of new scans over those of training scans, where it is not measured
+SDS = 3.0  # of the usual score or gap, above which a score is uncertain
+USUAL_LEAD = 0.35  # share of the usual lead of right poses, below which one is uncertain
+
+
+@dataclass(frozen=True)
+class PoseLimits:
+    """Limits beyond which a pose is uncertain.
+
+    Attributes:
+        score: Largest score of a sure pose.
+        lead: Smallest lead of a sure pose: score of the second best distinct pose minus its own.
+    """
+
+    score: float
+    lead: float
+
+    def is_uncertain(self, found: FoundPose) -> bool:
+        """Tell whether a pose is uncertain; a score that is not a number is."""
+        return not (found.score <= self.score and found.lead >= self.lead)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A found pose beside the true one.
+
+    Attributes:
+        score: Its score.
+        lead: Its lead.
+        degrees: Angle between the two.
+        share: Mean distance of the landmarks placed by the two, as a share of the extent.
+    """
+
+    score: float
+    lead: float
+    degrees: float
+    share: float
+
+    @classmethod
+    def of(cls, found: FoundPose, true: Pose, shape_mm: np.ndarray, extent_mm: float) -> "Judged":
+        """Compare a found pose with the true one of a shape."""
+        apart = np.linalg.norm(found.pose.place(shape_mm) - true.place(shape_mm), axis=1).mean()
+        degrees = rotation_degrees(found.pose.rotation, true.rotation)
+        return cls(found.score, found.lead, degrees, float(apart) / extent_mm)
+
+    @property
+    def is_right(self) -> bool:
+        """True unless the pose is another one than the true one."""
+        return self.degrees <= RIGHT_DEGREES and self.share <= RIGHT_SHARE
+
+
+def calibrate(
+    trained_on: Sequence[Judged], held_out: Sequence[tuple[Judged, float]] = ()
+) -> PoseLimits:
+    """Set limits from poses found in training scans and, where there are, in held-out ones.
+
+    A network scores scans that it was trained on better than new ones. So the limit of scores is
+    that of training scans plus the gap measured on networks that were trained without some scans.
+    Wrong poses of held-out scans lie beyond the limits.
+
+    Args:
+        trained_on: Poses found by the network in scans that trained it.
+        held_out: Poses found by other networks in scans that did not train them, each with the
+            median score of the scans that did.
+    """
+    own = np.array([one.score for one in trained_on if one.is_right] or [math.inf])
+    right = [(one, usual) for one, usual in held_out if one.is_right]
+    gaps = np.array([one.score - usual for one, usual in right] or [DEFAULT_GAP])
+    spread = SDS * math.hypot(_sd(own), _sd(gaps))
+    score = float(np.median(own) + np.median(gaps) + max(spread, 0.25 * DEFAULT_GAP))
+    leads = [one.lead for one, _ in right] or [one.lead for one in trained_on if one.is_right]
+    finite = [lead for lead in leads if math.isfinite(lead)]
+    lead = USUAL_LEAD * float(np.median(finite)) if finite else 0.0
+    wrong = [one for one, _ in held_out if not one.is_right]
+    # A wrong pose that would pass the limit of scores must not pass that of leads.
+    passing = [one.lead for one in wrong if math.isfinite(one.lead)]
+    return PoseLimits(score, max([lead, *(1.05 * one for one in passing)]))
+
+
+def _sd(values: np.ndarray) -> float:
+    return float(1.4826 * np.median(np.abs(values - np.median(values)))) if len(values) > 1 else 0.0

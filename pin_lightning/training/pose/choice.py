@@ -1,0 +1,92 @@
+"""The choice of frame by the settings of ``pose``."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.common.settings import check_count, is_number
+from pin_lightning.data.framing import AsScanned, ByLandmarks, Framing, InAnatomy
+from pin_lightning.data.survey import Survey
+from pin_lightning.method.patches import check_patch_side
+from pin_lightning.method.pose.samples import LARGEST
+from pin_lightning.method.pose.starts import GROUPS
+from pin_lightning.runs.folder import read_model
+from pin_lightning.runs.model_record import POSE_SETTINGS
+from pin_lightning.runs.pose_stage import read_pose_record
+
+COVERED_DEGREES = 15.0  # by a shape model that has seen turned shapes
+COVERED_SDS = 3.0  # of the rotations of the augmentation
+
+
+def _as_scanned(config: DictConfig) -> Framing:
+    return AsScanned()
+
+
+def _find(config: DictConfig) -> InAnatomy:
+    if config.pose.run is None:
+        return InAnatomy(config.pose.with_scale)
+    return InAnatomy(anatomy=read_pose_record(Path(config.pose.run)).anatomy)
+
+
+def _auto(config: DictConfig) -> Framing:
+    covered = config.pose.covered_degrees
+    if covered is None:
+        sd = config.augmentation.get("rotation_sd_degrees", 0.0)
+        covered = max(COVERED_DEGREES, COVERED_SDS * sd)
+    return ByLandmarks(float(covered), _find(config))
+
+
+KINDS: Mapping[str, Callable[[DictConfig], Framing]] = {
+    "as_scanned": _as_scanned,
+    "find": _find,
+    "auto": _auto,
+}
+
+
+def check_pose(config: DictConfig) -> None:
+    """Raise a ValueError for wrong settings of ``pose``."""
+    pose = config.pose
+    if pose.kind not in KINDS:
+        raise ValueError(f"pose.kind={pose.kind}: give one of {', '.join(KINDS)}")
+    if pose.kind == "as_scanned":
+        return
+    if pose.rotations not in LARGEST:
+        raise ValueError(f"pose.rotations={pose.rotations}: give {' or '.join(LARGEST)}")
+    if pose.num_rotations not in GROUPS:
+        raise ValueError(f"pose.num_rotations={pose.num_rotations}: give 24 or 60")
+    for name in ("max_steps", "batch_size"):
+        check_count(f"pose.{name}", pose[name])
+    check_count("pose.landmarks", pose.landmarks, least=3)
+    check_count("pose.calibration_folds", pose.calibration_folds, least=0)
+    try:
+        check_patch_side(pose.patch_side)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"pose.patch_side={pose.patch_side}: give an odd number") from error
+    spacings = list(pose.spacings)
+    if not spacings or not all(is_number(one) and 0 < one < 1 for one in spacings):
+        raise ValueError(f"pose.spacings={spacings}: give shares of the anatomy's extent below 1")
+    if sorted(set(spacings)) != spacings:
+        raise ValueError(f"pose.spacings={spacings}: give different ones, the finest first")
+    if pose.run is not None and read_model(Path(pose.run)).pose is None:
+        raise ValueError(f"pose.run={pose.run}: has no pose stage; give one of pose=find, or null")
+
+
+def framing_of(config: DictConfig) -> Framing:
+    """Make what chooses the frame of the working volumes."""
+    return KINDS[config.pose.kind](config)
+
+
+def settle(config: DictConfig, surveyed: Survey) -> None:
+    """Set, in place, the kind that the data decided, and what a reused stage was made with."""
+    framed = surveyed.framed
+    config.pose.kind = "as_scanned" if framed.anatomy is None else "find"
+    if framed.spread is not None:
+        OmegaConf.update(
+            config, "pose.found_degrees", round(framed.spread.largest_degrees, 2), force_add=True
+        )
+    if framed.anatomy is not None and config.pose.run is not None:
+        part = read_model(Path(config.pose.run)).pose
+        assert part is not None
+        for name in POSE_SETTINGS:
+            config.pose[name] = part.settings[name]
