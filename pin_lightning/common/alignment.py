@@ -8,6 +8,8 @@ from jaxtyping import Float64, Num
 
 MOST_ITERATIONS = 100  # of the Procrustes analysis; it converges in about ten
 TOLERANCE = 1e-9  # of its mean shape, relative to its size
+MOST_REWEIGHTED, SETTLED = 30, 1e-2  # of a robust fit: iterations, share of the usual distance
+UNDETERMINED = 1e-10  # weight of no rotation at all, relative to the size
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,7 @@ def fit_pose(
     """Fit the pose that places a shape with the least sum of weighted squared distances.
 
     The rotation is that of Kabsch (Acta Cryst. A, 1976), the scale that of Umeyama (PAMI 1991).
+    Where landmarks leave it open (one, two, or all on a line), it is the smallest one.
 
     Args:
         shape_mm: The shape.
@@ -98,7 +101,10 @@ def fit_pose(
     source, target = (np.asarray(one, dtype=np.float64)[known] for one in (shape_mm, placed_mm))
     centre, centre_placed = share @ source, share @ target
     source, target = source - centre, target - centre_placed
-    left, values, right = np.linalg.svd((share[:, None] * source).T @ target)
+    covariance = (share[:, None] * source).T @ target
+    # Without the small diagonal an undetermined rotation would be any.
+    covariance += UNDETERMINED * np.linalg.norm(covariance) * np.eye(3)
+    left, values, right = np.linalg.svd(covariance)
     signs = np.ones(3)
     signs[2] = np.linalg.det(left @ right) * (-1 if mirrored else 1)
     signs[2] = 1.0 if signs[2] > 0 else -1.0
@@ -106,6 +112,45 @@ def fit_pose(
     size = float(share @ (source**2).sum(axis=1))
     scale = float(values @ signs) / size if with_scale and size > 0 else 1.0
     return Pose(rotation, centre_placed - scale * rotation @ centre, scale)
+
+
+def fit_pose_robustly(
+    shape_mm: Num[np.ndarray, "L 3"],
+    placed_mm: Num[np.ndarray, "L 3"],
+    with_scale: bool = False,
+    mirrored: bool = False,
+    near_mm: float = 0.0,
+) -> Pose:
+    """Fit a pose that a few landmarks out of place do not skew.
+
+    Iteratively reweighted least squares from the fit of `fit_pose` on, with Cauchy's weights
+    ``1 / (1 + (d / c)^2)`` for landmarks at a distance d, and c their median distance.
+
+    Args:
+        shape_mm: The shape.
+        placed_mm: Its landmarks where they lie; NaN, in either, where one is missing.
+        with_scale: Fit a scale, too.
+        mirrored: Fit the best mirror image instead.
+        near_mm: Distance up to which landmarks count fully: the least value of c.
+
+    Raises:
+        ValueError: The shapes have no landmark in common.
+    """
+    pose = fit_pose(shape_mm, placed_mm, None, with_scale, mirrored)
+    known = np.isfinite(shape_mm).all(axis=1) & np.isfinite(placed_mm).all(axis=1)
+    source, target = shape_mm[known], placed_mm[known]
+    tiny_mm = max(TOLERANCE * float(np.abs(target - pose.shift_mm).max()), 1e-300)
+    before_mm = pose.place(source)
+    for _ in range(MOST_REWEIGHTED):
+        distances_mm = np.linalg.norm(before_mm - target, axis=1)
+        usual_mm = max(float(np.median(distances_mm)), near_mm, tiny_mm)
+        weights = 1 / (1 + (distances_mm / usual_mm) ** 2)
+        pose = fit_pose(source, target, weights, with_scale, mirrored)
+        after_mm = pose.place(source)
+        if np.abs(after_mm - before_mm).max() <= SETTLED * usual_mm:
+            break
+        before_mm = after_mm
+    return pose
 
 
 def align_shapes(
