@@ -28,6 +28,15 @@ def is_number(value: object) -> TypeGuard[float]:
         return False
 
 
+def asked_settings(config: DictConfig) -> set[str]:
+    """Settings that a command line gives, by their dotted names; options of groups are among them.
+
+    >>> sorted(asked_settings(OmegaConf.create({"overrides": ["seed=1", "+data.planes.P.a=b"]})))
+    ['data.planes.P.a', 'seed']
+    """
+    return {one.split("=")[0].lstrip("+~") for one in config.overrides}
+
+
 def refuse_missing(config: DictConfig) -> None:
     """Raise ValueError for the first mandatory setting (``???``) that has no value."""
 

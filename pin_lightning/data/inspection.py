@@ -73,14 +73,16 @@ def choose_landmarks(
 
     Args:
         inspected: The cases; each may lack some landmarks.
-        wanted: Names to localise, in this order; None takes all names in order of appearance.
+        wanted: Names to localise, in this order; None takes all that have a position in some case,
+            in order of appearance.
 
     Raises:
-        ValueError: One of the names has a position in no case.
+        ValueError: One of the names, or with None each of them, has a position in no case.
     """
     found = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
-    chosen = tuple(found) if wanted is None else tuple(wanted)
     placed = {name for one in inspected for name in one.landmarks.defined_names}
+    known = [name for name in found if name in placed]
+    chosen = tuple(known or found) if wanted is None else tuple(wanted)
     for name in chosen:
         if name not in found:
             hint = did_you_mean(name, found)

@@ -1,5 +1,6 @@
 """Splits into training, validation and test cases; cases of a subject stay together."""
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from pin_lightning.common.settings import check_count, is_number
 from pin_lightning.data.split_lists import NameList, read_lists, setting_text
 
 Group = list[str]  # cases of one subject
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ def split_cases(
     The result depends on the seed and not on the order of the cases. Fractions and folds count
     subjects. With `train_names`, cases in no list are in no part.
 
+    Where there are few cases, training comes first: a fraction of less than one subject takes none
+    if fewer than two cases would be left to train; validation is given up before the test.
+
     Args:
         subjects: Subject of every case, by the case's name.
         seed: Seed of the shuffle.
@@ -64,11 +70,13 @@ def split_cases(
 
     Raises:
         ValueError: A setting is out of range, settings exclude each other, a name is unknown or
-            given twice, a subject would be in two parts, or fewer than two cases train.
+            given twice, a subject would be in two parts, or no case trains.
 
     >>> subjects = {"a": "a", "b": "b", "c1": "c", "c2": "c"}
     >>> split_cases(subjects, 0, 0.25, 0, val_names=["c1", "c2"])
     Split(train=('a', 'b'), val=('c1', 'c2'), test=())
+    >>> split_cases({"a": "a"}, 0, 0.1, 0.25)
+    Split(train=('a',), val=(), test=())
     """
     check_count("data.split.seed", seed, 0)
     names = {"train_names": train_names, "val_names": val_names, "test_names": test_names}
@@ -93,16 +101,16 @@ def _split_by_lists(
     """Parts without a list are drawn by fractions: test first, then val; the rest trains."""
     lists = read_lists(names, subjects, skipped)
     if "train_names" in lists:
-        free, test_count = _shuffled_groups(lists["train_names"].names, subjects, seed), 0
-        val_count = _part_size("val_fraction", val_fraction, len(free))
+        free = _shuffled_groups(lists["train_names"].names, subjects, seed)
+        number, fractions = len(free), {"val": val_fraction}
     else:
         groups = _shuffled_groups(subjects, subjects, seed)
-        val_count = _part_size("val_fraction", val_fraction, len(groups))
-        test_count = _part_size("test_fraction", test_fraction, len(groups))
+        number, fractions = len(groups), {"val": val_fraction, "test": test_fraction}
         listed = {name for given in lists.values() for name in given.names}
         free = [group for group in groups if listed.isdisjoint(group)]
-    test, free = _take(free, test_count, lists.get("test_names"))
-    val, free = _take(free, val_count, lists.get("val_names"))
+    sizes = _part_sizes(free, number, fractions, lists)
+    test, free = _take(free, sizes.get("test", 0), lists.get("test_names"))
+    val, free = _take(free, sizes["val"], lists.get("val_names"))
     return _split(free, val, test)
 
 
@@ -119,8 +127,8 @@ def _split_by_fold(
     _check_folds(folds, fold, len(groups), names)
     start, end = (len(groups) * number // folds for number in (fold, fold + 1))
     free = groups[end:] + groups[:start]
-    val_count = _part_size("val_fraction", val_fraction, len(groups))
-    val, free = _take(free, val_count, None)
+    sizes = _part_sizes(free, len(groups), {"val": val_fraction}, {})
+    val, free = _take(free, sizes["val"], None)
     return _split(free, val, _joined(groups[start:end]))
 
 
@@ -151,6 +159,27 @@ def _split(train: Iterable[Group], val: Iterable[str], test: Iterable[str]) -> S
     return Split(tuple(sorted(_joined(train))), tuple(sorted(val)), tuple(sorted(test)))
 
 
+def _part_sizes(
+    free: Sequence[Group],
+    number: int,
+    fractions: Mapping[str, Any],
+    lists: Mapping[str, NameList],
+) -> dict[str, int]:
+    """Subjects of each part without a list, by its fraction of a number of subjects.
+
+    A part of less than one subject has none if fewer than two cases would train, the first first.
+    """
+    sizes = {part: _part_size(f"{part}_fraction", fractions[part], number) for part in fractions}
+    sizes = {part: 0 if f"{part}_names" in lists else size for part, size in sizes.items()}
+    for part, size in sizes.items():
+        left = len(_joined(free[sum(sizes.values()) :]))
+        if size > 0 and left < 2 and fractions[part] * number < 1:
+            said = setting_text(f"{part}_fraction", fractions[part])
+            log.warning("%s: takes none of %d subjects, so that they train", said, number)
+            sizes[part] = 0
+    return sizes
+
+
 def _part_size(setting: str, fraction: Any, count: int) -> int:
     if not is_number(fraction) or not 0 <= fraction < 1:
         raise ValueError(f"{setting_text(setting, fraction)}: give a number from 0 to below 1")
@@ -161,6 +190,11 @@ def _check_folds(folds: Any, fold: Any, count: int, names: Mapping[str, Any]) ->
     if folds is None:
         raise ValueError(f"data.split.fold={fold}: needs the number of folds, data.split.folds=5")
     check_count("data.split.folds", folds, 2)
+    if count == 1:
+        raise ValueError(
+            f"data.split.folds={folds}: there is 1 subject, folds need at least 2; train without "
+            f"them, with pin-lightning train"
+        )
     if folds > count:
         raise ValueError(f"data.split.folds={folds}: there are {count} subjects; give at most that")
     if fold is None:
@@ -177,10 +211,10 @@ def _check_folds(folds: Any, fold: Any, count: int, names: Mapping[str, Any]) ->
 def _check_training_cases(
     split: Split, subjects: Mapping[str, str], settings: Mapping[str, Any]
 ) -> None:
-    if len(split.train) >= 2:
+    if split.train:
         return
     given = ", ".join(setting_text(*one) for one in settings.items() if one[1] is not None)
     raise ValueError(
-        f"{given}: {len(split.train)} of {len(subjects)} cases ({len(set(subjects.values()))} "
-        f"subjects) left to train (val {len(split.val)}, test {len(split.test)}); leave at least 2"
+        f"{given}: 0 of {len(subjects)} cases ({len(set(subjects.values()))} subjects) left to "
+        f"train (val {len(split.val)}, test {len(split.test)}); leave at least 1"
     )

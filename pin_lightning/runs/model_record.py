@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from pin_lightning.method.networks import CompactNetwork, PaperNetwork, SharedNetwork
 from pin_lightning.method.pose import PoseFinder
 from pin_lightning.method.shape_models import (
+    AffineShapeModel,
     AutoencoderShapeModel,
     IdentityShapeModel,
     PCAShapeModel,
@@ -33,7 +34,7 @@ _SHAPES = {
 }
 REGISTRY: Mapping[str, Mapping[str, type]] = {
     "shape": _SHAPES,
-    "prior": _SHAPES,
+    "prior": {**_SHAPES, "affine": AffineShapeModel},
     "network": {"compact": CompactNetwork, "paper": PaperNetwork, "shared": SharedNetwork},
     "update_rule": {"A": RuleA, "B": RuleB, "C": RuleC},
     "pose": {"find": PoseFinder},

@@ -11,7 +11,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.files import output_folder, write_text
-from pin_lightning.common.settings import check_count, refuse_missing
+from pin_lightning.common.settings import asked_settings, check_count, refuse_missing
 from pin_lightning.data.survey import Survey
 from pin_lightning.distributed.strategies import Several
 from pin_lightning.evaluation.conformal import ConformalSettings
@@ -86,6 +86,7 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     calibration = None
     if config.calibration.coverage is not None:
         calibration = ConformalSettings(**config.calibration)
+    asked = asked_settings(config)
     settings = ReportSettings.of(config.report, config.data.planes)
     read_others(dict(settings.others))  # fails now rather than after all folds
     check_count("folds_at_once", config.folds_at_once)
@@ -95,11 +96,17 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     )
     several = Several("a cross-validation", within_process=True)
     shared, surveyed, parts = survey_data(training, several)
+    if "data.split.folds" not in asked:
+        _fewer_folds(shared, surveyed)
     folds = list(_prepare(shared, surveyed, parts, run_dir))
     if calibration is not None:
-        tested = {name for fold in folds for name in fold.record.split.test}
-        known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
-        calibration.check_cases(np.array(known), surveyed.names)
+        try:
+            _check_calibration(calibration, folds, surveyed)
+        except ValueError as error:
+            if "calibration.coverage" in asked:
+                raise
+            log.warning("no error bars: %s", error)
+            calibration = None
     _train(folds, surveyed, run_dir, config.folds_at_once)
     joint = OmegaConf.merge(shared, {"run_dir": str(run_dir)})
     write_text(run_dir / CONFIG, OmegaConf.to_yaml(joint, resolve=True))
@@ -121,6 +128,23 @@ def out_of_fold(run_dir: Path) -> Evaluation:
     """
     parts = [read_predictions(folder / PREDICTIONS) for folder in read_folds(run_dir)]
     return join_cases([part["test"] for part in parts if "test" in part])
+
+
+def _fewer_folds(config: DictConfig, surveyed: Survey) -> None:
+    """Lower the default number of folds to that of the subjects, if there are at least two."""
+    subjects, split = {one.case.subject for one in surveyed.cases}, config.data.split
+    if 2 <= len(subjects) < split.folds:
+        log.info("data.split.folds=%d: one for each subject", len(subjects))
+        split.folds = len(subjects)
+
+
+def _check_calibration(
+    calibration: ConformalSettings, folds: Sequence[Fold], surveyed: Survey
+) -> None:
+    """Raise a ValueError if the cases that folds test are too few for the coverage."""
+    tested = {name for fold in folds for name in fold.record.split.test}
+    known = [one.landmarks.defined for one in surveyed.cases if one.case.name in tested]
+    calibration.check_cases(np.array(known), surveyed.names)
 
 
 def _check_settings(config: DictConfig, run_dir: Path) -> None:

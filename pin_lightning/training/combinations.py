@@ -8,6 +8,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from pin_lightning.common.settings import asked_settings
 from pin_lightning.method.losses import DisplacementLoss
 from pin_lightning.method.networks import SharedNetwork
 from pin_lightning.method.sampling import Approach, Sampling
@@ -103,7 +104,7 @@ def check_combination(parts: Parts) -> None:
 
 def without_effect(config: DictConfig, parts: Parts) -> Iterator[str]:
     """Describe settings of the command line without effect, and used outputs without training."""
-    asked = {one.split("=")[0].lstrip("+~") for one in config.overrides}
+    asked = asked_settings(config)
     for setting, has_none, reason in WITHOUT_EFFECT:
         if setting in asked and has_none(config, parts):
             yield f"{setting}: has no effect here, {reason}"

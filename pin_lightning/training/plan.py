@@ -34,6 +34,7 @@ from pin_lightning.training.callbacks.trajectories import FollowTrajectories
 from pin_lightning.training.combinations import Parts
 from pin_lightning.training.first_stage import check_first_stage, first_stage_folder
 from pin_lightning.training.module import VALIDATION_ERROR
+from pin_lightning.training.prior import fit_prior
 
 log = logging.getLogger(__name__)
 
@@ -97,18 +98,16 @@ def check_steps(config: DictConfig) -> None:
 def prepare_run(config: DictConfig, surveyed: Survey, parts: Parts) -> Prepared:
     """Split the cases and fit the shape models; nothing is written, and no random number drawn.
 
+    In the config, `model.prior` is set to the prior that is fitted (`fit_prior`).
+
     Raises:
         ValueError: A setting is wrong; the message names it.
     """
     cases = _split(config, surveyed)
     grid, names = surveyed.grid, surveyed.names
     shapes_mm = training_shapes(cases["train"], names)
-    shape_model, prior = deepcopy(parts.shape).fit(shapes_mm, grid.extent_mm), parts.prior
-    if prior is not None:
-        try:
-            prior = deepcopy(prior).fit(shapes_mm, grid.extent_mm)
-        except ValueError as error:
-            raise ValueError(f"model.prior: {error}") from error
+    shape_model = deepcopy(parts.shape).fit(shapes_mm, grid.extent_mm)
+    prior = fit_prior(config, parts.prior, shapes_mm, grid.extent_mm)
     split = Split(**{part: tuple(one.case.name for one in cases[part]) for part in cases})
     record = RunRecord(names, grid, shape_model.num_parameters, split)
     folder = first_stage_folder(config)

@@ -139,6 +139,8 @@ def _train(
         gc.collect()  # trainer and module refer to each other, and to the volumes
         load_weights(plan.localizer, best_checkpoint(run_dir))
         evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
+        if not evaluated:
+            log.warning("no held-out cases: nothing is measured")
         predictor = Predictor(plan.localizer, record.names, poses=[] if pose is None else [pose])
         metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)

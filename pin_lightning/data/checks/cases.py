@@ -99,8 +99,8 @@ def names(inspected: Sequence[Inspected]) -> list[Finding]:
     known = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
     placed = {(one.case.name, n) for one in inspected for n in one.landmarks.defined_names}
     nowhere = known.keys() - {name for _, name in placed}
-    advice = "has a position in no case; place it or take it out of the files"
-    found += [Finding("error", "", n, f"landmark {n} {advice}") for n in known if n in nowhere]
+    advice = "has a position in no case: left out; place it, or take it out of the files"
+    found += [Finding("warning", "", n, f"landmark {n} {advice}") for n in known if n in nowhere]
     # Missing landmarks, once misspellings are corrected.
     expected = [name for name in known if name not in nowhere | {name for _, name in meant}]
     placed |= {(case, other) for (case, name), other in meant.items() if (case, name) in placed}

@@ -164,7 +164,8 @@ class AutoencoderShapeModel(ShapeModel):
         ):
             if there < least:
                 raise ValueError(
-                    f"shape=autoencoder: needs at least {least} {what}, not {there}; use shape=pca"
+                    f"shape=autoencoder: needs at least {least} {what}, not {there}; use "
+                    f"shape=pca, or model=shared (the presets), for which one case is enough"
                 )
         for name, least in (("hidden", 1), ("max_steps", 0), ("seed", 0)):
             check_count(f"shape.{name}", getattr(self, name), least)

@@ -10,6 +10,8 @@ from torch import nn
 from pin_lightning.common.types import Float, Num, Tensor
 
 SAMPLING_RANGE_SD = 3.0  # range of training samples and random starts, as in the authors' code
+ENOUGH_SHAPES = 5  # of so many the scatter is what they have
+USUAL_SCATTER = 0.03  # of landmarks along each axis, as a share of the extent of the mean shape
 
 
 class ShapeModel(nn.Module, ABC):
@@ -87,6 +89,44 @@ class ShapeModel(nn.Module, ABC):
             if (saved := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, buffer.new_zeros(saved.shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def scatter_variance(
+    variance: Float[Tensor, "*values"],
+    usual_mm: Float[Tensor, ""],
+    num_shapes: int,
+) -> Float[Tensor, "*values"]:
+    """Variance of coordinates over training shapes, of which few say little about new ones.
+
+    Below `ENOUGH_SHAPES` it is pulled towards the usual one, the less the more shapes there are,
+    and only upwards: shapes that happen to be alike must not keep new ones from being found.
+
+    Args:
+        variance: Of the training shapes, mm²; not looked at where there is one.
+        usual_mm: Scatter to expect, mm.
+        num_shapes: Training shapes M.
+
+    >>> scatter_variance(torch.tensor([0.0, 9.0]), torch.tensor(2.0), 3)
+    tensor([2., 9.])
+    """
+    if num_shapes >= ENOUGH_SHAPES:
+        return variance
+    usual = usual_mm.square().to(variance).expand_as(variance)
+    if num_shapes == 1:
+        return usual
+    share = (num_shapes - 1) / (ENOUGH_SHAPES - 1)
+    return torch.maximum(variance, share * variance + (1 - share) * usual)
+
+
+def usual_scatter_mm(
+    mean_mm: Float[Tensor, "L 3"], extent_mm: Sequence[float]
+) -> Float[Tensor, ""]:
+    """Scatter of landmarks to expect of shapes in one pose: a share of the largest extent.
+
+    The extent is that of the mean shape; that of the volume if all landmarks are in one place.
+    """
+    extent = (mean_mm.amax(dim=0) - mean_mm.amin(dim=0)).max()
+    return USUAL_SCATTER * (extent if extent > 0 else torch.tensor(max(extent_mm)).to(extent))
 
 
 def check_shapes(shapes_mm: Float[Tensor, "M L 3"]) -> Float[Tensor, "M L 3"]:

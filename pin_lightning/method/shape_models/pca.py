@@ -52,7 +52,10 @@ class PCAShapeModel(ShapeModel):
     def _check_components(self, num_shapes: int, num_coordinates: int) -> int | float:
         most = min(num_shapes - 1, num_coordinates)
         if most < 1:
-            raise ValueError(f"shape=pca: needs at least 2 training cases, there is {num_shapes}")
+            raise ValueError(
+                f"shape=pca: needs at least 2 training cases, there is {num_shapes}; "
+                f"give model=shared (the presets), for which one is enough"
+            )
         if is_number(self.components) and 0 < self.components < 1:
             return float(self.components)
         whole = is_number(self.components) and self.components == int(self.components)

@@ -5,14 +5,20 @@ from collections.abc import Sequence
 import torch
 
 from pin_lightning.common.types import Float, Tensor
-from pin_lightning.method.shape_models.base import ShapeModel, check_shapes
+from pin_lightning.method.shape_models.base import (
+    ShapeModel,
+    check_shapes,
+    scatter_variance,
+    usual_scatter_mm,
+)
 
 
 class PointsShapeModel(ShapeModel):
     """L landmarks; their K = 3 L parameters are their offsets in mm from their mean positions.
 
     Each landmark is a group of parameters of its own. ``sd_`` is its scatter over the training
-    shapes, the same along the three axes.
+    shapes, the same along the three axes, and with few of them at least a usual one
+    (`scatter_variance`).
     """
 
     each_by_itself = True
@@ -23,15 +29,11 @@ class PointsShapeModel(ShapeModel):
         return self.num_landmarks
 
     def fit(self, shapes_mm: Float[Tensor, "M L 3"], extent_mm: Sequence[float]) -> ShapeModel:
-        """Learn the mean position and the scatter of each landmark.
-
-        Raises:
-            ValueError: There are fewer than two shapes.
-        """
-        if len(check_shapes(shapes_mm)) < 2:
-            raise ValueError("shape=points: needs at least 2 training cases, there is 1")
+        """Learn the mean position and the scatter of each landmark; one shape is enough."""
+        number = len(check_shapes(shapes_mm))
         self.mean_mm_ = shapes_mm.mean(dim=0).float()
-        variance = shapes_mm.double().var(dim=0).mean(dim=1)
+        own = shapes_mm.double().var(dim=0, correction=min(1, number - 1)).mean(dim=1)
+        variance = scatter_variance(own, usual_scatter_mm(self.mean_mm_, extent_mm), number)
         self.sd_ = variance.sqrt().float().repeat_interleave(3)
         return self
 
