@@ -175,7 +175,7 @@ def _part_sizes(
         left = len(_joined(free[sum(sizes.values()) :]))
         if size > 0 and left < 2 and fractions[part] * number < 1:
             said = setting_text(f"{part}_fraction", fractions[part])
-            log.warning("%s: takes none of %d subjects, so that they train", said, number)
+            log.warning("%s: too few subjects for it (%d), these train", said, number)
             sizes[part] = 0
     return sizes
 

@@ -48,6 +48,4 @@ def fit_prior(
 
 def _asked(config: DictConfig) -> bool:
     """Tell whether the command line names the prior, which then stays."""
-    return any(
-        one == "model.prior" or one.startswith("model.prior.") for one in asked_settings(config)
-    )
+    return any(f"{one}.".startswith("model.prior.") for one in asked_settings(config))
