@@ -27,10 +27,13 @@ def test_names_are_a_union_in_the_order_of_appearance():
     assert choose_landmarks(cases, ["x", "z"]) == ("x", "z")
 
 
-def test_a_landmark_that_no_case_has_is_refused():
+def test_a_landmark_that_no_case_has_is_left_out_and_refused_where_it_is_asked_for():
     cases = [inspected("a", nose=[0, 0, 0], chin=NAN), inspected("b", nose=[1, 1, 1])]
+    assert choose_landmarks(cases) == ("nose",)
     with pytest.raises(ValueError, match="landmark chin: has a position in no case"):
-        choose_landmarks(cases)
+        choose_landmarks(cases, ["chin", "nose"])
+    with pytest.raises(ValueError, match="landmark chin: has a position in no case"):
+        choose_landmarks([inspected("a", chin=NAN)])
     assert choose_landmarks(cases, ["nose"]) == ("nose",)
     with pytest.raises(ValueError, match=r"no case has noze; did you mean nose\?"):
         choose_landmarks(cases, ["noze"])

@@ -166,13 +166,17 @@ REFUSED = {
     "no-seed": ({"seed": None}, "seed=None: give a whole number"),
     "negative-seed": ({"seed": -1}, "seed=-1: give"),
     "none-left": (
-        {"val_fraction": 0.5, "test_fraction": 0.45},
-        r"val_fraction=0\.5, data\.split\.test_fraction=0\.45: 1 of 20 cases \(20 subjects\) left",
+        {"val_fraction": 0.5, "test_fraction": 0.5},
+        r"val_fraction=0\.5, data\.split\.test_fraction=0\.5: 0 of 20 cases \(20 subjects\) left",
     ),
     "all-val": ({"val_names": NAMES}, r"val_names=.*: 0 of 20 cases"),
-    "one-trains": ({"train_names": ["case01"]}, r"train_names=\[case01\].*: 0 of 20 .* \(val 1,"),
+    "none-trains": ({"train_names": []}, r"train_names=\[\].*: 0 of 20 .* \(val 0,"),
     "one-fold": ({"folds": 1, "fold": 0}, "folds=1: give a whole number of at least 2"),
     "half-fold": ({"folds": 2.5, "fold": 0}, "folds=2.5: give"),
+    "folds-of-one": (
+        {"subjects": {"a": "a"}, "folds": 5, "fold": 0},
+        "folds=5: there is 1 subject, folds need at least 2",
+    ),
     "many-folds": ({"folds": 21, "fold": 0}, "folds=21: there are 20 subjects"),
     "fold-missing": ({"folds": 5}, r"folds=5: .* data\.split\.fold=0"),
     "fold-alone": ({"fold": 0}, r"fold=0: needs .* data\.split\.folds=5"),
@@ -191,7 +195,44 @@ REFUSED = {
 @pytest.mark.parametrize(("changes", "message"), REFUSED.values(), ids=REFUSED)
 def test_split_refuses(changes, message):
     with pytest.raises(ValueError, match=rf"^data\.split\..*{message}"):
-        split_cases(OWN, **{**FRACTIONS, **changes})
+        split_cases(**{"subjects": OWN, **FRACTIONS, **changes})
+
+
+# Subjects, fractions of validation and test, and how many train, validate and test.
+FEW = {
+    "one": (1, 0.1, 0.25, (1, 0, 0)),
+    "two": (2, 0, 0.25, (2, 0, 0)),
+    "two-that-validate": (2, 0.1, 0.25, (2, 0, 0)),
+    "half-of-two-is-asked-for": (2, 0.1, 0.5, (1, 0, 1)),
+    "three": (3, 0, 0.25, (2, 0, 1)),
+    "three-that-validate": (3, 0.1, 0.25, (2, 0, 1)),
+    "four": (4, 0.1, 0.25, (2, 1, 1)),
+    "one-of-many-left": (20, 0.5, 0.45, (1, 10, 9)),
+}
+
+
+@pytest.mark.parametrize(("count", "val", "test", "expected"), FEW.values(), ids=FEW)
+def test_few_cases_train_before_any_is_held_out(count, val, test, expected, caplog):
+    split = split_cases({name: name for name in NAMES[:count]}, 0, val, test)
+    assert sizes(split) == expected
+    parts = (("val", split.val, val), ("test", split.test, test))
+    given_up = [name for name, members, share in parts if share > 0 and not members]
+    assert all(f"split.{name}_fraction=" in caplog.text for name in given_up)
+    assert caplog.text.count("too few subjects") == len(given_up)
+
+
+def test_few_cases_of_lists_and_folds_train():
+    assert split_cases(OWN, 0, 0.1, 0.25, train_names=["case01"]) == Split(("case01",), (), ())
+    tested = split_cases(OWN, 0, 0.1, 0, train_names=["case01"], test_names=["case02"])
+    assert tested == Split(("case01",), (), ("case02",))
+    # Of two subjects, one of which has two scans, the other tests if it is drawn.
+    pair = [split_cases({"a1": "a", "a2": "a", "b": "b"}, seed, 0, 0.25) for seed in range(9)]
+    assert {sizes(split) for split in pair} == {(2, 0, 1), (3, 0, 0)}
+    for count, trains in ((2, 1), (3, 2)):
+        subjects = {name: name for name in NAMES[:count]}
+        for fold in range(count):
+            split = split_cases(subjects, 0, 0.1, 0.25, folds=count, fold=fold)
+            assert sizes(split) == (trains, 0, 1)
 
 
 REFUSED_SUBJECTS = {

@@ -85,18 +85,9 @@ def test_a_case_without_the_landmark_is_left_out_of_single(
     assert split["test"] == ["head_009"]
 
 
-@pytest.mark.parametrize(
-    ("cases", "message"),
-    [
-        (10, "landmark CSP: has a position in no case"),
-        (6, r"data\.split: no training case has CSP"),
-    ],
-)
-def test_refuses_a_landmark_without_examples(
-    phantom_root, short_settings, tmp_path, cases, message
-):
-    root = data_set(phantom_root, tmp_path / "data", {key: ["CSP"] for key in range(cases)})
-    with pytest.raises(ValueError, match=message):
+def test_refuses_a_landmark_without_examples(phantom_root, short_settings, tmp_path):
+    root = data_set(phantom_root, tmp_path / "data", {key: ["CSP"] for key in range(6)})
+    with pytest.raises(ValueError, match=r"data\.split: no training case has CSP"):
         train(composed(*short_settings, f"data.root={root}", *PARTS), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -88,8 +88,7 @@ def test_identity_has_19_starts_a_quarter_of_the_volume_apart():
 
 
 REFUSED = {
-    "one shape for PCA": (PCAShapeModel, 1, "shape=pca: needs at least 2"),
-    "one shape for points": (PointsShapeModel, 1, "shape=points: needs at least 2"),
+    "one shape for PCA": (PCAShapeModel, 1, "shape=pca: needs at least 2 .* give model=shared"),
     "several landmarks": (IdentityShapeModel, 20, "shape=identity"),
 }
 
@@ -109,6 +108,28 @@ def test_points_are_distances_from_the_mean_positions(shapes):
     torch.testing.assert_close(model.decode(model.encode(shapes)), shapes)
     variance = shapes.double().numpy().var(axis=0, ddof=1).mean(axis=1)
     np.testing.assert_allclose(model.sd_.view(4, 3), np.sqrt(variance)[:, None].repeat(3, 1), 1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 20])
+def test_scatter_of_few_points_is_at_least_a_share_of_a_usual_one(shapes, count):
+    """By hand: a share of 1, 3/4, 1/2, 1/4 and 0 of (3 % of the largest extent) squared."""
+    model = PointsShapeModel().fit(shapes[:count], EXTENT)
+    mean = shapes[:count].double().numpy().mean(axis=0)
+    usual = (0.03 * (mean.max(axis=0) - mean.min(axis=0)).max()) ** 2
+    own = shapes[:count].double().numpy().var(axis=0, ddof=min(1, count - 1)).mean(axis=1)
+    share = max(0.0, (5 - count) / 4)
+    expected = np.maximum(own, share * usual + (1 - share) * own)
+    np.testing.assert_allclose(model.sd_.view(4, 3)[:, 0] ** 2, expected, rtol=1e-4)
+    assert (model.sd_ > 0).all()
+
+
+def test_points_that_are_alike_or_single_still_scatter(shapes):
+    alike = PointsShapeModel().fit(shapes[:1].expand(2, -1, -1), EXTENT)
+    alone = PointsShapeModel().fit(shapes[:1], EXTENT)
+    torch.testing.assert_close(alike.sd_, alone.sd_ * 0.75**0.5)
+    # One landmark has no extent: that of the volume counts.
+    single = PointsShapeModel().fit(shapes[:1, :1], EXTENT)
+    torch.testing.assert_close(single.sd_, torch.full((3,), 0.03 * 80))
 
 
 def test_points_start_at_the_mean_shape_and_move_as_a_whole_and_one_by_one(shapes):
