@@ -116,6 +116,7 @@ REFUSED = {
 def test_what_is_refused_before_a_fold_is_trained(kind, short_settings, tmp_path):
     settings, words = REFUSED[kind]
     config = config_of(short_settings, *settings)
+    config.overrides = settings  # as on a command line, which asks for them
     with pytest.raises(ValueError) as refused:  # noqa: PT011
         cross_validate(config, tmp_path / "run")
     assert words in str(refused.value)
