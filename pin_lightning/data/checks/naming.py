@@ -10,7 +10,6 @@ from pin_lightning.common.alignment import Pose, fit_pose_robustly, rotation_deg
 from pin_lightning.data.checks.aligned_shapes import (
     AlignedShapes,
     Shapes,
-    align,
     mean_distance_mm,
 )
 from pin_lightning.data.checks.cases import Finding, listed
@@ -25,6 +24,7 @@ from pin_lightning.data.checks.robust_statistics import usual
 FEWEST_CASES = 3
 FEWEST_WITHOUT_NAMES = 6  # landmarks; fewer fit somehow in some order
 SHARE_OF_SIZE = 0.02  # a shape as near as this fits in any case
+LEAST_LIMIT = 2  # typical distances
 HALF = 0.5  # of the distance, which an explanation has to reach
 TURNED_DEGREES = 90  # from scans that are in line with each other
 MOST_MIRRORED = 0.25  # share of the cases beyond which the data set has two sides
@@ -38,7 +38,9 @@ class Renaming:
     apart_mm: float
 
 
-def swapped(shapes_mm: Shapes, cases: Sequence[str], names: Sequence[str]) -> list[Finding]:
+def swapped(
+    shapes_mm: Shapes, cases: Sequence[str], names: Sequence[str], aligned: AlignedShapes
+) -> list[Finding]:
     """Find exchanged names within a case, above all left and right, and mirrored cases.
 
     Shapes are compared after alignment, so that scans in any orientation pass. Names exchanged
@@ -50,7 +52,6 @@ def swapped(shapes_mm: Shapes, cases: Sequence[str], names: Sequence[str]) -> li
     """
     if np.isfinite(shapes_mm).any(axis=(1, 2)).sum() < FEWEST_CASES:
         return []
-    aligned = align(shapes_mm)
     typical_mm = usual(np.linalg.norm(aligned.shapes_mm - aligned.reference_mm, axis=2))[0]
     limit_mm = _limit_mm(aligned)
     found, mirrored = [], list[int]()
@@ -89,7 +90,8 @@ def _limit_mm(aligned: AlignedShapes) -> float:
     fitted_mm = np.where(aligned.mirrored, aligned.mirrored_mm, aligned.own_mm)
     spread_mm = aligned.reference_mm - np.nanmedian(aligned.reference_mm, axis=(0, 1))
     size_mm = float(np.nanmedian(np.linalg.norm(spread_mm, axis=2)))
-    return max(usual(fitted_mm)[1], SHARE_OF_SIZE * size_mm)
+    typical_mm, limit_mm = usual(fitted_mm)
+    return max(limit_mm, LEAST_LIMIT * typical_mm, SHARE_OF_SIZE * size_mm)
 
 
 def _renaming(

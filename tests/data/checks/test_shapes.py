@@ -4,12 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pin_lightning.common.geometry import flip_lps_ras
+from pin_lightning.data.checks.aligned_shapes import align
+from pin_lightning.data.checks.naming import swapped
+from pin_lightning.data.checks.robust_statistics import others_median
 from pin_lightning.data.checks.shapes import (
-    others_median,
     outliers,
     ras_lps,
     shape_findings,
-    swapped,
 )
 from pin_lightning.data.inspection import annotate, choose_landmarks, inspect_cases, to_grid_mm
 from pin_lightning.data.preprocessing import suggest_grid
@@ -124,8 +125,8 @@ def test_near_neighbours_exchanged_are_found_by_their_fit():
     near = np.concatenate([shapes, shapes[:, :1] + np.array([6.0, 0, 0]) + noise], axis=1)
     near[5, [0, 9]] = near[5, [9, 0]]
     cases, names = [str(number) for number in range(30)], (*NAMES, "nostril")
-    assert swapped(near, cases, names) == []
-    (finding,) = outliers(near, cases, names, spacing_mm=0.1)
+    assert swapped(near, cases, names, align(near)) == []
+    (finding,) = outliers(align(near), cases, names, spacing_mm=0.1)
     assert levels([finding]) == [("error", "5", "")]
     assert finding.message.startswith("names nose and nostril look swapped")
 
@@ -148,15 +149,15 @@ def test_a_ras_lps_mix_up_is_the_only_finding(wrong):
 
 def test_a_mix_up_needs_three_cases_and_agreement():
     shapes, flipped = flipped_pairs([0])
-    assert levels(ras_lps(shapes[:3], flipped[:3], CASES[:3])) == [("error", "case00", "")]
-    assert ras_lps(shapes[:2], flipped[:2], CASES[:2]) == []
-    assert ras_lps(shapes, flipped + 60, CASES) == []
+    assert levels(ras_lps(shapes[:3], flipped[:3], CASES[:3], align(shapes[:3]))) == [("error", "case00", "")]
+    assert ras_lps(shapes[:2], flipped[:2], CASES[:2], align(shapes[:2])) == []
+    assert ras_lps(shapes, flipped + 60, CASES, align(shapes)) == []
 
 
 def test_a_shape_of_another_unit_is_a_warning_with_both_numbers():
     shapes = heads()
     shapes[7] /= 10
-    found = outliers(shapes, CASES, NAMES, SPACING_MM)
+    found = outliers(align(shapes), CASES, NAMES, SPACING_MM)
     whole = [finding for finding in found if not finding.landmark]
     assert levels(whole) == [("warning", "case07", "")]
     centred = HEAD - HEAD.mean(axis=0)
@@ -179,14 +180,14 @@ def test_a_landmark_out_of_place_is_a_warning_with_both_numbers(missing):
 def test_a_landmark_is_expected_no_nearer_than_three_voxels():
     shapes = heads(seed=1)
     shapes[4, 2] += np.array([0, 0, 15.0])
-    assert outliers(shapes, CASES, NAMES, spacing_mm=4.0) != []
-    assert outliers(shapes, CASES, NAMES, spacing_mm=6.0) == []
+    assert outliers(align(shapes), CASES, NAMES, spacing_mm=4.0) != []
+    assert outliers(align(shapes), CASES, NAMES, spacing_mm=6.0) == []
 
 
 def test_at_most_five_landmarks_of_a_case_are_named():
     shapes = heads(seed=1)
     shapes[4] += np.random.default_rng(0).normal(0, 20, shapes[4].shape)
-    found = outliers(shapes, CASES, NAMES, SPACING_MM)
+    found = outliers(align(shapes), CASES, NAMES, SPACING_MM)
     assert {finding.case for finding in found} == {"case04"}
     assert 0 < sum(bool(finding.landmark) for finding in found) <= 5
 
@@ -194,7 +195,7 @@ def test_at_most_five_landmarks_of_a_case_are_named():
 def test_a_case_with_an_error_already_is_kept_out():
     shapes = heads()
     shapes[2, [2, 3]] = shapes[2, [3, 2]]
-    errors = swapped(shapes, CASES, NAMES)
+    errors = swapped(shapes, CASES, NAMES, align(shapes))
     found = shape_findings(shapes, shapes + 300, CASES, NAMES, SPACING_MM, known_errors=errors)
     assert found == []
 
