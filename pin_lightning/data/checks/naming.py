@@ -21,7 +21,6 @@ from pin_lightning.data.checks.exchanged_names import (
 )
 from pin_lightning.data.checks.robust_statistics import usual
 
-FEWEST_CASES = 3
 FEWEST_WITHOUT_NAMES = 6  # landmarks; fewer fit somehow in some order
 SHARE_OF_SIZE = 0.02  # a shape as near as this fits in any case
 LEAST_LIMIT = 2  # typical distances
@@ -47,25 +46,39 @@ def swapped(
     between left and right fit after renaming, mirrored landmarks or scans only in a mirror; where
     both fit, as in symmetric anatomy, names are what is said.
 
-    Returns one error per case; a single warning where many cases are mirrored; none with fewer
-    than three cases.
+    Returns one error per case; a single warning where many cases are mirrored. Of two cases it
+    cannot tell which one is wrong: the finding names both.
+
+    Args:
+        shapes_mm: Shapes as they lie.
+        cases: Case names.
+        names: Landmark names.
+        aligned: The same shapes, aligned.
     """
-    if np.isfinite(shapes_mm).any(axis=(1, 2)).sum() < FEWEST_CASES:
+    used = np.flatnonzero(np.isfinite(aligned.own_mm))
+    if len(used) < 2:
         return []
     typical_mm = usual(np.linalg.norm(aligned.shapes_mm - aligned.reference_mm, axis=2))[0]
     limit_mm = _limit_mm(aligned)
     found, mirrored = [], list[int]()
-    for index, case in enumerate(cases):
+    for index in used.tolist():
         renaming = _renaming(shapes_mm[index], aligned, index, typical_mm, limit_mm)
         if renaming.cycles:
             reference = aligned.reference_mm[index]
             known = np.isfinite(shapes_mm[index] - reference).all(axis=1)
             sides = _are_sides(renaming.cycles, reference, known, typical_mm)
             called = [[names[point] for point in cycle] for cycle in renaming.cycles]
-            found.append(Finding("error", case, "", exchange_message(called, sides)))
+            found.append(Finding("error", cases[index], "", exchange_message(called, sides)))
         elif aligned.mirrored[index] and aligned.mirrored_mm[index] <= limit_mm:
             mirrored.append(index)
-    return found + _mirrored(mirrored, aligned, cases)
+    found += _mirrored(mirrored, aligned, cases)
+    return found if len(used) > 2 else _of_two([cases[index] for index in used.tolist()], found)
+
+
+def _of_two(both: Sequence[str], found: Sequence[Finding]) -> list[Finding]:
+    """One warning about two cases, of which either may be wrong."""
+    said = f"one of the two cases {both[0]} and {both[1]} is wrong: "
+    return [Finding("warning", "", "", f"{said}{one.message}") for one in found[-1:]]
 
 
 def exchange_message(cycles: Sequence[Sequence[str]], sides: bool) -> str:

@@ -29,6 +29,7 @@ NEAR_VOXELS = 3  # usual difference between annotators
 DOUBTFUL = 0.5  # share of the limit beyond which a landmark is left out of the fit
 MOST_NAMED = 5  # landmarks named per case
 FEW_MISPLACED = 0.25  # share of the landmarks; the others tell whether the whole shape is unlike
+LEAST_UNLIKE = 2  # typical distances of a shape
 MOST_FITS = 40  # with more cases, several are left out at a time
 
 
@@ -169,7 +170,7 @@ def _unlike_others(
     rms_mm: Float64[np.ndarray, " M"], cases: Sequence[str], spacing_mm: float
 ) -> list[Finding]:
     typical_mm, limit_mm = usual(rms_mm)
-    limit_mm = max(limit_mm, 1.5 * typical_mm, spacing_mm)
+    limit_mm = max(limit_mm, LEAST_UNLIKE * typical_mm, spacing_mm)
     found = []
     for case, own_mm in zip(cases, rms_mm, strict=True):
         if own_mm > limit_mm:

@@ -26,14 +26,14 @@ def sizes(shapes_mm: Shapes, cases: Sequence[str], aligned: AlignedShapes) -> li
     factors = size_factors(shapes_mm[used], aligned.reference_mm[used])
     known = factors[np.isfinite(factors)]
     if len(used) == 2:
-        factor = float(np.nan_to_num(factors, nan=1.0).max())
+        factor = float(known.max() / known.min()) if len(known) else 1.0
         both = " and ".join(cases[index] for index in used.tolist())
         said = f"landmarks of {both} differ {factor:.3g} times in size; are both in mm?"
         return [Finding("error", "", "", said)] if factor > FACTOR_WRONG else []
-    odd = FACTOR_ODD
-    if len(known):
-        odd = max(odd, float(np.exp(ROBUST_SDS * robust_sd(np.log(known)))))
-    limit = min(odd, FACTOR_WRONG) if len(known) >= FEWEST_FOR_SPREAD else FACTOR_WRONG
+    limit = float(FACTOR_WRONG)
+    if len(known) >= FEWEST_FOR_SPREAD:
+        odd = float(np.exp(ROBUST_SDS * robust_sd(np.log(known))))
+        limit = min(max(odd, FACTOR_ODD), limit)
     found = []
     for index, factor in zip(used.tolist(), factors.tolist(), strict=True):
         if max(factor, 1 / factor) > limit:
