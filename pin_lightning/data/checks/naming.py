@@ -10,6 +10,7 @@ from pin_lightning.common.alignment import Pose, fit_pose_robustly, rotation_deg
 from pin_lightning.data.checks.aligned_shapes import (
     AlignedShapes,
     Shapes,
+    fit_onto,
     mean_distance_mm,
 )
 from pin_lightning.data.checks.cases import Finding, listed
@@ -117,10 +118,10 @@ def _renaming(
     """The names that are exchanged, none if it is best as it is or mirrored."""
     reference, own_mm = aligned.reference_mm[index], float(aligned.own_mm[index])
     known = np.flatnonzero(np.isfinite(shape_mm - reference).all(axis=1))
-    if not len(known):
-        return Renaming([], np.nan)
     points, places = shape_mm[known], reference[known]
-    pose = fit_pose_robustly(points, places, True, near_mm=typical_mm)
+    pose = fit_onto(points, places, typical_mm)
+    if pose is None:
+        return Renaming([], np.nan)
     best = _renamed(points, places, pose, typical_mm)
     if best.apart_mm > limit_mm:
         others = [fit_without_names(points, places)] if len(known) >= FEWEST_WITHOUT_NAMES else []
