@@ -120,10 +120,11 @@ def fit_pose_robustly(
     with_scale: bool = False,
     mirrored: bool = False,
     near_mm: float = 0.0,
+    start: Pose | None = None,
 ) -> Pose:
     """Fit a pose that a few landmarks out of place do not skew.
 
-    Iteratively reweighted least squares from the fit of `fit_pose` on, with Cauchy's weights
+    Iteratively reweighted least squares, with Cauchy's weights
     ``1 / (1 + (d / c)^2)`` for landmarks at a distance d, and c their median distance.
 
     Args:
@@ -132,11 +133,12 @@ def fit_pose_robustly(
         with_scale: Fit a scale, too.
         mirrored: Fit the best mirror image instead.
         near_mm: Distance up to which landmarks count fully: the least value of c.
+        start: A first pose; by default that of `fit_pose`, which many or far-off landmarks skew.
 
     Raises:
         ValueError: The shapes have no landmark in common.
     """
-    pose = fit_pose(shape_mm, placed_mm, None, with_scale, mirrored)
+    pose = start or fit_pose(shape_mm, placed_mm, None, with_scale, mirrored)
     known = np.isfinite(shape_mm).all(axis=1) & np.isfinite(placed_mm).all(axis=1)
     source, target = shape_mm[known], placed_mm[known]
     tiny_mm = max(TOLERANCE * float(np.abs(target - pose.shift_mm).max()), 1e-300)

@@ -21,6 +21,7 @@ MOST_CENTRAL, MOST_COMPARED = 15, 40  # cases that may become the first referenc
 FEWEST_FOR_SIDE = 4  # landmarks; three are congruent with their mirror image
 BETTER = 1.5  # how many times as well a mirror image has to fit
 CLOSE_DEGREES, SHARE_CLOSE = 45, 2 / 3  # of the scans that are in line with each other
+FAR, DRAWN, DRAWS = 4, 4, 60  # typical distances; landmarks of a start, and starts
 MIRROR = Pose(np.diag([-1.0, 1.0, 1.0]), np.zeros(3))
 
 
@@ -117,12 +118,12 @@ def _fits(
     Mirror images are fitted only where they can be as much better as it takes: by the triangle
     inequality their distance is at least the sidedness of the reference less that of the case.
     """
-    poses = [_fit(*pair, near_mm) for pair in zip(shapes_mm, references, strict=True)]
+    poses = [fit_onto(*pair, near_mm) for pair in zip(shapes_mm, references, strict=True)]
     own_mm = _distances_mm(poses, shapes_mm, references)
     sided_mm = np.array([_sidedness_mm(one) for one in references])
     mirrors: list[Pose | None] = [None] * len(poses)
     for index in np.flatnonzero(own_mm > sided_mm / (1 + 1 / BETTER)):
-        mirrors[index] = _fit(shapes_mm[index], references[index], near_mm, mirrored=True)
+        mirrors[index] = fit_onto(shapes_mm[index], references[index], near_mm, mirrored=True)
     mirrored_mm = _distances_mm(mirrors, shapes_mm, references)
     # Where even the references are nearly their own mirror images, the side means nothing.
     best_mm = np.fmin(own_mm, mirrored_mm)
@@ -130,16 +131,37 @@ def _fits(
     return list(zip(poses, mirrors, strict=True)), own_mm, mirrored_mm
 
 
-def _fit(
+def fit_onto(
     shape_mm: Float64[np.ndarray, "L 3"],
     reference_mm: Float64[np.ndarray, "L 3"],
     near_mm: float,
     mirrored: bool = False,
 ) -> Pose | None:
-    common = int((np.isfinite(shape_mm) & np.isfinite(reference_mm)).all(axis=1).sum())
-    if common < (FEWEST_FOR_SIDE if mirrored else 1):
+    """Similarity that places a shape on its reference; None without enough common landmarks.
+
+    Where most landmarks stay farther than a few times `near_mm`, many may be out of place: fits
+    to few landmarks, drawn at random, are tried as starts (Fischler and Bolles, CACM 1981).
+    """
+    known = np.flatnonzero(np.isfinite(shape_mm - reference_mm).all(axis=1))
+    if len(known) < (FEWEST_FOR_SIDE if mirrored else 1):
         return None
-    return fit_pose_robustly(shape_mm, reference_mm, True, mirrored, near_mm)
+    source, target = shape_mm[known], reference_mm[known]
+    pose = fit_pose_robustly(source, target, True, mirrored, near_mm)
+    least_mm = _median_distance_mm(pose, source, target)
+    if least_mm <= FAR * near_mm or near_mm == 0 or len(known) <= DRAWN:
+        return pose
+    random, start = np.random.default_rng(0), None
+    for _ in range(DRAWS):
+        few = random.choice(len(known), DRAWN, replace=False)
+        other = fit_pose(source[few], target[few], None, True, mirrored)
+        distance_mm = _median_distance_mm(other, source, target)
+        if distance_mm < least_mm:
+            start, least_mm = other, distance_mm
+    return fit_pose_robustly(source, target, True, mirrored, near_mm, start) if start else pose
+
+
+def _median_distance_mm(pose: Pose, source: np.ndarray, target: np.ndarray) -> float:
+    return float(np.median(np.linalg.norm(pose.place(source) - target, axis=1)))
 
 
 def _distances_mm(

@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.names import probable_names
+from pin_lightning.data.checks.robust_statistics import ROBUST_SDS, robust_sd
 from pin_lightning.data.images.reading import Header
 from pin_lightning.data.inspection import Inspected
 from pin_lightning.data.volume_facts import VolumeFacts
@@ -22,7 +23,6 @@ SHARE_INSIDE = 0.9  # of the landmarks that an explanation has to put inside
 SAME_VOXELS, NEAR_VOXELS = 1e-3, 0.25  # of the finest voxel side
 FACTOR_WRONG, FACTOR_ODD = 10, 2
 FEWEST_FOR_MEDIAN, FEWEST_FOR_SPREAD = 3, 5  # cases
-ROBUST_SDS = 6
 SHARE_OF_RANGE = 0.25
 SHARE_OF_VOLUME = 0.25  # least extent of landmarks in voxel indices along one axis
 MOST_LISTED = 6
@@ -159,16 +159,6 @@ def same_images(facts: Mapping[str, VolumeFacts], subjects: Mapping[str, str]) -
             said = f"is the same image as case {other}; keep one, {harm}"
             found.append(Finding("warning" if same_subject else "error", case, "", said))
     return found
-
-
-def robust_sd(values: Float64[np.ndarray, "M ..."]) -> Float64[np.ndarray, "..."]:
-    """Estimate the standard deviation over rows from the median absolute deviation, ignoring NaN.
-
-    >>> float(robust_sd(np.array([1.0, 2.0, 3.0, 99.0, np.nan])))
-    1.4826
-    """
-    deviations = np.abs(values - np.nanmedian(values, axis=0))
-    return np.asarray(1.4826 * np.nanmedian(deviations, axis=0))
 
 
 def listed(items: Sequence[str]) -> str:

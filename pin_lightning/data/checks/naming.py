@@ -10,7 +10,7 @@ from pin_lightning.common.alignment import Pose, fit_pose_robustly, rotation_deg
 from pin_lightning.data.checks.aligned_shapes import (
     AlignedShapes,
     Shapes,
-    align,
+    fit_onto,
     mean_distance_mm,
 )
 from pin_lightning.data.checks.cases import Finding, listed
@@ -22,9 +22,9 @@ from pin_lightning.data.checks.exchanged_names import (
 )
 from pin_lightning.data.checks.robust_statistics import usual
 
-FEWEST_CASES = 3
 FEWEST_WITHOUT_NAMES = 6  # landmarks; fewer fit somehow in some order
 SHARE_OF_SIZE = 0.02  # a shape as near as this fits in any case
+LEAST_LIMIT = 2  # typical distances
 HALF = 0.5  # of the distance, which an explanation has to reach
 TURNED_DEGREES = 90  # from scans that are in line with each other
 MOST_MIRRORED = 0.25  # share of the cases beyond which the data set has two sides
@@ -38,33 +38,48 @@ class Renaming:
     apart_mm: float
 
 
-def swapped(shapes_mm: Shapes, cases: Sequence[str], names: Sequence[str]) -> list[Finding]:
+def swapped(
+    shapes_mm: Shapes, cases: Sequence[str], names: Sequence[str], aligned: AlignedShapes
+) -> list[Finding]:
     """Find exchanged names within a case, above all left and right, and mirrored cases.
 
     Shapes are compared after alignment, so that scans in any orientation pass. Names exchanged
     between left and right fit after renaming, mirrored landmarks or scans only in a mirror; where
     both fit, as in symmetric anatomy, names are what is said.
 
-    Returns one error per case; a single warning where many cases are mirrored; none with fewer
-    than three cases.
+    Returns one error per case; a single warning where many cases are mirrored. Of two cases it
+    cannot tell which one is wrong: the finding names both.
+
+    Args:
+        shapes_mm: Shapes as they lie.
+        cases: Case names.
+        names: Landmark names.
+        aligned: The same shapes, aligned.
     """
-    if np.isfinite(shapes_mm).any(axis=(1, 2)).sum() < FEWEST_CASES:
+    used = np.flatnonzero(np.isfinite(aligned.own_mm))
+    if len(used) < 2:
         return []
-    aligned = align(shapes_mm)
     typical_mm = usual(np.linalg.norm(aligned.shapes_mm - aligned.reference_mm, axis=2))[0]
     limit_mm = _limit_mm(aligned)
     found, mirrored = [], list[int]()
-    for index, case in enumerate(cases):
+    for index in used.tolist():
         renaming = _renaming(shapes_mm[index], aligned, index, typical_mm, limit_mm)
         if renaming.cycles:
             reference = aligned.reference_mm[index]
             known = np.isfinite(shapes_mm[index] - reference).all(axis=1)
             sides = _are_sides(renaming.cycles, reference, known, typical_mm)
             called = [[names[point] for point in cycle] for cycle in renaming.cycles]
-            found.append(Finding("error", case, "", exchange_message(called, sides)))
+            found.append(Finding("error", cases[index], "", exchange_message(called, sides)))
         elif aligned.mirrored[index] and aligned.mirrored_mm[index] <= limit_mm:
             mirrored.append(index)
-    return found + _mirrored(mirrored, aligned, cases)
+    found += _mirrored(mirrored, aligned, cases)
+    return found if len(used) > 2 else _of_two([cases[index] for index in used.tolist()], found)
+
+
+def _of_two(both: Sequence[str], found: Sequence[Finding]) -> list[Finding]:
+    """One warning about two cases, of which either may be wrong."""
+    said = f"one of the two cases {both[0]} and {both[1]} is wrong: "
+    return [Finding("warning", "", "", f"{said}{one.message}") for one in found[-1:]]
 
 
 def exchange_message(cycles: Sequence[Sequence[str]], sides: bool) -> str:
@@ -89,7 +104,8 @@ def _limit_mm(aligned: AlignedShapes) -> float:
     fitted_mm = np.where(aligned.mirrored, aligned.mirrored_mm, aligned.own_mm)
     spread_mm = aligned.reference_mm - np.nanmedian(aligned.reference_mm, axis=(0, 1))
     size_mm = float(np.nanmedian(np.linalg.norm(spread_mm, axis=2)))
-    return max(usual(fitted_mm)[1], SHARE_OF_SIZE * size_mm)
+    typical_mm, limit_mm = usual(fitted_mm)
+    return max(limit_mm, LEAST_LIMIT * typical_mm, SHARE_OF_SIZE * size_mm)
 
 
 def _renaming(
@@ -102,10 +118,10 @@ def _renaming(
     """The names that are exchanged, none if it is best as it is or mirrored."""
     reference, own_mm = aligned.reference_mm[index], float(aligned.own_mm[index])
     known = np.flatnonzero(np.isfinite(shape_mm - reference).all(axis=1))
-    if not len(known):
-        return Renaming([], np.nan)
     points, places = shape_mm[known], reference[known]
-    pose = fit_pose_robustly(points, places, True, near_mm=typical_mm)
+    pose = fit_onto(points, places, typical_mm)
+    if pose is None:
+        return Renaming([], np.nan)
     best = _renamed(points, places, pose, typical_mm)
     if best.apart_mm > limit_mm:
         others = [fit_without_names(points, places)] if len(known) >= FEWEST_WITHOUT_NAMES else []

@@ -10,6 +10,7 @@ from sklearn.covariance import LedoitWolf
 # Variance of a shift of the whole shape, in units of the mean variance of a coordinate: large
 # enough to make the position in the volume uninformative, small enough to stay invertible.
 SHIFT_VARIANCE = 1e4
+EXACT = 1e-7  # share of the size, to which coordinates are known at best
 EXCHANGE_GAIN = 0.5  # share of the distances that an exchange of names must fall below
 
 
@@ -34,7 +35,8 @@ class ShapeGaussian:
         """
         fitted = LedoitWolf().fit(shapes_mm.reshape(len(shapes_mm), -1))
         count = shapes_mm.shape[1]
-        variance = max(float(np.trace(fitted.covariance_)) / (3 * count), np.finfo(float).tiny)
+        least = max((EXACT * float(np.abs(shapes_mm).max())) ** 2, np.finfo(float).tiny)
+        variance = max(float(np.trace(fitted.covariance_)) / (3 * count), least)
         shift = np.kron(np.ones((count, count)), np.eye(3)) * SHIFT_VARIANCE
         # The small diagonal keeps it invertible for identical shapes.
         spread = fitted.covariance_ + variance * (shift + 1e-6 * np.eye(3 * count))
