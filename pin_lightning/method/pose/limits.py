@@ -12,6 +12,7 @@ from pin_lightning.method.pose.finder import FoundPose
 RIGHT_DEGREES, RIGHT_SHARE = 25.0, 0.12  # farther off, in angle or share of the extent, is wrong
 DEFAULT_GAP = 1.0  # of scores of new scans over those of training scans, where it is not measured
 SDS = 3.0  # of the usual score or gap, above which a score is uncertain
+NEVER_SURE = (-1e6, 1e6)  # limits of a stage that finds nothing in the scans it was trained on
 USUAL_LEAD = 0.35  # share of the usual lead of right poses, below which one is uncertain
 
 
@@ -75,7 +76,9 @@ def calibrate(
         held_out: Poses found by other networks in scans that did not train them, each with the
             median score of the scans that did.
     """
-    own = np.array([one.score for one in trained_on if one.is_right] or [math.inf])
+    own = np.array([one.score for one in trained_on if one.is_right])
+    if not len(own):
+        return PoseLimits(*NEVER_SURE)
     right = [(one, usual) for one, usual in held_out if one.is_right]
     gaps = np.array([one.score - usual for one, usual in right] or [DEFAULT_GAP])
     spread = SDS * math.hypot(_sd(own), _sd(gaps))

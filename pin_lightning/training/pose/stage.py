@@ -245,7 +245,7 @@ def _limits(
 
 # Trainings of the calibration, in this process alone: they are short.
 ALONE = {
-    "trainer": {"devices": 1, "num_nodes": 1, "strategy": "auto", "enable_checkpointing": True},
+    "trainer": {"devices": 1, "num_nodes": 1, "strategy": "auto"},
     "checkpoint": {"every_steps": None},
 }
 
