@@ -6,7 +6,7 @@ Alternatives behind one Protocol, from which a training chooses (``pose`` in its
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
@@ -49,6 +49,7 @@ class Framed:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Framing(Protocol):
     """Chooses the frame of the working volumes."""
 
