@@ -14,6 +14,7 @@ from pin_lightning.data.checks.cases import Finding
 from pin_lightning.data.checks.shapes import shape_findings
 from pin_lightning.data.framing import AsScanned, Framed, Framing
 from pin_lightning.data.inspection import AnnotatedCase, Inspected
+from pin_lightning.data.intensity_windows import DEFAULT_WINDOW
 from pin_lightning.data.skipped import errors_by_case, left_out_findings, skips_errors
 from pin_lightning.data.volume_cache import cache_volumes
 from pin_lightning.data.volume_facts import read_facts
@@ -61,6 +62,7 @@ def survey(
     grid_size: Sequence[int] | None = None,
     on_error: str = "refuse",
     framing: Framing | None = None,
+    window: str = DEFAULT_WINDOW,
 ) -> Survey:
     """Read and check all cases; images are read only if their working volume is not cached.
 
@@ -75,6 +77,7 @@ def survey(
         grid_size: Voxels of the working grid; None chooses them from the images.
         on_error: ``refuse`` or ``skip``.
         framing: Chooses the frame of working volumes; by default along the axes of the images.
+        window: Rule of the intensity window, a name in `WINDOWS`.
 
     Raises:
         ValueError: No case can be read, or a setting is wrong.
@@ -97,7 +100,8 @@ def survey(
         errors = errors_by_case(findings) if skips else {}
         if not errors:  # else the images wait: skipping cases may change the grid
             posed = None if framed.anatomy is None else framed.affines
-            volumes, bad = cache_volumes([one.case for one in remaining], grid, cache_dir, posed)
+            members = [one.case for one in remaining]
+            volumes, bad = cache_volumes(members, grid, cache_dir, posed, window)
             findings = [*_errors(bad), *findings, *_image_findings(remaining, volumes)]
             errors = errors_by_case(findings) if skips else {}
         if not errors:

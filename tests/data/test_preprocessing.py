@@ -15,7 +15,6 @@ from pin_lightning.common.geometry import Grid, grid_affine
 from pin_lightning.data.cases import Case
 from pin_lightning.data.preprocessing import (
     antialias,
-    intensity_window,
     preprocess,
     rescale,
     suggest_grid,
