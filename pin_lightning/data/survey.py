@@ -36,6 +36,7 @@ class Survey:
         framed: Where working volumes lie.
         findings: Errors, then warnings.
         skipped: Reasons of skipped cases by name; besides, only `found` and a warning have them.
+        window: Rule of the intensity window of working volumes.
     """
 
     found: list[Case]
@@ -47,6 +48,7 @@ class Survey:
     framed: Framed
     findings: list[Finding]
     skipped: dict[str, str]
+    window: str = DEFAULT_WINDOW
 
     @property
     def known_names(self) -> tuple[str, ...]:
@@ -110,7 +112,7 @@ def survey(
     first = left_out_findings(skipped) if skips else _errors(failures)
     findings = sorted([*first, *findings], key=lambda one: one.level != "error")
     found = (list(cases), names, grid, remaining, annotated, volumes, framed, findings, skipped)
-    return Survey(*found)
+    return Survey(*found, window)
 
 
 def _errors(messages: Mapping[str, str]) -> list[Finding]:

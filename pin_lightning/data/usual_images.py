@@ -16,9 +16,9 @@ BINS = 16  # of the grey values 0 to 255
 MOST_VOXELS = 2**20  # looked at
 DETAIL = 5  # voxels along the side of the neighbourhood that a voxel is compared with
 # How far beyond the range of the training cases a trait may lie: a part of that range, and a least
-# distance, which alone counts with one training case.
+# distance, larger the fewer the training cases: by 1 + `FEW` / their number.
 PART_OF_RANGE = 0.5
-LEAST = {"shares": 0.12, "roughness": 0.1, "detail": 0.3}
+LEAST, FEW = {"shares": 0.13, "roughness": 0.1, "detail": 0.4}, 2.0
 SCALE_TIMES = 5.0  # ratio of widths of windows that are not one scale
 LARGEST = 1e30  # of a number in a record
 
@@ -123,9 +123,10 @@ def unlike_training(traits: Traits, usual: UsualImages) -> list[str]:
             f"intensities: window {traits.low:.4g} to {traits.high:.4g}, "
             f"in training {usual.least.low:.4g} to {usual.most.high:.4g}"
         )
+    margins = {name: (1 + FEW / usual.num_cases) * least for name, least in LEAST.items()}
     least, most = (np.array(end.shares) for end in (usual.least, usual.most))
-    bright = _beyond(np.array(traits.shares), least, most, LEAST["shares"])
-    detail = _beyond(traits.detail, usual.least.detail, usual.most.detail, LEAST["detail"])
+    bright = _beyond(np.array(traits.shares), least, most, margins["shares"])
+    detail = _beyond(traits.detail, usual.least.detail, usual.most.detail, margins["detail"])
     if detail and np.sign(traits.detail) == -np.sign(usual.least.detail + usual.most.detail):
         said.append("contrast: inverted, small things are dark that are bright in training")
         if traits.detail > 0:
@@ -134,7 +135,7 @@ def unlike_training(traits: Traits, usual: UsualImages) -> list[str]:
         side = "darker" if (np.array(traits.shares) - (least + most) / 2).sum() > 0 else "brighter"
         said.append(f"contrast: other shares of grey values, {side} than in training")
     ends = (usual.least.roughness, usual.most.roughness)
-    if _beyond(traits.roughness, *ends, LEAST["roughness"]):
+    if _beyond(traits.roughness, *ends, margins["roughness"]):
         kind = "noisier" if traits.roughness > ends[1] else "smoother"
         said.append(f"texture: {kind} than in training")
     return said
@@ -150,9 +151,9 @@ def _other_scale(traits: Traits, usual: UsualImages) -> bool:
     return shifted or not narrow / SCALE_TIMES <= width <= wide * SCALE_TIMES
 
 
-def _beyond(value: Any, least: Any, most: Any, least_margin: float) -> Any:
-    margin = np.maximum(PART_OF_RANGE * (most - least), least_margin)
-    return (value < least - margin) | (value > most + margin)
+def _beyond(value: Any, least: Any, most: Any, margin: float) -> Any:
+    margins = np.maximum(PART_OF_RANGE * (most - least), margin)
+    return (value < least - margins) | (value > most + margins)
 
 
 def _thinned(intensity: UInt8[torch.Tensor, "X Y Z"]) -> Float32[np.ndarray, "_ _ _"]:
@@ -179,7 +180,8 @@ def _roughness(grey: Float32[np.ndarray, "X Y Z"], seen: Bool[np.ndarray, "X Y Z
 
 
 def _detail(grey: Float32[np.ndarray, "X Y Z"], seen: Bool[np.ndarray, "X Y Z"]) -> float:
-    difference = (grey - ndimage.uniform_filter(grey, DETAIL))[seen]
+    sums, near = (ndimage.uniform_filter(one, DETAIL) for one in (grey, seen.astype(np.float32)))
+    difference = (grey - sums / np.maximum(near, 1e-3))[seen]  # to neighbours that are not black
     if difference.size == 0 or (spread := float(difference.std())) < 1e-6:
         return 0.0
     skewness = float((((difference - difference.mean()) / spread) ** 3).mean())

@@ -139,7 +139,9 @@ def _train(
         gc.collect()  # trainer and module refer to each other, and to the volumes
         load_weights(plan.localizer, best_checkpoint(run_dir))
         evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
-        predictor = Predictor(plan.localizer, record.names, poses=[] if pose is None else [pose])
+        poses = [] if pose is None else [pose]
+        ways = {"window": record.window, "usual": record.training_images}
+        predictor = Predictor(plan.localizer, record.names, poses=poses, **ways)
         metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)
     (run_dir / UNFINISHED).unlink(missing_ok=True)
