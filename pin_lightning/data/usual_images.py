@@ -20,6 +20,7 @@ DETAIL = 5  # voxels along the side of the neighbourhood that a voxel is compare
 PART_OF_RANGE = 0.5
 LEAST, FEW = {"shares": 0.13, "roughness": 0.1, "detail": 0.4}, 2.0
 SCALE_TIMES = 5.0  # ratio of widths of windows that are not one scale
+FEWEST_FOR_SCALE = 5  # training cases that show whether they have one
 LARGEST = 1e30  # of a number in a record
 
 
@@ -144,7 +145,7 @@ def unlike_training(traits: Traits, usual: UsualImages) -> list[str]:
 def _other_scale(traits: Traits, usual: UsualImages) -> bool:
     """Tell whether the window is of another scale, where all training cases have the same one."""
     narrow, wide = usual.least.high - usual.most.low, usual.most.high - usual.least.low
-    if narrow <= 0 or wide > SCALE_TIMES * narrow:
+    if usual.num_cases < FEWEST_FOR_SCALE or narrow <= 0 or wide > SCALE_TIMES * narrow:
         return False
     width = traits.high - traits.low
     shifted = traits.high < usual.least.low or traits.low > usual.most.high
