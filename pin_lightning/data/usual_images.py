@@ -74,19 +74,7 @@ class UsualImages:
     @classmethod
     def of(cls, traits: Sequence[Traits]) -> "UsualImages":
         """Ranges over at least one case."""
-        ends = (np.min, np.max)
-        least, most = (
-            Traits(
-                *(float(end([getattr(one, name) for one in traits])) for name in ("low", "high")),
-                tuple(float(one) for one in end([one.shares for one in traits], axis=0)),
-                *(
-                    float(end([getattr(one, name) for one in traits]))
-                    for name in ("roughness", "detail")
-                ),
-            )
-            for end in ends
-        )
-        return cls(len(traits), least, most)
+        return cls(len(traits), _extreme(traits, np.min), _extreme(traits, np.max))
 
     @classmethod
     def merged(cls, several: Sequence["UsualImages"]) -> "UsualImages":
@@ -109,6 +97,14 @@ class UsualImages:
         if type(number) is not int or number < 1:
             raise ValueError(f"training_images.num_cases={str(number)[:80]}")
         return cls(number, *(_traits(content[end]) for end in ("least", "most")))
+
+
+def _extreme(traits: Sequence[Traits], end: Any) -> Traits:
+    def over(name: str) -> float:
+        return float(end([getattr(one, name) for one in traits]))
+
+    shares = tuple(float(one) for one in end([one.shares for one in traits], axis=0))
+    return Traits(over("low"), over("high"), shares, over("roughness"), over("detail"))
 
 
 def unlike_training(traits: Traits, usual: UsualImages) -> list[str]:

@@ -140,8 +140,13 @@ def _train(
         load_weights(plan.localizer, best_checkpoint(run_dir))
         evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
         poses = [] if pose is None else [pose]
-        ways = {"window": record.window, "usual": record.training_images}
-        predictor = Predictor(plan.localizer, record.names, poses=poses, **ways)
+        predictor = Predictor(
+            plan.localizer,
+            record.names,
+            poses=poses,
+            window=record.window,
+            usual=record.training_images,
+        )
         metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)
     (run_dir / UNFINISHED).unlink(missing_ok=True)
