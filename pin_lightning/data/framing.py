@@ -22,6 +22,7 @@ from pin_lightning.data.anatomy import (
     posed_affine,
 )
 from pin_lightning.data.inspection import Inspected
+from pin_lightning.data.intensity_windows import DEFAULT_WINDOW, ROBUST_WINDOW
 from pin_lightning.data.preprocessing import LONGEST_SIDE, suggest_grid
 from pin_lightning.data.scan_levels import scan_to_world
 
@@ -47,6 +48,11 @@ class Framed:
     anatomy: Anatomy | None = None
     spread: PoseSpread | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def window(self) -> str:
+        """Rule of the intensity window: one that hardly follows the field of view, after a pose."""
+        return DEFAULT_WINDOW if self.anatomy is None else ROBUST_WINDOW
 
 
 @runtime_checkable
@@ -157,13 +163,9 @@ class ByLandmarks:
             return framed
         turned = (framed.spread.largest_degrees, self.covered_degrees)
         if framed.spread.largest_degrees > self.covered_degrees:
-            log.info(
-                "pose=auto: scans are turned by up to %.0f degrees (%.0f covered): find", *turned
-            )
+            log.info("pose=auto: scans turned up to %.0f degrees, %.0f covered: find", *turned)
             return framed
-        log.info(
-            "pose=auto: scans are turned by up to %.0f degrees (%.0f covered): as scanned", *turned
-        )
+        log.info("pose=auto: scans turned up to %.0f degrees, %.0f covered: as_scanned", *turned)
         straight = AsScanned()(inspected, spacing_mm, size)
         return Framed(straight.grid, straight.affines, None, framed.spread)
 

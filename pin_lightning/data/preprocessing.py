@@ -12,11 +12,10 @@ from scipy import ndimage
 
 from pin_lightning.common.geometry import Grid, canonical_affine, grid_affine
 from pin_lightning.data.images.reading import Header, read_header, read_voxels
+from pin_lightning.data.intensity_windows import DEFAULT_WINDOW, WINDOWS
 from pin_lightning.data.volume_facts import VolumeFacts, voxel_digest
 
 PREPROCESSING_VERSION = 2  # part of every cache file's name; increment when results change
-PERCENTILES = (0.5, 99.5)  # beyond lie metal, noise and reconstruction artefacts
-BACKGROUND_FRACTION = 0.5  # with more background, percentiles of all voxels would describe it
 # Most voxels along the longest side, unless a spacing is given: a patch of a fixed number of voxels
 # should span a good part of the anatomy.
 LONGEST_SIDE = 160
@@ -91,11 +90,12 @@ def suggest_grid(
     return Grid((size[0], size[1], size[2]), float(spacing_mm))
 
 
-def read_image(path: Path) -> OriginalImage:
+def read_image(path: Path, window: str = DEFAULT_WINDOW) -> OriginalImage:
     """Read an image file.
 
     Args:
         path: A 3D image with one channel, or the folder of a DICOM series.
+        window: Rule of the intensity window, a name in `WINDOWS`.
 
     Raises:
         ValueError: The file cannot be read, is not 3D with one channel, is constant, or holds NaN.
@@ -106,14 +106,17 @@ def read_image(path: Path) -> OriginalImage:
         raise ValueError(f"{path}: some voxels are NaN or infinite; replace them by numbers")
     if voxels.min() == voxels.max():
         raise ValueError(f"{path}: all voxels are {voxels.flat[0]}; give an image with contrast")
-    return OriginalImage(voxels, affine, intensity_window(voxels))
+    return OriginalImage(voxels, affine, WINDOWS[window](voxels))
 
 
 def preprocess(
-    path: Path, grid: Grid, affine: Float64[np.ndarray, "4 4"] | None = None
+    path: Path,
+    grid: Grid,
+    affine: Float64[np.ndarray, "4 4"] | None = None,
+    window: str = DEFAULT_WINDOW,
 ) -> WorkingVolume:
     """Make the working volume of an image file: `read_image`, then `resample`."""
-    return resample(read_image(path), grid, affine)
+    return resample(read_image(path, window), grid, affine)
 
 
 def resample(
@@ -121,9 +124,8 @@ def resample(
 ) -> WorkingVolume:
     """Make the working volume of an image.
 
-    The 0.5 and 99.5 percentiles of the intensity become 0 and 255 (where most voxels are
-    background, those of the voxels above the minimum); then the image is resampled linearly, after
-    a Gaussian along axes that lose resolution. Outside the image is 0.
+    The ends of its intensity window become 0 and 255, what lies beyond is clipped; then the image
+    is resampled linearly, after a Gaussian along axes that lose resolution. Outside the image is 0.
 
     Args:
         image: The image.
@@ -148,17 +150,6 @@ def resample(
     intensity = resampled.round().clamp(0, 255).to(torch.uint8)
     facts = VolumeFacts(low=low, high=high, digest=voxel_digest(image.voxels, image.affine))
     return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=facts)
-
-
-def intensity_window(voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
-    """Robust intensity range (low, high) of finite voxels that are not all equal."""
-    minimum = voxels.min()
-    above = voxels[voxels > minimum]
-    mostly_background = above.size < (1 - BACKGROUND_FRACTION) * voxels.size
-    low, high = np.percentile(above if mostly_background else voxels, PERCENTILES)
-    if low >= high:  # few grey levels, such as a mask
-        low, high = minimum, above.max()
-    return float(low), float(high)
 
 
 def rescale(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -14,6 +15,7 @@ from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.data.cases import Case
 from pin_lightning.data.images.completeness import parts
 from pin_lightning.data.images.reading import stem
+from pin_lightning.data.intensity_windows import DEFAULT_WINDOW
 from pin_lightning.data.preprocessing import read_image
 from pin_lightning.data.scan_levels import scan_levels
 
@@ -22,7 +24,10 @@ Level = list[UInt8[torch.Tensor, "_ _ _"]]
 
 
 def cached_levels(
-    cases: Sequence[Case], spacings_mm: Sequence[float], cache_dir: Path
+    cases: Sequence[Case],
+    spacings_mm: Sequence[float],
+    cache_dir: Path,
+    window: str = DEFAULT_WINDOW,
 ) -> list[Level]:
     """Read or make the scans of cases at each spacing, with a progress bar on a terminal.
 
@@ -33,16 +38,18 @@ def cached_levels(
     levels: list[Level] = [[] for _ in spacings_mm]
     with progress_bar(cases, "whole scans", len(cases)) as counted:
         for case in counted:
-            path = _file(case.image, spacings_mm, cache_dir)
-            made = _read(path, len(spacings_mm)) or _make(case.image, spacings_mm, path)
+            path = _file(case.image, spacings_mm, cache_dir, window)
+            made = _read(path, len(spacings_mm)) or _make(case.image, spacings_mm, path, window)
             for level, one in zip(levels, made, strict=True):
                 level.append(one)
     return levels
 
 
-def _file(image: Path, spacings_mm: Sequence[float], cache_dir: Path) -> Path:
+def _file(image: Path, spacings_mm: Sequence[float], cache_dir: Path, window: str) -> Path:
     state = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in parts(image)]
-    known = (str(image.resolve()), state, tuple(spacings_mm), SCANS_VERSION)
+    known: tuple[Any, ...] = (str(image.resolve()), state, tuple(spacings_mm), SCANS_VERSION)
+    if window != DEFAULT_WINDOW:
+        known = (*known, window)
     key = hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     return cache_dir / f"{stem(image)}_{key}.scan.npz"
 
@@ -58,8 +65,8 @@ def _read(path: Path, count: int) -> Level | None:
     return levels if len(levels) == count else None
 
 
-def _make(image: Path, spacings_mm: Sequence[float], path: Path) -> Level:
-    read = read_image(image)
+def _make(image: Path, spacings_mm: Sequence[float], path: Path, window: str) -> Level:
+    read = read_image(image, window)
     made = scan_levels(read.voxels, read.affine, read.window, spacings_mm)
     with whole_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, *(one.numpy() for one in made.levels))

@@ -48,6 +48,11 @@ class Survey:
     skipped: dict[str, str]
 
     @property
+    def window(self) -> str:
+        """Rule of the intensity window of working volumes."""
+        return self.framed.window
+
+    @property
     def known_names(self) -> tuple[str, ...]:
         """All landmarks of the data set, localised or not."""
         return tuple(dict.fromkeys(name for one in self.inspected for name in one.landmarks.names))
@@ -97,7 +102,8 @@ def survey(
         errors = errors_by_case(findings) if skips else {}
         if not errors:  # else the images wait: skipping cases may change the grid
             posed = None if framed.anatomy is None else framed.affines
-            volumes, bad = cache_volumes([one.case for one in remaining], grid, cache_dir, posed)
+            members = [one.case for one in remaining]
+            volumes, bad = cache_volumes(members, grid, cache_dir, posed, framed.window)
             findings = [*_errors(bad), *findings, *_image_findings(remaining, volumes)]
             errors = errors_by_case(findings) if skips else {}
         if not errors:

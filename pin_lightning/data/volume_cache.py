@@ -20,6 +20,7 @@ from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.data.cases import Case
 from pin_lightning.data.images.completeness import parts
 from pin_lightning.data.images.reading import stem
+from pin_lightning.data.intensity_windows import DEFAULT_WINDOW
 from pin_lightning.data.preprocessing import (
     NIFTI_HEADER,
     PREPROCESSING_VERSION,
@@ -60,17 +61,20 @@ def cache_volumes(
     grid: Grid,
     cache_dir: Path,
     affines: Mapping[str, Float64[np.ndarray, "4 4"]] | None = None,
+    window: str = DEFAULT_WINDOW,
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Make the working volumes that are absent or damaged, with a progress bar on a terminal.
 
     Each is an uncompressed uint8 NIfTI, which 3D Slicer shows and which can be memory-mapped. Its
-    name changes with the image's files, its frame and the version of the preprocessing.
+    name changes with the image's files, its frame, the rule of its window and the version of the
+    preprocessing.
 
     Args:
         cases: Cases.
         grid: Working grid.
         cache_dir: Folder of the cached volumes, made if absent.
         affines: Affines of working volumes by case name; by default along the axes of the images.
+        window: Rule of the intensity window, a name in `WINDOWS`.
 
     Returns:
         Working volume files by case name, and error messages of bad images by case name.
@@ -85,8 +89,9 @@ def cache_volumes(
         for case in counted:
             try:
                 affine = None if affines is None else affines[case.name]
-                target = _cache_file(case.image, grid, affine, cache_dir)
-                volume = None if _is_whole(target, grid) else preprocess(case.image, grid, affine)
+                target = _cache_file(case.image, grid, affine, cache_dir, window)
+                whole = _is_whole(target, grid)
+                volume = None if whole else preprocess(case.image, grid, affine, window)
             except ValueError as error:
                 messages[case.name] = str(error)
                 continue
@@ -97,7 +102,11 @@ def cache_volumes(
 
 
 def _cache_file(
-    path: Path, grid: Grid, affine: Float64[np.ndarray, "4 4"] | None, cache_dir: Path
+    path: Path,
+    grid: Grid,
+    affine: Float64[np.ndarray, "4 4"] | None,
+    cache_dir: Path,
+    window: str,
 ) -> Path:
     try:
         state = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in parts(path)]
@@ -106,9 +115,12 @@ def _cache_file(
         raise ValueError(
             f"{path}: cannot be read as an image ({reason}); check the file"
         ) from error
-    known = (str(path.resolve()), state, grid.size, grid.spacing_mm, PREPROCESSING_VERSION)
+    known: tuple[Any, ...] = (str(path.resolve()), state, grid.size, grid.spacing_mm)
+    known = (*known, PREPROCESSING_VERSION)
     if affine is not None:
-        known = (*known, affine.round(6).tolist())  # type: ignore[assignment]
+        known = (*known, affine.round(6).tolist())
+    if window != DEFAULT_WINDOW:  # so that volumes of the old rule keep their names
+        known = (*known, window)
     key = hashlib.sha256(repr(known).encode()).hexdigest()[:12]
     return cache_dir / f"{stem(path)}_{key}.nii"
 

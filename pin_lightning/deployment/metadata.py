@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pin_lightning.common.types import Tensor
-from pin_lightning.data.preprocessing import BACKGROUND_FRACTION, PERCENTILES, PREPROCESSING_VERSION
+from pin_lightning.data.intensity_windows import BACKGROUND_FRACTION, PERCENTILES
+from pin_lightning.data.preprocessing import PREPROCESSING_VERSION
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer

@@ -67,7 +67,7 @@ def export(config: DictConfig) -> list[Path]:
     predictor.localizer.set_dtype(torch.float32)  # as other programs compute
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
-    volumes = _volumes(config.input, predictor.localizer.grid)
+    volumes = _volumes(config.input, predictor.localizer.grid, predictor.window)
     output = output_folder("output", config.output)
     try:
         files = dict(_networks(predictor, volumes, tolerance, opset))
@@ -95,12 +95,12 @@ def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tupl
         yield from networks(localizer.first_stage, f"{prefix}first_stage_")
 
 
-def _volumes(pattern: Any, grid: Grid) -> Volumes:
+def _volumes(pattern: Any, grid: Grid, window: str) -> Volumes:
     """Volumes for the parity check: those of the user, or synthetic ones."""
     if pattern is None:
         return synthetic_volumes(grid, SYNTHETIC_VOLUMES, seed=0)
     paths = find_inputs(pattern).values()
-    return torch.stack([preprocess(path, grid).intensity for path in paths])
+    return torch.stack([preprocess(path, grid, None, window).intensity for path in paths])
 
 
 def _networks(

@@ -24,7 +24,7 @@ from pin_lightning.runs.predictor import Localised, Prediction
 CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm", "seconds")
 ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")  # added for a run with a calibration
 FORMATS = ("mrk.json", "fcsv")
-OTHER_SIZE = 2.0  # warn of images this many times longer or shorter than the working grid
+OTHER_SIZE = 2.0  # point out images this many times longer or shorter than the working grid
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,9 @@ class VolumeOutputs:
         if self.planes:
             assert result.image is not None
             slices = cut_slices(name, result.image, prediction.landmarks, self.planes)
-        _warn_of_size(name, result.header, self.grid)
+        remarks = (*_remarks_on_size(result.header, self.grid), *prediction.remarks)
+        if remarks:
+            log.warning("%s: unlike the training: %s", name, "; ".join(remarks))
         if prediction.outside.any():
             outside = np.array(prediction.names)[prediction.outside]
             log.warning("%s: outside the volume: %s", name, ", ".join(outside))
@@ -67,7 +69,7 @@ class VolumeOutputs:
         write_slices(self.folder, name, slices)
         if self.slices:
             self._keep_slices(name, result)
-        return Reviewed.of(name, path, prediction)
+        return Reviewed.of(name, path, prediction, remarks)
 
     def _keep_slices(self, name: str, result: Localised) -> None:
         volume = result.volume
@@ -76,13 +78,12 @@ class VolumeOutputs:
         slices.save(self.folder / SLICES.format(name))
 
 
-def _warn_of_size(name: str, header: Header, grid: Grid) -> None:
+def _remarks_on_size(header: Header, grid: Grid) -> list[str]:
     shape, affine = header
     ratio = times_as_long(affine, shape, grid)
-    if not 1 / OTHER_SIZE <= ratio <= OTHER_SIZE:
-        log.warning(
-            "%s: %.2g times as long as volumes in training; is it of their kind?", name, ratio
-        )
+    if 1 / OTHER_SIZE <= ratio <= OTHER_SIZE:
+        return []
+    return [f"size: {ratio:.2g} times as long as volumes in training; is it of their kind?"]
 
 
 def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[str]:

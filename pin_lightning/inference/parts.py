@@ -87,4 +87,4 @@ def _volume(line: str) -> Reviewed | Failed:
     if "reason" in cells:
         return Failed(**cells)
     arrays = {key: None if cells[key] is None else np.array(cells[key]) for key in _ARRAYS}
-    return Reviewed(**{**cells, **arrays})
+    return Reviewed(**{**cells, **arrays, "remarks": tuple(cells["remarks"])})

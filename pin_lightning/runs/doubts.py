@@ -26,12 +26,15 @@ class Reviewed:
     radius_mm: Float64[np.ndarray, " L"] | None
     outside: Bool[np.ndarray, " L"]
     seconds: float = 0.0
+    remarks: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, path: Path, prediction: Prediction) -> "Reviewed":
-        """Keep the numbers of a prediction."""
+    def of(
+        cls, name: str, path: Path, prediction: Prediction, remarks: tuple[str, ...] = ()
+    ) -> "Reviewed":
+        """Keep the numbers of a prediction, and remarks on its volume."""
         arrays = (prediction.positions_world, prediction.spread_mm, prediction.radius_mm)
-        return cls(name, path, *arrays, prediction.outside, prediction.seconds)
+        return cls(name, path, *arrays, prediction.outside, prediction.seconds, remarks)
 
     @property
     def doubt_mm(self) -> Float64[np.ndarray, " L"]:

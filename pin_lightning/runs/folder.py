@@ -15,7 +15,9 @@ from yaml import YAMLError
 
 from pin_lightning.common.files import output_folder, write_json, write_text
 from pin_lightning.common.geometry import Grid
+from pin_lightning.data.intensity_windows import DEFAULT_WINDOW, WINDOWS
 from pin_lightning.data.splits import Split
+from pin_lightning.data.usual_images import UsualImages
 from pin_lightning.runs.formats import FORMAT_VERSION, damaged, plain_yaml, read_versioned, upgraded
 from pin_lightning.runs.model_record import ModelRecord
 
@@ -43,12 +45,16 @@ class RunRecord:
         grid: Working grid.
         num_parameters: Shape parameters K.
         split: Case names of each split.
+        window: Rule of the intensity window, a name in `WINDOWS`.
+        training_images: What the training volumes look like; None in runs of earlier versions.
     """
 
     names: tuple[str, ...]
     grid: Grid
     num_parameters: int
     split: Split
+    window: str = DEFAULT_WINDOW
+    training_images: UsualImages | None = None
 
 
 def difference(record: RunRecord, other: RunRecord) -> tuple[str, object, object] | None:
@@ -56,6 +62,7 @@ def difference(record: RunRecord, other: RunRecord) -> tuple[str, object, object
     for what, own, others in (
         ("landmarks", ", ".join(record.names), ", ".join(other.names)),
         ("working grid", record.grid, other.grid),
+        ("intensity window", record.window, other.window),
     ):
         if own != others:
             return what, own, others
@@ -129,7 +136,12 @@ def _record(data: dict[str, Any]) -> RunRecord:
     if type(parameters) is not int or not 1 <= parameters <= 3 * len(names):
         raise ValueError(f"num_parameters={parameters}")
     split = Split(**{part: tuple(members) for part, members in data["split"].items()})
-    return RunRecord(tuple(names), Grid(tuple(size), float(spacing_mm)), parameters, split)
+    window, images = data.get("window", DEFAULT_WINDOW), data.get("training_images")
+    if window not in WINDOWS:
+        raise ValueError(f"window={str(window)[:80]}")
+    usual = None if images is None else UsualImages.of_json(images)
+    grid = Grid(tuple(size), float(spacing_mm))
+    return RunRecord(tuple(names), grid, parameters, split, window, usual)
 
 
 def read_model(run_dir: Path) -> ModelRecord:

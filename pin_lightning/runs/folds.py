@@ -4,7 +4,7 @@
 and ``calibration.json`` holds the error bars fitted on the cases that each fold did not see.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from pin_lightning.common.files import write_json
 from pin_lightning.common.settings import check_count
+from pin_lightning.data.usual_images import UsualImages
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.runs import folder
@@ -62,7 +63,7 @@ def read_folds(run_dir: Path) -> list[Path]:
 
 
 def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer], folder.RunRecord]:
-    """Localizers of all folds, and the record of the first.
+    """Localizers of all folds, and the record of the first, with the training images of all.
 
     Raises:
         ValueError: A fold is not finished or damaged, or the folds differ in their landmarks or
@@ -78,6 +79,9 @@ def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer],
                 f"{fold_dir}: its {what} ({own}) differ from those of fold0 ({others}); "
                 f"put the folds of one cross-validation together"
             )
+    usual = [one.training_images for _, one in loaded if one.training_images is not None]
+    if usual:
+        first = replace(first, training_images=UsualImages.merged(usual))
     return [localizer for localizer, _ in loaded], first
 
 

@@ -18,7 +18,9 @@ from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.settings import check_count
 from pin_lightning.common.types import Bool, Float
 from pin_lightning.data.images.reading import Header
+from pin_lightning.data.intensity_windows import DEFAULT_WINDOW
 from pin_lightning.data.preprocessing import OriginalImage, WorkingVolume, read_image, resample
+from pin_lightning.data.usual_images import Traits, UsualImages, unlike_training
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer, Trajectory
@@ -53,6 +55,7 @@ class Prediction:
         pose: Pose of the anatomy in the scan, where the run has a pose stage.
         radius_mm: Radius that holds the true landmark about as often as the predictor's calibration
             asks; None without a calibration.
+        remarks: In which respects the volume is unlike those of the training.
     """
 
     names: tuple[str, ...]
@@ -66,6 +69,7 @@ class Prediction:
     near_border: Bool[np.ndarray, " L"]
     pose: Located | None = None
     radius_mm: Float[np.ndarray, " L"] | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def landmarks(self) -> LandmarkSet:
@@ -83,6 +87,7 @@ class _Read:
     header: Header
     image: OriginalImage | None
     pose: Located | None = None
+    remarks: tuple[str, ...] = ()
 
 
 _Reading: TypeAlias = tuple[Path, _Read | ValueError]
@@ -110,6 +115,8 @@ class Predictor:
         device: ``auto`` takes a GPU when there is one.
         calibration: Error bars, where the errors of other cases are known.
         poses: Trained pose stages with their limits, of a run that finds the pose first.
+        window: Rule of the intensity window, a name in `WINDOWS`.
+        usual: What the training volumes look like, if it is known.
 
     Examples:
         >>> predictor = Predictor.load("outputs/run")  # doctest: +SKIP
@@ -125,12 +132,14 @@ class Predictor:
         device: str = "auto",
         calibration: Calibration | None = None,
         poses: Sequence[tuple[PoseFinder, PoseLimits]] = (),
+        window: str = DEFAULT_WINDOW,
+        usual: UsualImages | None = None,
     ) -> None:
         self.device = choose_device(device)
         self.localizer = localizer.eval().to(self.device)
         self.localizer.choose_dtype(self.device)
         self.names = names
-        self.calibration = calibration
+        self.calibration, self.window, self.usual = calibration, window, usual
         self.locator = None
         if poses:
             finders, limits = zip(*poses, strict=True)
@@ -162,7 +171,8 @@ class Predictor:
             runs = [folder]
         poses = [pose for one in runs if (pose := load_pose(one)) is not None]
         calibration = read_calibration(folder, record.names)
-        return cls(localizer, record.names, device, calibration, poses)
+        ways = (record.window, record.training_images)
+        return cls(localizer, record.names, device, calibration, poses, *ways)
 
     def predict(self, path: str | Path) -> Prediction:
         """Predict the landmarks of an image file, in its world coordinates.
@@ -250,16 +260,18 @@ class Predictor:
     def _read(self, path: Path, with_image: bool = False) -> _Read | ValueError:
         began = time.perf_counter()
         try:
-            image = read_image(path)
+            image = read_image(path, self.window)
             volume, pose = self.place(image)
         except (ValueError, OSError) as error:
             return ValueError(user_mistake(error))  # a new one: a traceback keeps voxels alive
         if self.device.type == "cuda":
             with torch.cuda.device(self.device):
                 volume = replace(volume, intensity=volume.intensity.pin_memory())
+        remarks = [] if self.usual is None else unlike_training(Traits.of(volume), self.usual)
         seconds = time.perf_counter() - began
         header = (image.voxels.shape, image.affine)
-        return _Read(volume, seconds, header, image if with_image else None, pose)
+        kept = image if with_image else None
+        return _Read(volume, seconds, header, kept, pose, tuple(remarks))
 
     def _localise(self, readings: Sequence[_Read]) -> list[Prediction]:
         if not readings:
@@ -292,6 +304,7 @@ class Predictor:
             near_border=near_border,
             pose=reading.pose,
             radius_mm=None if bars is None else bars.radius_mm(spread_mm),
+            remarks=reading.remarks,
         )
 
 

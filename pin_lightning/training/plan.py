@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.splits import Split, split_cases
 from pin_lightning.data.survey import Survey
+from pin_lightning.data.usual_images import Traits, UsualImages
+from pin_lightning.data.volume_cache import load_volume
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.sampling import OnTrajectories, Sampling
 from pin_lightning.method.shape_models import ShapeModel
@@ -109,7 +112,8 @@ def prepare_run(config: DictConfig, surveyed: Survey, parts: Parts) -> Prepared:
     shape_model = deepcopy(parts.shape).fit(shapes_mm, grid.extent_mm)
     prior = fit_prior(config, parts.prior, shapes_mm, grid.extent_mm)
     split = Split(**{part: tuple(one.case.name for one in cases[part]) for part in cases})
-    record = RunRecord(names, grid, shape_model.num_parameters, split)
+    usual = UsualImages.of([_traits(surveyed.volumes[name]) for name in split.train])
+    record = RunRecord(names, grid, shape_model.num_parameters, split, surveyed.window, usual)
     folder = first_stage_folder(config)
     if folder is not None:
         check_first_stage(folder, record)
@@ -162,6 +166,11 @@ def _callbacks(config: DictConfig, sampling: Sampling, validates: bool) -> list[
             )
         callbacks.append(EarlyStopping(VALIDATION_ERROR, patience=model.patience))
     return callbacks
+
+
+@lru_cache(maxsize=2**14)  # for all folds
+def _traits(path: Path) -> Traits:
+    return Traits.of(load_volume(path))
 
 
 def _split(config: DictConfig, surveyed: Survey) -> dict[str, list[AnnotatedCase]]:

@@ -141,7 +141,13 @@ def _train(
         evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
         if not evaluated:
             log.warning("no held-out cases: nothing is measured")
-        predictor = Predictor(plan.localizer, record.names, poses=[] if pose is None else [pose])
+        predictor = Predictor(
+            plan.localizer,
+            record.names,
+            poses=[] if pose is None else [pose],
+            window=record.window,
+            usual=record.training_images,
+        )
         metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)
     (run_dir / UNFINISHED).unlink(missing_ok=True)

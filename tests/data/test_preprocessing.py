@@ -13,9 +13,9 @@ from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.geometry import Grid, grid_affine
 from pin_lightning.data.cases import Case
+from pin_lightning.data.intensity_windows import WINDOWS
 from pin_lightning.data.preprocessing import (
     antialias,
-    intensity_window,
     preprocess,
     rescale,
     suggest_grid,
@@ -85,20 +85,6 @@ def test_outside_the_image_is_its_darkest_even_if_that_is_negative(tmp_path):
     assert volume.intensity[-5:].max() == 0
     expected = rescale(voxels, *np.percentile(voxels, [0.5, 99.5]).tolist())
     assert np.abs(volume.intensity[5:14].numpy() - expected).max() < 0.51
-
-
-def test_window_ignores_outliers_and_background():
-    voxels = random_image(shape=(20, 20, 20))
-    voxels[0, 0, 0] = 1e6
-    low, high = intensity_window(voxels)
-    assert 0 < low < 2
-    assert 98 < high < 100
-    mostly_empty = np.zeros((10, 10, 10), np.float32)
-    mostly_empty[0] = np.linspace(100, 200, 100).reshape(10, 10)
-    assert intensity_window(mostly_empty) == (pytest.approx(100.5), pytest.approx(199.5))
-    mask = np.zeros((10, 10, 10), np.uint8)
-    mask[2, 2, 2] = 7
-    assert intensity_window(mask) == intensity_window(7 - mask) == (0, 7)
 
 
 def test_rescale_by_hand():
@@ -202,6 +188,23 @@ def test_cache_is_used_again_until_image_or_grid_change(tmp_path):
     other = save(tmp_path / "other" / "case.nii", random_image(1))
     os.utime(other, ns=(1, 1))
     assert cached_volume(other, grid, cache) != cached_volume(path, grid, cache)
+
+
+def test_another_rule_of_the_window_has_another_file(tmp_path):
+    padded = np.pad(random_image(shape=(12, 12, 12)), 1, constant_values=-3024)
+    case = Case("one", save(tmp_path / "one.nii", padded), None, None, "one")
+    grid, found = Grid((14, 14, 14), 1.0), {}
+    for rule in WINDOWS:
+        files, _ = cache_volumes([case], grid, tmp_path / "cache", window=rule)
+        found[rule] = load_volume(files["one"])
+        assert load_volume(cache_volumes([case], grid, tmp_path / "cache", None, rule)[0]["one"])
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert found["percentiles"].facts.low == -3024
+    assert found["robust"].facts.low > 0
+    grey = found["robust"].intensity.numpy()
+    assert grey[:1].max() == 0  # padding is black, and does not bleed into the anatomy
+    expected = rescale(padded, found["robust"].facts.low, found["robust"].facts.high)
+    assert np.abs(grey - expected).max() < 0.51
 
 
 def test_cache_volumes_is_silent_and_gives_files_by_name(tmp_path, capfd):

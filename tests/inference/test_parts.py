@@ -15,7 +15,9 @@ def volume(name, seed, radius=True):
     numbers = np.random.default_rng(seed).normal(size=(2, 5)) / 3
     numbers[0, 3] = [np.nan, np.inf][seed % 2]
     arrays = (numbers[:, :3], numbers[:, 3], numbers[:, 4] if radius else None)
-    return Reviewed(name, Path(f"/x/{name}.nii"), *arrays, np.array([True, False]), seed / 7)
+    return Reviewed(
+        name, Path(f"/x/{name}.nii"), *arrays, np.array([True, False]), seed / 7, ("size: ß",)
+    )
 
 
 @pytest.fixture

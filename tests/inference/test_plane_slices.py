@@ -123,7 +123,7 @@ def test_a_volume_of_another_size_is_pointed_out(run_with_planes, volumes, tmp_p
     nib.save(small, volumes / "small.nii.gz")
     assert predict(run_with_planes, volumes, tmp_path / "out", "planes=false") == 0
     (warning,) = [one for one in caplog.messages if "as long as volumes in training" in one]
-    assert warning.startswith("small: 0.33 times")
+    assert warning.startswith("small: unlike the training: size: 0.33 times")
 
 
 @pytest.mark.slow

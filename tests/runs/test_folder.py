@@ -53,6 +53,26 @@ def test_a_damaged_record_is_refused(run_copy):
             read_record(run_copy)
 
 
+def test_the_record_says_the_window_and_what_training_images_look_like(run_copy):
+    path = run_copy / "run.json"
+    content = json.loads(path.read_text("utf-8"))
+    record = read_record(run_copy)
+    assert (content["window"], record.window) == ("percentiles", "percentiles")
+    assert record.training_images is not None
+    assert record.training_images.num_cases == len(record.split.train)
+    assert record.training_images.least.high <= record.training_images.most.high
+    predictor = Predictor.load(run_copy, "cpu")
+    assert (predictor.window, predictor.usual) == (record.window, record.training_images)
+    for damage in ({"window": "other"}, {"training_images": {"num_cases": 1}}):
+        path.write_text(json.dumps({**content, **damage}))
+        with pytest.raises(ValueError, match=r"run\.json: is damaged"):
+            read_record(run_copy)
+    earlier = {key: content[key] for key in content.keys() - {"window", "training_images"}}
+    path.write_text(json.dumps(earlier))
+    record = read_record(run_copy)
+    assert (record.window, record.training_images) == ("percentiles", None)
+
+
 def test_a_checkpoint_that_holds_code_is_refused_and_not_executed(run_copy, tmp_path):
     class Evil:
         def __reduce__(self):

@@ -76,7 +76,7 @@ def test_folds_are_averaged(folds, images):
 
 def test_a_volume_is_read_once_for_all_folds(folds, images, monkeypatch):
     read, read_image = [], predictor.read_image
-    counted = lambda path: read.append(path) or read_image(path)  # noqa: E731
+    counted = lambda path, *rule: read.append(path) or read_image(path, *rule)  # noqa: E731
     monkeypatch.setattr(predictor, "read_image", counted)
     list(Predictor.load(folds, "cpu").predict_many(images))
     assert sorted(read) == images

@@ -91,9 +91,9 @@ def test_the_next_files_are_read_while_these_are_localised(predictor, paths, mon
     began = {path: threading.Event() for path in paths}
     read_image = predictor_module.read_image
 
-    def announced(path):
+    def announced(path, *rule):
         began[path].set()
-        return read_image(path)
+        return read_image(path, *rule)
 
     monkeypatch.setattr(predictor_module, "read_image", announced)
     overlapped = []
@@ -139,7 +139,7 @@ def test_memory_does_not_grow_with_the_number_of_files(predictor, paths, monkeyp
 def test_closing_early_ends_the_readers(predictor, paths, monkeypatch):
     read = []
     read_image = predictor_module.read_image
-    counted = lambda path: read.append(path) or read_image(path)  # noqa: E731
+    counted = lambda path, *rule: read.append(path) or read_image(path, *rule)  # noqa: E731
     monkeypatch.setattr(predictor_module, "read_image", counted)
     with closing(predictor.predict_many(paths * 20, batch_size=2, readers=2)) as results:
         next(results)

@@ -33,7 +33,7 @@ def read_case(
     Raises:
         ValueError: The image cannot be read.
     """
-    image = read_image(annotated.case.image)
+    image = read_image(annotated.case.image, predictor.window)
     volume, _ = predictor.place(image)
     return _shown(annotated, volume, predictor.localise(volume), image, groups)
 

@@ -72,6 +72,7 @@ class Review:
             "review.html.j2",
             run=run,
             failed=self.failed,
+            unlike=[(one.name, "; ".join(one.remarks)) for one in self.volumes if one.remarks],
             total=len(self.volumes),
             landmarks=len(self.names),
             bars=self.error_bars,

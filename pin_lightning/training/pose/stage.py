@@ -159,7 +159,8 @@ def pose_cases(surveyed: Survey, record: PoseRecord, cache_dir: Path) -> PoseCas
     inspected = {one.case.name: one for one in surveyed.inspected}
     chosen: list[Inspected] = [inspected[name] for name in record.trained_on]
     landmarks_mm = np.stack([scan_landmarks(one, record.anatomy.names) for one in chosen])
-    levels = cached_levels([one.case for one in chosen], record.spacings_mm, cache_dir)
+    cases = [one.case for one in chosen]
+    levels = cached_levels(cases, record.spacings_mm, cache_dir, surveyed.window)
     mean_mm = training_mean(landmarks_mm, record.anatomy)
     with_scale = record.anatomy.with_scale
     poses = [fit_pose(mean_mm, one, with_scale=with_scale) for one in landmarks_mm]

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,16 @@ def test_what_could_not_be_read_is_on_top(tmp_path):
     assert text.index("Could not be predicted") < text.index("<h2>b</h2>")
     assert "broken.nii: is no image" in text
     assert str(tmp_path) not in text
+
+
+def test_volumes_unlike_the_training_are_named_on_top(tmp_path):
+    review = review_of()
+    assert "Unlike the training" not in page(review, tmp_path)
+    review.volumes[2] = replace(review.volumes[2], remarks=("contrast: inverted", f"a {HOSTILE}"))
+    text = page(review, tmp_path)
+    assert "<strong>c</strong> contrast: inverted; a " in text
+    assert text.index("Unlike the training volumes") < text.index("<h2>b</h2>")
+    assert HOSTILE not in text
 
 
 def test_nothing_predicted(tmp_path):
