@@ -1,6 +1,6 @@
 """Poses as tensors, and the pose that fits displaced landmarks best."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 
@@ -11,7 +11,8 @@ _SQUARINGS = 20
 _TINY = 1e-12
 
 
-class Poses(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Poses:
     """Poses of a shape: ``x -> linear @ x + shift_mm``, linear a rotation times a scale.
 
     Attributes:
@@ -24,12 +25,16 @@ class Poses(NamedTuple):
 
     def place(self, shape_mm: Float[Tensor, "L 3"]) -> Float[Tensor, "N L 3"]:
         """Place a shape."""
-        return (
-            turned(self.linear, shape_mm.expand(len(self.linear), -1, -1)) + self.shift_mm[:, None]
-        )
+        each = shape_mm.expand(len(self.linear), -1, -1)
+        return turned(self.linear, each) + self.shift_mm[:, None]
 
-    def __getitem__(self, which: object) -> "Poses":  # type: ignore[override]
-        return Poses(self.linear[which], self.shift_mm[which])  # type: ignore[index]
+    def take(self, which: Tensor | slice) -> "Poses":
+        """Some of the poses."""
+        return Poses(self.linear[which], self.shift_mm[which])
+
+    def to(self, device: torch.device) -> "Poses":
+        """Copy to a device."""
+        return Poses(self.linear.to(device), self.shift_mm.to(device))
 
 
 def turned(

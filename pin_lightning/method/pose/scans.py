@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch.nn import functional
@@ -48,13 +47,13 @@ class Scans:
 
     def to(self, device: torch.device) -> "Scans":
         """Copy to a device."""
-        tensors = (one.to(device) for one in (self.buffer, self.first, self.size))
-        return Scans(*tensors, self.spacing_mm, self.border)
+        buffer, first, size = (one.to(device) for one in (self.buffer, self.first, self.size))
+        return Scans(buffer, first, size, self.spacing_mm, self.border)
 
     def nearest(
         self, index: Int[Tensor, " N"], points_mm: Float[Tensor, "N L 3"]
     ) -> Int[Tensor, "N L 3"]:
-        """Voxels closest to points within a border around each scan; beyond it, those at its edge."""
+        """Voxels closest to points, for points outside a scan just beyond its edge."""
         size = self.size[index][:, None]
         centre = (size - 1).to(points_mm.dtype) / 2
         found = torch.floor(points_mm / self.spacing_mm + centre + 0.5).long()
@@ -69,11 +68,16 @@ class Scans:
         return (voxels.float() - centre) * self.spacing_mm
 
 
-class Box(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Box:
     """Parts of N scans, in mm from their centres, along their axes: what lies outside is 0."""
 
     low_mm: Float[Tensor, "N 3"]
     high_mm: Float[Tensor, "N 3"]
+
+    def take(self, which: slice, device: torch.device) -> "Box":
+        """Some of the parts, on a device."""
+        return Box(self.low_mm[which].to(device), self.high_mm[which].to(device))
 
 
 def border_of(side: int, scale: float) -> int:
@@ -129,7 +133,8 @@ def _seen(
     inside = torch.ones_like(patches, dtype=torch.bool)
     for axis in range(3):
         at = centres_mm[:, :, None, None, None, axis] + offsets_mm[:, None, ..., axis]
-        low, high = (one[:, None, None, None, None, axis] for one in box)
+        low = box.low_mm[:, None, None, None, None, axis]
+        high = box.high_mm[:, None, None, None, None, axis]
         inside &= (at >= low) & (at <= high)
     return patches * inside
 

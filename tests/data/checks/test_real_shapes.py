@@ -9,7 +9,22 @@ from pin_lightning.data.inspection import annotate, choose_landmarks, inspect_ca
 from pin_lightning.data.preprocessing import suggest_grid
 from pin_lightning.data.sources.folder import find_cases
 
-PAIRS = "2-3 4-5 6-7 8-9 10-11 12-14 15-17 18-20 22-25 24-27 30-31 32-33 36-37 38-39".split()
+PAIRS = [
+    "2-3",
+    "4-5",
+    "6-7",
+    "8-9",
+    "10-11",
+    "12-14",
+    "15-17",
+    "18-20",
+    "22-25",
+    "24-27",
+    "30-31",
+    "32-33",
+    "36-37",
+    "38-39",
+]
 
 
 def read(root):

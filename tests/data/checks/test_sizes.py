@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from head_shapes import CASES, POSES, heads, turned
+
 from pin_lightning.data.checks.aligned_shapes import align
 from pin_lightning.data.checks.sizes import size_factors, sizes
 
