@@ -1,6 +1,6 @@
 """The pose stage of a run on disk: the folder ``pose`` in the run folder.
 
-``pose.json`` holds what the data decided, ``checkpoints/last.ckpt`` the weights with the mean shape.
+``pose.json`` holds what the data decided, ``checkpoints/last.ckpt`` weights and mean shape.
 """
 
 import math

@@ -74,6 +74,7 @@ class PoseFinder(nn.Module):
 
     mean_mm_: Tensor
     chosen_: Tensor
+    _pattern: Tensor
 
     def __init__(
         self,
@@ -166,7 +167,7 @@ class PoseFinder(nn.Module):
             poses, scores = self.iterate(scans, poses, steps, which)
             near = (np.radians(SAME_DEGREES), SAME_SHARE * self.extent_mm)
             best = distinct(poses, scores.argsort(stable=True), *near, kept)
-            poses, scores = poses[best], scores[best]
+            poses, scores = poses.take(best), scores[best]
         return poses, scores
 
     def iterate(
@@ -185,7 +186,7 @@ class PoseFinder(nn.Module):
         """Predicted landmarks in scan mm, and the log of their expected errors, for N poses."""
         count = max(1, CHUNK // len(self.chosen_[which]))
         parts = [
-            self._predicted(scans, poses[begin : begin + count], which)
+            self._predicted(scans, poses.take(slice(begin, begin + count)), which)
             for begin in range(0, len(poses.linear), count)
         ]
         placed, log_error = zip(*parts, strict=True)
@@ -218,10 +219,9 @@ class PoseFinder(nn.Module):
         rotation = unit(poses.linear).double().cpu().numpy()
         scale = poses.linear[..., 0].norm(dim=-1).tolist()
         shift_mm, score = poses.shift_mm.double().cpu().numpy(), [*scores.tolist(), float("inf")]
+        second = [score[1], *([score[0]] * (len(scale) - 1))]
         return [
-            FoundPose(
-                Pose(rotation[i], shift_mm[i], scale[i]), score[i], score[i + 1 if i == 0 else 0]
-            )
+            FoundPose(Pose(rotation[i], shift_mm[i], scale[i]), score[i], second[i])
             for i in range(len(scale))
         ]
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.common.types import Bool, Float, Tensor, UInt8
-from pin_lightning.method.pose.rigid import Poses
+from pin_lightning.common.types import Float, Tensor, UInt8
+from pin_lightning.method.pose.rigid import Poses, angles
 from pin_lightning.method.pose.scans import Scans
 
 STEP = (
@@ -110,17 +110,11 @@ def distinct(poses: Poses, order: Tensor, angle: float, apart_mm: float, most: i
         apart_mm: Shift from which poses differ.
         most: Number of indices at most.
     """
-    from pin_lightning.method.pose.rigid import angles
-
     rest, chosen = order, list[Tensor]()
     while len(rest) and len(chosen) < most:
         best = rest[0]
         chosen.append(best)
         turned = angles(poses.linear[rest], poses.linear[best].expand(len(rest), -1, -1)) > angle
         shifted = (poses.shift_mm[rest] - poses.shift_mm[best]).norm(dim=1) > apart_mm
-        rest = rest[_either(turned, shifted)]
+        rest = rest[turned | shifted]
     return torch.stack(chosen)
-
-
-def _either(one: Bool[Tensor, " N"], other: Bool[Tensor, " N"]) -> Bool[Tensor, " N"]:
-    return one | other

@@ -81,13 +81,12 @@ class PoseLoader(ResumableLoader):
         count, generator = self.batch_size * self.shard.count, self.generator
         index = torch.randint(len(self.landmarks_mm), (count,), generator=generator)
         axes = principal_axes(self.finder.mean_mm_.cpu())
-        poses = self.sampling.draw(self.poses[index], axes, generator)
+        poses = self.sampling.draw(self.poses.take(index), axes, generator)
         box = draw_box(self._half_mm(index), generator)
         own = slice(self.shard.rank * self.batch_size, (self.shard.rank + 1) * self.batch_size)
-        index, poses = index[own], poses[own]
-        box = type(box)(*(one[own].to(self.device) for one in box))
-        there = Poses(*(one.to(self.device) for one in poses))
-        patches, centres_mm = self.finder.patches(self.scans, index.to(self.device), there, box=box)
+        index, poses, box = index[own], poses.take(own), box.take(own, self.device)
+        there = (index.to(self.device), poses.to(self.device))
+        patches, centres_mm = self.finder.patches(self.scans, *there, box=box)
         offsets_mm = self.landmarks_mm[index] - centres_mm.cpu()
         target = torch.linalg.solve(poses.linear[:, None], offsets_mm[..., None])[..., 0]
         known = torch.isfinite(target).all(dim=-1)

@@ -237,7 +237,7 @@ def _limits(
     limits = calibrate(own, held_out)
     found = [one.is_right for one, _ in held_out] or [one.is_right for one in own]
     log.info(
-        "pose stage: %d of %d scans right (%s); uncertain above a score of %.2f, or a lead below %.2f",
+        "pose stage: %d of %d scans right (%s); uncertain from a score of %.2f, a lead below %.2f",
         *(sum(found), len(found), "held out" if held_out else "training scans"),
         *(limits.score, limits.lead),
     )
