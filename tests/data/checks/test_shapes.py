@@ -107,10 +107,10 @@ def test_exchanges_among_the_landmarks_a_case_has():
 
 
 def test_near_neighbours_exchanged_are_found_by_their_fit():
-    """6 mm apart: about as far as heads differ, but neighbours differ less from each other."""
+    """8 mm apart: about as far as heads differ, but neighbours differ less from each other."""
     shapes = heads(30, seed=3, varying=0.12)
     noise = np.random.default_rng(0).normal(0, 0.4, (30, 1, 3))
-    near = np.concatenate([shapes, shapes[:, :1] + np.array([6.0, 0, 0]) + noise], axis=1)
+    near = np.concatenate([shapes, shapes[:, :1] + np.array([8.0, 0, 0]) + noise], axis=1)
     near[5, [0, 9]] = near[5, [9, 0]]
     cases, names = [str(number) for number in range(30)], (*NAMES, "nostril")
     aligned = align(turned(near))
