@@ -29,7 +29,9 @@ def assert_same(pose, expected, atol=1e-8):
 
 def test_a_pose_turns_scales_and_shifts_by_hand():
     pose = Pose(QUARTER, np.array([10.0, 0, 0]), 2.0)
-    np.testing.assert_allclose(pose.place(np.array([[1.0, 0, 0], [0, 3, 1]])), [[10, 2, 0], [4, 0, 2]])
+    np.testing.assert_allclose(
+        pose.place(np.array([[1.0, 0, 0], [0, 3, 1]])), [[10, 2, 0], [4, 0, 2]]
+    )
     np.testing.assert_allclose(pose.matrix @ [0, 3, 1, 1], [4, 0, 2, 1])
 
 
@@ -88,7 +90,9 @@ def test_weights_of_zero_leave_landmarks_out_and_large_ones_win():
     assert_same(fit_pose(TRIPOD, placed, np.array([1, 1, 1, 1e-12])), expected, atol=1e-6)
     two = np.array([[0.0, 0, 0], [8, 0, 0]])  # by hand: the shift that 3 of 4 parts ask for
     moved = two + np.array([[1.0, 0, 0], [-1, 0, 0]])
-    np.testing.assert_allclose(fit_pose(two, moved, np.array([3, 1])).shift_mm, [0.5, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(
+        fit_pose(two, moved, np.array([3, 1])).shift_mm, [0.5, 0, 0], atol=1e-9
+    )
 
 
 def test_missing_landmarks_count_for_nothing():
@@ -180,4 +184,5 @@ def test_a_landmark_that_no_shape_has_stays_missing():
     shapes = np.stack([TRIPOD, TRIPOD + 3])
     shapes[:, 2] = np.nan
     mean, _ = align_shapes(shapes)
-    assert np.isnan(mean[2]).all() and np.isfinite(mean[[0, 1, 3]]).all()
+    assert np.isnan(mean[2]).all()
+    assert np.isfinite(mean[[0, 1, 3]]).all()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-
 from head_shapes import HEAD, SIDES, heads, turned
+
 from pin_lightning.common.alignment import rotation_degrees
 from pin_lightning.data.checks.aligned_shapes import align
 
@@ -31,7 +31,8 @@ def test_wrong_cases_skew_no_alignment_of_others(wrong):
     right = np.setdiff1d(np.arange(14), wrong)
     aligned = align(changed)
     assert spread_mm(align(shapes)) == pytest.approx(
-        np.median(np.linalg.norm((aligned.shapes_mm - aligned.reference_mm)[right], axis=2)), rel=0.3
+        np.median(np.linalg.norm((aligned.shapes_mm - aligned.reference_mm)[right], axis=2)),
+        rel=0.3,
     )
 
 
@@ -56,7 +57,11 @@ def test_mirrored_shapes_are_placed_in_the_mirror(wrong):
 
 @pytest.mark.parametrize("thickness", [0.0, 0.3, 1.0])
 def test_planar_shapes_have_no_side(thickness):
-    flat = ONE_SIDED * [1, 1, 0.0] + np.random.default_rng(0).normal(0, thickness, (11, 1)) * [0, 0, 1]
+    flat = ONE_SIDED * [1, 1, 0.0] + np.random.default_rng(0).normal(0, thickness, (11, 1)) * [
+        0,
+        0,
+        1,
+    ]
     shapes = heads(shape=flat)
     shapes[::2] *= MIRROR
     assert not align(turned(shapes)).mirrored.any()
@@ -65,7 +70,8 @@ def test_planar_shapes_have_no_side(thickness):
 def test_scans_are_in_line_where_most_agree():
     shapes = heads()
     upright = align(shapes).in_line
-    assert upright is not None and rotation_degrees(upright, np.eye(3)) < 15
+    assert upright is not None
+    assert rotation_degrees(upright, np.eye(3)) < 15
     shapes[[1, 5, 9]] *= [-1, -1, 1]
     assert align(shapes).in_line is not None
     assert align(turned(shapes)).in_line is None
@@ -76,7 +82,8 @@ def test_few_and_missing_landmarks():
     assert align(nowhere).poses == (None, None, None)
     assert align(nowhere).in_line is None
     alone = align(heads(1))
-    assert alone.poses == (None,) and np.isnan(alone.shapes_mm).all()
+    assert alone.poses == (None,)
+    assert np.isnan(alone.shapes_mm).all()
     apart = nowhere.copy()
     apart[np.arange(3), np.arange(3)] = 1.0  # nothing in common
     assert np.isnan(align(apart).shapes_mm).all()

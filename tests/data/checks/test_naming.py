@@ -2,8 +2,8 @@ import re
 
 import numpy as np
 import pytest
-
 from head_shapes import CASES, HEAD, NAMES, POSES, SIDES, heads, turned
+
 from pin_lightning.data.checks.aligned_shapes import align
 from pin_lightning.data.checks.naming import swapped
 
@@ -15,7 +15,9 @@ in_any_pose = pytest.mark.parametrize("posed", POSES.values(), ids=POSES)
 
 def found(shapes, names=ALL_NAMES):
     cases = CASES[: len(shapes)]
-    return [(one.level, one.case, one.message) for one in swapped(shapes, cases, names, align(shapes))]
+    return [
+        (one.level, one.case, one.message) for one in swapped(shapes, cases, names, align(shapes))
+    ]
 
 
 @in_any_pose

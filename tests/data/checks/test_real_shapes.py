@@ -9,7 +9,22 @@ from pin_lightning.data.inspection import annotate, choose_landmarks, inspect_ca
 from pin_lightning.data.preprocessing import suggest_grid
 from pin_lightning.data.sources.folder import find_cases
 
-PAIRS = "2-3 4-5 6-7 8-9 10-11 12-14 15-17 18-20 22-25 24-27 30-31 32-33 36-37 38-39".split()
+PAIRS = [
+    "2-3",
+    "4-5",
+    "6-7",
+    "8-9",
+    "10-11",
+    "12-14",
+    "15-17",
+    "18-20",
+    "22-25",
+    "24-27",
+    "30-31",
+    "32-33",
+    "36-37",
+    "38-39",
+]
 
 
 def read(root):
@@ -84,7 +99,8 @@ def test_left_and_right_names_exchanged_are_an_error(real):
 @pytest.mark.parametrize("factor", [0.1, 10, 1000])
 def test_another_unit_is_an_error(real, factor):
     for one in findings(real, lambda shape: shape * factor):
-        assert one.level == "error" and "is the unit mm?" in one.message
+        assert one.level == "error"
+        assert "is the unit mm?" in one.message
 
 
 def test_another_shape_is_a_warning(real):

@@ -2,11 +2,8 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from head_shapes import CASES, NAMES, POSES, SIDES, heads, turned
-from pin_lightning.common.geometry import flip_lps_ras
+
 from pin_lightning.data.checks.aligned_shapes import align
 from pin_lightning.data.checks.naming import swapped
 from pin_lightning.data.checks.robust_statistics import others_median
@@ -15,9 +12,6 @@ from pin_lightning.data.checks.shapes import (
     ras_lps,
     shape_findings,
 )
-from pin_lightning.data.inspection import annotate, choose_landmarks, inspect_cases, to_grid_mm
-from pin_lightning.data.preprocessing import suggest_grid
-from pin_lightning.data.sources.folder import find_cases
 
 SPACING_MM = 0.5
 in_any_pose = pytest.mark.parametrize("posed", POSES.values(), ids=POSES)
@@ -138,7 +132,9 @@ def test_a_ras_lps_mix_up_is_the_only_finding(wrong):
 
 def test_a_mix_up_needs_three_cases_and_agreement():
     shapes, flipped = flipped_pairs([0])
-    assert levels(ras_lps(shapes[:3], flipped[:3], CASES[:3], align(shapes[:3]))) == [("error", "case00", "")]
+    assert levels(ras_lps(shapes[:3], flipped[:3], CASES[:3], align(shapes[:3]))) == [
+        ("error", "case00", "")
+    ]
     assert ras_lps(shapes[:2], flipped[:2], CASES[:2], align(shapes[:2])) == []
     assert ras_lps(shapes, flipped + 60, CASES, align(shapes)) == []
 
@@ -159,7 +155,8 @@ def test_another_shape_is_a_warning_with_both_numbers(posed):
     whole = [finding for finding in found if not finding.landmark]
     assert levels(whole) == [("warning", "case07", "")]
     apart_mm, typical_mm = (float(n) for n in re.findall(r"([\d.]+) mm", whole[0].message))
-    assert 10 < apart_mm < 25 and 1 < typical_mm < 4
+    assert 10 < apart_mm < 25
+    assert 1 < typical_mm < 4
 
 
 @in_any_pose
