@@ -191,8 +191,8 @@ def _mirrored(
         called = listed([cases[index] for index in mirrored])
         said = (
             f"{len(mirrored)} of {count} cases fit the others only when mirrored: {called}; if "
-            f"they show the other side of the body, mirror them or leave them out, else left and right "
-            f"are exchanged in their headers or landmarks"
+            f"they show the other side of the body, mirror them or leave them out, else left and "
+            f"right are exchanged in their headers or landmarks"
         )
         return [Finding("warning", "", "", said)]
     found = []
