@@ -190,9 +190,9 @@ def _mirrored(
     if len(mirrored) > max(1, MOST_MIRRORED * count):
         called = listed([cases[index] for index in mirrored])
         said = (
-            f"{len(mirrored)} of {count} cases fit the others only when mirrored: {called}; if they "
-            f"show the other side of the body, mirror them or leave them out, else left and right "
-            f"are exchanged in their headers or landmarks"
+            f"{len(mirrored)} of {count} cases fit the others only when mirrored: {called}; if "
+            f"they show the other side of the body, mirror them or leave them out, else left and "
+            f"right are exchanged in their headers or landmarks"
         )
         return [Finding("warning", "", "", said)]
     found = []

@@ -70,7 +70,8 @@ def test_planar_shapes_have_no_side(thickness):
 def test_scans_are_in_line_where_most_agree():
     shapes = heads()
     upright = align(shapes).in_line
-    assert upright is not None and rotation_degrees(upright, np.eye(3)) < 15
+    assert upright is not None
+    assert rotation_degrees(upright, np.eye(3)) < 15
     shapes[[1, 5, 9]] *= [-1, -1, 1]
     assert align(shapes).in_line is not None
     assert align(turned(shapes)).in_line is None
@@ -81,7 +82,8 @@ def test_few_and_missing_landmarks():
     assert align(nowhere).poses == (None, None, None)
     assert align(nowhere).in_line is None
     alone = align(heads(1))
-    assert alone.poses == (None,) and np.isnan(alone.shapes_mm).all()
+    assert alone.poses == (None,)
+    assert np.isnan(alone.shapes_mm).all()
     apart = nowhere.copy()
     apart[np.arange(3), np.arange(3)] = 1.0  # nothing in common
     assert np.isnan(align(apart).shapes_mm).all()

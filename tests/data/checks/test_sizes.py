@@ -28,7 +28,8 @@ def test_landmarks_of_another_unit_are_an_error(factor, count, posed):
     shapes[1] *= factor
     (finding,) = found(posed(shapes))
     assert (finding.level, finding.case) == ("error", "case01")
-    assert "times as far" in finding.message and "is the unit mm?" in finding.message
+    assert "times as far" in finding.message
+    assert "is the unit mm?" in finding.message
     assert float(finding.message.split("lie ")[1].split(" times")[0]) == pytest.approx(
         factor, rel=0.1
     )
