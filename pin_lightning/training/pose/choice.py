@@ -15,7 +15,7 @@ from pin_lightning.runs.folder import read_model
 from pin_lightning.runs.model_record import POSE_SETTINGS
 from pin_lightning.runs.pose_stage import read_pose_record
 
-COVERED_DEGREES = 15.0  # by a shape model that has seen turned shapes
+COVERED_DEGREES = 40.0  # by patches and a shape model that have seen turned shapes
 COVERED_SDS = 3.0  # of the rotations of the augmentation
 
 
