@@ -13,10 +13,12 @@ from pin_lightning.common.types import Float, Int, Num, Tensor
 from pin_lightning.method.networks import patches_to_input
 from pin_lightning.method.patches import check_interpolation, check_patch_side
 from pin_lightning.method.pyramid import (
+    Cut,
     Pyramid,
     build_pyramid,
     check_spacings,
     cut_levels,
+    cut_straight,
     merge_levels,
 )
 from pin_lightning.method.shape_models import ShapeModel
@@ -222,23 +224,23 @@ class Localizer(nn.Module):
                 break
             current = path[-1][active]
             held = iteration < self.prior_iterations
-            moved = self.moved(pyramid, volume_index[active], current, held)
+            moved = current + self.step(pyramid, volume_index[active], current)
+            moved = self.project(moved) if held else moved
             path.append(path[-1].index_copy(0, active, moved))
             iterations[active] += 1
             if self.tolerance_mm > 0 and not held:
                 active = active[self.distance_mm(current, moved) >= self.tolerance_mm]
         return path, iterations
 
-    def moved(
-        self, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points, held: bool
+    def step(
+        self,
+        pyramid: Pyramid,
+        volume_index: VolumeIndex,
+        parameters: Points,
+        cut: Cut = cut_straight,
     ) -> Points:
-        """Move N points by one iteration, and project them into the prior if it holds them."""
-        moved = parameters + self.step(pyramid, volume_index, parameters)
-        return self._project(moved) if held else moved
-
-    def step(self, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points) -> Points:
         """Step of the update rule at each of N points in shape space, mm."""
-        patches = self.patches(pyramid, volume_index, parameters)
+        patches = self.patches(pyramid, volume_index, parameters, cut)
         lower = self.network_dtype != torch.float32
         with torch.autocast(patches.device.type, self.network_dtype, enabled=lower):
             displacement, logits = self.network(patches_to_input(patches))
@@ -248,15 +250,19 @@ class Localizer(nn.Module):
         return step.view_as(parameters)
 
     def patches(
-        self, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points
+        self,
+        pyramid: Pyramid,
+        volume_index: VolumeIndex,
+        parameters: Points,
+        cut: Cut = cut_straight,
     ) -> Num[Tensor, "N C P P"]:
         """Cut the patches at each of N points in shape space."""
         centres_mm = self.shape_model.decode(parameters)
         settings = (self.patch_side, self.interpolation)
-        return merge_levels(cut_levels(pyramid, volume_index, centres_mm, *settings))
+        return merge_levels(cut_levels(pyramid, volume_index, centres_mm, *settings, cut))
 
-    def _project(self, parameters: Points) -> Points:
-        """Closest shapes in the space of the prior."""
+    def project(self, parameters: Points) -> Points:
+        """Closest shapes in the space of the prior, which holds points in the first iterations."""
         assert self.prior is not None
         landmarks_mm = self.shape_model.decode(parameters)
         return self.shape_model.encode(self.prior.decode(self.prior.encode(landmarks_mm)))

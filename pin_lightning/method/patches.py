@@ -168,8 +168,6 @@ def _gather(
     `planes` holds the x of the yz plane, y of xz and z of xy, `first` the first voxel of the
     squares along each axis.
     """
-    if torch.compiler.is_exporting():
-        return _gather_voxels(bordered, volume_index, planes, first, side)
     bordered = _at_least(bordered, side)
     _, size_x, size_y, size_z = bordered.shape
     # Positions beyond the border are clamped onto it, where the volume is zero. The sizes are
@@ -196,27 +194,6 @@ def _gather(
     outside = torch.cat([outside_z, outside_z, outside_y], dim=2)
     _shift(squares.flatten(0, 2), outside.flatten())
     return squares
-
-
-def _gather_voxels(
-    bordered: BorderedVolumes, volume_index: VolumeIndex, planes: Voxels, first: Voxels, side: int
-) -> Squares:
-    """Same squares as `_gather`, by one index per voxel: slower, but expressible in ONNX."""
-    _, size_x, size_y, size_z = bordered.shape
-    rows = first[..., None] + torch.arange(side, device=first.device)
-    (x, y, z), (cx, cy, cz) = (
-        [
-            index.clamp(0, size - 1)
-            for index, size in zip(ijk.unbind(2), bordered.shape[1:], strict=True)
-        ]
-        for ijk in (rows, planes[..., None])
-    )
-    first_x = volume_index[:, None, None] * size_x
-    yz = ((first_x + cx)[..., None] * size_y + y[..., None]) * size_z + z[..., None, :]
-    xz = ((first_x + x) * size_y + cy)[..., None] * size_z + z[..., None, :]
-    xy = ((first_x + x)[..., None] * size_y + y[..., None, :]) * size_z + cz[..., None]
-    squares = [bordered.buffer.index_select(0, at.flatten()).view(at.shape) for at in (yz, xz, xy)]
-    return torch.stack(squares, dim=2)
 
 
 def _at_least(bordered: BorderedVolumes, side: int) -> BorderedVolumes:

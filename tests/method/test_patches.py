@@ -70,19 +70,6 @@ def test_planes_by_hand(turned):
     assert cut[0, 2].tolist() == [[112, 122, 132], [212, 222, 232], [312, 322, 332]]  # xy
 
 
-def test_what_is_exported_cuts_the_same_voxels(volume, monkeypatch):
-    volumes = torch.from_numpy((volume * 255).astype(np.uint8)).repeat(3, 1, 1, 1)
-    volumes = volumes + torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1)
-    index = torch.arange(len(POSITIONS)) % 3
-    shift = torch.rand(6, 2, 3, generator=torch.Generator().manual_seed(0))
-    positions = torch.from_numpy(POSITIONS).float()[:, None] + shift
-    ways = [(side, way) for side in (3, 15) for way in ("nearest", "linear")]
-    expected = [cut_patches(add_border(volumes), index, positions, *way) for way in ways]
-    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
-    for cut, way in zip(expected, ways, strict=True):
-        assert torch.equal(cut_patches(add_border(volumes), index, positions, *way), cut)
-
-
 @pytest.mark.parametrize("turned", [False, True])
 def test_channels_are_landmark_major_and_volumes_are_chosen_by_index(volume, turned):
     volumes = torch.stack([torch.from_numpy(volume), torch.from_numpy(volume) + 1])
