@@ -4,24 +4,22 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from timeit import repeat
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from pin_lightning.common.geometry import Grid
 from pin_lightning.common.settings import is_number
 from pin_lightning.common.types import Bool, Float, Tensor, UInt8
 from pin_lightning.deployment.graphs import NetworkGraph
+from pin_lightning.deployment.volumes import Volumes
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.pyramid import build_pyramid
 
 SHAKE = 1e-6  # relative change of every weight: moves a start ten times as far as rounding of sums
 SHAKEN_COPIES = 8
 MOST_DIVERGED = 0.5  # largest share of starts that rounding may send elsewhere
-Volumes: TypeAlias = UInt8[Tensor, "V X Y Z"]
 BATCH = 2
 REPETITIONS = 5
 
@@ -66,16 +64,6 @@ def session(model: bytes) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def synthetic_volumes(grid: Grid, count: int, seed: int) -> Volumes:
-    """Draw volumes of soft blobs under fine noise, so that no patch is empty."""
-    generator = torch.Generator().manual_seed(seed)
-    few = [max(2, side // 8) for side in grid.size]
-    blobs = torch.rand(count, 1, *few, generator=generator)
-    smooth = functional.interpolate(blobs, size=grid.size, mode="trilinear")[:, 0]
-    noise = torch.rand(smooth.shape, generator=generator)
-    return (255 * (0.9 * smooth + 0.1 * noise)).round().to(torch.uint8)
 
 
 @torch.no_grad()

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -24,12 +23,11 @@ from pin_lightning.deployment.graphs import (
 from pin_lightning.deployment.metadata import metadata
 from pin_lightning.deployment.parity import (
     Tolerance,
-    Volumes,
     check_localizer,
     check_network,
     seconds_per_volume,
-    synthetic_volumes,
 )
+from pin_lightning.deployment.volumes import Volumes, volumes_of_run
 from pin_lightning.inference.run import find_inputs
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer
@@ -37,7 +35,6 @@ from pin_lightning.runs.predictor import Predictor
 
 log = logging.getLogger(__name__)
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
-SYNTHETIC_VOLUMES = 3
 
 
 def export(config: DictConfig) -> list[Path]:
@@ -67,7 +64,7 @@ def export(config: DictConfig) -> list[Path]:
     predictor.localizer.set_dtype(torch.float32)  # as other programs compute
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
-    volumes = _volumes(config.input, predictor.localizer.grid, predictor.window)
+    volumes = _volumes(config, predictor.localizer.grid, predictor.window)
     output = output_folder("output", config.output)
     try:
         files = dict(_networks(predictor, volumes, tolerance, opset))
@@ -95,11 +92,11 @@ def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tupl
         yield from networks(localizer.first_stage, f"{prefix}first_stage_")
 
 
-def _volumes(pattern: Any, grid: Grid, window: str) -> Volumes:
-    """Volumes for the parity check: those of the user, or synthetic ones."""
-    if pattern is None:
-        return synthetic_volumes(grid, SYNTHETIC_VOLUMES, seed=0)
-    paths = find_inputs(pattern).values()
+def _volumes(config: DictConfig, grid: Grid, window: str) -> Volumes:
+    """Volumes for the parity check: those of the user, or of the run."""
+    if config.input is None:
+        return volumes_of_run(Path(config.run), grid)
+    paths = find_inputs(config.input).values()
     return torch.stack([preprocess(path, grid, None, window).intensity for path in paths])
 
 

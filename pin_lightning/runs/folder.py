@@ -24,6 +24,7 @@ from pin_lightning.runs.model_record import ModelRecord
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
+MEAN_VOLUME = "mean_volume.nii.gz"  # of the training cases
 PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
 FOLDS = "folds.json"  # of a cross-validation
 UNFINISHED = "unfinished"  # an empty file, removed when a training has been evaluated
@@ -79,6 +80,7 @@ def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
     if not keep_checkpoints:
         for name in (CHECKPOINTS, EXPORTED):
             shutil.rmtree(run_dir / name, ignore_errors=True)
+        (run_dir / MEAN_VOLUME).unlink(missing_ok=True)
 
 
 def write_run(

@@ -20,6 +20,7 @@ from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.method.patches import default_patch_side
 from pin_lightning.reports.run_report import report
 from pin_lightning.runs.folder import UNFINISHED, best_checkpoint, clear_results, write_run
+from pin_lightning.runs.mean_volume import write_mean_volume
 from pin_lightning.runs.model import load_weights, read_checkpoint
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor
@@ -124,6 +125,7 @@ def _train(
         write_run(run_dir, config, record, prepared.first_stage)
         (run_dir / UNFINISHED).touch()
         write_skipped(run_dir, surveyed.skipped)
+        write_mean_volume(run_dir, [surveyed.volumes[one.case.name] for one in cases["train"]])
     log.info(
         "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
         *(len(record.names), record.num_parameters, *map(len, cases.values())),

@@ -3,7 +3,7 @@ import torch
 from small_localizers import GRID, build
 
 from pin_lightning.deployment.graph_loop import iterate_in_graph
-from pin_lightning.deployment.parity import synthetic_volumes
+from pin_lightning.deployment.volumes import synthetic_volumes
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.pyramid import build_pyramid
 

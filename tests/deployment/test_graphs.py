@@ -11,6 +11,7 @@ from torch import nn
 
 from pin_lightning.deployment import graphs, parity
 from pin_lightning.deployment.graphs import LocalizerGraph, NetworkGraph, with_metadata
+from pin_lightning.deployment.volumes import synthetic_volumes
 from pin_lightning.method.localizer import Localizer
 
 
@@ -25,7 +26,7 @@ def unchecked():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_graph_computes_what_the_localizer_does(kind):
-    localizer, volumes = build(kind), parity.synthetic_volumes(GRID, 2, seed=0)
+    localizer, volumes = build(kind), synthetic_volumes(GRID, 2, seed=0)
     expected = localizer(volumes)
     found = LocalizerGraph(localizer)(volumes)
     ends_mm = expected.landmarks_mm[:, -1]
@@ -79,7 +80,7 @@ def test_what_onnx_cannot_say_is_named(unchecked, capfd):
 def test_onnx_runtime_finds_what_pytorch_finds(kind, unchecked):
     graph = LocalizerGraph(build(kind))
     model = with_metadata(graphs.localizer_model(graph, GRID.size, 18), {"landmarks": "[]"})
-    volumes = parity.synthetic_volumes(GRID, 3, seed=1)
+    volumes = synthetic_volumes(GRID, 3, seed=1)
     with torch.no_grad():
         expected = graph(volumes)
     running = parity.session(model)
@@ -104,7 +105,7 @@ def test_a_network_alone(kind, opset, unchecked):
     assert isinstance(localizer, Localizer)
     model = graphs.network_model(localizer, opset)
     assert model.opset_import[0].version == opset
-    checked = (parity.synthetic_volumes(GRID, 2, seed=1), parity.Tolerance())
+    checked = (synthetic_volumes(GRID, 2, seed=1), parity.Tolerance())
     assert parity.check_network(localizer, with_metadata(model, {}), *checked) < 1e-5
     weights = next(one for one in model.graph.initializer if len(one.dims) > 1)
     weights.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(weights), weights.name))

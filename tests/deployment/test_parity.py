@@ -3,7 +3,7 @@ import torch
 from hand_made_onnx import GRID, Stepwise, stepwise
 
 from pin_lightning.deployment import parity
-from pin_lightning.deployment.parity import check_localizer, synthetic_volumes
+from pin_lightning.deployment.parity import check_localizer
 
 LIMIT_MM = 0.2
 ALMOST = 1 - 2**-23  # one bit of float32
@@ -55,15 +55,6 @@ def test_a_shaken_copy_is_close_and_leaves_the_original_alone():
 def test_refuses_a_tolerance(settings):
     with pytest.raises(ValueError, match=r"tolerance\.(network|voxels)="):
         parity.Tolerance(**settings)
-
-
-def test_synthetic_volumes_use_the_range_and_are_drawn_once():
-    found = synthetic_volumes(GRID, 3, seed=1)
-    assert found.shape == (3, *GRID.size)
-    assert found.dtype == torch.uint8
-    assert found.float().std() > 20
-    assert torch.equal(found, synthetic_volumes(GRID, 3, seed=1))
-    assert not torch.equal(found, synthetic_volumes(GRID, 3, seed=2))
 
 
 def test_times():

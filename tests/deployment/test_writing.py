@@ -71,7 +71,7 @@ def test_files_that_compute_something_else_replace_nothing(config, exported, tmp
         (tmp_path / "onnx" / name).write_text("of before")
     monkeypatch.setattr(writing, "check_network", lambda *_: 0.0)
     volumes = torch.zeros(1, 4, 3, 2).byte()
-    monkeypatch.setattr(writing, "synthetic_volumes", lambda *_, **__: volumes)
+    monkeypatch.setattr(writing, "volumes_of_run", lambda *_: volumes)
     monkeypatch.setattr(writing, "LocalizerGraph", lambda _: Elsewhere())
     with pytest.raises(ValueError, match="ONNX Runtime and PyTorch differ in 2 of 2 starts"):
         export(config)
