@@ -1,9 +1,18 @@
+import onnx
 import pytest
 import torch
 from hand_made_onnx import GRID, Stepwise, stepwise
+from small_localizers import build
 
 from pin_lightning.deployment import parity
-from pin_lightning.deployment.parity import check_localizer
+from pin_lightning.deployment.parity import (
+    check_few_iterations,
+    check_localizer,
+    few_iterations,
+    mostly,
+)
+from pin_lightning.deployment.volumes import synthetic_volumes
+from pin_lightning.method.update_rules import RuleA, RuleB, RuleC
 
 LIMIT_MM = 0.2
 ALMOST = 1 - 2**-23  # one bit of float32
@@ -24,9 +33,44 @@ def test_what_agrees_and_a_start_that_rounding_sends_elsewhere():
     assert worst_mm == pytest.approx(5 * 3**0.5)  # half of 10 mm along each axis
 
 
-def test_most_starts_may_not():
-    with pytest.raises(ValueError, match=r"differ in 4 of 6 starts .*tolerance\.voxels"):
-        check_localizer(Stepwise(), stepwise(2 * [ALMOST]), volumes(200, 100, 33), LIMIT_MM)
+def test_how_many_starts_went_elsewhere():
+    model = stepwise(2 * [ALMOST])
+    assert mostly(check_localizer(Stepwise(), model, volumes(200, 100, 33), LIMIT_MM)[1])
+    assert not mostly(check_localizer(Stepwise(), model, volumes(47, 33, 9), LIMIT_MM)[1])
+    assert not mostly(torch.tensor([[True, False]]))
+
+
+def test_few_iterations_of_all_stages_and_then_as_before():
+    made = build("cascade")
+    rules = (made.update_rule, made.first_stage.update_rule)
+    with few_iterations(made):
+        assert made.update_rule == RuleC(2)
+        assert made.first_stage.update_rule == RuleA(2)
+        assert made(synthetic_volumes(made.grid, 1, seed=0)).landmarks_mm.shape[1] <= 3
+    assert (made.update_rule, made.first_stage.update_rule) == rules
+    one = build("pca")
+    one.update_rule = RuleB(1)
+    with few_iterations(one):
+        assert one.update_rule == RuleB(1)
+
+
+def test_most_starts_may_not_go_elsewhere_in_few_iterations(monkeypatch):
+    made, seen = build("pca"), []
+    model = onnx.load_from_string(stepwise())
+    monkeypatch.setattr(parity, "localizer_model", lambda graph, *_: model)
+    diverged = torch.tensor([[True, False]])
+
+    def check(graph, *_):
+        seen.append(graph.localizer.update_rule.max_iterations)
+        return 0.0, diverged
+
+    monkeypatch.setattr(parity, "check_localizer", check)
+    check_few_iterations(made, volumes(47), LIMIT_MM, 18)
+    diverged[:] = True
+    with pytest.raises(ValueError, match=r"differ in 2 of 2 starts .*tolerance\.voxels"):
+        check_few_iterations(made, volumes(47), LIMIT_MM, 18)
+    assert seen == [2, 2]
+    assert made.update_rule == RuleB(6)
 
 
 @pytest.mark.parametrize("weight", [(1.0, 0.5), (1.0, float("nan")), (1.0, 0.9)])

@@ -30,7 +30,7 @@ def exported(monkeypatch):
 @pytest.fixture
 def agreeing(exported, monkeypatch):
     monkeypatch.setattr(writing, "check_network", lambda *_: 0.0)
-    diverged = torch.arange(9) == 0
+    diverged = torch.arange(9).view(3, 3) == 0
     monkeypatch.setattr(writing, "check_localizer", lambda *_: (0.0, diverged))
     monkeypatch.setattr(writing, "seconds_per_volume", lambda *_: (1.0, 2.0))
 
@@ -54,6 +54,16 @@ def test_what_is_written_and_said(config, agreeing, tmp_path, caplog):
     assert sorted((tmp_path / "onnx").iterdir()) == sorted(paths)
     assert "1 of 9 starts ended elsewhere" in caplog.text
     assert "2.0 times as long" in caplog.text
+
+
+def test_where_most_starts_wander_few_iterations_are_compared(config, agreeing, monkeypatch):
+    asked = []
+    monkeypatch.setattr(writing, "check_few_iterations", lambda *given: asked.append(given))
+    export(config)
+    assert not asked
+    monkeypatch.setattr(writing, "check_localizer", lambda *_: (0.0, torch.arange(9).view(3, 3) > 3))
+    export(config)
+    assert len(asked) == 1
 
 
 def test_the_network_alone_in_float32_and_of_fewer_starts(config, agreeing, tmp_path):
