@@ -99,14 +99,15 @@ def cut_blocks(
     centres = grid.mm_to_ijk(centres_mm) + 1  # +1: skip the border
     linear = interpolation == "linear"
     low = torch.floor(centres if linear else centres + 0.5)
-    fraction = centres - low if linear else torch.zeros_like(low)
+    fraction = centres - low
     whole, planes = low.long(), 1 + int(linear)
     length, first = side + planes - 1, whole - side // 2
     rows_z, rows_y = _rows(level.shape, volume_index, whole, first, planes, length)
     pieces_z, at_z = level.along_z.cut(rows_z, first[..., 2], length)
     pieces_y, at_y = level.along_y.cut(rows_y, first[..., 1], length)
-    yz_xz = pieces_z @ _along(at_z, fraction[..., 2], pieces_z.shape[-1], side)
-    xy = pieces_y @ _along(at_y, fraction[..., 1], pieces_y.shape[-1], side)
+    z, y = (fraction[..., 2], fraction[..., 1]) if linear else (None, None)
+    yz_xz = pieces_z @ _along(at_z, z, pieces_z.shape[-1], side)
+    xy = pieces_y @ _along(at_y, y, pieces_y.shape[-1], side)
     squares = torch.cat([yz_xz, xy], dim=2).unflatten(2, (3, -1))
     if linear:
         squares = (_between(fraction, side) @ squares).round()
@@ -144,12 +145,15 @@ def _from(first: Int[Tensor, "N L"], count: int, size: int) -> Int[Tensor, "N L 
 
 
 def _along(
-    first: Int[Tensor, "N L"], fraction: Float[Tensor, "N L"], voxels: int, side: int
+    first: Int[Tensor, "N L"], fraction: Float[Tensor, "N L"] | None, voxels: int, side: int
 ) -> Float[Tensor, "N L voxels P"]:
     """Weight of each voxel of a row in each of P places from ``first + fraction`` on."""
-    ahead = (torch.arange(voxels)[:, None] - torch.arange(side)).float()
-    distance = ahead - first[..., None, None].float() - fraction[..., None, None]
-    return (1 - distance.abs()).relu()
+    ahead = torch.arange(voxels, device=first.device)[:, None]
+    ahead = ahead - torch.arange(side, device=first.device)
+    begin = first[..., None, None]
+    if fraction is None:
+        return (ahead == begin).float()
+    return (1 - (ahead.float() - begin.float() - fraction[..., None, None]).abs()).relu()
 
 
 def _between(fraction: Fraction, side: int) -> Float[Tensor, "N L 3 P rows"]:
@@ -159,7 +163,9 @@ def _between(fraction: Fraction, side: int) -> Float[Tensor, "N L 3 P rows"]:
     down = torch.stack([y, x, x], dim=2)
     down = torch.stack([1 - down, down], dim=-1)
     weights = (across[..., :, None] * down[..., None, :]).flatten(-2)
-    this, following = (torch.eye(side + 1)[step : step + side] for step in (0, 1))
+    this, following = (
+        torch.eye(side + 1, device=fraction.device)[step : step + side] for step in (0, 1)
+    )
     none = torch.zeros_like(this)
     pairs = ((this, none), (following, none), (none, this), (none, following))
     places = torch.stack([torch.cat(pair, dim=1) for pair in pairs])

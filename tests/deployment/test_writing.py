@@ -61,7 +61,9 @@ def test_where_most_starts_wander_few_iterations_are_compared(config, agreeing, 
     monkeypatch.setattr(writing, "check_few_iterations", lambda *given: asked.append(given))
     export(config)
     assert not asked
-    monkeypatch.setattr(writing, "check_localizer", lambda *_: (0.0, torch.arange(9).view(3, 3) > 3))
+    monkeypatch.setattr(
+        writing, "check_localizer", lambda *_: (0.0, torch.arange(9).view(3, 3) > 3)
+    )
     export(config)
     assert len(asked) == 1
 
