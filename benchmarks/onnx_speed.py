@@ -22,7 +22,6 @@ from pin_lightning.distributed.process import keep_freed_memory
 from pin_lightning.method.localizer import Localizer
 
 LANDMARKS = 45
-AT_MOST = 1.3
 CPU = torch.device("cpu")
 
 
@@ -38,7 +37,8 @@ def multi() -> Localizer:
     return setups(CPU)[1].localizer().eval()
 
 
-LOCALIZERS = {"preset=accurate, 5 starts": accurate, "model=multi, 6 starts": multi}
+# With the largest ratio to aim at, if any.
+LOCALIZERS = {"preset=accurate, 5 starts": (accurate, "1.3"), "model=multi, 6 starts": (multi, "")}
 
 
 def seconds(call: Callable[[], object]) -> tuple[float, float]:
@@ -74,12 +74,12 @@ def main() -> None:
     table = Table(title=f"{machine['processor']}, {machine['threads']} threads")
     for header in ("seconds per volume", "PyTorch, float32", "ONNX Runtime", "ratio", "at most"):
         table.add_column(header)
-    for name, make in LOCALIZERS.items():
+    for name, (make, at_most) in LOCALIZERS.items():
         best = shortest(make(), given.repetitions)
         for column, kind in enumerate(("clock", "processors")):
             by_torch, by_onnx = best[:, column].tolist()
             times = (f"{by_torch:.3f}", f"{by_onnx:.3f}", f"{by_onnx / by_torch:.2f}")
-            table.add_row(f"{name}: {kind}", *times, f"{AT_MOST:.2f}")
+            table.add_row(f"{name}: {kind}", *times, at_most)
     Console().print(table)
 
 

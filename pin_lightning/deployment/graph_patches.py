@@ -163,9 +163,8 @@ def _between(fraction: Fraction, side: int) -> Float[Tensor, "N L 3 P rows"]:
     down = torch.stack([y, x, x], dim=2)
     down = torch.stack([1 - down, down], dim=-1)
     weights = (across[..., :, None] * down[..., None, :]).flatten(-2)
-    this, following = (
-        torch.eye(side + 1, device=fraction.device)[step : step + side] for step in (0, 1)
-    )
+    rows = torch.eye(side + 1, device=fraction.device)
+    this, following = rows[:-1], rows[1:]
     none = torch.zeros_like(this)
     pairs = ((this, none), (following, none), (none, this), (none, following))
     places = torch.stack([torch.cat(pair, dim=1) for pair in pairs])
