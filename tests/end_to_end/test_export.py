@@ -85,6 +85,7 @@ def test_the_command_says_how_well_the_files_agree(exported, short_run):
     assert "seconds per volume, " in done.stdout
     assert "onnx_ir" not in done.stdout + done.stderr
     assert sorted(path.name for path in output.iterdir()) == ["localizer.onnx", "network.onnx"]
+    assert (short_run / "mean_volume.nii.gz").is_file()  # on which they were compared
     record = json.loads((short_run / "run.json").read_text("utf-8"))
     for path in output.iterdir():
         entries = {one.key: json.loads(one.value) for one in onnx.load(path).metadata_props}
