@@ -13,8 +13,9 @@ from pin_lightning.data.anatomy import posed_affine
 from pin_lightning.data.preprocessing import OriginalImage
 from pin_lightning.data.scan_levels import scan_levels
 from pin_lightning.method.pose.ensemble import PoseEnsemble
-from pin_lightning.method.pose.finder import FoundPose, PoseFinder
+from pin_lightning.method.pose.finder import FoundPose
 from pin_lightning.method.pose.limits import PoseLimits
+from pin_lightning.runs.pose_stage import PoseStage
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,24 +39,24 @@ class Locator:
     """Finds where the working volume lies in a scan.
 
     Args:
-        finders: Trained pose stages: one, or those of folds.
-        limits: When a pose of each is uncertain.
+        stages: Trained pose stages: one, or those of folds, which have the frame in common.
         grid: Working grid in the anatomical frame.
         device: Device that computes.
     """
 
     def __init__(
         self,
-        finders: Sequence[PoseFinder],
-        limits: Sequence[PoseLimits],
+        stages: Sequence[PoseStage],
         grid: Grid,
         device: torch.device,
     ) -> None:
-        self.ensemble = PoseEnsemble(finders).eval().to(device)
+        self.ensemble = PoseEnsemble([one.finder for one in stages]).eval().to(device)
         for one in self.ensemble.members:
             one.choose_dtype(device)
+        limits = [one.limits for one in stages]
         score, lead = np.mean([(one.score, one.lead) for one in limits], axis=0)
         self.limits = PoseLimits(float(score), float(lead))
+        self.anatomy = stages[0].anatomy
         self.grid = grid
 
     def locate(self, image: OriginalImage) -> Located:
