@@ -24,6 +24,13 @@ def start_colours(count: int) -> Float64[np.ndarray, "S 4"]:
     return matplotlib.colormaps["cool"](np.linspace(0.1, 1, count))
 
 
+def predicted_path(
+    path_mm: Float[np.ndarray, "T1 S L 3"], best: int | None
+) -> Float[np.ndarray, "T1 L 3"]:
+    """The prediction by iteration: the best start, or the mean of all if there is none."""
+    return path_mm.mean(axis=1) if best is None else path_mm[:, best]
+
+
 def trajectory_figure(
     volume: plots.Volume,
     spacing_mm: float,
@@ -92,17 +99,23 @@ def _curves(
 
 
 def draw_errors(
-    axes: Axes, path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Float[np.ndarray, "L 3"]
+    axes: Axes,
+    path_mm: Float[np.ndarray, "T1 S L 3"],
+    truth_mm: Float[np.ndarray, "L 3"],
+    best: int | None = None,
 ) -> None:
-    """Draw the mean radial error of each start, and of the mean of the starts, by iteration.
+    """Draw the mean radial error of each start, and of the prediction, by iteration.
 
-    Without any true position (NaN), distances are to the prediction.
+    The prediction is the best start, or without one the mean of the starts. Without any true
+    position (NaN), distances are to the prediction.
     """
+    predicted_mm = predicted_path(path_mm, best)
     annotated = bool(np.isfinite(truth_mm).any())
-    target_mm = truth_mm if annotated else path_mm[-1].mean(axis=0)
-    mean = start_errors_mm(path_mm.mean(axis=1, keepdims=True), target_mm)[:, 0]
+    target_mm = truth_mm if annotated else predicted_mm[-1]
+    mean = start_errors_mm(predicted_mm[:, None], target_mm)[:, 0]
     _start_curves(axes, start_errors_mm(path_mm, target_mm), mean)
-    axes.set_title("starts in colour, their mean in black", fontsize=8)
+    black = "their mean" if best is None else "the one found"
+    axes.set_title(f"starts in colour, {black} in black", fontsize=8)
     axes.set_ylabel("Radial error (mm)" if annotated else "To prediction (mm)", fontsize=8)
     axes.set_ylim(0, None)
 
