@@ -45,11 +45,12 @@ def trajectory_3d(
     path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)
     iterations = evenly_spaced(len(path_mm) - 1, MAX_SHOWN)
     shown_mm, predicted_mm = path_mm[iterations], predicted_path(path_mm, best)[-1]
-    dots = _dots(shown_mm[-1], truth_mm, names)
+    colours = _hex_colours(path_mm.shape[1], best)
+    dots = _dots(shown_mm[-1], truth_mm, names, colours)
     moving = list(range(len(dots)))  # indices of the traces that a frame replaces
     traces = [
         *dots,
-        *_lines(shown_mm),
+        *_lines(shown_mm, colours),
         *_landmarks(predicted_mm, truth_mm, names),
         _slice(volume, grid, shown_mm, predicted_mm.mean(axis=0)),
     ]
@@ -61,7 +62,10 @@ def trajectory_3d(
 
 
 def _dots(
-    places_mm: Float[np.ndarray, "S L 3"], truth_mm: Points, names: Sequence[str]
+    places_mm: Float[np.ndarray, "S L 3"],
+    truth_mm: Points,
+    names: Sequence[str],
+    colours: Sequence[str],
 ) -> list[dict[str, Any]]:
     """A trace of points for each start, which the slider moves."""
     error = "<br>%{customdata:.2f} mm off" if np.isfinite(truth_mm).any() else ""
@@ -76,7 +80,7 @@ def _dots(
             "text": list(names),
             "hovertemplate": "%{text}" + error,
         }
-        for start, colour in enumerate(_hex_colours(len(places_mm)))
+        for start, colour in enumerate(colours)
     ]
 
 
@@ -89,7 +93,7 @@ def _moved(places_mm: Float[np.ndarray, "S L 3"], truth_mm: Points) -> list[dict
     ]
 
 
-def _lines(path_mm: Float[np.ndarray, "T1 S L 3"]) -> list[dict[str, Any]]:
+def _lines(path_mm: Float[np.ndarray, "T1 S L 3"], colours: Sequence[str]) -> list[dict[str, Any]]:
     """A trace for each start: the paths of its landmarks with gaps between them."""
     gap = np.full_like(path_mm[:1], np.nan)
     lines = np.concatenate([path_mm, gap]).transpose(1, 2, 0, 3)
@@ -103,7 +107,7 @@ def _lines(path_mm: Float[np.ndarray, "T1 S L 3"]) -> list[dict[str, Any]]:
             "opacity": 0.8,
             "line": {"width": 3, "color": colour},
         }
-        for start, colour in enumerate(_hex_colours(len(lines)))
+        for start, colour in enumerate(colours)
     ]
 
 
@@ -220,8 +224,8 @@ def _timing(milliseconds: int) -> dict[str, Any]:
     return {"mode": "immediate", "frame": frame, "transition": {"duration": 0}}
 
 
-def _hex_colours(count: int) -> list[str]:
-    return [to_hex(colour) for colour in start_colours(count)]
+def _hex_colours(count: int, best: int | None) -> list[str]:
+    return [to_hex(colour) for colour in start_colours(count, best)]
 
 
 def _points(points_mm: Float[np.ndarray, "M 3"]) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def write_trajectory_gif(
 def _palette(starts: int) -> Image.Image:
     """Palette of greys, and of the colours of the lines blended with greys: at most 256."""
     greys = np.r_[0:244:4, 255][:, None].repeat(3, axis=1)  # with pure white for the background
-    drawn = [to_rgb(plots.TRUE), to_rgb(plots.BLUE), *start_colours(min(starts, 19))[:, :3]]
+    fixed = [to_rgb(one) for one in (plots.TRUE, plots.BLUE, plots.PREDICTED)]
+    drawn = [*fixed, *start_colours(min(starts, 18))[:, :3]]
     pure = 255 * np.array(drawn)
     mixed = [s * pure + (1 - s) * grey for s in (0.7, 0.4) for grey in (0, 85, 170, 255)]
     palette = Image.new("P", (1, 1))
@@ -99,7 +100,7 @@ class _Film:
         self.title = figure.suptitle(self.titles[0], fontsize=10, parse_math=False)
         shown_mm = path_mm[self.iterations]
         self.slices = [
-            _MovingStarts(axes, shown_mm[..., plane], truth_mm[:, plane])
+            _MovingStarts(axes, shown_mm[..., plane], truth_mm[:, plane], best)
             for axes, plane in zip(panels, PLANES, strict=False)
         ]
         draw_errors(panels[3], path_mm, truth_mm, best)
@@ -140,10 +141,15 @@ class _MovingStarts:
     """Starts with their tails, and the true landmarks, on one slice; `parts` are to be redrawn."""
 
     def __init__(
-        self, axes: Axes, path: Float[np.ndarray, "P S L 2"], truth: Float[np.ndarray, "L 2"]
+        self,
+        axes: Axes,
+        path: Float[np.ndarray, "P S L 2"],
+        truth: Float[np.ndarray, "L 2"],
+        best: int | None,
     ) -> None:
-        self.path = path.reshape(len(path), -1, 2)
-        self.colours = np.repeat(start_colours(path.shape[1]), path.shape[2], axis=0)
+        self.path = path.reshape(len(path), -1, 2)[:, ::-1]  # the first are drawn over the last
+        colours = start_colours(path.shape[1], best)
+        self.colours = np.repeat(colours, path.shape[2], axis=0)[::-1]
         self.tails = LineCollection([], linewidths=0.9)
         axes.add_collection(self.tails)
         x, y = self.path[0].T

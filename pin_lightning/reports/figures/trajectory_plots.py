@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
@@ -19,9 +20,17 @@ from pin_lightning.reports.figures.labels import PLANES, Points, marks_of, write
 MAX_PATHS = 10  # landmarks with distinguishable paths
 
 
-def start_colours(count: int) -> Float64[np.ndarray, "S 4"]:
-    """Colour (RGBA) of each start, visible on black and on white."""
-    return matplotlib.colormaps["cool"](np.linspace(0.1, 1, count))
+def start_colours(count: int, best: int | None = None) -> Float64[np.ndarray, "S 4"]:
+    """Colour (RGBA) of each start, visible on black and on white; the best has that of predictions.
+
+    Args:
+        count: Number of starts S.
+        best: Start that is the prediction, None for the mean of all.
+    """
+    colours = matplotlib.colormaps["cool"](np.linspace(0.1, 1, count))
+    if best is not None:
+        colours[best] = to_rgba(plots.PREDICTED)
+    return colours
 
 
 def predicted_path(
@@ -113,7 +122,7 @@ def draw_errors(
     annotated = bool(np.isfinite(truth_mm).any())
     target_mm = truth_mm if annotated else predicted_mm[-1]
     mean = start_errors_mm(predicted_mm[:, None], target_mm)[:, 0]
-    _start_curves(axes, start_errors_mm(path_mm, target_mm), mean)
+    _start_curves(axes, start_errors_mm(path_mm, target_mm), mean, best)
     black = "their mean" if best is None else "the one found"
     axes.set_title(f"starts in colour, {black} in black", fontsize=8)
     axes.set_ylabel("Radial error (mm)" if annotated else "To prediction (mm)", fontsize=8)
@@ -121,9 +130,12 @@ def draw_errors(
 
 
 def _start_curves(
-    axes: Axes, values: Float[np.ndarray, "T1 S"], mean: Float[np.ndarray, " T1"]
+    axes: Axes,
+    values: Float[np.ndarray, "T1 S"],
+    mean: Float[np.ndarray, " T1"],
+    best: int | None = None,
 ) -> None:
-    axes.set_prop_cycle(color=start_colours(values.shape[1]))
+    axes.set_prop_cycle(color=start_colours(values.shape[1], best))
     axes.plot(values, linewidth=0.8)
     axes.plot(mean, color="black", linewidth=1.8)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
