@@ -1,5 +1,6 @@
 """Paths of the starts of a pose search, for pictures; recorded only when asked."""
 
+import numpy as np
 import torch
 
 from pin_lightning.common.types import Float, Int, Tensor
@@ -36,15 +37,13 @@ class PosePath:
             shape_mm: The shape.
             most: Starts at most: those kept to the end, the best first, then evenly spaced others.
         """
-        count = len(self.poses[0].linear)
-        last = self.kept[-1][:most]
-        others = torch.tensor([one for one in range(count) if one not in last.tolist()])
-        spaced = torch.linspace(0, len(others) - 1, max(0, min(most - len(last), len(others))))
-        shown = [*last.tolist(), *(others[spaced.round().long()].tolist() if len(spaced) else [])]
+        last = self.kept[-1].tolist()[:most]
+        others = [one for one in range(len(self.kept[0])) if one not in last]
+        spaced = np.linspace(0, len(others) - 1, min(most - len(last), len(others)))
+        shown = torch.tensor([*last, *(others[round(one)] for one in spaced)])
         result = torch.full((len(self.poses), len(shown), len(shape_mm), 3), torch.nan)
         for step, (poses, kept) in enumerate(zip(self.poses, self.kept, strict=True)):
-            placed, place = poses.place(shape_mm).cpu(), {s: i for i, s in enumerate(kept.tolist())}
-            for column, start in enumerate(shown):
-                if start in place:
-                    result[step, column] = placed[place[start]]
+            same = kept.cpu() == shown[:, None]
+            there, place = same.any(dim=1), same.int().argmax(dim=1)
+            result[step, there] = poses.place(shape_mm).cpu()[place[there]]
         return result
