@@ -57,6 +57,11 @@ class Anatomy:
         """Pose of a case in its scan, from its landmarks in scan mm."""
         return fit_pose(self.reference_mm, shape_mm, with_scale=self.with_scale)
 
+    def known_pose_of(self, shape_mm: Float64[np.ndarray, "L 3"]) -> Pose | None:
+        """Pose of a case, None where it has too few landmarks."""
+        known = int(np.isfinite(shape_mm).all(axis=1).sum())
+        return self.pose_of(shape_mm) if known >= FEWEST_LANDMARKS else None
+
     def jittered(self, pose: Pose, case: str) -> Pose:
         """Pose with an error as the pose stage makes, always the same for a case of a name."""
         seed = int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big")

@@ -17,12 +17,13 @@ from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.inference.parts import SLICES, Failed
 from pin_lightning.inference.plane_slices import cut_slices, write_slices
 from pin_lightning.reports.pages.thumbnails import MiddleSlices
-from pin_lightning.runs.doubts import Reviewed
+from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 from pin_lightning.runs.error_bars import ErrorBars
-from pin_lightning.runs.predictor import Localised, Prediction
+from pin_lightning.runs.predictor import Localised
 
 CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm", "seconds")
 ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")  # added for a run with a calibration
+POSE_COLUMNS = ("pose", "pose_score", "pose_lead")  # added for a run that finds the pose
 FORMATS = ("mrk.json", "fcsv")
 OTHER_SIZE = 2.0  # point out images this many times longer or shorter than the working grid
 
@@ -58,18 +59,24 @@ class VolumeOutputs:
         if self.planes:
             assert result.image is not None
             slices = cut_slices(name, result.image, prediction.landmarks, self.planes)
-        remarks = (*_remarks_on_size(result.header, self.grid), *prediction.remarks)
+        # Of a found pose the field of view may have any size.
+        sized = [] if prediction.pose is not None else _remarks_on_size(result.header, self.grid)
+        remarks = (*sized, *prediction.remarks)
         if remarks:
             log.warning("%s: unlike the training: %s", name, "; ".join(remarks))
+        reviewed = Reviewed.of(name, path, prediction, remarks)
+        if reviewed.uncertain:
+            log.warning("%s: pose uncertain (%s)", name, reviewed.pose)
         if prediction.outside.any():
             outside = np.array(prediction.names)[prediction.outside]
-            log.warning("%s: outside the volume: %s", name, ", ".join(outside))
-        texts = _descriptions(prediction, self.error_bars)
-        write_landmarks(self.folder / f"{name}.{self.format}", prediction.landmarks, texts)
+            log.warning("%s: outside the scan: %s", name, ", ".join(outside))
+        texts = _descriptions(reviewed, self.error_bars)
+        landmarks = self.folder / f"{name}.{self.format}"
+        write_landmarks(landmarks, prediction.landmarks, texts, absent="missing")
         write_slices(self.folder, name, slices)
         if self.slices:
             self._keep_slices(name, result)
-        return Reviewed.of(name, path, prediction, remarks)
+        return reviewed
 
     def _keep_slices(self, name: str, result: Localised) -> None:
         volume = result.volume
@@ -86,38 +93,51 @@ def _remarks_on_size(header: Header, grid: Grid) -> list[str]:
     return [f"size: {ratio:.2g} times as long as volumes in training; is it of their kind?"]
 
 
-def _descriptions(prediction: Prediction, error_bars: ErrorBars | None) -> list[str]:
-    pairs = zip(prediction.spread_mm, prediction.outside, strict=True)
-    spreads = [
-        f"{'outside the volume, ' if outside else ''}spread over starts {spread:.2f} mm"
-        for spread, outside in pairs
-    ]
-    if error_bars is None:
-        return spreads
-    texts = error_bars.texts(prediction.spread_mm, prediction.outside)
-    return [f"{text}, {spread}" for text, spread in zip(texts, spreads, strict=True)]
+def _descriptions(one: Reviewed, error_bars: ErrorBars | None) -> list[str]:
+    bars: list[list[str]] = [[] for _ in one.spread_mm]
+    if error_bars is not None:
+        bars = [[text] for text in error_bars.texts(one.spread_mm, one.marked)]
+    spreads = [f"spread over starts {spread:.2f} mm" for spread in one.spread_mm]
+    parts = zip(bars, one.reasons, spreads, strict=True)
+    return [", ".join([*bar, *reasons, spread]) for bar, reasons, spread in parts]
 
 
 @contextmanager
 def landmark_table(
-    path: Path, names: tuple[str, ...], error_bars: ErrorBars | None
+    path: Path, names: tuple[str, ...], error_bars: ErrorBars | None, with_pose: bool = False
 ) -> Iterator[Callable[[Reviewed], None]]:
     """Write predictions as they come to a CSV that appears when the block ends without an error.
 
-    One row per volume and landmark, world RAS+ mm.
+    One row per volume and landmark, world RAS+ mm, without coordinates outside the scan.
+
+    Args:
+        path: The table.
+        names: Landmark names.
+        error_bars: Error bars of the run, if it has any: columns of their own.
+        with_pose: Whether the run finds the pose: columns of how sure it is.
     """
+    bar_columns = () if error_bars is None else ERROR_BAR_COLUMNS
+    pose_columns = POSE_COLUMNS if with_pose else ()
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS if error_bars is None else CSV_COLUMNS + ERROR_BAR_COLUMNS)
+        writer.writerow((*CSV_COLUMNS, *bar_columns, *pose_columns))
 
         def add_rows(one: Reviewed) -> None:
             bars: list[list[str]] = [[] for _ in names]
             if error_bars is not None:
-                bars = error_bars.cells(one.spread_mm, one.outside)
-            columns = (names, one.positions_world, one.spread_mm, bars)
-            for name, position, spread, bar in zip(*columns, strict=True):
-                numbers = [f"{value:.4f}" for value in (*position, spread)]
-                cells = [one.name, one.path, name, "RAS", *numbers, f"{one.seconds:.3f}", *bar]
-                writer.writerow(cells)
+                bars = error_bars.cells(one.spread_mm, one.marked)
+            pose, seconds = _pose_cells(one.pose) if with_pose else [], f"{one.seconds:.3f}"
+            columns = (names, one.positions_world, one.outside, one.spread_mm, bars)
+            for name, position, outside, spread, bar in zip(*columns, strict=True):
+                xyz = [""] * 3 if outside else [f"{value:.4f}" for value in position]
+                cells = [one.name, one.path, name, "RAS", *xyz, f"{spread:.4f}", seconds]
+                writer.writerow([*cells, *bar, *pose])
 
         yield add_rows
+
+
+def _pose_cells(pose: ReviewedPose | None) -> list[str]:
+    if pose is None:
+        return [""] * len(POSE_COLUMNS)
+    lead = f"{pose.lead:.4f}" if np.isfinite(pose.lead) else ""
+    return ["uncertain" if pose.uncertain else "sure", f"{pose.score:.4f}", lead]

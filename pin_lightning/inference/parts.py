@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pin_lightning.runs.doubts import Reviewed
+from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 
 _NAME = ".landmarks.part{}.jsonl"
 # Slices of a volume, kept until it is known whether the review page shows it: no image is read
 # again. In files, since there may be many volumes.
 SLICES = ".landmarks.part-{}.npz"
-_ARRAYS = ("positions_world", "spread_mm", "radius_mm", "outside")
+_ARRAYS = ("positions_world", "spread_mm", "radius_mm", "outside", "near_border")
 
 
 @dataclass(frozen=True)
@@ -87,4 +87,5 @@ def _volume(line: str) -> Reviewed | Failed:
     if "reason" in cells:
         return Failed(**cells)
     arrays = {key: None if cells[key] is None else np.array(cells[key]) for key in _ARRAYS}
-    return Reviewed(**{**cells, **arrays, "remarks": tuple(cells["remarks"])})
+    pose = None if cells["pose"] is None else ReviewedPose(**cells["pose"])
+    return Reviewed(**{**cells, **arrays, "pose": pose, "remarks": tuple(cells["remarks"])})

@@ -58,7 +58,7 @@ def infer(config: DictConfig) -> int:
         names, shard = _predict(processes, predictor, outputs, inputs, config)
         if shard.rank > 0:
             return 0
-        _merge(folder, review, names, shard.count)
+        _merge(folder, review, names, shard.count, predictor.locator is not None)
         if config.review_page:
             slices = lambda name: MiddleSlices.load(folder / SLICES.format(name))  # noqa: E731
             run = Path(config.run).resolve().name
@@ -99,8 +99,9 @@ def _predict(
     return list(inputs), shard
 
 
-def _merge(folder: Path, review: Review, names: Sequence[str], count: int) -> None:
-    with landmark_table(folder / "landmarks.csv", review.names, review.error_bars) as add:
+def _merge(folder: Path, review: Review, names: Sequence[str], count: int, with_pose: bool) -> None:
+    columns = (review.names, review.error_bars, with_pose)
+    with landmark_table(folder / "landmarks.csv", *columns) as add:
         for one in read_parts(folder, count, names):
             if isinstance(one, Failed):
                 review.add_failed(one.name, one.path, one.reason)

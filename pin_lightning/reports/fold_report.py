@@ -1,6 +1,6 @@
 """Report of a cross-validation: out-of-fold errors with intervals, and error bars."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate, leave_one_case_out
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.planes.errors import write_plane_errors
+from pin_lightning.evaluation.poses import PoseResult, pose_metrics, write_poses
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.evaluation.summary import coverage_of, numbers_of
-from pin_lightning.reports.terminal_tables import empty_table, plane_table
-from pin_lightning.runs.folder import METRICS, PLANES, PREDICTIONS
+from pin_lightning.reports.terminal_tables import empty_table, plane_table, pose_table
+from pin_lightning.runs.folder import METRICS, PLANES, POSES, PREDICTIONS
 from pin_lightning.runs.folds import CALIBRATION, write_calibration
 
 
@@ -27,6 +28,7 @@ def report_folds(
     evaluation: Evaluation,
     calibration: ConformalSettings | None,
     settings: ReportSettings,
+    poses: Sequence[PoseResult] = (),
 ) -> dict[str, Any]:
     """Write the predictions, their metrics and the error bars; print one table.
 
@@ -35,6 +37,7 @@ def report_folds(
         evaluation: Out-of-fold predictions of all cases.
         calibration: Settings of the error bars, None without them.
         settings: Settings of the report.
+        poses: Out-of-fold poses of all cases, where the runs find them.
 
     Returns:
         The contents of `metrics.json`: those of a run, with ``intervals`` and ``error_bars``.
@@ -42,10 +45,12 @@ def report_folds(
     Raises:
         ValueError: There are too few cases for the coverage; all else has been written.
     """
-    test = numbers_of(evaluation, settings)
+    test = {**numbers_of(evaluation, settings), **pose_metrics(poses)}
     write_predictions(run_dir / PREDICTIONS, {"test": evaluation})
     write_plane_errors(run_dir / PLANES, {"test": evaluation}, settings.planes)
-    (run_dir / CALIBRATION).unlink(missing_ok=True)
+    for name in (CALIBRATION, POSES):
+        (run_dir / name).unlink(missing_ok=True)
+    write_poses(run_dir / POSES, {"test": poses})
     write_json(run_dir / METRICS, {"test": test})
     if calibration is not None:
         spread_mm = evaluation.spread_mm
@@ -56,6 +61,8 @@ def report_folds(
     Console().print(fold_table(test))
     if "planes" in test:
         Console().print(plane_table(test))
+    if "poses" in test:
+        Console().print(pose_table(test))
     return {"test": test}
 
 

@@ -12,22 +12,24 @@ from rich.console import Console
 from pin_lightning.common.files import write_json
 from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.data.inspection import AnnotatedCase
+from pin_lightning.data.scan_levels import placed, scan_to_world
 from pin_lightning.data.skipped import count_skipped, read_skipped, skips_errors, write_skipped
 from pin_lightning.evaluation.convergence import Convergence
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.planes.errors import write_plane_errors
 from pin_lightning.evaluation.planes.groups import groups_within
+from pin_lightning.evaluation.poses import PoseResult, pose_metrics, write_poses
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.evaluation.summary import coverage_of, numbers_of
 from pin_lightning.reports.convergence_report import report_convergence
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.case_pictures import case_pictures
-from pin_lightning.reports.figures.shown_cases import KeptCases, ShownCase, read_case
+from pin_lightning.reports.figures.shown_cases import KeptCases, ShownCase, read_case, trace_pose
 from pin_lightning.reports.pages.run_page import write_run_page
-from pin_lightning.reports.terminal_tables import error_table, plane_table
-from pin_lightning.runs.folder import FIGURES, LOGS, METRICS, PLANES, PREDICTIONS
-from pin_lightning.runs.predictor import Predictor
+from pin_lightning.reports.terminal_tables import error_table, plane_table, pose_table
+from pin_lightning.runs.folder import FIGURES, LOGS, METRICS, PLANES, POSES, PREDICTIONS
+from pin_lightning.runs.predictor import Localised, Predictor
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +60,11 @@ def report(
     skipped: dict[str, str] | None = {} if skips_errors(on_error) else None
     pictured = list(parts)[-1] if settings.pictures and parts else None
     kept = KeptCases(0 if pictured is None else len(parts[pictured]), settings.planes)
+    poses: dict[str, list[PoseResult]] = {part: [] for part in parts}
     found = {
-        part: evaluate(predictor, cases, part, skipped, kept if part == pictured else None)
+        part: evaluate(
+            *(predictor, cases, part, skipped, kept if part == pictured else None, poses[part])
+        )
         for part, cases in parts.items()
     }
     if skipped:
@@ -68,17 +73,24 @@ def report(
     evaluations = {part: evaluation for part, (evaluation, _) in found.items()}
     convergence = {part: cases for part, (_, cases) in found.items()}
     metrics = {
-        part: {**numbers_of(one, settings), **_error_bars(one, predictor, settings)}
+        part: {
+            **numbers_of(one, settings),
+            **_error_bars(one, predictor, settings),
+            **pose_metrics(poses[part]),
+        }
         for part, one in evaluations.items()
     }
     write_json(run_dir / METRICS, metrics)
     write_predictions(run_dir / PREDICTIONS, evaluations)
     write_plane_errors(run_dir / PLANES, evaluations, settings.planes)
+    write_poses(run_dir / POSES, poses)
     report_convergence(run_dir, evaluations, convergence, settings.pictures)
     for part, one in metrics.items():
         Console().print(error_table(one, f"{part}: {one['num_cases']} cases"))
         if "planes" in one:
             Console().print(plane_table(one))
+        if "poses" in one:
+            Console().print(pose_table(one))
     if settings.pictures:
         _draw(run_dir, predictor, parts, evaluations, kept)
         log.info("%s", write_run_page(run_dir, settings))
@@ -117,7 +129,8 @@ def _draw(
         def show(name: str) -> ShownCase:
             return kept.get(name) or read_case(predictor, cases[name], kept.groups)
 
-        case_pictures(figures, evaluation, part, show)
+        trace = lambda name: trace_pose(predictor, cases[name])  # noqa: E731
+        case_pictures(figures, evaluation, part, show, trace)
 
 
 def evaluate(
@@ -126,6 +139,7 @@ def evaluate(
     part: str,
     skipped: dict[str, str] | None = None,
     kept: KeptCases | None = None,
+    poses: list[PoseResult] | None = None,
 ) -> tuple[Evaluation, dict[str, Convergence]]:
     """Predict annotated cases and compare them with the truth.
 
@@ -137,6 +151,7 @@ def evaluate(
         part: Their name, for the progress bar.
         skipped: Receives the errors of images that cannot be read, by case; None raises them.
         kept: Receives cases that may be pictured.
+        poses: Receives the found poses, where the predictor has a pose stage.
 
     Returns:
         The predictions, and the convergence of the starts by case.
@@ -163,10 +178,12 @@ def evaluate(
             found = localised.prediction
             if kept is not None:
                 kept.add(annotated, localised)
+            if poses is not None and found.pose is not None:
+                poses.append(_judged(predictor, annotated, localised))
             path_mm = found.trajectory.landmarks_mm[0].double().cpu().numpy()
             volume = localised.volume
-            placed = annotated.within(volume.affine, volume.grid)
-            truth_mm = placed.landmarks_mm.double().numpy()
+            within = annotated.within(volume.affine, volume.grid)
+            truth_mm = within.landmarks_mm.double().numpy()
             convergence[annotated.case.name] = Convergence.of(path_mm, truth_mm)
             shapes = (found.positions_world, found.mean_shape_world, found.spread_mm)
             arrays.append((*shapes, *map(np.float64, (found.seconds, found.localise_seconds))))
@@ -180,3 +197,15 @@ def evaluate(
         *map(np.stack, zip(*arrays, strict=True)),  # in the order of the attributes
     )
     return evaluation, convergence
+
+
+def _judged(predictor: Predictor, annotated: AnnotatedCase, localised: Localised) -> PoseResult:
+    """Compare the pose of a case with that of its true landmarks."""
+    located, locator = localised.prediction.pose, predictor.locator
+    assert located is not None
+    assert locator is not None
+    shape, affine = localised.header
+    truth_world = annotated.landmarks.select(locator.anatomy.names).positions_world
+    true = locator.anatomy.known_pose_of(placed(truth_world, scan_to_world(affine, shape)))
+    about = (locator.anatomy, located.uncertain, located.seconds)
+    return PoseResult.of(annotated.case.name, located.found, true, *about)

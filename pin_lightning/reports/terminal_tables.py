@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 PLANE_HEADER = ("Plane", "n", "Mean °", "SD", "Median", "Mean mm", "SD", "Median")
+POSE_HEADER = ("Poses", "Right", "Uncertain", "Sure, wrong", "Angle °", "Most", "Off mm", "Most")
 ERROR_HEADER = ("Landmark", "n", "Mean", "SD", "Median", "Mean shape")
 
 
@@ -43,6 +44,18 @@ def plane_table(metrics: Mapping[str, Any]) -> Table:
         parts = (plane["angle_degrees"], plane["offset_mm"])
         values = [part[key] for part in parts for key in ("mean", "sd", "median")]
         table.add_row(Text(name), str(plane["n"]), *map(_two_places, values))
+    return table
+
+
+def pose_table(metrics: Mapping[str, Any]) -> Table:
+    """Found poses beside the true ones, from metrics with those of `pose_metrics`."""
+    table = empty_table("Poses (rotation, and distance of the landmarks placed)", POSE_HEADER)
+    poses = metrics["poses"]
+    right = f"{poses['right']} of {poses['known']}"
+    counts = (str(poses["n"]), right, str(poses["uncertain"]), str(poses["wrong_and_sure"]))
+    parts = (poses["rotation_degrees"], poses["position_mm"])
+    values = [part[key] for part in parts for key in ("median", "largest")]
+    table.add_row(*counts, *map(_two_places, values))
     return table
 
 

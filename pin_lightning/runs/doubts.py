@@ -7,16 +7,44 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from pin_lightning.runs.error_bars import ErrorBars
+from pin_lightning.runs.locator import Located
 from pin_lightning.runs.predictor import Prediction
 
 UNUSUAL = 2.0  # flagged from this ratio on, as by `Calibration.for_review`
+
+
+@dataclass(frozen=True)
+class ReviewedPose:
+    """How sure a found pose is.
+
+    Attributes:
+        score: Its score: the lower, the surer.
+        lead: Score of the second best pose minus its own; infinite without a second.
+        uncertain: Whether it may be wrong.
+    """
+
+    score: float
+    lead: float
+    uncertain: bool
+
+    @classmethod
+    def of(cls, located: Located | None) -> "ReviewedPose | None":
+        """Keep the numbers of a pose, if there is one."""
+        if located is None:
+            return None
+        return cls(located.found.score, located.found.lead, located.uncertain)
+
+    def __str__(self) -> str:
+        """Such as ``score 0.41, lead 1.20``."""
+        lead = f", lead {self.lead:.2f}" if np.isfinite(self.lead) else ""
+        return f"score {self.score:.2f}{lead}"
 
 
 @dataclass(frozen=True, eq=False)
 class Reviewed:
     """The numbers of a prediction, as in `Prediction`, with its image and the name of its outputs.
 
-    No volume is kept.
+    No volume is kept. `near_border` is None where no landmark is; `pose` without a pose stage.
     """
 
     name: str
@@ -27,6 +55,8 @@ class Reviewed:
     outside: Bool[np.ndarray, " L"]
     seconds: float = 0.0
     remarks: tuple[str, ...] = ()
+    near_border: Bool[np.ndarray, " L"] | None = None
+    pose: ReviewedPose | None = None
 
     @classmethod
     def of(
@@ -34,13 +64,41 @@ class Reviewed:
     ) -> "Reviewed":
         """Keep the numbers of a prediction, and remarks on its volume."""
         arrays = (prediction.positions_world, prediction.spread_mm, prediction.radius_mm)
-        return cls(name, path, *arrays, prediction.outside, prediction.seconds, remarks)
+        return cls(
+            *(name, path, *arrays, prediction.outside, prediction.seconds, remarks),
+            near_border=prediction.near_border,
+            pose=ReviewedPose.of(prediction.pose),
+        )
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the pose is uncertain."""
+        return self.pose is not None and self.pose.uncertain
+
+    @property
+    def marked(self) -> Bool[np.ndarray, " L"]:
+        """Landmarks to look at whatever their spread."""
+        near = np.zeros_like(self.outside) if self.near_border is None else self.near_border
+        return self.outside | near | self.uncertain
+
+    @property
+    def reasons(self) -> list[list[str]]:
+        """Why each landmark is marked, in words."""
+        near = np.zeros_like(self.outside) if self.near_border is None else self.near_border
+        pose = ["pose uncertain"] if self.uncertain else []
+        return [
+            [*pose, *["outside the scan"] * out, *["near the border of the scan"] * close]
+            for out, close in zip(self.outside.tolist(), near.tolist(), strict=True)
+        ]
 
     @property
     def doubt_mm(self) -> Float64[np.ndarray, " L"]:
-        """Radius of each landmark, else its spread; infinite outside the volume."""
+        """Radius of each landmark, else its spread; infinite where these say nothing.
+
+        That is outside the scan, and where the pose is uncertain.
+        """
         known_mm = self.spread_mm if self.radius_mm is None else self.radius_mm
-        return np.where(self.outside, np.inf, known_mm)
+        return np.where(self.outside | self.uncertain, np.inf, known_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,20 +115,35 @@ class Doubts:
 
     @property
     def order(self) -> list[int]:
-        """Indices of volumes by their most doubtful landmark, the most doubtful first."""
-        return np.argsort(-self.ratio.max(axis=1), kind="stable").tolist()
+        """Indices of volumes by their most doubtful landmark, the most doubtful first.
+
+        Before these come volumes in which nothing is known of any landmark.
+        """
+        lost = np.isinf(self.ratio).all(axis=1)
+        return np.lexsort((-self.ratio.max(axis=1), ~lost)).tolist()
 
 
-def doubts_of(doubt_mm: Float64[np.ndarray, "N L"], error_bars: ErrorBars | None) -> Doubts:
-    """Compare radii with the calibration's, or spreads with their medians over the volumes."""
+def doubts_of(
+    doubt_mm: Float64[np.ndarray, "N L"],
+    error_bars: ErrorBars | None,
+    marked: Bool[np.ndarray, "N L"] | bool = False,
+) -> Doubts:
+    """Compare radii with the calibration's, or spreads with their medians over the volumes.
+
+    Args:
+        doubt_mm: Radii or spreads; not finite where nothing is known.
+        error_bars: Error bars of the run, if it has any.
+        marked: Landmarks that are flagged whatever their radius.
+    """
     known, ratio = np.isfinite(doubt_mm), np.full_like(doubt_mm, np.inf)  # not finite: the worst
     if error_bars is None:
-        usual_mm = np.nanmedian(np.where(known.any(axis=0), doubt_mm, np.inf), axis=0)
+        finite_mm = np.where(known, doubt_mm, np.nan)
+        usual_mm = np.nanmedian(np.where(known.any(axis=0), finite_mm, np.inf), axis=0)
     else:
         usual_mm = error_bars.calibration.median_radius_mm
     np.divide(doubt_mm, np.maximum(usual_mm, 1e-9), out=ratio, where=known)
     if error_bars is None:
-        return Doubts(ratio, ratio > UNUSUAL)
+        return Doubts(ratio, (ratio > UNUSUAL) | marked)
     above_mm = error_bars.review_above_mm
     flagged = [error_bars.calibration.for_review(one, above_mm) for one in doubt_mm]
-    return Doubts(ratio, np.array(flagged) | np.isinf(ratio))
+    return Doubts(ratio, np.array(flagged) | np.isinf(ratio) | marked)

@@ -14,7 +14,7 @@ Marks: TypeAlias = Bool[np.ndarray, " L"]
 
 @dataclass(frozen=True, eq=False)
 class ErrorBars:
-    """Texts and cells of radii, from the spreads and from what lies outside the volume.
+    """Texts and cells of radii, from the spreads and from what is marked for review anyway.
 
     Attributes:
         calibration: Calibration of the predictor.
@@ -32,23 +32,23 @@ class ErrorBars:
         """Refuse a wrong limit now rather than with the first volume."""
         self.calibration.for_review(self.calibration.median_radius_mm, self.review_above_mm)
 
-    def texts(self, spread_mm: Spreads, outside: Marks) -> list[str]:
+    def texts(self, spread_mm: Spreads, marked: Marks) -> list[str]:
         """One line for each landmark, such as ``90 % within 0.31 mm``."""
         share = f"{100 * self.calibration.settings.coverage:g} %"
         return [
-            f"{'review: ' if marked else ''}{share} within {radius:.2f} mm"
-            for radius, marked in self._marked(spread_mm, outside)
+            f"{'review: ' if review else ''}{share} within {radius:.2f} mm"
+            for radius, review in self._judged(spread_mm, marked)
         ]
 
-    def cells(self, spread_mm: Spreads, outside: Marks) -> list[list[str]]:
+    def cells(self, spread_mm: Spreads, marked: Marks) -> list[list[str]]:
         """Coverage, radius in mm, and yes or no for review, for each landmark."""
         coverage = f"{self.calibration.settings.coverage:g}"
         return [
-            [coverage, f"{radius:.4f}", "yes" if marked else "no"]
-            for radius, marked in self._marked(spread_mm, outside)
+            [coverage, f"{radius:.4f}", "yes" if review else "no"]
+            for radius, review in self._judged(spread_mm, marked)
         ]
 
-    def _marked(self, spread_mm: Spreads, outside: Marks) -> list[tuple[float, bool]]:
+    def _judged(self, spread_mm: Spreads, marked: Marks) -> list[tuple[float, bool]]:
         radius_mm = self.calibration.radius_mm(spread_mm)
-        marks = self.calibration.for_review(radius_mm, self.review_above_mm) | outside
+        marks = self.calibration.for_review(radius_mm, self.review_above_mm) | marked
         return list(zip(radius_mm.tolist(), marks.tolist(), strict=True))

@@ -26,6 +26,7 @@ LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
 METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
 MEAN_VOLUME = "mean_volume.nii.gz"  # of the training cases
 PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
+POSES = "poses.csv"  # of runs with a pose stage
 FOLDS = "folds.json"  # of a cross-validation
 UNFINISHED = "unfinished"  # an empty file, removed when a training has been evaluated
 EXPORTED = "onnx"  # written by `pin_lightning.export`
@@ -74,7 +75,7 @@ def clear_results(run_dir: Path, keep_checkpoints: bool) -> None:
     """Remove results of an earlier training, which must not be taken for those of a new one."""
     if not run_dir.is_dir():
         return
-    for name in (METRICS, PREDICTIONS, PLANES, CONVERGENCE, PAGE):
+    for name in (METRICS, PREDICTIONS, PLANES, CONVERGENCE, POSES, PAGE):
         (run_dir / name).unlink(missing_ok=True)
     shutil.rmtree(run_dir / FIGURES, ignore_errors=True)
     if not keep_checkpoints:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +41,20 @@ class PoseRecord:
     spacings_mm: tuple[float, ...]
     trained_on: tuple[str, ...]
     limits: PoseLimits | None = None
+
+
+class PoseStage(NamedTuple):
+    """A trained pose stage.
+
+    Attributes:
+        finder: Finds the pose of the mean shape in a scan.
+        limits: When a pose is uncertain.
+        anatomy: The anatomical frame.
+    """
+
+    finder: PoseFinder
+    limits: PoseLimits
+    anatomy: Anatomy
 
 
 def pose_folder(run_dir: Path) -> Path:
@@ -153,8 +167,8 @@ def load_weights(finder: PoseFinder, path: Path) -> PoseFinder:
     return finder.eval()
 
 
-def load_pose(run_dir: Path) -> tuple[PoseFinder, PoseLimits] | None:
-    """Load the trained pose stage of a run with its limits; None if its model has none.
+def load_pose(run_dir: Path) -> PoseStage | None:
+    """Load the trained pose stage of a run; None if its model has none.
 
     Raises:
         ValueError: A file is missing or damaged.
@@ -162,9 +176,9 @@ def load_pose(run_dir: Path) -> tuple[PoseFinder, PoseLimits] | None:
     finder = load_finder(run_dir)
     if finder is None:
         return None
-    limits = read_pose_record(run_dir).limits
-    if limits is None:
+    record = read_pose_record(run_dir)
+    if record.limits is None:
         raise ValueError(
             f"run={run_dir}: its pose stage is not finished; go on with ckpt_path=last"
         )
-    return finder, limits
+    return PoseStage(finder, record.limits, record.anatomy)

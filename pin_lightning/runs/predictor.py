@@ -24,12 +24,10 @@ from pin_lightning.data.usual_images import Traits, UsualImages, unlike_training
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer, Trajectory
-from pin_lightning.method.pose.finder import PoseFinder
-from pin_lightning.method.pose.limits import PoseLimits
 from pin_lightning.runs.folds import is_folds_folder, load_folds, read_calibration, read_folds
 from pin_lightning.runs.locator import Located, Locator
 from pin_lightning.runs.model import load_localizer
-from pin_lightning.runs.pose_stage import load_pose
+from pin_lightning.runs.pose_stage import PoseStage, load_pose
 from pin_lightning.runs.read_ahead import read_ahead
 
 BORDER_VOXELS = 3  # nearer to the border of the scan, a landmark's surroundings are cut away
@@ -114,7 +112,7 @@ class Predictor:
         names: Landmark names in its order.
         device: ``auto`` takes a GPU when there is one.
         calibration: Error bars, where the errors of other cases are known.
-        poses: Trained pose stages with their limits, of a run that finds the pose first.
+        poses: Trained pose stages, of a run that finds the pose first.
         window: Rule of the intensity window, a name in `WINDOWS`.
         usual: What the training volumes look like, if it is known.
 
@@ -131,7 +129,7 @@ class Predictor:
         names: tuple[str, ...],
         device: str = "auto",
         calibration: Calibration | None = None,
-        poses: Sequence[tuple[PoseFinder, PoseLimits]] = (),
+        poses: Sequence[PoseStage] = (),
         window: str = DEFAULT_WINDOW,
         usual: UsualImages | None = None,
     ) -> None:
@@ -142,8 +140,7 @@ class Predictor:
         self.calibration, self.window, self.usual = calibration, window, usual
         self.locator = None
         if poses:
-            finders, limits = zip(*poses, strict=True)
-            self.locator = Locator(finders, limits, localizer.grid, self.device)
+            self.locator = Locator(poses, localizer.grid, self.device)
 
     @classmethod
     def load(cls, run: str | Path, device: str = "auto", trust_run: bool = False) -> "Predictor":

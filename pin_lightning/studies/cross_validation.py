@@ -17,17 +17,19 @@ from pin_lightning.distributed.strategies import Several
 from pin_lightning.evaluation.conformal import ConformalSettings
 from pin_lightning.evaluation.evaluation import Evaluation, join_cases
 from pin_lightning.evaluation.planes.groups import PlaneGroup
+from pin_lightning.evaluation.poses import PoseResult, read_poses
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.reports.convergence_report import report_fold_convergence
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.case_pictures import case_pictures
-from pin_lightning.reports.figures.shown_cases import ShownCase, read_case
+from pin_lightning.reports.figures.shown_cases import ShownCase, read_case, trace_pose
 from pin_lightning.reports.fold_report import report_folds
 from pin_lightning.reports.pages.run_page import write_run_page
 from pin_lightning.runs.folder import (
     CONFIG,
     FIGURES,
+    POSES,
     PREDICTIONS,
     RECORD,
     RunRecord,
@@ -111,7 +113,8 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
     joint = OmegaConf.merge(shared, {"run_dir": str(run_dir)})
     write_text(run_dir / CONFIG, OmegaConf.to_yaml(joint, resolve=True))
     evaluation = out_of_fold(run_dir)
-    metrics = report_folds(run_dir, evaluation, calibration, settings)
+    poses = poses_out_of_fold(run_dir)
+    metrics = report_folds(run_dir, evaluation, calibration, settings, poses)
     folders = [fold.folder for fold in folds]
     report_fold_convergence(run_dir, folders, evaluation, settings.pictures)
     if settings.pictures:
@@ -128,6 +131,12 @@ def out_of_fold(run_dir: Path) -> Evaluation:
     """
     parts = [read_predictions(folder / PREDICTIONS) for folder in read_folds(run_dir)]
     return join_cases([part["test"] for part in parts if "test" in part])
+
+
+def poses_out_of_fold(run_dir: Path) -> list[PoseResult]:
+    """Read the poses of all cases, each by the fold that did not see it; empty without any."""
+    parts = [read_poses(folder / POSES) for folder in read_folds(run_dir)]
+    return [one for part in parts for one in part.get("test", [])]
 
 
 def _fewer_folds(config: DictConfig, surveyed: Survey) -> None:
@@ -236,4 +245,5 @@ def _draw(
     def show(name: str) -> ShownCase:
         return read_case(load(folders[name]), cases[name], groups)
 
-    case_pictures(figures, evaluation, "test", show)
+    trace = lambda name: trace_pose(load(folders[name]), cases[name])  # noqa: E731
+    case_pictures(figures, evaluation, "test", show, trace)

@@ -1,13 +1,26 @@
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from pin_lightning.common.alignment import Pose
+from pin_lightning.common.geometry import Grid
+from pin_lightning.data.landmarks.files import read_landmarks
+from pin_lightning.data.preprocessing import WorkingVolume
+from pin_lightning.data.volume_facts import VolumeFacts
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
-from pin_lightning.inference.outputs import landmark_table
-from pin_lightning.runs.doubts import Reviewed
+from pin_lightning.inference.outputs import VolumeOutputs, landmark_table
+from pin_lightning.method.localizer import Trajectory
+from pin_lightning.method.pose.finder import FoundPose
+from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 from pin_lightning.runs.error_bars import ErrorBars
+from pin_lightning.runs.locator import Located
+from pin_lightning.runs.predictor import Localised, Prediction
 
+GRID = Grid((2, 2, 2), 1.0)  # far shorter than the volume, whose field of view may be any
 HEADER = "volume,file,landmark,frame,x,y,z,spread_mm,seconds"
 
 
@@ -23,7 +36,7 @@ def test_a_row_for_each_landmark_by_hand(tmp_path):
     assert (tmp_path / "landmarks.csv").read_text("utf-8").splitlines() == [
         HEADER,
         '"a, b",in/a.nii,tip,RAS,1.0000,-2.0000,3.0000,0.5000,0.250',
-        '"a, b",in/a.nii,base,RAS,nan,0.0000,0.0000,2.0000,0.250',
+        '"a, b",in/a.nii,base,RAS,,,,2.0000,0.250',
     ]
 
 
@@ -48,3 +61,82 @@ def test_a_table_that_fails_is_not_there(tmp_path):
     ):
         add(volume())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_finds_the_pose_has_columns_of_its_own(tmp_path):
+    poses = (ReviewedPose(0.5, 1.25, False), ReviewedPose(2.0, float("inf"), True), None)
+    with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), None, with_pose=True) as add:
+        for pose in poses:
+            add(replace(volume("a"), pose=pose))
+    header, *rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
+    assert header == f"{HEADER},pose,pose_score,pose_lead"
+    assert [row.split(",")[-3:] for row in rows[::2]] == [
+        ["sure", "0.5000", "1.2500"],
+        ["uncertain", "2.0000", ""],
+        ["", "", ""],
+    ]
+
+
+def test_an_uncertain_pose_marks_all_landmarks_for_review(tmp_path):
+    arrays = (np.ones(2), np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    bars = ErrorBars(Calibration(ConformalSettings(), ("tip", "base"), 9, *arrays), None)
+    with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), bars, True) as add:
+        add(replace(volume(), pose=ReviewedPose(2.0, 0.0, True)))
+    rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()[1:]
+    assert [row.split(",")[-4] for row in rows] == ["yes", "yes"]
+
+
+def localised(uncertain):
+    """Three landmarks: one within the scan, one near its border, one outside."""
+    pose = FoundPose(Pose(np.eye(3), np.zeros(3)), 0.5, 1.75)
+    positions = np.array([[1.0, 2, 3], [4, 5, 6], [70, 8, 9]])
+    paths = (torch.zeros(1, 1, 1, 3, 3), torch.zeros(1, 1, dtype=torch.long))
+    prediction = Prediction(
+        names=("tip", "side", "base"),
+        positions_world=positions,
+        spread_mm=np.array([0.5, 0.5, 2.0]),
+        mean_shape_world=positions,
+        seconds=0.25,
+        localise_seconds=0.1,
+        trajectory=Trajectory(*paths, torch.zeros(1, 3, 3), torch.zeros(1, 3)),
+        outside=np.array([False, False, True]),
+        near_border=np.array([False, True, False]),
+        pose=Located(np.eye(4), pose, uncertain, 0.1),
+    )
+    facts = VolumeFacts(0.0, 1.0, "0" * 16)
+    volume = WorkingVolume(torch.zeros(2, 2, 2, dtype=torch.uint8), np.eye(4), GRID, facts)
+    return Localised(prediction, volume, ((9, 9, 9), np.eye(4)), None)
+
+
+def write(folder, form, uncertain):
+    outputs = VolumeOutputs(folder, form, (), None, GRID, slices=False)
+    return outputs.write("a", Path("a.nii"), localised(uncertain))
+
+
+@pytest.mark.parametrize("form", ["mrk.json", "fcsv"])
+def test_a_landmark_outside_the_scan_is_written_as_missing(tmp_path, form, caplog):
+    reviewed = write(tmp_path, form, uncertain=False)
+    np.testing.assert_array_equal(reviewed.marked, [False, True, True])
+    again = read_landmarks(tmp_path / f"a.{form}")
+    np.testing.assert_allclose(again.positions_world[:2], [[1, 2, 3], [4, 5, 6]])
+    assert again.defined.tolist() == [True, True, False]
+    assert caplog.messages == ["a: outside the scan: base"]
+    text = (tmp_path / f"a.{form}").read_text("utf-8")
+    if form == "fcsv":
+        assert [line[-1] for line in text.splitlines()[3:]] == ["2", "2", "3"]
+        return
+    points = json.loads(text)["markups"][0]["controlPoints"]
+    assert [one["positionStatus"] for one in points] == ["defined", "defined", "missing"]
+    assert [one["description"] for one in points] == [
+        "spread over starts 0.50 mm",
+        "near the border of the scan, spread over starts 0.50 mm",
+        "outside the scan, spread over starts 2.00 mm",
+    ]
+
+
+def test_an_uncertain_pose_is_said_in_the_log_and_with_each_landmark(tmp_path, caplog):
+    reviewed = write(tmp_path, "mrk.json", uncertain=True)
+    assert reviewed.marked.all()
+    assert caplog.messages[0] == "a: pose uncertain (score 0.50, lead 1.25)"
+    points = json.loads((tmp_path / "a.mrk.json").read_text("utf-8"))["markups"][0]["controlPoints"]
+    assert all(one["description"].startswith("pose uncertain, ") for one in points)

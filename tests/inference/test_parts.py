@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from pin_lightning.distributed.ranks import Shard
 from pin_lightning.inference.parts import Failed, read_parts, without_parts, writing_part
-from pin_lightning.runs.doubts import Reviewed
+from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 
 NAMES = ["a", "b ß", "c", "d", "e"]
 
@@ -15,9 +15,12 @@ def volume(name, seed, radius=True):
     numbers = np.random.default_rng(seed).normal(size=(2, 5)) / 3
     numbers[0, 3] = [np.nan, np.inf][seed % 2]
     arrays = (numbers[:, :3], numbers[:, 3], numbers[:, 4] if radius else None)
-    return Reviewed(
-        name, Path(f"/x/{name}.nii"), *arrays, np.array([True, False]), seed / 7, ("size: ß",)
-    )
+    seen = (np.array([True, False]), seed / 7, ("size: ß",))
+    one = Reviewed(name, Path(f"/x/{name}.nii"), *arrays, *seen)
+    if seed == 0:
+        return one
+    pose = ReviewedPose(seed / 3, [np.inf, 1 / 7][seed % 2], seed % 2 == 0)
+    return replace(one, near_border=np.array([False, True]), pose=pose)
 
 
 @pytest.fixture

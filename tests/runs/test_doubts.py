@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
-from pin_lightning.runs.doubts import Reviewed, doubts_of
+from pin_lightning.runs.doubts import Reviewed, ReviewedPose, doubts_of
 from pin_lightning.runs.error_bars import ErrorBars
 
 SPREAD = np.array([[1.0, 2.0], [1.0, 9.0], [2.0, 2.0]])
@@ -51,7 +52,7 @@ def test_what_is_not_finite_is_the_most_doubtful_and_spoils_no_other():
 def test_volumes_that_are_all_far_off_are_flagged_without_a_warning(bars):
     """Outside its volume in most, a landmark has no usual spread that is finite."""
     astray = np.array([[np.inf, 1.0], [np.inf, np.nan], [3.0, np.inf]])
-    assert doubts_of(astray, bars).order == [0, 1, 2]
+    assert doubts_of(astray, bars).order == [1, 0, 2]  # nothing is known of the second
     assert doubts_of(np.full((2, 2), np.inf), bars).flagged.all()
 
 
@@ -59,3 +60,28 @@ def test_a_landmark_outside_its_volume_is_the_most_doubtful():
     arrays = (np.zeros((2, 3)), np.array([1.0, 2.0]), None)
     one = Reviewed("a", Path("a.nii"), *arrays, np.array([False, True]))
     np.testing.assert_array_equal(one.doubt_mm, [1, np.inf])
+
+
+def test_where_the_pose_is_uncertain_no_spread_counts():
+    arrays = (np.zeros((2, 3)), np.array([1.0, 2.0]), None)
+    one = Reviewed("a", Path("a.nii"), *arrays, np.array([False, False]))
+    sure = replace(one, pose=ReviewedPose(0.1, 1.0, False), near_border=np.array([False, True]))
+    lost = replace(one, pose=ReviewedPose(3.0, 0.1, True))
+    np.testing.assert_array_equal(sure.doubt_mm, [1, 2])
+    np.testing.assert_array_equal(lost.doubt_mm, [np.inf, np.inf])
+    assert sure.reasons == [[], ["near the border of the scan"]]
+    assert lost.reasons == [["pose uncertain"], ["pose uncertain"]]
+    assert not one.uncertain
+    assert one.reasons == [[], []]
+    volumes = [one, sure, lost, replace(one, outside=np.array([True, False])), lost]
+    doubts = doubts_of(np.stack([each.doubt_mm for each in volumes]), None)
+    assert doubts.order == [2, 4, 3, 0, 1]
+    np.testing.assert_allclose(doubts.ratio[:2], 1)  # of what is known, not of what is not
+
+
+@pytest.mark.parametrize("bars", [None, error_bars()])
+def test_what_is_marked_is_flagged_whatever_its_radius(bars):
+    marked = np.array([[1, 0], [0, 0], [0, 0]], dtype=bool)
+    np.testing.assert_array_equal(
+        doubts_of(SPREAD, bars, marked).flagged, doubts_of(SPREAD, bars).flagged | marked
+    )

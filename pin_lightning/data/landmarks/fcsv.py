@@ -35,30 +35,34 @@ def read_fcsv(path: Path) -> framed.FramedLandmarks:
 
 
 def write_fcsv(
-    path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
+    path: Path,
+    landmarks: LandmarkSet,
+    descriptions: Sequence[str] | None = None,
+    absent: str = "undefined",
 ) -> None:
     """Write an ``.fcsv`` file for 3D Slicer (LPS, mm); arguments and errors as `write_landmarks`.
 
-    An undefined landmark is written at 0, 0, 0 with the status undefined.
+    An undefined landmark is written at 0, 0, 0 with the status `absent`.
     """
     texts = framed.checked_descriptions(path, landmarks, descriptions)
+    codes = {status: code for code, status in STATUS.items()}
     framed.check_plain_names(path, landmarks.names)
     lines = [
         "# Markups fiducial file version = 5.6",
         "# CoordinateSystem = LPS",
         f"# columns = {STANDARD},positionStatus",
-        *(_line(landmarks, index, description) for index, description in enumerate(texts)),
+        *(_line(landmarks, index, note, codes[absent]) for index, note in enumerate(texts)),
     ]
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _line(landmarks: LandmarkSet, index: int, description: str) -> str:
+def _line(landmarks: LandmarkSet, index: int, description: str, absent: str) -> str:
     defined = bool(landmarks.defined[index])
     position_lps = flip_lps_ras(landmarks.positions_world[index]) if defined else [0.0] * 3
     x, y, z = (repr(float(value)) for value in position_lps)
     # Slicer reads line by line, quoted or not.
     label, note = map(text.quoted, (landmarks.names[index], " ".join(description.splitlines())))
-    return f"{index + 1},{x},{y},{z},0,0,0,1,1,1,0,{label},{note},,{2 if defined else 0}"
+    return f"{index + 1},{x},{y},{z},0,0,0,1,1,1,0,{label},{note},,{DEFINED if defined else absent}"
 
 
 def _columns(path: Path, comments: Sequence[str]) -> tuple[str, ...]:

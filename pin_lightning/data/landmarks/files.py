@@ -39,7 +39,10 @@ def read_landmarks(
 
 
 def write_landmarks(
-    path: str | Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
+    path: str | Path,
+    landmarks: LandmarkSet,
+    descriptions: Sequence[str] | None = None,
+    absent: str = "undefined",
 ) -> None:
     """Write the landmarks of one case in the format of the file's suffix.
 
@@ -49,13 +52,15 @@ def write_landmarks(
         path: A file whose name ends in one of `LANDMARK_SUFFIXES`; its folder is made if absent.
         landmarks: Landmarks; undefined ones are written as such.
         descriptions: One free text per landmark.
+        absent: Status of undefined ones in Slicer's formats: ``undefined``, or ``missing`` for what
+            was looked for and is not there.
 
     Raises:
         ValueError: The suffix is unknown, the number of descriptions is not that of the landmarks,
             or a name cannot be written.
     """
     path = Path(path)
-    _by_suffix(path, WRITERS, "written")(path, landmarks, descriptions)
+    _by_suffix(path, WRITERS, "written")(path, landmarks, descriptions, absent)
 
 
 def read_table(
@@ -125,7 +130,7 @@ READERS: dict[str, Callable[[Path], FramedLandmarks]] = {
     ".fcsv": read_fcsv,
     ".csv": _read_case_table,
 }
-WRITERS: dict[str, Callable[[Path, LandmarkSet, Sequence[str] | None], None]] = {
+WRITERS: dict[str, Callable[[Path, LandmarkSet, Sequence[str] | None, str], None]] = {
     ".mrk.json": write_markups,
     ".fcsv": write_fcsv,
     ".csv": write_case_table,

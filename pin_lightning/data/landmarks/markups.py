@@ -40,11 +40,14 @@ def read_markups(path: Path) -> FramedLandmarks:
 
 
 def write_markups(
-    path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
+    path: Path,
+    landmarks: LandmarkSet,
+    descriptions: Sequence[str] | None = None,
+    absent: str = "undefined",
 ) -> None:
     """Write a point list for 3D Slicer (schema 1.0.3, LPS, mm); arguments as `write_landmarks`.
 
-    An undefined landmark has that status and no position.
+    An undefined landmark has the status `absent` and no position.
 
     Raises:
         ValueError: The number of descriptions is not the number of landmarks.
@@ -56,7 +59,7 @@ def write_markups(
         point: dict[str, Any] = {"id": str(index + 1), "label": name, "description": text}
         if landmarks.defined[index]:
             point["position"] = positions_lps[index].tolist()
-        point["positionStatus"] = "defined" if landmarks.defined[index] else "undefined"
+        point["positionStatus"] = "defined" if landmarks.defined[index] else absent
         points.append(point)
     markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm"}
     content = {"@schema": MARKUPS_SCHEMA, "markups": [{**markup, "controlPoints": points}]}

@@ -10,11 +10,14 @@ from pin_lightning.data.landmarks.text import quoted
 
 
 def write_case_table(
-    path: Path, landmarks: LandmarkSet, descriptions: Sequence[str] | None = None
+    path: Path,
+    landmarks: LandmarkSet,
+    descriptions: Sequence[str] | None = None,
+    absent: str = "undefined",
 ) -> None:
     """Write a long table without a case column; arguments and errors as in `write_landmarks`.
 
-    An undefined landmark has empty coordinates.
+    An undefined landmark has empty coordinates, whatever its status `absent`.
     """
     check_plain_names(path, landmarks.names)
     texts = checked_descriptions(path, landmarks, descriptions)

@@ -12,6 +12,7 @@ from pin_lightning.common.alignment import Pose
 from pin_lightning.common.precision import network_dtype
 from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
 from pin_lightning.method.pose.network import PoseNetwork, scaled
+from pin_lightning.method.pose.path import PosePath
 from pin_lightning.method.pose.rigid import Poses, fit_poses, turned, unit
 from pin_lightning.method.pose.scans import Box, Scans, border_of, cut_levels_posed, planes
 from pin_lightning.method.pose.starts import distinct, start_poses, start_rotations
@@ -128,11 +129,14 @@ class PoseFinder(nn.Module):
         return [Scans.of(volumes, spacing_mm, border) for volumes, spacing_mm in pairs]
 
     @torch.no_grad()
-    def forward(self, levels: Sequence[UInt8[Tensor, "_ _ _"]]) -> list[FoundPose]:
+    def forward(
+        self, levels: Sequence[UInt8[Tensor, "_ _ _"]], path: PosePath | None = None
+    ) -> list[FoundPose]:
         """Find the pose in one scan.
 
         Args:
             levels: The scan at each spacing, from black 0 to white 255, about the same centre.
+            path: Receives the poses on the way.
 
         Returns:
             Distinct poses, the best first, in mm from the centre of the scan.
@@ -143,7 +147,7 @@ class PoseFinder(nn.Module):
         rotations = start_rotations(self.rotations, self.num_rotations).to(device)
         poses = start_poses(scans[-1], self.extent_mm, float(sides.min()), rotations)
         with torch.autocast(device.type, enabled=False):
-            poses, scores = self.search(scans, poses)
+            poses, scores = self.search(scans, poses, path)
         return self._found(poses, scores)
 
     @torch.no_grad()
@@ -157,27 +161,40 @@ class PoseFinder(nn.Module):
             poses, scores = self.iterate(scans, _as_poses(found, device), steps)
         return self._found(poses, scores)
 
-    def search(self, scans: Sequence[Scans], poses: Poses) -> tuple[Poses, Float[Tensor, " N"]]:
+    def search(
+        self, scans: Sequence[Scans], poses: Poses, path: PosePath | None = None
+    ) -> tuple[Poses, Float[Tensor, " N"]]:
         """Move poses round by round; returns distinct ones with their scores, the best first."""
+        if path is not None:
+            path.add(poses)
         scores = torch.zeros(len(poses.linear), device=poses.linear.device)
         for landmarks, steps, kept in ROUNDS:
             if landmarks < len(self.chosen_) and len(scores) <= kept:
                 continue
             which = slice(min(landmarks, len(self.chosen_)))
-            poses, scores = self.iterate(scans, poses, steps, which)
+            poses, scores = self.iterate(scans, poses, steps, which, path)
             near = (np.radians(SAME_DEGREES), SAME_SHARE * self.extent_mm)
             best = distinct(poses, scores.argsort(stable=True), *near, kept)
             poses, scores = poses.take(best), scores[best]
+            if path is not None:
+                path.keep(best)
         return poses, scores
 
     def iterate(
-        self, scans: Sequence[Scans], poses: Poses, steps: int, which: slice = slice(None)
+        self,
+        scans: Sequence[Scans],
+        poses: Poses,
+        steps: int,
+        which: slice = slice(None),
+        path: PosePath | None = None,
     ) -> tuple[Poses, Float[Tensor, " N"]]:
         """Move poses by some steps; returns them and the scores of where they ended."""
         shape_mm = self.shape_mm[which]
         for _ in range(steps):
             placed_mm, log_error = self.predicted(scans, poses, which)
             poses = fit_poses(shape_mm, placed_mm, torch.exp(-2 * log_error), self.with_scale)
+            if path is not None:
+                path.add(poses)
         return poses, self.predicted(scans, poses, which)[1].mean(dim=1)
 
     def predicted(

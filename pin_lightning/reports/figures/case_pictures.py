@@ -9,12 +9,14 @@ from jaxtyping import Float64
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Tensor
+from pin_lightning.data.scan_levels import placed
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.planes import plane_figure
 from pin_lightning.reports.figures.shown_cases import ShownCase
 from pin_lightning.reports.figures.trajectory_gif import write_trajectory_gif
 from pin_lightning.reports.figures.trajectory_plots import trajectory_figure
+from pin_lightning.runs.locator import PoseTrace
 
 
 def chosen_cases(evaluation: Evaluation) -> dict[str, str]:
@@ -31,23 +33,28 @@ def chosen_cases(evaluation: Evaluation) -> dict[str, str]:
 
 
 def case_pictures(
-    figures: Path, evaluation: Evaluation, part: str, show: Callable[[str], ShownCase]
+    figures: Path,
+    evaluation: Evaluation,
+    part: str,
+    show: Callable[[str], ShownCase],
+    trace: Callable[[str], PoseTrace | None],
 ) -> None:
     """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`.
 
     The moving starts are in a film, ``PART_LABEL_starts.gif``, and in a 3D figure for plotly.js,
-    the ``.json`` beside it.
+    the ``.json`` beside it; how the pose was found likewise, in ``PART_LABEL_pose.gif``.
 
     Args:
         figures: Folder to write to.
         evaluation: Evaluation of the split.
         part: Name of the split.
         show: Gives a case by its name.
+        trace: Gives how its pose was found, None without a pose stage.
     """
     # Plotly is slow to import and not needed before.
     from pin_lightning.reports.figures.trajectory_3d import trajectory_3d, write_trajectory_3d
 
-    show = cache(show)  # of few cases, one can have several labels
+    show, trace = cache(show), cache(trace)  # of few cases, one can have several labels
     errors = dict(zip(evaluation.cases, evaluation.errors_mm, strict=True))
     for label, name in chosen_cases(evaluation).items():
         shown = show(name)
@@ -69,7 +76,22 @@ def case_pictures(
         moving = (*volume, path_ijk, truth_ijk)
         write_trajectory_gif(figures / f"{stem}_starts.gif", *moving, heading)
         write_trajectory_3d(figures / f"{stem}_starts.json", trajectory_3d(*moving, names))
+        if (found := trace(name)) is not None:
+            stem = f"{part}_{label}_pose"
+            posed = (found.volume, found.spacing_mm, *_posed_ijk(found, shown))
+            write_trajectory_gif(figures / f"{stem}.gif", *posed, f"{heading}, its pose", best=0)
+            scene = trajectory_3d(*posed, found.names, best=0)
+            write_trajectory_3d(figures / f"{stem}.json", scene)
 
 
 def _ijk(grid: Grid, points_mm: Float[Tensor, "*rest 3"]) -> Float64[np.ndarray, "*rest 3"]:
     return grid.mm_to_ijk(points_mm.double().cpu().numpy())
+
+
+def _posed_ijk(
+    found: PoseTrace, shown: ShownCase
+) -> tuple[Float64[np.ndarray, "T1 S l 3"], Float64[np.ndarray, "l 3"]]:
+    """Paths of the poses' landmarks, and the true landmarks, in voxels of the traced volume."""
+    truth_world = shown.annotated.landmarks.select(found.names).positions_world
+    grid = Grid(found.volume.shape, found.spacing_mm)
+    return grid.mm_to_ijk(found.path_mm), grid.mm_to_ijk(placed(truth_world, found.to_world))

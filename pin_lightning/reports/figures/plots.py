@@ -118,9 +118,16 @@ def case_figure(
 
 
 def slice_panels(
-    volume: Volume, grid: Grid, truth: Points, predicted: Points, title: str
+    volume: Volume,
+    grid: Grid,
+    truth: Points,
+    predicted: Points,
+    title: str,
+    projected: bool = False,
 ) -> tuple[Figure, list[Axes], np.ndarray]:
     """Draw slices through the centre of the true, or else of the predicted landmarks, in grid mm.
+
+    With `projected`, brightest voxels along each axis instead.
 
     Returns:
         The figure, its panels (three slices, one empty) and the centre.
@@ -135,10 +142,15 @@ def slice_panels(
         depth = 3 - across - up
         index = int(np.clip(grid.mm_to_ijk(centre)[depth].round(), 0, grid.size[depth] - 1))
         right, top = grid.extent_mm[across] / 2, grid.extent_mm[up] / 2
-        image, extent = volume.take(index, axis=depth).T, (-right, right, -top, top)
-        axes.imshow(image, "gray", vmin=0, vmax=255, origin="lower", extent=extent)
+        image = volume.max(axis=depth) if projected else volume.take(index, axis=depth)
+        extent = (-right, right, -top, top)
+        axes.imshow(image.T, "gray", vmin=0, vmax=255, origin="lower", extent=extent)
         axes.set(xlabel=f"{'xyz'[across]} (mm)", ylabel=f"{'xyz'[up]} (mm)", facecolor="black")
-        axes.set_title(f"slice at {'xyz'[depth]} = {centre[depth]:.3g} mm", fontsize=8)
+        name = "xyz"[depth]
+        what = (
+            f"projection along {name}" if projected else f"slice at {name} = {centre[depth]:.3g} mm"
+        )
+        axes.set_title(what, fontsize=8)
         axes.tick_params(labelsize=8)
     return figure, panels, centre
 

@@ -10,6 +10,7 @@ from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.preprocessing import OriginalImage, WorkingVolume, read_image
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.reports.figures.planes import PlaneView, plane_views
+from pin_lightning.runs.locator import PoseTrace
 from pin_lightning.runs.predictor import Localised, Prediction, Predictor
 
 MOST_KEPT = 8  # cases, each with a working volume and a few slices
@@ -36,6 +37,17 @@ def read_case(
     image = read_image(annotated.case.image, predictor.window)
     volume, _ = predictor.place(image)
     return _shown(annotated, volume, predictor.localise(volume), image, groups)
+
+
+def trace_pose(predictor: Predictor, annotated: AnnotatedCase) -> PoseTrace | None:
+    """Find the pose in a case again, with the way there; None without a pose stage.
+
+    Raises:
+        ValueError: The image cannot be read.
+    """
+    if predictor.locator is None:
+        return None
+    return predictor.locator.trace(read_image(annotated.case.image, predictor.window))
 
 
 def _shown(

@@ -15,7 +15,7 @@ from pin_lightning.common.geometry import Grid
 from pin_lightning.evaluation.convergence import evenly_spaced
 from pin_lightning.reports.figures.labels import Points
 from pin_lightning.reports.figures.plots import PREDICTED, TRUE
-from pin_lightning.reports.figures.trajectory_plots import start_colours
+from pin_lightning.reports.figures.trajectory_plots import predicted_path, start_colours
 
 MAX_SHOWN = 30  # iterations
 SLICE_SIDE, MARGIN = 100, 0.05  # voxels of the slice; share of the volume shown beyond the paths
@@ -34,23 +34,25 @@ def trajectory_3d(
     trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
     truth_ijk: Points,
     names: Sequence[str],
+    best: int | None = None,
 ) -> go.Figure:
     """Draw paths of the starts, true landmarks and predictions on an axial slice, in grid mm.
 
     A slider moves the starts along their paths, in at most `MAX_SHOWN` evenly spaced iterations.
-    The legend shows and hides starts. Arguments as in `trajectory_figure`.
+    The legend shows and hides starts. Arguments as in `write_trajectory_gif`.
     """
     grid = Grid(volume.shape, spacing_mm)
     path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)
     iterations = evenly_spaced(len(path_mm) - 1, MAX_SHOWN)
-    shown_mm = path_mm[iterations]
-    dots = _dots(shown_mm[-1], truth_mm, names)
+    shown_mm, predicted_mm = path_mm[iterations], predicted_path(path_mm, best)[-1]
+    colours = _hex_colours(path_mm.shape[1], best)
+    dots = _dots(shown_mm[-1], truth_mm, names, colours)
     moving = list(range(len(dots)))  # indices of the traces that a frame replaces
     traces = [
         *dots,
-        *_lines(shown_mm),
-        *_landmarks(shown_mm[-1].mean(axis=0), truth_mm, names),
-        _slice(volume, grid, shown_mm),
+        *_lines(shown_mm, colours),
+        *_landmarks(predicted_mm, truth_mm, names),
+        _slice(volume, grid, shown_mm, predicted_mm.mean(axis=0)),
     ]
     frames = [
         {"name": str(iteration), "traces": moving, "data": _moved(place_mm, truth_mm)}
@@ -60,7 +62,10 @@ def trajectory_3d(
 
 
 def _dots(
-    places_mm: Float[np.ndarray, "S L 3"], truth_mm: Points, names: Sequence[str]
+    places_mm: Float[np.ndarray, "S L 3"],
+    truth_mm: Points,
+    names: Sequence[str],
+    colours: Sequence[str],
 ) -> list[dict[str, Any]]:
     """A trace of points for each start, which the slider moves."""
     error = "<br>%{customdata:.2f} mm off" if np.isfinite(truth_mm).any() else ""
@@ -75,7 +80,7 @@ def _dots(
             "text": list(names),
             "hovertemplate": "%{text}" + error,
         }
-        for start, colour in enumerate(_hex_colours(len(places_mm)))
+        for start, colour in enumerate(colours)
     ]
 
 
@@ -88,7 +93,7 @@ def _moved(places_mm: Float[np.ndarray, "S L 3"], truth_mm: Points) -> list[dict
     ]
 
 
-def _lines(path_mm: Float[np.ndarray, "T1 S L 3"]) -> list[dict[str, Any]]:
+def _lines(path_mm: Float[np.ndarray, "T1 S L 3"], colours: Sequence[str]) -> list[dict[str, Any]]:
     """A trace for each start: the paths of its landmarks with gaps between them."""
     gap = np.full_like(path_mm[:1], np.nan)
     lines = np.concatenate([path_mm, gap]).transpose(1, 2, 0, 3)
@@ -102,7 +107,7 @@ def _lines(path_mm: Float[np.ndarray, "T1 S L 3"]) -> list[dict[str, Any]]:
             "opacity": 0.8,
             "line": {"width": 3, "color": colour},
         }
-        for start, colour in enumerate(_hex_colours(len(lines)))
+        for start, colour in enumerate(colours)
     ]
 
 
@@ -137,15 +142,17 @@ def _markers(
 
 
 def _slice(
-    volume: UInt8[np.ndarray, "X Y Z"], grid: Grid, path_mm: Float[np.ndarray, "T1 S L 3"]
+    volume: UInt8[np.ndarray, "X Y Z"],
+    grid: Grid,
+    path_mm: Float[np.ndarray, "T1 S L 3"],
+    centre_mm: Float[np.ndarray, " 3"],
 ) -> dict[str, Any]:
     """The axial slice through the centre of the predictions, in grey, as wide as the paths."""
     size, places = np.array(grid.size), grid.mm_to_ijk(path_mm).reshape(-1, 3)
-    low = np.clip(places.min(axis=0) - MARGIN * size, 0, size - 1).astype(int)
-    high = np.clip(places.max(axis=0) + MARGIN * size, 0, size - 1).astype(int)
+    low = np.clip(np.nanmin(places, axis=0) - MARGIN * size, 0, size - 1).astype(int)
+    high = np.clip(np.nanmax(places, axis=0) + MARGIN * size, 0, size - 1).astype(int)
     step = 1 + (high - low)[:2].max() // SLICE_SIDE
     x, y = (np.arange(low[axis], high[axis] + 1, step) for axis in (0, 1))
-    centre_mm = path_mm[-1].mean(axis=(0, 1))
     z = int(np.clip(grid.mm_to_ijk(centre_mm)[2].round(), 0, size[2] - 1))
     grey = volume[:, :, z][np.ix_(x, y)].T
     # An index counts for all three axes, of which one is then taken.
@@ -217,8 +224,8 @@ def _timing(milliseconds: int) -> dict[str, Any]:
     return {"mode": "immediate", "frame": frame, "transition": {"duration": 0}}
 
 
-def _hex_colours(count: int) -> list[str]:
-    return [to_hex(colour) for colour in start_colours(count)]
+def _hex_colours(count: int, best: int | None) -> list[str]:
+    return [to_hex(colour) for colour in start_colours(count, best)]
 
 
 def _points(points_mm: Float[np.ndarray, "M 3"]) -> dict[str, Any]:

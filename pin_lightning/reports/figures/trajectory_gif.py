@@ -18,7 +18,11 @@ from pin_lightning.common.geometry import Grid
 from pin_lightning.evaluation.convergence import evenly_spaced, start_errors_mm
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.labels import PLANES, Points
-from pin_lightning.reports.figures.trajectory_plots import draw_errors, start_colours
+from pin_lightning.reports.figures.trajectory_plots import (
+    draw_errors,
+    predicted_path,
+    start_colours,
+)
 
 MAX_PICTURES, TAIL = 30, 3  # pictures of a film, and those that a tail reaches back
 FIRST_MS, NEXT_MS, LAST_MS = 1000, 330, 3000  # duration of a picture
@@ -32,15 +36,25 @@ def write_trajectory_gif(
     trajectory_ijk: Float[np.ndarray, "T1 S L 3"],
     truth_ijk: Points,
     title: str,
+    best: int | None = None,
 ) -> None:
     """Write a looping film of starts with their tails, true landmarks and error.
 
-    It has at most `MAX_PICTURES` evenly spaced iterations. Arguments as in `trajectory_figure`;
-    the file is written atomically.
+    It has at most `MAX_PICTURES` evenly spaced iterations. The file is written atomically.
+
+    Args:
+        path: The file.
+        volume: As the following ones in `trajectory_figure`.
+        spacing_mm: Voxel side in mm.
+        trajectory_ijk: Landmarks of each start, NaN once it was left behind.
+        truth_ijk: True positions, NaN where undefined.
+        title: Shown above.
+        best: Start that is the prediction, on projections of the volume; None for the mean of the
+            starts, on slices.
     """
     grid = Grid(volume.shape, spacing_mm)
     path_mm, truth_mm = grid.ijk_to_mm(trajectory_ijk), grid.ijk_to_mm(truth_ijk)
-    film = _Film(volume, grid, path_mm, truth_mm, title)
+    film = _Film(volume, grid, path_mm, truth_mm, title, best)
     pictures = [film.picture(number) for number in range(len(film.iterations))]
     _write_gif(path, pictures, _palette(path_mm.shape[1]))
 
@@ -48,7 +62,8 @@ def write_trajectory_gif(
 def _palette(starts: int) -> Image.Image:
     """Palette of greys, and of the colours of the lines blended with greys: at most 256."""
     greys = np.r_[0:244:4, 255][:, None].repeat(3, axis=1)  # with pure white for the background
-    drawn = [to_rgb(plots.TRUE), to_rgb(plots.BLUE), *start_colours(min(starts, 19))[:, :3]]
+    fixed = [to_rgb(one) for one in (plots.TRUE, plots.BLUE, plots.PREDICTED)]
+    drawn = [*fixed, *start_colours(min(starts, 18))[:, :3]]
     pure = 255 * np.array(drawn)
     mixed = [s * pure + (1 - s) * grey for s in (0.7, 0.4) for grey in (0, 85, 170, 255)]
     palette = Image.new("P", (1, 1))
@@ -74,19 +89,21 @@ class _Film:
         path_mm: Float[np.ndarray, "T1 S L 3"],
         truth_mm: Points,
         title: str,
+        best: int | None,
     ) -> None:
         self.iterations = evenly_spaced(len(path_mm) - 1, MAX_PICTURES)
         heading = textwrap.fill(title, 90)
-        self.titles = [f"{heading}\n{words}" for words in _words(path_mm, truth_mm)]
-        predicted_mm = path_mm[-1].mean(axis=0)
-        figure, panels, _ = plots.slice_panels(volume, grid, truth_mm, predicted_mm, title)
+        predicted_mm = predicted_path(path_mm, best)
+        self.titles = [f"{heading}\n{words}" for words in _words(predicted_mm, truth_mm)]
+        shown = (volume, grid, truth_mm, predicted_mm[-1], title)
+        figure, panels, _ = plots.slice_panels(*shown, projected=best is not None)
         self.title = figure.suptitle(self.titles[0], fontsize=10, parse_math=False)
         shown_mm = path_mm[self.iterations]
         self.slices = [
-            _MovingStarts(axes, shown_mm[..., plane], truth_mm[:, plane])
+            _MovingStarts(axes, shown_mm[..., plane], truth_mm[:, plane], best)
             for axes, plane in zip(panels, PLANES, strict=False)
         ]
-        draw_errors(panels[3], path_mm, truth_mm)
+        draw_errors(panels[3], path_mm, truth_mm, best)
         panels[3].set_xlabel("Iteration")
         self.now = panels[3].axvline(0, color=plots.BLUE, linewidth=1)
         self.moving = [self.title, self.now, *(part for one in self.slices for part in one.parts)]
@@ -110,9 +127,9 @@ class _Film:
         return Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB")
 
 
-def _words(path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Points) -> list[str]:
+def _words(path_mm: Float[np.ndarray, "T1 L 3"], truth_mm: Points) -> list[str]:
     """Text of each iteration."""
-    errors_mm = start_errors_mm(path_mm.mean(axis=1, keepdims=True), truth_mm)[:, 0]
+    errors_mm = start_errors_mm(path_mm[:, None], truth_mm)[:, 0]
     return [
         f"iteration {iteration} of {len(path_mm) - 1}"
         + (f", mean error {error_mm:.2f} mm" if np.isfinite(error_mm) else "")
@@ -124,10 +141,15 @@ class _MovingStarts:
     """Starts with their tails, and the true landmarks, on one slice; `parts` are to be redrawn."""
 
     def __init__(
-        self, axes: Axes, path: Float[np.ndarray, "P S L 2"], truth: Float[np.ndarray, "L 2"]
+        self,
+        axes: Axes,
+        path: Float[np.ndarray, "P S L 2"],
+        truth: Float[np.ndarray, "L 2"],
+        best: int | None,
     ) -> None:
-        self.path = path.reshape(len(path), -1, 2)
-        self.colours = np.repeat(start_colours(path.shape[1]), path.shape[2], axis=0)
+        self.path = path.reshape(len(path), -1, 2)[:, ::-1]  # the first are drawn over the last
+        colours = start_colours(path.shape[1], best)
+        self.colours = np.repeat(colours, path.shape[2], axis=0)[::-1]
         self.tails = LineCollection([], linewidths=0.9)
         axes.add_collection(self.tails)
         x, y = self.path[0].T

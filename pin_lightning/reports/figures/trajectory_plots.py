@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
@@ -19,9 +20,24 @@ from pin_lightning.reports.figures.labels import PLANES, Points, marks_of, write
 MAX_PATHS = 10  # landmarks with distinguishable paths
 
 
-def start_colours(count: int) -> Float64[np.ndarray, "S 4"]:
-    """Colour (RGBA) of each start, visible on black and on white."""
-    return matplotlib.colormaps["cool"](np.linspace(0.1, 1, count))
+def start_colours(count: int, best: int | None = None) -> Float64[np.ndarray, "S 4"]:
+    """Colour (RGBA) of each start, visible on black and on white; the best has that of predictions.
+
+    Args:
+        count: Number of starts S.
+        best: Start that is the prediction, None for the mean of all.
+    """
+    colours = matplotlib.colormaps["cool"](np.linspace(0.1, 1, count))
+    if best is not None:
+        colours[best] = to_rgba(plots.PREDICTED)
+    return colours
+
+
+def predicted_path(
+    path_mm: Float[np.ndarray, "T1 S L 3"], best: int | None
+) -> Float[np.ndarray, "T1 L 3"]:
+    """The prediction by iteration: the best start, or the mean of all if there is none."""
+    return path_mm.mean(axis=1) if best is None else path_mm[:, best]
 
 
 def trajectory_figure(
@@ -92,25 +108,34 @@ def _curves(
 
 
 def draw_errors(
-    axes: Axes, path_mm: Float[np.ndarray, "T1 S L 3"], truth_mm: Float[np.ndarray, "L 3"]
+    axes: Axes,
+    path_mm: Float[np.ndarray, "T1 S L 3"],
+    truth_mm: Float[np.ndarray, "L 3"],
+    best: int | None = None,
 ) -> None:
-    """Draw the mean radial error of each start, and of the mean of the starts, by iteration.
+    """Draw the mean radial error of each start, and of the prediction, by iteration.
 
-    Without any true position (NaN), distances are to the prediction.
+    The prediction is the best start, or without one the mean of the starts. Without any true
+    position (NaN), distances are to the prediction.
     """
+    predicted_mm = predicted_path(path_mm, best)
     annotated = bool(np.isfinite(truth_mm).any())
-    target_mm = truth_mm if annotated else path_mm[-1].mean(axis=0)
-    mean = start_errors_mm(path_mm.mean(axis=1, keepdims=True), target_mm)[:, 0]
-    _start_curves(axes, start_errors_mm(path_mm, target_mm), mean)
-    axes.set_title("starts in colour, their mean in black", fontsize=8)
+    target_mm = truth_mm if annotated else predicted_mm[-1]
+    mean = start_errors_mm(predicted_mm[:, None], target_mm)[:, 0]
+    _start_curves(axes, start_errors_mm(path_mm, target_mm), mean, best)
+    black = "their mean" if best is None else "the one found"
+    axes.set_title(f"starts in colour, {black} in black", fontsize=8)
     axes.set_ylabel("Radial error (mm)" if annotated else "To prediction (mm)", fontsize=8)
     axes.set_ylim(0, None)
 
 
 def _start_curves(
-    axes: Axes, values: Float[np.ndarray, "T1 S"], mean: Float[np.ndarray, " T1"]
+    axes: Axes,
+    values: Float[np.ndarray, "T1 S"],
+    mean: Float[np.ndarray, " T1"],
+    best: int | None = None,
 ) -> None:
-    axes.set_prop_cycle(color=start_colours(values.shape[1]))
+    axes.set_prop_cycle(color=start_colours(values.shape[1], best))
     axes.plot(values, linewidth=0.8)
     axes.plot(mean, color="black", linewidth=1.8)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

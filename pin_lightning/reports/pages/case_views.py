@@ -24,7 +24,7 @@ class CaseView:
     """A case with its figures; those that were not drawn are None.
 
     `pictures` are slices with landmarks; `starts`, `film` and `scene` show the paths of the starts
-    as a picture, as a film and in 3D.
+    as a picture, as a film and in 3D; `pose_film` and `pose_scene` how the pose was found before.
     """
 
     label: str
@@ -34,11 +34,19 @@ class CaseView:
     starts: Picture | None
     film: Picture | None
     scene: Scene | None
+    pose_film: Picture | None
+    pose_scene: Scene | None
+
+    @property
+    def scenes(self) -> list[Scene]:
+        """The 3D figures that were drawn."""
+        return [one for one in (self.scene, self.pose_scene) if one is not None]
 
     @property
     def moves(self) -> bool:
         """True where the paths of the starts were drawn in any form."""
-        return any(one is not None for one in (self.starts, self.film, self.scene))
+        drawn = (self.starts, self.film, self.pose_film, *self.scenes)
+        return any(one is not None for one in drawn)
 
 
 def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
@@ -52,7 +60,7 @@ def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
             for kind, text in _KINDS.items()
         ]
         text = f"{label} case {case}: paths of the starts"
-        path = run.folder / FIGURES / f"{stem}_starts.json"
+        pose = f"{label} case {case}: the pose as it is found"
         yield CaseView(
             label=label,
             case=case,
@@ -60,7 +68,9 @@ def case_views(run: RunFacts, evaluation: Evaluation) -> Iterator[CaseView]:
             pictures=tuple(one for one in pictures if one is not None),
             starts=picture_of(run, f"{stem}_starts.png", text),
             film=picture_of(run, f"{stem}_starts.gif", text),
-            scene=Scene.of_file(path, f"scene-{label}", text) if path.is_file() else None,
+            scene=_scene_of(run, f"{stem}_starts.json", f"scene-{label}", text),
+            pose_film=picture_of(run, f"{stem}_pose.gif", pose),
+            pose_scene=_scene_of(run, f"{stem}_pose.json", f"scene-pose-{label}", pose),
         )
 
 
@@ -68,3 +78,8 @@ def picture_of(run: RunFacts, name: str, alt: str) -> Picture | None:
     """A figure of the run, None if it was not drawn."""
     path = run.folder / FIGURES / name
     return Picture.of_file(path, alt) if path.is_file() else None
+
+
+def _scene_of(run: RunFacts, file: str, name: str, alt: str) -> Scene | None:
+    path = run.folder / FIGURES / file
+    return Scene.of_file(path, name, alt) if path.is_file() else None

@@ -12,7 +12,7 @@ from pin_lightning.reports.pages import tables
 from pin_lightning.reports.pages.page import write_page
 from pin_lightning.reports.pages.tables import Cell, Table, number, three_digits
 from pin_lightning.reports.pages.thumbnails import MiddleSlices, Thumbnail, thumbnails
-from pin_lightning.runs.doubts import Doubts, Reviewed, doubts_of
+from pin_lightning.runs.doubts import Doubts, Reviewed, ReviewedPose, doubts_of
 from pin_lightning.runs.error_bars import ErrorBars
 
 PAGE = "review.html"
@@ -20,10 +20,14 @@ PAGE = "review.html"
 
 @dataclass(frozen=True)
 class VolumeView:
-    """A volume on the page; `ratio` says how doubtful its most doubtful landmark is."""
+    """A volume on the page; `ratio` says how doubtful its most doubtful landmark is.
+
+    `uncertain` says that its pose is, and so every landmark.
+    """
 
     name: str
     ratio: str
+    uncertain: bool
     flagged: tuple[str, ...]
     pictures: tuple[Thumbnail, ...]
     table: Table
@@ -60,7 +64,8 @@ class Review:
         content["volumes"] = []
         if self.volumes:
             doubt_mm = np.stack([one.doubt_mm for one in self.volumes])
-            doubts = doubts_of(doubt_mm, self.error_bars)
+            marked = np.stack([one.marked for one in self.volumes])
+            doubts = doubts_of(doubt_mm, self.error_bars, marked)
             content = {
                 "flagged": int(doubts.flagged.sum()),
                 "flagged_volumes": int(doubts.flagged.any(axis=1).sum()),
@@ -74,6 +79,7 @@ class Review:
             failed=self.failed,
             unlike=[(one.name, "; ".join(one.remarks)) for one in self.volumes if one.remarks],
             total=len(self.volumes),
+            uncertain=sum(one.uncertain for one in self.volumes),
             landmarks=len(self.names),
             bars=self.error_bars,
             **content,
@@ -81,10 +87,12 @@ class Review:
 
     def _summary(self, doubts: Doubts, most: int) -> Table:
         rows = []
+        with_pose = any(one.pose is not None for one in self.volumes)
         for index in doubts.order[:most]:
             worst = int(doubts.ratio[index].argmax())
             row = (
                 Cell(self.volumes[index].name),
+                *([_pose_cell(self.volumes[index].pose)] if with_pose else []),
                 number(float(doubts.ratio[index, worst])),
                 Cell(self.names[worst]),
                 number(float(self.volumes[index].doubt_mm[worst])),
@@ -92,7 +100,8 @@ class Review:
             )
             rows.append(row)
         columns = (
-            *(*tables.names("Volume"), *tables.numbers("Times the usual")),
+            *tables.names("Volume", *["Pose"] * with_pose),
+            *tables.numbers("Times the usual"),
             *(*tables.names("of landmark"), *tables.numbers(f"{self._kind}, mm", "Flagged")),
         )
         return Table("Volumes, the most doubtful first", columns, tuple(rows), short=10)
@@ -102,8 +111,10 @@ class Review:
         return "Spread" if self.error_bars is None else "Radius"
 
     def _ratio(self, one: Reviewed, ratio: np.ndarray) -> str:
+        if one.uncertain:
+            return f"The pose is uncertain ({one.pose}): every landmark may be elsewhere"
         if one.outside.any():
-            return "A landmark lies outside the volume"
+            return "A landmark lies outside the scan"
         times = three_digits(float(ratio.max()))
         return f"{self._kind} {times} times the usual, at {self.names[int(ratio.argmax())]}"
 
@@ -115,6 +126,7 @@ class Review:
             pictures = thumbnails(slices(one.name), grid, self.names, one.radius_mm, flagged)
             yield VolumeView(
                 name=one.name,
+                uncertain=one.uncertain,
                 ratio=self._ratio(one, doubts.ratio[index]),
                 flagged=tuple(name for name, mark in zip(self.names, flagged, strict=True) if mark),
                 pictures=tuple(pictures),
@@ -127,16 +139,29 @@ def _positions(
 ) -> Table:
     """Positions of a volume, the most doubtful first."""
     rows = []
+    near = np.zeros_like(one.outside) if one.near_border is None else one.near_border
     for index in np.argsort(-ratio, kind="stable"):
         mark = bool(flagged[index])
-        position = (Cell(f"{value:.2f}", float(value)) for value in one.positions_world[index])
+        outside, xyz = bool(one.outside[index]), one.positions_world[index].tolist()
+        position = (_coordinate(value, outside) for value in xyz)
         cells = [Cell(names[index]), *position, number(float(one.spread_mm[index]))]
         if one.radius_mm is not None:
             cells.append(number(float(one.radius_mm[index])))
         cells.append(number(float(ratio[index])))
-        text = "outside" if one.outside[index] else "look" if mark else ""
+        text = "outside" if outside else "border" if near[index] else "look" * mark
         rows.append((*cells, Cell(text, float(mark), tone="bad" if mark else "")))
     radius = () if one.radius_mm is None else ("Radius, mm",)
     titles = ("x, mm", "y, mm", "z, mm", "Spread, mm", *radius, "Times the usual", "Flagged")
     columns = (*tables.names("Landmark"), *tables.numbers(*titles))
     return Table(f"Landmarks of {one.name}", columns, tuple(rows), short=8)
+
+
+def _coordinate(value: float, outside: bool) -> Cell:
+    return Cell(tables.UNKNOWN) if outside else Cell(f"{value:.2f}", float(value))
+
+
+def _pose_cell(pose: ReviewedPose | None) -> Cell:
+    if pose is None:
+        return Cell("")
+    sure = "uncertain" if pose.uncertain else "sure"
+    return Cell(sure, detail=str(pose), tone="bad" if pose.uncertain else "")

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -14,9 +14,17 @@ from pin_lightning.data.checks.cases import listed
 from pin_lightning.data.skipped import read_skipped
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.poses import PoseResult, read_poses
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.runs import folds as fold_files
-from pin_lightning.runs.folder import METRICS, PREDICTIONS, RunRecord, best_checkpoint, read_record
+from pin_lightning.runs.folder import (
+    METRICS,
+    POSES,
+    PREDICTIONS,
+    RunRecord,
+    best_checkpoint,
+    read_record,
+)
 
 _PACKAGES = ("pin-lightning", "torch", "pytorch-lightning", "torchio")
 
@@ -34,6 +42,7 @@ class RunFacts:
         metrics: Contents of `metrics.json`.
         calibration: Error bars, None without them.
         skipped: Errors of the cases that were left out, by case.
+        poses: Found poses of each evaluated split, empty without a pose stage.
     """
 
     folder: Path
@@ -44,6 +53,7 @@ class RunFacts:
     metrics: Mapping[str, Any]
     calibration: Calibration | None
     skipped: Mapping[str, str]
+    poses: Mapping[str, Sequence[PoseResult]]
 
     @property
     def part(self) -> str | None:
@@ -84,6 +94,7 @@ def read_run_facts(run_dir: Path) -> RunFacts:
         metrics=_read_metrics(metrics) if metrics.is_file() else {},
         calibration=fold_files.read_calibration(run_dir, records[0].names),
         skipped={case: why for one in (run_dir, *folds) for case, why in read_skipped(one).items()},
+        poses=read_poses(run_dir / POSES),
     )
 
 

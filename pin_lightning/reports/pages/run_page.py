@@ -14,7 +14,9 @@ from pin_lightning.evaluation.bootstrap import FEW_CASES
 from pin_lightning.evaluation.conformal import leave_one_case_out
 from pin_lightning.evaluation.coverage import coverage_curve
 from pin_lightning.evaluation.evaluation import Evaluation
+from pin_lightning.evaluation.poses import PoseResult, pose_metrics
 from pin_lightning.evaluation.settings import ReportSettings, report_again
+from pin_lightning.method.pose.limits import RIGHT_DEGREES, RIGHT_SHARE
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.pages import run_facts, run_tables
 from pin_lightning.reports.pages.case_views import case_views, picture_of
@@ -70,7 +72,7 @@ def write_run_page(run_dir: Path, settings: ReportSettings) -> Path:
     return write_page(
         run_dir / PAGE,
         "report.html.j2",
-        scenes=[view.scene for view in views if view.scene is not None],
+        scenes=[scene for view in views for scene in view.scenes],
         name=run.name,
         folder=run.folder.resolve().name,
         data=run_facts.data_name(run),
@@ -116,6 +118,7 @@ def _measured(run: RunFacts, evaluation: Evaluation, settings: ReportSettings) -
         "held": _held(run.metrics.get(part, {}).get("error_bars")),
         "cases": list(case_views(run, evaluation)),
         "convergence": picture_of(run, f"{part}_convergence.png", "Error after each iteration"),
+        "poses": _poses(run.poses.get(part, ())),
         "planes": run_tables.plane_table(planes) if planes else None,
     }
 
@@ -181,6 +184,22 @@ def _coverage(
         "cases": run.calibration.num_cases,
         **_bars_text(how.coverage, own.observed, own.interval, own.median_radius_mm),
     }
+
+
+def _poses(poses: Sequence[PoseResult]) -> dict[str, Any] | None:
+    """Numbers and table of the found poses, None without a pose stage."""
+    if not poses:
+        return None
+    numbers = pose_metrics(poses)["poses"]
+    errors = {
+        f"{key}_{kind}": three_digits(numbers[name][kind])
+        for key, name in (("turned", "rotation_degrees"), ("apart", "position_mm"))
+        for kind in ("median", "largest")
+    }
+    limits = {"degrees": f"{RIGHT_DEGREES:g}", "share": f"{100 * RIGHT_SHARE:g}"}
+    seconds = three_digits(numbers["seconds"])
+    table = run_tables.pose_table(poses)
+    return {**numbers, **errors, **limits, "seconds": seconds, "table": table}
 
 
 def _held(bars: dict[str, Any] | None) -> dict[str, str] | None:

@@ -1,6 +1,7 @@
 """Tables of a run's page: methods, landmarks, cases, planes."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Float64
 
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.metrics import error_quantile, error_sd, mean_error, within
+from pin_lightning.evaluation.poses import PoseResult
 from pin_lightning.evaluation.settings import OWN, ReportSettings
 from pin_lightning.evaluation.summary import p95
 from pin_lightning.reports.pages import tables
@@ -133,3 +135,38 @@ def plane_table(planes: Mapping[str, Any]) -> Table:
         rows.append((Cell(name), count(int(found["n"])), *values))
     columns = (*tables.names("Plane"), *tables.numbers("Cases", *titles))
     return Table("Errors of planes", columns, tuple(rows))
+
+
+def pose_table(poses: Sequence[PoseResult]) -> Table:
+    """Found poses beside the true ones, the wrong and the farthest off first."""
+    columns = (
+        *tables.names("Case", "Pose"),
+        Column("Rotation off, °"),
+        Column("Landmarks off, mm", "mean over the landmarks of the mean shape, placed"),
+        *tables.names("Called"),
+        Column("Score", "mean log of the expected error: the lower, the surer"),
+        Column("Lead", "over the second best pose: the higher, the surer"),
+        *tables.numbers("Seconds"),
+    )
+    rows = []
+    for one in sorted(poses, key=_how_wrong):
+        wrong, bad = one.right is False, one.right is False and not one.uncertain
+        judged = {True: "right", False: "wrong", None: tables.UNKNOWN}[one.right]
+        row = (
+            Cell(one.case),
+            Cell(judged, tone="bad" if wrong else ""),
+            number(one.rotation_degrees),
+            number(one.position_mm),
+            Cell("uncertain" if one.uncertain else "sure", tone="bad" if bad else ""),
+            Cell(f"{one.score:.2f}", one.score),
+            Cell(f"{one.lead:.2f}", one.lead) if math.isfinite(one.lead) else number(None),
+            number(one.seconds),
+        )
+        rows.append(row)
+    return Table("Found poses", columns, tuple(rows), short=10)
+
+
+def _how_wrong(one: PoseResult) -> tuple[int, float]:
+    """Sort key: wrong, then right, then unknown; the farthest off first."""
+    place = {False: 0, True: 1, None: 2}[one.right]
+    return place, 0.0 if one.right is None else -one.position_mm

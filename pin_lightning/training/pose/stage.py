@@ -30,6 +30,7 @@ from pin_lightning.runs.folder import LAST_CHECKPOINT, UNFINISHED
 from pin_lightning.runs.model_record import ModelRecord
 from pin_lightning.runs.pose_stage import (
     PoseRecord,
+    PoseStage,
     build_finder,
     load_finder,
     load_pose,
@@ -85,7 +86,7 @@ class PoseCases:
 
 def pose_stage(
     config: DictConfig, surveyed: Survey, train: Sequence[str], run_dir: Path, goes_on: bool
-) -> tuple[PoseFinder, PoseLimits] | None:
+) -> PoseStage | None:
     """Make the pose stage of a run; None if volumes are taken as scanned.
 
     Args:
@@ -96,7 +97,7 @@ def pose_stage(
         goes_on: Keep a finished stage, and go on with an unfinished one.
 
     Returns:
-        Finder and limits in the first process; None in the others, too.
+        The stage in the first process; None in the others, too.
     """
     anatomy = surveyed.framed.anatomy
     if anatomy is None:
@@ -135,7 +136,7 @@ def _take_over(source: Path, run_dir: Path) -> None:
 
 def _train(
     config: DictConfig, surveyed: Survey, record: PoseRecord, run_dir: Path
-) -> tuple[PoseFinder, PoseLimits] | None:
+) -> PoseStage | None:
     cases = pose_cases(surveyed, record, Path(config.data.cache_dir))
     folder = pose_folder(run_dir)
     log.info(
@@ -151,7 +152,7 @@ def _train(
     limits = _limits(config, record, cases, finder, folder)
     write_pose_record(run_dir, replace(record, limits=limits))
     (folder / UNFINISHED).unlink()
-    return finder, limits
+    return PoseStage(finder, limits, record.anatomy)
 
 
 def pose_cases(surveyed: Survey, record: PoseRecord, cache_dir: Path) -> PoseCases:

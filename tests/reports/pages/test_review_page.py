@@ -8,7 +8,7 @@ from page_runs import HOSTILE
 from pin_lightning.common.geometry import Grid
 from pin_lightning.reports.pages.review_page import Review
 from pin_lightning.reports.pages.thumbnails import MiddleSlices
-from pin_lightning.runs.doubts import Reviewed
+from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 
 GRID = Grid((12, 10, 8), 2.0)
 
@@ -70,3 +70,33 @@ def test_volumes_unlike_the_training_are_named_on_top(tmp_path):
 
 def test_nothing_predicted(tmp_path):
     assert "No volume was predicted" in page(Review(("tip",), None), tmp_path)
+
+
+def test_an_uncertain_pose_comes_first_with_a_badge(tmp_path):
+    review = review_of()
+    poses = (
+        ReviewedPose(0.1, 2.0, False),
+        ReviewedPose(0.2, 2.0, False),
+        ReviewedPose(3, 0.1, True),
+    )
+    review.volumes = [replace(one, pose=p) for one, p in zip(review.volumes, poses, strict=True)]
+    text = page(review, tmp_path)
+    assert re.findall(r"(\w)</h2>", text)[1:] == ["c", "b", "a"]
+    assert text.count('<span class="badge worst">pose uncertain</span>') == 1
+    assert "The pose is uncertain in 1 of 3 volumes." in text
+    assert "The pose is uncertain (score 3.00, lead 0.10)" in text
+    assert "score 0.10, lead 2.00" in text
+    assert "2 of 6 landmarks in 1 of 3 volumes are flagged" in text
+    assert "uncertain" not in page(review_of(), tmp_path)
+
+
+def test_landmarks_outside_and_near_the_border_are_flagged(tmp_path):
+    review = review_of()
+    near, outside = np.array([True, False]), np.array([False, True])
+    review.volumes[0] = replace(review.volumes[0], near_border=near)
+    review.volumes[2] = replace(review.volumes[2], outside=outside)
+    text = page(review, tmp_path)
+    assert "2 of 6 landmarks in 2 of 3 volumes are flagged" in text
+    assert "A landmark lies outside the scan" in text
+    assert ">border<" in text
+    assert ">outside<" in text
