@@ -18,6 +18,7 @@ CONFIG = {
     "run_name": "short",
     "seed": 0,
     "first_stage": None,
+    "pose": {"kind": "as_scanned"},
     "overrides": ["data.root=/home/somebody/skulls", "first_stage='/home/somebody/x y'"],
     "data": {"root": "/home/somebody/skulls", "cache_dir": "/home/somebody/cache"},
     "report": {"failure_mm": None, "others": {}},

@@ -156,6 +156,7 @@ def anatomy_grid(
     if spacing_mm is None:
         finest = max(own_spacing_mm, float(2 * reach_mm.max()) / longest_side)
         spacing_mm = float(f"{finest:.2g}")
+    Grid((1, 1, 1), float(spacing_mm))  # validates the spacing
     if size is None:
         sides_mm = 2 * (reach_mm + MARGIN * anatomy.extent_mm)
         size = [int(side) for side in np.ceil(sides_mm / spacing_mm)]

@@ -107,8 +107,9 @@ def _shrunk(
 def line_weights(size: int, side_mm: float, spacing_mm: float) -> Float32[np.ndarray, "n N"]:
     """Weights of the voxels of a line in each voxel of a resampled line with the same centre.
 
-    >>> line_weights(4, 1.0, 2.0).round(2).tolist()
-    [[0.43, 0.43, 0.14, 0.0], [0.0, 0.14, 0.43, 0.43]]
+    >>> line_weights(4, 1.0, 2.0).round(2)
+    array([[0.43, 0.43, 0.14, 0.  ],
+           [0.  , 0.14, 0.43, 0.43]], dtype=float32)
     """
     count = max(1, int(np.ceil(size * side_mm / spacing_mm - 1e-3)))
     centres = (np.arange(count) - (count - 1) / 2) * spacing_mm / side_mm + (size - 1) / 2

@@ -98,7 +98,7 @@ def test_settings_of_other_types_and_sizes_are_refused(name, value):
 def test_a_record_that_lacks_something_is_none(lacking):
     content = record()
     del content[lacking]
-    with pytest.raises((KeyError, TypeError)):
+    with pytest.raises((KeyError, TypeError, ValueError)):
         ModelRecord.of_json(content)
 
 

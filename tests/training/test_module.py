@@ -126,7 +126,7 @@ def test_only_the_network_is_optimised_and_the_schedule_steps_every_batch(shapes
 
 def clip(network, strategy):
     """Clip its gradients to a norm of 0.5, as a module that holds it would."""
-    holder = SimpleNamespace(localizer=SimpleNamespace(network=network))
+    holder = SimpleNamespace(trained=network)
     holder.trainer = SimpleNamespace(strategy=strategy)
     PINModule.configure_gradient_clipping(holder, Mock(torch.optim.Optimizer), 0.5)
 

@@ -18,7 +18,9 @@ def annotated(name, *defined):
     """A case whose landmarks are at the origin, or nowhere."""
     positions = np.where(np.array(defined)[:, None], np.zeros(3), np.nan)
     landmarks = LandmarkSet.of(list(map(str, range(len(defined)))), positions)
-    return Mock(AnnotatedCase, landmarks=landmarks, case=SimpleNamespace(name=name))
+    made = Mock(AnnotatedCase, landmarks=landmarks, case=SimpleNamespace(name=name))
+    made.within.return_value = made  # wherever the volume lies
+    return made
 
 
 def kept_of(errors):
@@ -26,7 +28,7 @@ def kept_of(errors):
     kept, most = KeptCases(len(errors), ()), 0
     for place, error in enumerate(errors):
         predicted = Mock(Prediction, positions_world=np.full((2, 3), [error, 0.0, 0.0]))
-        made_from = {"volume": Mock(WorkingVolume), "image": None}
+        made_from = {"volume": Mock(WorkingVolume, affine=None, grid=None), "image": None}
         found = Mock(Localised, prediction=predicted, **made_from)
         kept.add(annotated(str(place), True, False), found)
         most = max(most, len(kept._kept))
