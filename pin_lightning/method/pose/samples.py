@@ -18,8 +18,7 @@ TURN_DEGREES = 35.0  # largest rotation away from a half turn
 LARGEST = {"any": (60.0, 180.0), "upright": (30.0, 45.0)}  # degrees: of near samples, of others
 SHIFT_SHARES = (1 / 150, 1 / 6)  # of the anatomy's extent: smallest and largest usual shift
 SCALE_SD, STRETCH_SD = 0.06, 0.03
-CUT_SHARE, MOST_CUT = 0.08, 0.9  # of sides that are cut away; the largest depth, of half the scan
-EVERYWHERE_MM = 1e4
+CUT_SHARE, MOST_CUT = 0.05, 0.8  # of sides that are cut away; the largest depth, of half the scan
 GAIN_SD, OFFSET_SD, NOISE_SD = 0.2, 0.03, 0.03  # of patches as the network sees them
 
 
@@ -91,9 +90,9 @@ def draw_box(half_mm: Float[Tensor, "N 3"], generator: torch.Generator) -> Box:
     count = len(half_mm)
     cut = torch.rand(count, 3, 2, generator=generator) < CUT_SHARE
     depth = MOST_CUT * torch.rand(count, 3, 2, generator=generator) * half_mm[..., None]
-    beyond = half_mm + EVERYWHERE_MM
-    low_mm = torch.where(cut[..., 0], depth[..., 0] - half_mm, -beyond)
-    high_mm = torch.where(cut[..., 1], half_mm - depth[..., 1], beyond)
+    everywhere = torch.full_like(half_mm, torch.inf)
+    low_mm = torch.where(cut[..., 0], depth[..., 0] - half_mm, -everywhere)
+    high_mm = torch.where(cut[..., 1], half_mm - depth[..., 1], everywhere)
     return Box(low_mm, high_mm)
 
 

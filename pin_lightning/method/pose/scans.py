@@ -129,14 +129,13 @@ def _seen(
     box: Box,
 ) -> UInt8[Tensor, "N L 3 P P"]:
     """Patches with zeros outside a box."""
+    patches = patches.clone()
     offsets_mm = scans.spacing_mm * torch.einsum("nij,pabj->npabi", poses.linear, pattern)
-    inside = torch.ones_like(patches, dtype=torch.bool)
-    for axis in range(3):
-        at = centres_mm[:, :, None, None, None, axis] + offsets_mm[:, None, ..., axis]
-        low = box.low_mm[:, None, None, None, None, axis]
-        high = box.high_mm[:, None, None, None, None, axis]
-        inside &= (at >= low) & (at <= high)
-    return patches * inside
+    for sign, bound in ((1, box.low_mm), (-1, box.high_mm)):
+        for sample, axis in torch.isfinite(bound).nonzero().tolist():  # few are cut
+            at = centres_mm[sample, :, None, None, None, axis] + offsets_mm[sample, ..., axis]
+            patches[sample] *= sign * at >= sign * bound[sample, axis]
+    return patches
 
 
 def _strides(size: Int[Tensor, "N 3"]) -> Int[Tensor, "N 3"]:

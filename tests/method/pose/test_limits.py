@@ -1,0 +1,61 @@
+import math
+
+import numpy as np
+import pytest
+
+from pin_lightning.common.alignment import Pose
+from pin_lightning.method.pose.finder import FoundPose
+from pin_lightning.method.pose.limits import Judged, PoseLimits, calibrate
+
+HERE = Pose(np.eye(3), np.zeros(3))
+
+
+def right(score, lead=1.0):
+    return Judged(score, lead, 2.0, 0.01)
+
+
+def wrong(score, lead=0.1):
+    return Judged(score, lead, 170.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("score", "second", "uncertain"),
+    [(-3.0, -1.0, False), (-1.0, 0.5, True), (-3.0, -2.9, True), (math.nan, 0, True), (-3.0, math.inf, False)],
+)
+def test_a_pose_is_uncertain_by_its_score_or_its_lead(score, second, uncertain):
+    assert PoseLimits(-2.0, 0.5).is_uncertain(FoundPose(HERE, score, second)) is uncertain
+
+
+def test_a_found_pose_beside_the_true_one():
+    shape = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0]])
+    turned = Pose(np.diag([-1.0, -1.0, 1.0]), np.array([1.0, 0, 0]))
+    judged = Judged.of(FoundPose(turned, -2.0, -1.5), HERE, shape, 10.0)
+    assert judged.degrees == pytest.approx(180)
+    assert judged.share == pytest.approx((1 + 19 + math.hypot(1, 20)) / 3 / 10)
+    assert judged.lead == pytest.approx(0.5)
+    assert not judged.is_right
+    assert Judged.of(FoundPose(HERE, -2.0, -1.5), HERE, shape, 10.0).is_right
+
+
+def test_new_scans_may_score_worse_by_the_gap_that_was_measured():
+    trained = [right(-3.0)] * 10
+    held_out = [(right(-1.9), -2.5)] * 10  # by networks trained without them: a gap of 0.6
+    limits = calibrate(trained, held_out)
+    assert -2.4 < limits.score < -2.0
+    assert 0.2 < limits.lead < 0.5
+
+
+def test_wrong_poses_lie_beyond_the_limits():
+    held_out = [(right(-2.5), -2.5)] * 9 + [(wrong(-2.5, 0.6), -2.5)]
+    limits = calibrate([right(-2.5)] * 10, held_out)
+    assert limits.is_uncertain(FoundPose(HERE, -2.5, -1.9))
+
+
+def test_without_held_out_scans_a_usual_gap_is_taken():
+    limits = calibrate([right(-3.0)])
+    assert -2.1 < limits.score < -1.5
+
+
+def test_a_stage_that_finds_nothing_is_never_sure():
+    limits = calibrate([wrong(-3.0)] * 5)
+    assert limits.is_uncertain(FoundPose(HERE, -5.0, math.inf))
