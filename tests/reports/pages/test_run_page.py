@@ -140,7 +140,7 @@ def test_found_poses_have_a_section_of_their_own(tmp_path):
     text = words(html)
     assert "2 of 3 poses were found right, to 25° and 12 % of the anatomy's extent." in text
     assert "off by 2.00° at the median and 170° at most" in text
-    assert "1 of 4 is called uncertain; 1 wrong one is not." in text
+    assert "1 of 4 is called uncertain; 1 wrong one is not" in text
     assert HOSTILE not in html
     table = html[html.index('id="table-poses"') :]
     assert table.index("turned") < table.index("good")
