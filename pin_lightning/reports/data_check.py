@@ -15,7 +15,9 @@ from rich.text import Text
 
 from pin_lightning.common.files import output_folder
 from pin_lightning.common.settings import refuse_missing
+from pin_lightning.data.anatomy import FEWEST_LANDMARKS
 from pin_lightning.data.checks.cases import Finding
+from pin_lightning.data.framing import AsScanned, Framed, InAnatomy
 from pin_lightning.data.inspection import Inspected
 from pin_lightning.data.survey import Survey, survey
 from pin_lightning.data.volume_cache import load_volume
@@ -23,9 +25,34 @@ from pin_lightning.evaluation.planes.groups import check_groups, plane_groups
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.contact_sheet import contact_sheet
 
+TURNED_DEGREES = 15.0  # of half of the scans, from which the sheet shows all of them upright
 MOST_ROWS = 60  # with more cases only those with findings are listed
 FACTS = ("voxels", "spacing mm", "axes", "landmarks")
 COLOURS = {"error": "red", "warning": "yellow"}
+
+
+class UprightWhereTurned:
+    """In the anatomical frame where scans lie in different poses, else along the images' axes.
+
+    By the median case: a few cases in error do not decide.
+    """
+
+    def __call__(
+        self,
+        inspected: Sequence[Inspected],
+        spacing_mm: float | int | None,
+        size: Sequence[int] | None,
+    ) -> Framed:
+        """Choose grid and affines of all cases; spacing and size may be given."""
+        straight = AsScanned()(inspected, spacing_mm, size)
+        if min(len(one.landmarks.defined_names) for one in inspected) < FEWEST_LANDMARKS:
+            return straight
+        try:
+            found = InAnatomy()(inspected, spacing_mm, size)
+        except ValueError:  # no landmarks in common, say, as other checks tell
+            return straight
+        turned = found.spread is not None and found.spread.median_degrees > TURNED_DEGREES
+        return found if turned else straight
 
 
 def check(config: DictConfig) -> int:
@@ -48,6 +75,7 @@ def check(config: DictConfig) -> int:
         data.spacing_mm,
         None if data.grid_size is None else list(data.grid_size),
         data.on_error,
+        UprightWhereTurned(),
     )
     console = Console()
     console.print(heading(surveyed), soft_wrap=True, markup=False)
@@ -120,6 +148,7 @@ def _sheet(surveyed: Survey) -> plots.Figure:
         landmarks_mm = annotated[name].landmarks_mm.double().numpy()
         return volume.intensity.numpy(), surveyed.grid.mm_to_ijk(landmarks_mm)
 
-    return contact_sheet(
-        tuple(annotated), surveyed.names, load, surveyed.grid.spacing_mm, surveyed.findings
-    )
+    shown = (tuple(annotated), surveyed.names, load, surveyed.grid.spacing_mm, surveyed.findings)
+    if surveyed.framed.anatomy is None:
+        return contact_sheet(*shown)
+    return contact_sheet(*shown, planes="y-z, x-z and x-y in the frame of the anatomy")

@@ -133,9 +133,9 @@ def test_devices():
 
 
 def test_results_of_an_earlier_training_do_not_outlive_it(tmp_path):
-    names = ("metrics.json", "predictions.csv", "planes.csv", "convergence.csv", "report.html")
+    names = ("metrics.json", "predictions.csv", "planes.csv", "convergence.csv", "poses.csv")
     kept = ("onnx/network.onnx", "checkpoints/best.ckpt", "notes.txt")
-    for name in (*names, "figures/a.png", *kept):
+    for name in (*names, "report.html", "figures/a.png", *kept):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("old")
     clear_results(tmp_path, keep_checkpoints=True)

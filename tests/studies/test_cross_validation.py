@@ -14,13 +14,14 @@ from pin_lightning.evaluation.conformal import ConformalSettings
 from pin_lightning.evaluation.planes.axes import LineFit
 from pin_lightning.evaluation.planes.errors import plane_metrics
 from pin_lightning.evaluation.planes.groups import PlaneGroup
+from pin_lightning.evaluation.poses import PoseResult, read_poses, write_poses
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.evaluation.summary import metrics_of, numbers_of
 from pin_lightning.reports.fold_report import fold_table, report_folds
 from pin_lightning.runs.folder import read_record
-from pin_lightning.runs.folds import read_calibration
-from pin_lightning.studies.cross_validation import cross_validate, out_of_fold
+from pin_lightning.runs.folds import fold_folder, read_calibration, write_folds
+from pin_lightning.studies.cross_validation import cross_validate, out_of_fold, poses_out_of_fold
 from pin_lightning.training.run import train
 
 pytestmark = pytest.mark.slow
@@ -204,3 +205,24 @@ def test_a_fold_that_fails_in_its_process_ends_in_one_line(short_settings, tmp_p
     (tmp_path / "run" / "fold1").write_text("in the way")
     with pytest.raises((ValueError, OSError), match="fold1"):
         cross_validate(config, tmp_path / "run")
+
+
+def test_poses_of_all_folds_stand_in_the_table_of_all(tmp_path, capsys):
+    evaluation = random_evaluation(0, num_cases=12)
+    one = PoseResult("a", 1.0, 0.2, -2.0, 1.5, uncertain=False, right=True, seconds=0.25)
+    for number in range(2):
+        folder = fold_folder(tmp_path, number)
+        own = [replace(one, case=f"{number}", right=number == 0)]
+        write_poses(folder / "poses.csv", {"val": [one], "test": own})
+        for name in ("run.json", "predictions.csv"):  # as of a finished fold
+            (folder / name).touch()
+    write_folds(tmp_path, 2)
+    poses = poses_out_of_fold(tmp_path)
+    assert [one.case for one in poses] == ["0", "1"]
+    test = report_folds(tmp_path, evaluation, None, SETTINGS, poses)["test"]
+    assert test["poses"]["right"] == 1
+    assert test["poses"]["wrong_and_sure"] == 1
+    assert "1 of 2" in capsys.readouterr().out
+    assert read_poses(tmp_path / "poses.csv") == {"test": poses}
+    assert "poses" not in report_folds(tmp_path, evaluation, None, SETTINGS)["test"]
+    assert not (tmp_path / "poses.csv").exists()

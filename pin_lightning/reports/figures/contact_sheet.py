@@ -16,6 +16,7 @@ from scipy import ndimage
 from pin_lightning.data.checks.cases import Finding
 
 PLANES = ((1, 2), (0, 2), (0, 1))  # sagittal, coronal, axial: the axes across and up
+PLANE_NAMES = "y-z (sagittal), x-z (coronal), x-y (axial) of the volume"
 SHARE_OF_EXTENT = 0.2  # side of a tile relative to the mean side of the volume
 MOST_CASES, MOST_ROWS, MOST_LETTERS = 24, 64, 34
 DPI = 150  # as in `plots.save`: a pixel of a tile is a pixel of the file
@@ -42,6 +43,7 @@ def contact_sheet(
     load: Load,
     spacing_mm: float,
     findings: Sequence[Finding] = (),
+    planes: str = PLANE_NAMES,
 ) -> Figure:
     """Sagittal, coronal and axial tiles around every landmark; landmarks down, cases across.
 
@@ -56,6 +58,7 @@ def contact_sheet(
             that one volume is in memory at a time.
         spacing_mm: Voxel side of the working volumes.
         findings: Errors and warnings of the data check.
+        planes: What the three tiles show, for the title.
 
     Raises:
         ValueError: There is no case or no landmark.
@@ -80,8 +83,7 @@ def contact_sheet(
             _put(picture, row, column, cell, levels.get((case, names[index]), ""))
     title = (
         f"{_count(len(columns), len(cases), 'case')}, {_count(len(rows), len(names), 'landmark')}",
-        f"tiles of {tile_mm:.3g} mm: y-z (sagittal), x-z (coronal), x-y (axial) of the volume; "
-        f"red: error, orange: warning",
+        f"tiles of {tile_mm:.3g} mm: {planes}; red: error, orange: warning",
     )
     row_labels = [(_short(names[i]), levels.get(("", names[i]), "")) for i in rows]
     column_labels = [(_short(case), _worst(levels, case)) for case in columns]

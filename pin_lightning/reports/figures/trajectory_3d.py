@@ -46,7 +46,7 @@ def trajectory_3d(
     iterations = evenly_spaced(len(path_mm) - 1, MAX_SHOWN)
     shown_mm, predicted_mm = path_mm[iterations], predicted_path(path_mm, best)[-1]
     colours = _hex_colours(path_mm.shape[1], best)
-    dots = _dots(shown_mm[-1], truth_mm, names, colours)
+    dots = _dots(shown_mm[-1], truth_mm, names, colours, best)
     moving = list(range(len(dots)))  # indices of the traces that a frame replaces
     traces = [
         *dots,
@@ -66,6 +66,7 @@ def _dots(
     truth_mm: Points,
     names: Sequence[str],
     colours: Sequence[str],
+    best: int | None,
 ) -> list[dict[str, Any]]:
     """A trace of points for each start, which the slider moves."""
     error = "<br>%{customdata:.2f} mm off" if np.isfinite(truth_mm).any() else ""
@@ -74,7 +75,7 @@ def _dots(
         {
             **moved[start],
             "mode": "markers",
-            "name": f"start {start + 1}",
+            "name": "found" if start == best else f"start {start + 1}",
             "legendgroup": f"start {start + 1}",
             "marker": {"size": 3, "color": colour},
             "text": list(names),

@@ -80,6 +80,7 @@ class Review:
             unlike=[(one.name, "; ".join(one.remarks)) for one in self.volumes if one.remarks],
             total=len(self.volumes),
             uncertain=sum(one.uncertain for one in self.volumes),
+            with_pose=self._with_pose,
             landmarks=len(self.names),
             bars=self.error_bars,
             **content,
@@ -87,24 +88,27 @@ class Review:
 
     def _summary(self, doubts: Doubts, most: int) -> Table:
         rows = []
-        with_pose = any(one.pose is not None for one in self.volumes)
         for index in doubts.order[:most]:
-            worst = int(doubts.ratio[index].argmax())
+            one, worst = self.volumes[index], int(doubts.ratio[index].argmax())
             row = (
-                Cell(self.volumes[index].name),
-                *([_pose_cell(self.volumes[index].pose)] if with_pose else []),
+                Cell(one.name),
+                *([_pose_cell(one.pose)] if self._with_pose else []),
                 number(float(doubts.ratio[index, worst])),
-                Cell(self.names[worst]),
-                number(float(self.volumes[index].doubt_mm[worst])),
+                Cell(tables.UNKNOWN if one.uncertain else self.names[worst]),
+                number(float(one.doubt_mm[worst])),
                 tables.failures(int(doubts.flagged[index].sum())),
             )
             rows.append(row)
         columns = (
-            *tables.names("Volume", *["Pose"] * with_pose),
+            *tables.names("Volume", *["Pose"] * self._with_pose),
             *tables.numbers("Times the usual"),
             *(*tables.names("of landmark"), *tables.numbers(f"{self._kind}, mm", "Flagged")),
         )
         return Table("Volumes, the most doubtful first", columns, tuple(rows), short=10)
+
+    @property
+    def _with_pose(self) -> bool:
+        return any(one.pose is not None for one in self.volumes)
 
     @property
     def _kind(self) -> str:

@@ -7,6 +7,7 @@ from matplotlib import pyplot
 from matplotlib.collections import PathCollection
 from matplotlib.image import imread
 
+from pin_lightning.common.geometry import Grid
 from pin_lightning.reports.figures import labels as plot_labels
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.plots import read_curves
@@ -184,3 +185,16 @@ def test_running_mean_agrees_with_slices(count, half):
     values = np.random.default_rng(0).normal(size=count)
     expected = [values[max(0, i - half) : i + half + 1].mean() for i in range(count)]
     np.testing.assert_allclose(plots.running_mean(values, half), expected)
+
+
+def test_projections_show_the_brightest_voxels():
+    voxels = np.zeros((4, 5, 6), np.uint8)
+    voxels[0, 0, 0] = 255  # in none of the slices through the middle
+    points = np.zeros((1, 3))
+    for projected in (False, True):
+        _, panels, _ = plots.slice_panels(
+            voxels, Grid(voxels.shape, 1.0), points, points, "", projected=projected
+        )
+        images = [axes.images[0].get_array() for axes in panels[:3]]
+        assert [int(image.max()) for image in images] == [255 * projected] * 3
+        assert ("projection along" in panels[0].get_title()) is projected

@@ -95,3 +95,17 @@ def test_json_of_many_landmarks_and_iterations_is_small(tmp_path):
     assert len(content["frames"]) == 30
     assert content["layout"]["paper_bgcolor"] == "rgba(0,0,0,0)"
     assert [entry.name for entry in path.parent.iterdir()] == ["starts.json"]
+
+
+def test_one_start_is_the_prediction_and_others_are_left_behind():
+    end, paths = straight_paths(2)
+    paths[2:, 0] = np.nan
+    figure = trajectory_3d(volume(), SPACING_MM, paths, end, names_of(2), best=1).to_dict()
+    by_name = {trace.get("name"): trace for trace in figure["data"]}
+    assert {"start 1", "found", "start 3"} <= set(by_name)
+    expected = GRID.ijk_to_mm(paths[-1, 1])
+    np.testing.assert_allclose(places(by_name["predicted"]), expected, atol=0.0006)
+    np.testing.assert_allclose(places(by_name["found"]), expected, atol=0.0006)
+    assert np.isnan(places(by_name["start 1"])).all()
+    slice_z = np.unique(by_name["slice"]["z"])
+    np.testing.assert_allclose(slice_z, expected.mean(axis=0)[2], atol=0.006)

@@ -5,6 +5,7 @@ from PIL import Image, ImageSequence
 from reports.figures.test_plots import SPACING_MM, UNKNOWN, volume
 from reports.figures.test_trajectory_plots import straight_paths
 
+from pin_lightning.common.geometry import Grid
 from pin_lightning.reports.figures import plots, trajectory_gif
 from pin_lightning.reports.figures.trajectory_gif import write_trajectory_gif
 
@@ -72,3 +73,27 @@ def test_a_film_that_fails_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_film(tmp_path / "starts.gif", steps=0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_start_is_the_prediction_and_others_are_left_behind(tmp_path, monkeypatch):
+    end, paths = straight_paths(2, steps=3)
+    paths[2:, 1] = np.nan
+    drawn = []
+    real = trajectory_gif.plots.slice_panels
+
+    def panels(*arguments, **settings):
+        drawn.append((arguments[3], settings))
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(trajectory_gif.plots, "slice_panels", panels)
+    path = tmp_path / "pose.gif"
+    write_trajectory_gif(path, volume(), SPACING_MM, paths, end, "found", best=2)
+    pictures = pictures_of(path)
+    assert len(pictures) == 4
+    ((predicted_mm, settings),) = drawn
+    grid = Grid(volume().shape, SPACING_MM)
+    np.testing.assert_allclose(predicted_mm, grid.ijk_to_mm(paths[-1, 2]))
+    assert settings == {"projected": True}
+    green = np.array(to_rgb(plots.PREDICTED)) * 255
+    near = np.abs(np.asarray(pictures[0][0]) - green).max(axis=-1) < 20
+    assert near.any()

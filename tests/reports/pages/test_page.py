@@ -13,7 +13,14 @@ from pin_lightning.reports.pages.page import Picture, Scene, write_page
 def review(path, scenes=(), run="run"):
     """A page of the simplest template."""
     empty = {"failed": [], "total": 0, "landmarks": 1, "flagged": 0, "flagged_volumes": 0}
-    none = {"bars": None, "summary": None, "volumes": [], "uncertain": 0, "unlike": []}
+    none = {
+        "bars": None,
+        "summary": None,
+        "volumes": [],
+        "uncertain": 0,
+        "with_pose": False,
+        "unlike": [],
+    }
     return write_page(path, "review.html.j2", scenes, run=run, **empty, **none)
 
 

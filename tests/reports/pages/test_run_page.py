@@ -1,14 +1,16 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from page_runs import HOSTILE, add_figures, evaluation_of, write_page_run
+from page_runs import HOSTILE, SCENE, add_figures, evaluation_of, write_page_run
 
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.conformal import ConformalSettings
+from pin_lightning.evaluation.poses import PoseResult, write_poses
 from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.reports.fold_report import report_folds
@@ -118,3 +120,29 @@ def test_a_run_that_is_no_better_than_the_mean_shape_says_so(tmp_path):
     evaluation = evaluation_of()
     evaluation.predicted_world[:] += np.array([100.0, 0, 0])
     assert "no closer than the mean shape" in words(page_of(write_page_run(tmp_path, evaluation)))
+
+
+def test_found_poses_have_a_section_of_their_own(tmp_path):
+    run_dir = write_page_run(tmp_path)
+    assert 'id="poses"' not in page_of(run_dir)
+    good = PoseResult("good", 1.0, 0.2, -2.0, 1.5, uncertain=False, right=True, seconds=0.25)
+    poses = [
+        good,
+        replace(good, case="turned", rotation_degrees=170.0, position_mm=9.0, right=False),
+        replace(good, case=HOSTILE, rotation_degrees=np.nan, right=None, uncertain=True),
+        replace(good, case="third", rotation_degrees=2.0, lead=np.inf),
+    ]
+    write_poses(run_dir / "poses.csv", {"test": poses})
+    figures = run_dir / "figures"
+    figures.mkdir(exist_ok=True)
+    (figures / "test_worst_pose.json").write_text(json.dumps(SCENE))
+    html = page_of(run_dir)
+    text = words(html)
+    assert "2 of 3 poses were found right, to 25° and 12 % of the anatomy's extent." in text
+    assert "off by 2.00° at the median and 170° at most" in text
+    assert "1 of 4 is called uncertain; 1 wrong one is not" in text
+    assert HOSTILE not in html
+    table = html[html.index('id="table-poses"') :]
+    assert table.index("turned") < table.index("good")
+    assert 'data-scene="scene-pose-worst"' in html
+    assert "the pose, found from many starts" in text
