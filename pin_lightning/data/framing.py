@@ -118,7 +118,11 @@ class InAnatomy:
             for name, known in few.items()
             if known < FEWEST_LANDMARKS
         }
-        whole = np.stack([shape for name, shape in shapes.items() if name not in errors])
+        posed = [shape for name, shape in shapes.items() if name not in errors]
+        if not posed:
+            log.warning("pose=find: no case has %d landmarks; as scanned instead", FEWEST_LANDMARKS)
+            return AsScanned()(inspected, spacing_mm, size)
+        whole = np.stack(posed)
         spread = None
         anatomy = self.anatomy
         if anatomy is None:
