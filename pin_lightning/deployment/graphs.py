@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
+from pin_lightning.common.types import Float, Int, Tensor, UInt8
 from pin_lightning.deployment.graph_loop import iterate_in_graph
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer

@@ -48,10 +48,8 @@ RESAMPLING = (
 )
 ROUND = "round to 8 bits"
 AROUND_CENTRE = "linear resampling to size and spacing_mm around the centre of the image; 0 outside"
-POSED_STEPS = (
-    "pose: search in the scan at spacings_mm of the files in poses, by their graphs",
-    "linear resampling to size and spacing_mm in the frame of the pose; 0 outside the image",
-)
+SEARCH = "pose: search in the scan at spacings_mm of the files in poses, by their graphs"
+IN_POSE = "linear resampling to size and spacing_mm in the frame of the pose; 0 outside the image"
 
 
 def metadata(
@@ -71,7 +69,7 @@ def metadata(
         poses: Files of the pose stages, of a run that has them.
     """
     grid = localizers[0].grid
-    steps = (*POSED_STEPS[:1], *RESAMPLING, POSED_STEPS[1]) if poses else (*RESAMPLING, AROUND_CENTRE)
+    steps = (SEARCH, *RESAMPLING, IN_POSE) if poses else (*RESAMPLING, AROUND_CENTRE)
     entries: dict[str, Any] = {
         **about_program(bool(poses)),
         "landmarks": list(names),

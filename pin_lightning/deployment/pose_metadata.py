@@ -1,6 +1,5 @@
 """Metadata of the ONNX file of a pose stage: all that the search needs besides the graph."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,12 +19,11 @@ LEVEL_STEPS = (
 
 
 def pose_metadata(
-    names: Sequence[str], stage: PoseFinder, limits: PoseLimits, window: str = DEFAULT_WINDOW
+    stage: PoseFinder, limits: PoseLimits, window: str = DEFAULT_WINDOW
 ) -> dict[str, str]:
     """Entries of the metadata, each JSON.
 
     Args:
-        names: Landmarks of the run.
         stage: The pose stage.
         limits: When a pose is uncertain, by the scores of all stages of the run.
         window: Rule of the intensity window.
@@ -49,7 +47,6 @@ def pose_metadata(
     return as_json(
         {
             **about_program(posed=True),
-            "landmarks": [names[index] for index in stage.chosen_.tolist()],
             "preprocessing": preprocessing(window, LEVEL_STEPS),
             "search": search,
         }

@@ -56,7 +56,7 @@ def check_pose(
         all_mm.append(_apart_mm(step, found, expected)[~differ])
         differing.append(differ)
     every = torch.cat(differing)
-    if mostly(every):
+    if mostly(every[None]):
         raise _refusal(int(every.sum()), len(every), voxels)
     return float(torch.cat(all_mm).max()), int(every.sum())
 
@@ -75,9 +75,7 @@ def _apart_mm(step: PoseStep, found: Result, expected: Result) -> Float[Tensor, 
     return (placed[0] - placed[1]).norm(dim=-1).amax(dim=-1)
 
 
-def _differ(
-    step: PoseStep, found: Result, expected: Result, voxels: float
-) -> Bool[Tensor, " S"]:
+def _differ(step: PoseStep, found: Result, expected: Result, voxels: float) -> Bool[Tensor, " S"]:
     near = _apart_mm(step, found, expected) <= voxels * step.finder.spacings_mm[0]
     return ~(near & ((found[2] - expected[2]).abs() <= voxels))  # what is NaN differs
 

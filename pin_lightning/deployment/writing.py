@@ -121,18 +121,14 @@ def _volumes(run: Path, predictor: Predictor, images: Sequence[OriginalImage]) -
     return torch.stack([predictor.place(image)[0].intensity for image in images])
 
 
-def _scans(
-    predictor: Predictor, volumes: Volumes, images: Sequence[OriginalImage]
-) -> list[Levels]:
+def _scans(predictor: Predictor, volumes: Volumes, images: Sequence[OriginalImage]) -> list[Levels]:
     """Whole scans for the parity check of pose stages: the user's images, or made of volumes."""
     if predictor.locator is None:
         return []
     spacings_mm = predictor.locator.ensemble.members[0].spacings_mm
     if not images:
         return made_scans(volumes, predictor.localizer.grid.spacing_mm, spacings_mm)
-    return [
-        scan_levels(one.voxels, one.affine, one.window, spacings_mm).levels for one in images
-    ]
+    return [scan_levels(one.voxels, one.affine, one.window, spacings_mm).levels for one in images]
 
 
 def _poses(
@@ -145,7 +141,7 @@ def _poses(
     for name, finder in zip(names, locator.ensemble.members, strict=True):
         finder.network_dtype = torch.float32
         step = PoseStep(finder)
-        entries = pose_metadata(predictor.names, finder, locator.limits, predictor.window)
+        entries = pose_metadata(finder, locator.limits, predictor.window)
         model = with_metadata(pose_model(step, opset), entries)
         compared = [asked(finder, levels) for levels in scans]
         worst_mm, elsewhere = check_pose(step, model, compared, tolerance.voxels)

@@ -187,7 +187,7 @@ class PoseFinder(nn.Module):
         scans: Sequence[Scans],
         poses: Poses,
         steps: int,
-        which: slice = slice(None),
+        which: Which = slice(None),
         path: PosePath | None = None,
     ) -> tuple[Poses, Float[Tensor, " N"]]:
         """Move poses by some steps; returns them and the scores of where they ended."""
@@ -200,7 +200,7 @@ class PoseFinder(nn.Module):
         return poses, self.predicted(scans, poses, which)[1].mean(dim=1)
 
     def predicted(
-        self, scans: Sequence[Scans], poses: Poses, which: slice = slice(None)
+        self, scans: Sequence[Scans], poses: Poses, which: Which = slice(None)
     ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
         """Predicted landmarks in scan mm, and the log of their expected errors, for N poses."""
         count = max(1, CHUNK // len(self.chosen_[which]))
