@@ -9,6 +9,7 @@ import onnx_landmarks as example
 import pytest
 import torch
 from hand_made_onnx import GRID, stepwise
+from programs import run
 from small_localizers import NAMES, build
 
 from conftest import composed
@@ -16,7 +17,6 @@ from pin_lightning.common.geometry import Grid, mm_to_world
 from pin_lightning.data.preprocessing import preprocess
 from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.deployment.metadata import metadata
-from pin_lightning.deployment.writing import export
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
 from pin_lightning.runs.predictor import Predictor
 from pin_lightning.training.run import train
@@ -131,18 +131,21 @@ def posed_run(short_settings, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "posed"
     pose = ["pose=find", "pose.max_steps=200", "pose.calibration_folds=0", "pose.patch_side=17"]
     train(composed(*short_settings, *pose), run_dir)
-    settings = (f"run={run_dir}", f"output={run_dir}/onnx")
-    return run_dir, export(composed(*settings, config_name="export"))
+    # In a process of its own: no type checks of what is traced.
+    return run_dir, run("-m", "pin_lightning.export", run_dir, f"output={run_dir}/für ONNX")
 
 
 @pytest.mark.slow
 def test_a_scan_in_any_orientation_gives_the_landmarks_of_the_package(posed_run, tmp_path):
-    run_dir, files = posed_run
-    assert [path.name for path in files] == ["pose.onnx", "network.onnx", "localizer.onnx"]
+    run_dir, done = posed_run
+    assert done.returncode == 0, done.stderr
+    assert "pose.onnx: steps at most" in done.stdout
+    names = [path.name for path in sorted((run_dir / "für ONNX").iterdir())]
+    assert names == ["localizer.onnx", "network.onnx", "pose.onnx"]
     predictor = Predictor.load(run_dir, "cpu")
     predictor.localizer.set_dtype(torch.float32)  # as the files compute
     predictor.locator.ensemble.members[0].network_dtype = torch.float32
-    localizer = example.Localizer(str(files[-1]))
+    localizer = example.Localizer(str(run_dir / "für ONNX" / "localizer.onnx"))
     phantom = make_phantom(78, (50, 30, 47), (3.0, 3.5, 2.5), oblique_degrees=20.0)
     padded = np.pad(phantom.volume, ((0, 12), (6, 0), (3, 9)))
     lying = np.rot90(padded, axes=(1, 2))  # the voxels alone: the header does not know
