@@ -2,8 +2,8 @@
 
 import torch
 
-from pin_lightning.deployment.volumes import synthetic_volumes
 from pin_lightning.common.geometry import Grid
+from pin_lightning.deployment.volumes import synthetic_volumes
 from pin_lightning.method.pose.finder import PoseFinder
 
 SPACINGS_MM = (2.0, 5.0)

@@ -1,6 +1,7 @@
 """Parity check of the ONNX file of a pose stage with PyTorch."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 
@@ -9,7 +10,7 @@ from pin_lightning.deployment.parity import SHAKEN_COPIES, mostly, session, shak
 from pin_lightning.deployment.pose_graph import PoseStep, pose_inputs
 from pin_lightning.deployment.pose_scans import Asked
 
-Result = tuple[Tensor, Tensor, Tensor]  # linear, shift_mm and score of a step
+Result: TypeAlias = Sequence[Tensor]  # linear, shift_mm and score of a step
 
 
 @torch.no_grad()
@@ -43,7 +44,7 @@ def check_pose(
         flat = (*arguments[:3], *one.levels)
         names = pose_inputs(len(one.levels))
         feed = {name: value.numpy() for name, value in zip(names, flat, strict=True)}
-        found = tuple(torch.from_numpy(value) for value in running.run(None, feed))
+        found = [torch.from_numpy(value) for value in running.run(None, feed)]
         differ = _differ(step, found, expected, voxels)
         unexplained = differ
         for _ in range(SHAKEN_COPIES):

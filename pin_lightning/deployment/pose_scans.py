@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from pin_lightning.method.pose.finder import PoseFinder
 from pin_lightning.method.pose.rigid import Poses
 from pin_lightning.method.pose.starts import start_poses, start_rotations
 
-Levels = tuple[UInt8[Tensor, "_ _ _"], ...]
+Levels: TypeAlias = tuple[UInt8[Tensor, "_ _ _"], ...]
 WIDER = 1.4  # sides of a made scan, as multiples of those of a working volume
 TURN_DEGREES = (25.0, -40.0, 70.0)  # of the second scan, about x, y and z
 MOST_STARTS = 96

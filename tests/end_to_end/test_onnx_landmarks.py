@@ -10,11 +10,14 @@ import pytest
 import torch
 from hand_made_onnx import GRID, stepwise
 from programs import run
+from scipy import ndimage
 from small_localizers import NAMES, build
 
 from conftest import composed
 from pin_lightning.common.geometry import Grid, mm_to_world
+from pin_lightning.data.intensity_windows import robust_window
 from pin_lightning.data.preprocessing import preprocess
+from pin_lightning.data.scan_levels import scan_levels
 from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.deployment.metadata import metadata
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
@@ -61,6 +64,45 @@ def test_a_working_volume_is_that_of_the_package(settings, about, tmp_path):
     assert difference.max() <= 1
     assert (difference > 0).mean() < 1e-3
     assert len(np.unique(found)) > 1
+
+
+@pytest.mark.parametrize("settings", VOLUMES.values(), ids=VOLUMES)
+def test_whole_scans_at_coarse_spacings_are_those_of_the_package(settings, tmp_path):
+    voxels, affine = example.read_image(saved(tmp_path / "a.nii", **settings))
+    expected = scan_levels(voxels, affine, (10.0, 180.0), (5.0, 11.0))
+    found = example.scan_levels(voxels, affine, (10.0, 180.0), (5.0, 11.0))
+    for one, other in zip(found, expected.levels, strict=True):
+        difference = np.abs(one.astype(int) - other.numpy())
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 1e-2
+    to_world = example.grid_affine(affine, voxels.shape, (1, 1, 1), 1.0)
+    np.testing.assert_allclose(to_world, expected.to_world, atol=1e-9)
+
+
+def with_metal(voxels):
+    return np.where(np.indices(voxels.shape).sum(axis=0) % 97 == 0, 20000, voxels.astype(np.int32))
+
+
+WINDOWED = {
+    **{name: one.get("change", lambda voxels: voxels) for name, one in VOLUMES.items()},
+    "padded": lambda voxels: np.pad(voxels.astype(np.int16), 9, constant_values=-3024),
+    "resampled": lambda voxels: ndimage.zoom(
+        np.pad(voxels.astype(np.float32), 6, constant_values=-3024), 1.3, order=1
+    ),
+    "metal": with_metal,
+    "large": lambda voxels: np.tile(voxels, (6, 5, 4)),
+}
+
+
+@pytest.mark.parametrize("change", WINDOWED.values(), ids=WINDOWED)
+def test_the_robust_window_is_that_of_the_package(change):
+    voxels = np.squeeze(change(make_phantom(5, (27, 48, 44), (3.0, 3.0, 3.0)).volume))
+    assert example.window(voxels, {"window": "robust"}) == robust_window(voxels)
+
+
+def test_a_window_of_another_rule_is_named():
+    with pytest.raises(ValueError, match="window=of tomorrow: is a rule that this script"):
+        example.window(np.eye(3), {"window": "of tomorrow"})
 
 
 def test_landmarks_come_in_the_coordinates_of_the_image(about, tmp_path):
