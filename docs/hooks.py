@@ -24,6 +24,8 @@ OUTSIDE = {
     "tried.md": "benchmarks/NOTES.md",
     "LICENSE": "LICENSE",
     "examples/onnx_landmarks.py": "examples/onnx_landmarks.py",
+    "examples/onnx_pose.py": "examples/onnx_pose.py",
+    "examples/onnx_window.py": "examples/onnx_window.py",
 }
 LINK = re.compile(r"""(?:(?<=\]\()|(?<=src="))(?!https?:|#)[^)#"\s]+""")
 

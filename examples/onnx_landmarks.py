@@ -4,8 +4,9 @@
     python onnx_landmarks.py localizer.onnx scan.nii.gz --markups scan.mrk.json
 
 prints a CSV (world RAS+ mm) and, where asked, writes a point list for 3D Slicer. All it needs to
-know is in the file's metadata. `docs/deployment.md` says what a program in another language has to
-do.
+know is in the file's metadata. Files of a run that finds the pose first take scans in any
+orientation; pose.onnx has to lie beside localizer.onnx, `onnx_pose.py` and `onnx_window.py` beside
+this script. `docs/deployment.md` says what a program in another language has to do.
 """
 
 import argparse
@@ -22,9 +23,11 @@ import numpy as np
 import onnxruntime
 from nibabel import orientations
 from nibabel.filebasedimages import ImageFileError
+from onnx_pose import Found, PoseStep, find, scan_levels
+from onnx_window import window
 from scipy import ndimage
 
-FORMAT_VERSION = "1"
+FORMAT_VERSIONS = ("1", "2")  # 2: in the frame of the anatomy, whose pose is found first
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"
@@ -41,22 +44,24 @@ class Landmarks:
         spread_mm: Root-mean-square distance of the starts from them [L].
         radius_mm: Radius that holds the true landmark with the coverage of the file's error bars
             [L]; none where it has none.
+        pose: Pose of the anatomy, of a file that needs it.
     """
 
     names: list[str]
     positions_world: np.ndarray
     spread_mm: np.ndarray
     radius_mm: np.ndarray | None
+    pose: Found | None
 
 
 class Localizer:
     """`localizer.onnx`, ready for any number of images.
 
     Args:
-        path: The file.
+        path: The file. Those of the pose lie beside it.
 
     Raises:
-        ValueError: It is not one that this script reads.
+        ValueError: It is not one that this script reads, or a file of the pose is missing.
     """
 
     def __init__(self, path: str) -> None:
@@ -66,9 +71,14 @@ class Localizer:
             raise ValueError(f"{path}: cannot be read as an ONNX file") from error
         entries = self.session.get_modelmeta().custom_metadata_map
         version = entries.get("format_version")
-        if version != FORMAT_VERSION or self.session.get_inputs()[0].name != "volume":
-            raise ValueError(f"{path}: is no localizer.onnx of format_version {FORMAT_VERSION}")
+        if version not in FORMAT_VERSIONS or self.session.get_inputs()[0].name != "volume":
+            known = " or ".join(FORMAT_VERSIONS)
+            raise ValueError(f"{path}: is no localizer.onnx of format_version {known}")
         self.about = {key: json.loads(value) for key, value in entries.items()}
+        files = self.about.get("poses", [])
+        if self.about.get("frame", "image") != "image" and not files:
+            raise ValueError(f"{path}: names no file that finds the frame it works in")
+        self.poses = [PoseStep(Path(path).with_name(Path(name).name)) for name in files]
 
     def find(self, path: str) -> Landmarks:
         """Landmarks of a NIfTI or MGH image.
@@ -77,16 +87,32 @@ class Localizer:
             ValueError: It is not a 3D image with contrast.
         """
         voxels, affine = read_image(path)
-        size, spacing_mm = self.about["grid"]["size"], self.about["grid"]["spacing_mm"]
-        to_world = grid_affine(affine, voxels.shape, size, spacing_mm)
-        settings = self.about["preprocessing"]
-        volume = working_volume(voxels, affine, to_world, size, spacing_mm, settings)
+        low_high = window(voxels, self.about["preprocessing"])
+        size = self.about["grid"]["size"]
+        to_world, pose = self.place(voxels, affine, low_high)
+        volume = working_volume(voxels, affine, to_world, size, low_high)
         found = self.session.run(["landmarks_mm", "spread_mm"], {"volume": volume[None]})
         landmarks_mm, spread_mm = (one[0].astype(float) for one in found)
-        ijk = landmarks_mm / spacing_mm + (np.array(size) - 1) / 2
+        ijk = landmarks_mm / self.about["grid"]["spacing_mm"] + (np.array(size) - 1) / 2
         world = ijk @ to_world[:3, :3].T + to_world[:3, 3]
+        if pose is not None:
+            spread_mm = spread_mm * pose.scale
         radius_mm = radii(spread_mm, self.about.get("error_bars"))
-        return Landmarks(self.about["landmarks"], world, spread_mm, radius_mm)
+        return Landmarks(self.about["landmarks"], world, spread_mm, radius_mm, pose)
+
+    def place(
+        self, voxels: np.ndarray, affine: np.ndarray, low_high: tuple[float, float]
+    ) -> tuple[np.ndarray, Found | None]:
+        """Voxel index of the working volume to world RAS+ mm, and the pose where it is found."""
+        size, spacing_mm = self.about["grid"]["size"], self.about["grid"]["spacing_mm"]
+        if not self.poses:
+            return grid_affine(affine, voxels.shape, size, spacing_mm), None
+        spacings_mm = self.poses[0].about["spacings_mm"]
+        pose = find(self.poses, scan_levels(voxels, affine, low_high, spacings_mm))
+        to_anatomy = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+        to_anatomy[:3, 3] = -spacing_mm * (np.array(size) - 1) / 2
+        scan_to_world = grid_affine(affine, voxels.shape, (1, 1, 1), 1.0)
+        return scan_to_world @ pose.matrix @ to_anatomy, pose
 
 
 def read_image(path: str) -> tuple[np.ndarray, np.ndarray]:
@@ -129,23 +155,22 @@ def working_volume(
     affine: np.ndarray,
     to_world: np.ndarray,
     size: Sequence[int],
-    spacing_mm: float,
-    settings: Mapping[str, Any],
+    low_high: tuple[float, float],
 ) -> np.ndarray:
     """8-bit volume on the working grid, as the network was trained on.
 
     Args:
         voxels: Of the image.
         affine: Its voxel index to world.
-        to_world: Voxel index of the working volume to world, from `grid_affine`.
+        to_world: Voxel index of the working volume to world.
         size: Voxels of the working volume.
-        spacing_mm: Their side.
-        settings: Entry `preprocessing` of the file.
+        low_high: Intensities that become 0 and 255.
     """
-    low, high = window(voxels, settings)
+    low, high = low_high
     shifted = (voxels.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
     scaled = np.clip(shifted, 0, 255)
-    ratio = np.maximum(spacing_mm / np.linalg.norm(affine[:3, :3], axis=0), 1)
+    sides_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    ratio = np.maximum(np.linalg.norm(to_world[:3, 0]) / sides_mm, 1)
     for axis, sigma in enumerate(np.sqrt((ratio**2 - 1) / (8 * np.log(2)))):
         if sigma > 0.1:
             scaled = ndimage.gaussian_filter1d(scaled, sigma, axis, mode="nearest")
@@ -156,15 +181,6 @@ def working_volume(
     outside = (at < -0.5) | (at > np.reshape(scaled.shape, (3, 1, 1, 1)) - 0.5)
     resampled[outside.any(axis=0)] = 0
     return np.clip(np.round(resampled), 0, 255).astype(np.uint8)
-
-
-def window(voxels: np.ndarray, settings: Mapping[str, Any]) -> tuple[float, float]:
-    """Intensities that become 0 and 255."""
-    minimum = voxels.min()
-    above = voxels[voxels > minimum]
-    mostly_background = above.size < (1 - settings["background_fraction"]) * voxels.size
-    low, high = np.percentile(above if mostly_background else voxels, settings["percentiles"])
-    return (low, high) if low < high else (minimum, above.max())
 
 
 def radii(spread_mm: np.ndarray, bars: Mapping[str, Any] | None) -> np.ndarray | None:
@@ -187,8 +203,13 @@ def print_table(found: Landmarks) -> None:
 
 def write_markups(path: Path, found: Landmarks) -> None:
     """Write a point list that 3D Slicer opens, whole or not at all: LPS, so x and y change sign."""
+    uncertain = found.pose is not None and found.pose.uncertain
+    doubt = {"description": "pose uncertain"} if uncertain else {}
     points = [
-        {"id": str(index + 1), "label": name, "position": position, "positionStatus": "defined"}
+        {
+            **{"id": str(index + 1), "label": name, "position": position},
+            **{"positionStatus": "defined", **doubt},
+        }
         for index, (name, position) in enumerate(
             zip(found.names, (found.positions_world * [-1, -1, 1]).tolist(), strict=True)
         )
@@ -213,6 +234,9 @@ def main() -> None:
     try:
         found = Localizer(asked.model).find(asked.image)
         print_table(found)
+        if found.pose is not None and found.pose.uncertain:
+            said = f"score {found.pose.score:.2f}, lead {found.pose.lead:.2f}"
+            print(f"{asked.image}: pose uncertain ({said})", file=sys.stderr)
         if asked.markups:
             write_markups(Path(asked.markups), found)
     except (ValueError, OSError, ImageFileError) as error:

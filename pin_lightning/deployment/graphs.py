@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
+from pin_lightning.common.types import Float, Int, Tensor, UInt8
 from pin_lightning.deployment.graph_loop import iterate_in_graph
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer
@@ -66,7 +66,7 @@ def network_model(localizer: Localizer, opset: int) -> Any:
     side = localizer.patch_side
     patches = torch.zeros(2, channels, side, side, dtype=torch.uint8)
     graph = NetworkGraph(localizer).eval()
-    return _model(graph, patches, NETWORK_INPUTS, NETWORK_OUTPUTS, "N", opset)
+    return model_of(graph, (patches,), NETWORK_INPUTS, NETWORK_OUTPUTS, _many("N"), opset)
 
 
 def localizer_model(graph: LocalizerGraph, size: Sequence[int], opset: int) -> Any:
@@ -80,7 +80,8 @@ def localizer_model(graph: LocalizerGraph, size: Sequence[int], opset: int) -> A
     for one in localizers:
         one.set_loop(iterate_in_graph)
     try:
-        return _model(graph.eval(), volumes, LOCALIZER_INPUTS, LOCALIZER_OUTPUTS, "V", opset)
+        names = (LOCALIZER_INPUTS, LOCALIZER_OUTPUTS)
+        return model_of(graph.eval(), (volumes,), *names, _many("V"), opset)
     finally:
         for one in localizers:
             one.set_loop(None)
@@ -91,15 +92,32 @@ def _localizers(module: nn.Module) -> list[Localizer]:
     return [one for one in module.modules() if isinstance(one, Localizer)]
 
 
-def _model(
+def _many(name: str) -> tuple[dict[int, Any]]:
+    """Sizes of one input whose batch dimension, of this name, may vary."""
+    return ({0: torch.export.Dim(name)},)
+
+
+def model_of(
     graph: nn.Module,
-    example: Num[Tensor, "..."],
+    example: Sequence[Any],
     inputs: Sequence[str],
     outputs: Sequence[str],
-    many: str,
+    sizes: Sequence[Any],
     opset: int,
 ) -> Any:
-    """Export to an ONNX model whose batch dimension, named ``many``, may have any size."""
+    """Export a module on the CPU as an ONNX model (`onnx.ModelProto`).
+
+    Args:
+        graph: The module.
+        example: Its arguments.
+        inputs: Names of the tensors in them.
+        outputs: Names of what it returns.
+        sizes: For each argument the dimensions that may vary, as `torch.export` takes them.
+        opset: Version of the ONNX operators.
+
+    Raises:
+        ValueError: A part cannot be expressed in ONNX.
+    """
     from onnx_ir.passes import common as passes
     from onnxscript import optimizer
 
@@ -107,12 +125,12 @@ def _model(
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 graph,
-                (example,),
+                tuple(example),
                 dynamo=True,
                 verbose=False,
                 input_names=list(inputs),
                 output_names=list(outputs),
-                dynamic_shapes=({0: torch.export.Dim(many)},),
+                dynamic_shapes=tuple(sizes),
                 opset_version=opset,
             )
     except torch.onnx.errors.OnnxExporterError as error:
@@ -127,8 +145,9 @@ def _model(
         passes.RemoveUnusedNodesPass()(program.model)
     _constants_into_loops(program.model.graph)
     model = program.model_proto
-    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        raise ValueError(f"{_parts(graph)}: the number of {inputs[0]} cannot vary in ONNX")
+    for name, given in zip(inputs, model.graph.input, strict=True):
+        if not given.type.tensor_type.shape.dim[0].dim_param:
+            raise ValueError(f"{_parts(graph)}: the number of {name} cannot vary in ONNX")
     return model
 
 
@@ -148,6 +167,8 @@ def _constants_into_loops(graph: Any) -> None:
 def _parts(graph: nn.Module) -> str:
     if isinstance(graph, NetworkGraph):
         return f"network {type(graph.network).__name__}"
+    if not _localizers(graph):
+        return type(graph).__name__
     parts = ("network", "shape_model", "prior", "update_rule")
     names = [type(getattr(one, part)).__name__ for one in _localizers(graph) for part in parts]
     return "localizer of " + ", ".join(name for name in dict.fromkeys(names) if name != "NoneType")

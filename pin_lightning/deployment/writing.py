@@ -1,7 +1,7 @@
 """Export of a run as ONNX files, written only if ONNX Runtime computes what PyTorch does."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,9 +10,9 @@ import torch
 from omegaconf import DictConfig
 
 from pin_lightning.common.files import output_folder, whole_file
-from pin_lightning.common.geometry import Grid
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
-from pin_lightning.data.preprocessing import preprocess
+from pin_lightning.data.preprocessing import OriginalImage, read_image
+from pin_lightning.data.scan_levels import scan_levels
 from pin_lightning.deployment.graphs import (
     OPSETS,
     LocalizerGraph,
@@ -30,6 +30,10 @@ from pin_lightning.deployment.parity import (
     mostly,
     seconds_per_volume,
 )
+from pin_lightning.deployment.pose_graph import PoseStep, pose_model
+from pin_lightning.deployment.pose_metadata import pose_metadata
+from pin_lightning.deployment.pose_parity import check_pose
+from pin_lightning.deployment.pose_scans import Levels, asked, made_scans
 from pin_lightning.deployment.volumes import Volumes, volumes_of_run
 from pin_lightning.inference.run import find_inputs
 from pin_lightning.method.ensemble import Ensemble
@@ -67,10 +71,12 @@ def export(config: DictConfig) -> list[Path]:
     predictor.localizer.set_dtype(torch.float32)  # as other programs compute
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
-    volumes = _volumes(config, predictor.localizer.grid, predictor.window)
+    images = _images(config, predictor.window)
+    volumes = _volumes(Path(config.run), predictor, images)
     output = output_folder("output", config.output)
     try:
-        files = dict(_networks(predictor, volumes, tolerance, opset))
+        files = dict(_poses(predictor, _scans(predictor, volumes, images), tolerance, opset))
+        files |= _networks(predictor, volumes, tolerance, opset)
         if config.localizer:
             files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
         return _write(output, files)
@@ -95,19 +101,69 @@ def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tupl
         yield from networks(localizer.first_stage, f"{prefix}first_stage_")
 
 
-def _volumes(config: DictConfig, grid: Grid, window: str) -> Volumes:
-    """Volumes for the parity check: those of the user, or of the run."""
+def pose_files(predictor: Predictor) -> list[str]:
+    """Names of the files of a run's pose stages; none without any."""
+    count = 0 if predictor.locator is None else len(predictor.locator.ensemble.members)
+    return ["pose.onnx"] if count == 1 else [f"fold{fold}_pose.onnx" for fold in range(count)]
+
+
+def _images(config: DictConfig, window: str) -> list[OriginalImage]:
+    """Images of the user for the parity check."""
     if config.input is None:
-        return volumes_of_run(Path(config.run), grid)
-    paths = find_inputs(config.input).values()
-    return torch.stack([preprocess(path, grid, None, window).intensity for path in paths])
+        return []
+    return [read_image(path, window) for path in find_inputs(config.input).values()]
+
+
+def _volumes(run: Path, predictor: Predictor, images: Sequence[OriginalImage]) -> Volumes:
+    """Working volumes for the parity check: those of the user's images, or of the run."""
+    if not images:
+        return volumes_of_run(run, predictor.localizer.grid)
+    return torch.stack([predictor.place(image)[0].intensity for image in images])
+
+
+def _scans(predictor: Predictor, volumes: Volumes, images: Sequence[OriginalImage]) -> list[Levels]:
+    """Whole scans for the parity check of pose stages: the user's images, or made of volumes."""
+    if predictor.locator is None:
+        return []
+    spacings_mm = predictor.locator.ensemble.members[0].spacings_mm
+    if not images:
+        return made_scans(volumes, predictor.localizer.grid.spacing_mm, spacings_mm)
+    return [scan_levels(one.voxels, one.affine, one.window, spacings_mm).levels for one in images]
+
+
+def _poses(
+    predictor: Predictor, scans: Sequence[Levels], tolerance: Tolerance, opset: int
+) -> Iterator[tuple[str, bytes]]:
+    if predictor.locator is None:
+        return
+    locator = predictor.locator
+    names = pose_files(predictor)
+    for name, finder in zip(names, locator.ensemble.members, strict=True):
+        finder.network_dtype = torch.float32
+        step = PoseStep(finder)
+        entries = pose_metadata(finder, locator.limits, predictor.window)
+        model = with_metadata(pose_model(step, opset), entries)
+        compared = [asked(finder, levels) for levels in scans]
+        worst_mm, elsewhere = check_pose(step, model, compared, tolerance.voxels)
+        total = sum(len(one.poses.linear) for one in compared)
+        log.info(
+            "%s: steps at most %.1e mm from those of PyTorch, from %d poses", name, worst_mm, total
+        )
+        if elsewhere:
+            log.info(
+                "%s: %d of %d poses moved elsewhere, as by rounding in PyTorch",
+                *(name, elsewhere, total),
+            )
+        yield name, model
 
 
 def _networks(
     predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: int
 ) -> Iterator[tuple[str, bytes]]:
+    ways = (None, predictor.window, pose_files(predictor))
     for name, one in networks(predictor.localizer):
-        model = with_metadata(network_model(one, opset), metadata(predictor.names, [one]))
+        entries = metadata(predictor.names, [one], *ways)
+        model = with_metadata(network_model(one, opset), entries)
         worst = check_network(one, model, volumes, tolerance)
         log.info("%s.onnx: %.1e of the largest output from PyTorch", name, worst)
         yield f"{name}.onnx", model
@@ -116,7 +172,8 @@ def _networks(
 def _whole(predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: int) -> bytes:
     localizer = predictor.localizer
     members = localizer.members if isinstance(localizer, Ensemble) else [localizer]
-    entries = metadata(predictor.names, members, predictor.calibration)
+    ways = (predictor.window, pose_files(predictor))
+    entries = metadata(predictor.names, members, predictor.calibration, *ways)
     graph = LocalizerGraph(localizer)
     model = with_metadata(localizer_model(graph, localizer.grid.size, opset), entries)
     limit_mm = tolerance.voxels * localizer.grid.spacing_mm

@@ -198,7 +198,9 @@ class LandmarkNetwork(nn.Module):
         self.biases = nn.Parameter(torch.zeros(num_landmarks, num_outputs))
 
     def outputs(
-        self, patches: Float[Tensor, "B g C P P"], which: Sequence[int] | slice = slice(None)
+        self,
+        patches: Float[Tensor, "B g C P P"],
+        which: Sequence[int] | slice | Tensor = slice(None),
     ) -> Float[Tensor, "B g Q"]:
         """Outputs of the landmarks whose patches are given: all, or `which`."""
         each = patches.flatten(0, 1).contiguous(memory_format=torch.channels_last)

@@ -3,10 +3,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from small_finders import small_finder
 from small_localizers import NAMES, build, cascade, folds
 
 from pin_lightning.deployment.metadata import metadata, numbers
+from pin_lightning.deployment.pose_metadata import pose_metadata
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
+from pin_lightning.method.pose.limits import PoseLimits
 
 
 def about(kind):
@@ -20,6 +23,34 @@ def test_names_grid_and_preprocessing():
     assert found["grid"] == {"size": [20, 17, 14], "spacing_mm": 1.5}
     assert found["preprocessing"]["percentiles"] == [0.5, 99.5]
     assert "b ü" in metadata(NAMES, [build("pca")])["landmarks"]  # readable, not escaped
+
+
+def test_a_run_that_finds_the_pose_is_of_another_format():
+    """A reader of format 1 would take its volumes along the axes of the image."""
+    entries = metadata(NAMES, [build("pca")], None, "robust", ["pose.onnx"])
+    found = {key: json.loads(value) for key, value in entries.items()}
+    assert found["format_version"] == 2
+    assert (found["frame"], found["poses"]) == ("anatomical", ["pose.onnx"])
+    assert found["preprocessing"]["window"] == "robust"
+    assert "percentiles" not in found["preprocessing"]
+    plain = about("pca")
+    assert (plain["frame"], plain["preprocessing"]["window"]) == ("image", "percentiles")
+    assert "poses" not in plain
+
+
+def test_what_the_search_of_a_pose_needs():
+    finder = small_finder(with_scale=True)
+    entries = pose_metadata(finder, PoseLimits(-1.0, 0.5), "robust")
+    found = json.loads(entries["search"])
+    assert json.loads(entries["format_version"]) == 2
+    assert json.loads(entries["preprocessing"])["window"] == "robust"
+    read = torch.tensor(found["shape_mm"], dtype=torch.float32)
+    assert torch.equal(read, finder.mean_mm_[finder.chosen_])
+    assert len(found["rotations"]) == 24
+    assert found["spacings_mm"] == [2.0, 5.0]
+    assert found["limits"] == {"score": -1.0, "lead": 0.5}
+    assert found["with_scale"] is True
+    assert found["rounds"][0] == {"landmarks": 4, "steps": 1, "kept": 64}
 
 
 @pytest.mark.parametrize("kind", ["pca", "autoencoder", "identity", "points"])

@@ -1,13 +1,18 @@
+import numpy as np
 import onnx
 import pytest
 import torch
 from hand_made_onnx import stepwise
 from omegaconf import OmegaConf
+from small_finders import small_finder
 from small_localizers import NAMES, build
 
 from conftest import composed
+from pin_lightning.data.anatomy import Anatomy
 from pin_lightning.deployment import writing
-from pin_lightning.deployment.writing import export, networks
+from pin_lightning.deployment.writing import export, networks, pose_files
+from pin_lightning.method.pose.limits import PoseLimits
+from pin_lightning.runs.pose_stage import PoseStage
 from pin_lightning.runs.predictor import Predictor
 
 
@@ -54,6 +59,42 @@ def test_what_is_written_and_said(config, agreeing, tmp_path, caplog):
     assert sorted((tmp_path / "onnx").iterdir()) == sorted(paths)
     assert "1 of 9 starts ended elsewhere" in caplog.text
     assert "2.0 times as long" in caplog.text
+
+
+def posed(count):
+    """The predictor of a run, or of folds, that finds the pose first."""
+    anatomy = Anatomy(NAMES, np.eye(3), with_scale=False)
+    poses = [PoseStage(small_finder(seed), PoseLimits(0.0, 0.0), anatomy) for seed in range(count)]
+    return Predictor(build("pca"), NAMES, "cpu", poses=poses, window="robust")
+
+
+def test_pose_stages_have_files_of_their_own():
+    assert pose_files(posed(0)) == []
+    assert pose_files(posed(1)) == ["pose.onnx"]
+    assert pose_files(posed(2)) == ["fold0_pose.onnx", "fold1_pose.onnx"]
+
+
+def test_a_run_that_finds_the_pose(config, agreeing, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    compared = []
+
+    def check(_, __, scans, voxels):
+        compared.append((len(scans), voxels))
+        return 0.01, 3
+
+    monkeypatch.setattr(writing, "pose_model", lambda *_: onnx.load_from_string(stepwise()))
+    monkeypatch.setattr(writing, "check_pose", check)
+    predictor = posed(1)
+    monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
+    names = ["pose.onnx", "network.onnx", "localizer.onnx"]
+    assert export(config) == [tmp_path / "onnx" / name for name in names]
+    for name in names:
+        made = onnx.load(tmp_path / "onnx" / name)
+        entries = {one.key: one.value for one in made.metadata_props}
+        assert entries["format_version"] == "2"
+    assert entries["poses"] == '["pose.onnx"]'
+    assert compared == [(2, 0.02)]
+    assert "pose.onnx: 3 of " in caplog.text
 
 
 def test_where_most_starts_wander_few_iterations_are_compared(config, agreeing, monkeypatch):

@@ -1,32 +1,33 @@
 """The parts of the example that reads `localizer.onnx` without this package, beside the package."""
 
-import importlib.util
 import json
 
 import nibabel as nib
 import numpy as np
+import onnx
+import onnx_landmarks as example
 import pytest
+import torch
 from hand_made_onnx import GRID, stepwise
+from programs import run
+from scipy import ndimage
+from small_localizers import NAMES, build
 
-from conftest import REPOSITORY
+from conftest import composed
 from pin_lightning.common.geometry import Grid, mm_to_world
+from pin_lightning.data.intensity_windows import robust_window
 from pin_lightning.data.preprocessing import preprocess
+from pin_lightning.data.scan_levels import scan_levels
 from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.deployment.metadata import metadata
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
-
-spec = importlib.util.spec_from_file_location(
-    "onnx_landmarks", REPOSITORY / "examples" / "onnx_landmarks.py"
-)
-example = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(example)
+from pin_lightning.runs.predictor import Predictor
+from pin_lightning.training.run import train
 
 
 @pytest.fixture
 def about(monkeypatch):
     """Metadata of a file for volumes of the hand-made model."""
-    from small_localizers import build
-
     localizer = build("identity")
     localizer.grid = GRID
     return metadata(["CSP"], [localizer])
@@ -57,12 +58,51 @@ def test_a_working_volume_is_that_of_the_package(settings, about, tmp_path):
     voxels, affine = example.read_image(path)
     to_world = example.grid_affine(affine, voxels.shape, grid.size, grid.spacing_mm)
     np.testing.assert_allclose(to_world, expected.affine, atol=1e-9)
-    given = (voxels, affine, to_world, grid.size, grid.spacing_mm)
-    found = example.working_volume(*given, json.loads(about["preprocessing"]))
+    low_high = example.window(voxels, json.loads(about["preprocessing"]))
+    found = example.working_volume(voxels, affine, to_world, grid.size, low_high)
     difference = np.abs(found.astype(int) - expected.intensity.numpy())
     assert difference.max() <= 1
     assert (difference > 0).mean() < 1e-3
     assert len(np.unique(found)) > 1
+
+
+@pytest.mark.parametrize("settings", VOLUMES.values(), ids=VOLUMES)
+def test_whole_scans_at_coarse_spacings_are_those_of_the_package(settings, tmp_path):
+    voxels, affine = example.read_image(saved(tmp_path / "a.nii", **settings))
+    expected = scan_levels(voxels, affine, (10.0, 180.0), (5.0, 11.0))
+    found = example.scan_levels(voxels, affine, (10.0, 180.0), (5.0, 11.0))
+    for one, other in zip(found, expected.levels, strict=True):
+        difference = np.abs(one.astype(int) - other.numpy())
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 1e-2
+    to_world = example.grid_affine(affine, voxels.shape, (1, 1, 1), 1.0)
+    np.testing.assert_allclose(to_world, expected.to_world, atol=1e-9)
+
+
+def with_metal(voxels):
+    return np.where(np.indices(voxels.shape).sum(axis=0) % 97 == 0, 20000, voxels.astype(np.int32))
+
+
+WINDOWED = {
+    **{name: one.get("change", lambda voxels: voxels) for name, one in VOLUMES.items()},
+    "padded": lambda voxels: np.pad(voxels.astype(np.int16), 9, constant_values=-3024),
+    "resampled": lambda voxels: ndimage.zoom(
+        np.pad(voxels.astype(np.float32), 6, constant_values=-3024), 1.3, order=1
+    ),
+    "metal": with_metal,
+    "large": lambda voxels: np.tile(voxels, (6, 5, 4)),
+}
+
+
+@pytest.mark.parametrize("change", WINDOWED.values(), ids=WINDOWED)
+def test_the_robust_window_is_that_of_the_package(change):
+    voxels = np.squeeze(change(make_phantom(5, (27, 48, 44), (3.0, 3.0, 3.0)).volume))
+    assert example.window(voxels, {"window": "robust"}) == robust_window(voxels)
+
+
+def test_a_window_of_another_rule_is_named():
+    with pytest.raises(ValueError, match="window=of tomorrow: is a rule that this script"):
+        example.window(np.eye(3), {"window": "of tomorrow"})
 
 
 def test_landmarks_come_in_the_coordinates_of_the_image(about, tmp_path):
@@ -78,8 +118,6 @@ def test_landmarks_come_in_the_coordinates_of_the_image(about, tmp_path):
 
 
 def test_radii_are_those_of_the_package():
-    from small_localizers import NAMES, build
-
     generator = np.random.default_rng(0)
     errors, spread = generator.random((12, 3)), generator.random((12, 3))
     bars = calibrate(errors, spread, NAMES, ConformalSettings(coverage=0.8))
@@ -100,3 +138,65 @@ def test_an_image_without_contrast_is_named(tmp_path):
     path = saved(tmp_path / "flat.nii", change=lambda voxels: 0 * voxels)
     with pytest.raises(ValueError, match=r"flat\.nii: is no 3D image of finite numbers"):
         example.read_image(str(path))
+
+
+def posed(tmp_path, poses):
+    """The files of a localizer in the frame of the anatomy, without those of the pose."""
+    localizer = build("identity")
+    localizer.grid = GRID
+    entries = metadata(["CSP"], [localizer], None, "robust", poses)
+    (tmp_path / "localizer.onnx").write_bytes(stepwise(metadata=entries))
+    return str(tmp_path / "localizer.onnx")
+
+
+def test_a_localizer_of_an_anatomical_frame_is_not_used_without_its_pose(tmp_path):
+    with pytest.raises(ValueError, match=r"pose\.onnx: is missing; it finds the frame"):
+        example.Localizer(posed(tmp_path, ["pose.onnx"]))
+    (tmp_path / "pose.onnx").write_bytes(stepwise())
+    with pytest.raises(ValueError, match=r"pose\.onnx: is no pose\.onnx of format_version 2"):
+        example.Localizer(posed(tmp_path, ["pose.onnx"]))
+
+
+def test_a_frame_that_no_file_finds_is_refused(tmp_path):
+    path = posed(tmp_path, ["pose.onnx"])
+    model = onnx.load(path)
+    entries = {one.key: one.value for one in model.metadata_props if one.key != "poses"}
+    onnx.helper.set_model_props(model, entries)
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match="names no file that finds the frame"):
+        example.Localizer(path)
+
+
+@pytest.fixture(scope="module")
+def posed_run(short_settings, tmp_path_factory):
+    """A run that finds the pose first, trained for seconds, and its files."""
+    run_dir = tmp_path_factory.mktemp("runs") / "posed"
+    pose = ["pose=find", "pose.max_steps=200", "pose.calibration_folds=0", "pose.patch_side=17"]
+    train(composed(*short_settings, *pose), run_dir)
+    # In a process of its own: no type checks of what is traced.
+    return run_dir, run("-m", "pin_lightning.export", run_dir, f"output={run_dir}/für ONNX")
+
+
+@pytest.mark.slow
+def test_a_scan_in_any_orientation_gives_the_landmarks_of_the_package(posed_run, tmp_path):
+    run_dir, done = posed_run
+    assert done.returncode == 0, done.stderr
+    assert "pose.onnx: steps at most" in done.stdout
+    names = [path.name for path in sorted((run_dir / "für ONNX").iterdir())]
+    assert names == ["localizer.onnx", "network.onnx", "pose.onnx"]
+    predictor = Predictor.load(run_dir, "cpu")
+    predictor.localizer.set_dtype(torch.float32)  # as the files compute
+    predictor.locator.ensemble.members[0].network_dtype = torch.float32
+    localizer = example.Localizer(str(run_dir / "für ONNX" / "localizer.onnx"))
+    phantom = make_phantom(78, (50, 30, 47), (3.0, 3.5, 2.5), oblique_degrees=20.0)
+    padded = np.pad(phantom.volume, ((0, 12), (6, 0), (3, 9)))
+    lying = np.rot90(padded, axes=(1, 2))  # the voxels alone: the header does not know
+    for number, voxels in enumerate((phantom.volume, lying)):
+        path = tmp_path / f"{number}.nii"
+        nib.save(nib.Nifti1Image(np.ascontiguousarray(voxels), phantom.affine), path)
+        found, expected = localizer.find(str(path)), predictor.predict(path)
+        np.testing.assert_allclose(found.positions_world, expected.positions_world, atol=0.03)
+        np.testing.assert_allclose(found.spread_mm, expected.spread_mm, atol=0.03)
+        assert found.pose.score == pytest.approx(expected.pose.found.score, abs=1e-3)
+        assert found.pose.lead == pytest.approx(expected.pose.found.lead, abs=1e-3)
+        assert found.pose.uncertain == expected.pose.uncertain

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from pin_lightning.method.pose.path import PosePath
 from pin_lightning.method.pose.rigid import Poses, fit_poses, turned, unit
 from pin_lightning.method.pose.scans import Box, Scans, border_of, cut_levels_posed, planes
 from pin_lightning.method.pose.starts import distinct, start_poses, start_rotations
+
+Which: TypeAlias = slice | Tensor  # of the landmarks that are looked at
 
 LARGEST_SCALE = 1.35  # of patches: shapes differ in size, samples more so
 CHUNK = 2048  # patches of landmarks that are cut at once
@@ -185,7 +187,7 @@ class PoseFinder(nn.Module):
         scans: Sequence[Scans],
         poses: Poses,
         steps: int,
-        which: slice = slice(None),
+        which: Which = slice(None),
         path: PosePath | None = None,
     ) -> tuple[Poses, Float[Tensor, " N"]]:
         """Move poses by some steps; returns them and the scores of where they ended."""
@@ -198,21 +200,22 @@ class PoseFinder(nn.Module):
         return poses, self.predicted(scans, poses, which)[1].mean(dim=1)
 
     def predicted(
-        self, scans: Sequence[Scans], poses: Poses, which: slice = slice(None)
+        self, scans: Sequence[Scans], poses: Poses, which: Which = slice(None)
     ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
         """Predicted landmarks in scan mm, and the log of their expected errors, for N poses."""
         count = max(1, CHUNK // len(self.chosen_[which]))
         parts = [
-            self._predicted(scans, poses.take(slice(begin, begin + count)), which)
+            self.predicted_at_once(scans, poses.take(slice(begin, begin + count)), which)
             for begin in range(0, len(poses.linear), count)
         ]
         placed, log_error = zip(*parts, strict=True)
         return torch.cat(placed), torch.cat(log_error)
 
-    def _predicted(
-        self, scans: Sequence[Scans], poses: Poses, which: slice
+    def predicted_at_once(
+        self, scans: Sequence[Scans], poses: Poses, which: Which
     ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
-        index = torch.zeros(len(poses.linear), dtype=torch.long, device=poses.linear.device)
+        """As `predicted`, in one batch."""
+        index = torch.zeros(poses.linear.shape[0], dtype=torch.long, device=poses.linear.device)
         patches, centres_mm = self.patches(scans, index, poses, which)
         lower = self.network_dtype != torch.float32
         with torch.autocast(patches.device.type, self.network_dtype, enabled=lower):
@@ -224,7 +227,7 @@ class PoseFinder(nn.Module):
         scans: Sequence[Scans],
         index: Int[Tensor, " N"],
         poses: Poses,
-        which: slice = slice(None),
+        which: Which = slice(None),
         box: Box | None = None,
     ) -> tuple[Num[Tensor, "N L C P P"], Float[Tensor, "N L 3"]]:
         """Cut the patches of poses of the mean shape; returns them and their centres."""

@@ -34,7 +34,9 @@ class PoseNetwork(LandmarkNetwork):
         torch.nn.init.normal_(self.heads, std=0.02)
 
     def forward(
-        self, patches: Float[Tensor, "N L C P P"], which: Sequence[int] | slice = slice(None)
+        self,
+        patches: Float[Tensor, "N L C P P"],
+        which: Sequence[int] | slice | Tensor = slice(None),
     ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
         """Displacement and log expected error, in the unit of the stage."""
         outputs = self.outputs(patches, which).float()

@@ -25,7 +25,7 @@ class Poses:
 
     def place(self, shape_mm: Float[Tensor, "L 3"]) -> Float[Tensor, "N L 3"]:
         """Place a shape."""
-        each = shape_mm.expand(len(self.linear), -1, -1)
+        each = shape_mm.expand(self.linear.shape[0], -1, -1)  # len() would fix it in a graph
         return turned(self.linear, each) + self.shift_mm[:, None]
 
     def take(self, which: Tensor | slice) -> "Poses":
