@@ -17,7 +17,7 @@ from pin_lightning.common.files import whole_file, write_text
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.phantom_folder import PHANTOM_VERSION, without_later_defaults
 from pin_lightning.common.progress_bar import progress_bar
-from pin_lightning.common.settings import is_number
+from pin_lightning.common.settings import check_flag, is_number
 from pin_lightning.data.cases import Case
 from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.data.sources import phantom_anatomy as anatomy
@@ -169,8 +169,7 @@ def _check(
         )
     if not is_number(bend_degrees) or not 0 <= bend_degrees <= anatomy.MOST_DEGREES:
         raise ValueError(f"phantom bend_degrees={bend_degrees}: give 0 to {anatomy.MOST_DEGREES:g}")
-    if not isinstance(turned, bool):
-        raise ValueError(f"phantom turned={turned}: give true or false")
+    check_flag("phantom turned", turned)
     if not is_number(field) or not 1 <= field <= MOST_FIELD:
         raise ValueError(f"phantom field={field}: give 1 to {MOST_FIELD:g}")
 
