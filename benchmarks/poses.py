@@ -1,4 +1,4 @@
-"""The pose stage: ``python benchmarks/poses.py WHAT SETTING=VALUE...``
+"""The pose stage: ``python benchmarks/poses.py WHAT SETTING=VALUE...``.
 
 - ``folds data.root=DIR``: all folds of a preset; poses, errors and times.
 - ``few data.root=DIR``: trained on 1, 2, 5 and 10 cases, the others are predicted.

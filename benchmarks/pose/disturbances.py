@@ -95,7 +95,10 @@ def metal(scan: Scan, generator: np.random.Generator) -> Scan:
     radius = max(1, round(0.03 * min(voxels.shape)))
     while balls.mean() < METAL_SHARE:
         middle = [int(generator.integers(size)) for size in voxels.shape]
-        around = tuple(slice(max(0, m - radius), m + radius + 1) for m in middle)
+        around = tuple(
+            slice(max(0, m - radius), min(size, m + radius + 1))
+            for m, size in zip(middle, voxels.shape, strict=True)
+        )
         grid = np.ogrid[around]
         balls[around] |= sum((g - m) ** 2 for g, m in zip(grid, middle, strict=True)) <= radius**2
     inside = np.round(np.nan_to_num(scan.landmarks_ijk)).astype(int)

@@ -1,4 +1,4 @@
-"""Disturbed scans: errors of what remains visible, and whether uncertain poses are said to be so."""
+"""Disturbed scans: errors of what remains visible, and which poses are marked uncertain."""
 
 import logging
 import tempfile

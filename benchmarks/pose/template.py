@@ -89,8 +89,9 @@ class TemplateSearch:
         scan = coarser(levels[0].numpy(), self.level_mm, self.spacing_mm)
         refined = [self._refined(scan, pose) for pose in self._best(scan)]
         refined.sort(key=lambda one: one[1])
-        second = refined[1][1] if len(refined) > 1 else float("inf")
-        return [FoundPose(refined[0][0], refined[0][1], second)]
+        best, score = refined[0]
+        others = [loss for pose, loss in refined if not self._same(pose, best)]
+        return [FoundPose(best, score, min(others, default=float("inf")))]
 
     def _best(self, scan: np.ndarray) -> list[Pose]:
         """The best distinct poses by FFT correlation."""
@@ -101,11 +102,10 @@ class TemplateSearch:
             other = torch.fft.rfftn(torch.from_numpy(turned), s=shape)
             product = torch.fft.irfftn(spectrum * other.conj(), s=shape)
             best = np.unravel_index(int(product.argmax()), shape)
-            # Shift of the template's first voxel; beyond the scan it has come round.
-            first = [
-                n - whole if n >= size else n for n, whole, size in zip(best, shape, scan.shape)
-            ]
-            centre = np.array(first) + (SIDE - 1) / 2 - (np.array(scan.shape) - 1) / 2
+            # The middle of the template; beyond the scan it has come round.
+            middle = np.array(best) + (SIDE - 1) / 2
+            middle -= np.where(middle >= scan.shape, shape, 0)
+            centre = middle - (np.array(scan.shape) - 1) / 2
             scores.append(float(product.max()))
             poses.append(Pose(rotation, centre * self.spacing_mm))
         chosen: list[Pose] = []
