@@ -10,6 +10,8 @@ from omegaconf import OmegaConf
 PHANTOM_VERSION = 1  # increment when the same settings give other phantoms
 DIGITS = 8
 WHERE = ("_target_", "root")  # settings of the source without effect on the phantoms
+# Settings that came later: with these values, phantoms and their folder are those without them.
+LATER = {"turned": False, "field": 1.0}
 
 
 def phantom_folder(source: Mapping[str, Any]) -> str:
@@ -23,9 +25,19 @@ def phantom_folder(source: Mapping[str, Any]) -> str:
     >>> phantom_folder({"num_cases": 50, "spacing_mm": [2, 2, 2], "root": "anywhere"})
     'data/phantom_32e549bf'
     """
-    settings = {key: _plain(source[key]) for key in source if key not in WHERE}
+    given = {key: _plain(source[key]) for key in source if key not in WHERE}
+    settings = without_later_defaults(given)
     record = json.dumps({"version": PHANTOM_VERSION, **settings}, sort_keys=True, default=str)
     return f"data/phantom_{hashlib.sha256(record.encode()).hexdigest()[:DIGITS]}"
+
+
+def without_later_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of phantoms without later ones that have their defaults.
+
+    >>> without_later_defaults({"seed": 0, "turned": False, "field": 2})
+    {'seed': 0, 'field': 2}
+    """
+    return {key: one for key, one in settings.items() if key not in LATER or one != LATER[key]}
 
 
 def _plain(value: Any) -> Any:

@@ -5,31 +5,30 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float64, UInt8
 from nibabel.affines import apply_affine
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.files import whole_file, write_text
 from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.common.phantom_folder import PHANTOM_VERSION
+from pin_lightning.common.phantom_folder import PHANTOM_VERSION, without_later_defaults
 from pin_lightning.common.progress_bar import progress_bar
-from pin_lightning.common.settings import is_number
+from pin_lightning.common.settings import check_flag, is_number
 from pin_lightning.data.cases import Case
 from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.data.sources import phantom_anatomy as anatomy
 from pin_lightning.data.sources.folder import find_cases
+from pin_lightning.data.sources.phantom_pose import turned_head
+from pin_lightning.data.sources.phantom_scan import axes_mm, scan
 
-APEX_MM = 125.0  # from the probe's virtual apex to the volume's centre, along the y axis
-SECTOR_DEGREES = 36.0
-NEAREST_MM, FARTHEST_MM = 76.0, 180.0  # from the apex
-LOOKS = 2  # compounded; a single look is Rayleigh speckle
 WRITERS = 2  # threads; a full-size head takes 2 GB
 # Separate random streams, so that the head does not depend on size or spacing.
-HEAD, PLACEMENT, SPECKLE = 0, 1, 2
+HEAD, PLACEMENT, SPECKLE, TURN = 0, 1, 2, 3
+MOST_FIELD = 4.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,8 @@ def make_phantom(
     spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
     oblique_degrees: float = 0.0,
     bend_degrees: float = 0.0,
+    turned: bool = False,
+    field: float = 1.0,
 ) -> Phantom:
     """Synthesise one fetal head; a seed gives the same volume bit for bit.
 
@@ -63,23 +64,29 @@ def make_phantom(
 
     Args:
         seed: Seed of the head.
-        size: Voxels along x, y, z.
+        size: Voxels along x, y, z, of a field of 1.
         spacing_mm: Voxel sides in mm.
         oblique_degrees: Angle of a random rotation of the scanner axes against the volume's.
         bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
+        turned: Turn heads by any rotation and move them, within the picture (`turned_head`).
+        field: Extent of the volume, and of the probe's sector, relative to `size`.
 
     Raises:
         ValueError: Size or spacing is not positive, the seed is negative, or the bend is too large.
     """
-    _check(seed, size, spacing_mm, bend_degrees)
+    _check(seed, size, spacing_mm, bend_degrees, turned, field)
+    size = [round(field * side) for side in size]
     head = anatomy.draw_head(np.random.default_rng([seed, HEAD]), bend_degrees)
+    if turned:
+        head = turned_head(head, np.random.default_rng([seed, TURN]), field)
     affine = _affine(np.random.default_rng([seed, PLACEMENT]), size, spacing_mm, oblique_degrees)
-    x, y, z = _axes_mm(size, spacing_mm)
-    u, v, w = anatomy.to_head(head, x, y, z)
+    axes = axes_mm(size, spacing_mm)
+    u, v, w = anatomy.to_head(head, *axes)
     tissue = anatomy.echo(head, u, v, w)
     bone_mm = anatomy.skull_distance(u, v, w)
     del u, v, w
-    volume = _scan(tissue, bone_mm, (x, y, z), spacing_mm, np.random.default_rng([seed, SPECKLE]))
+    speckle = np.random.default_rng([seed, SPECKLE])
+    volume = scan(tissue, bone_mm, axes, spacing_mm, speckle, field)
     landmarks_mm = anatomy.to_volume(head, anatomy.landmarks_in_head(head))
     landmarks_ijk = landmarks_mm / np.array(spacing_mm) + (np.array(size) - 1) / 2
     return Phantom(volume, affine, apply_affine(affine, landmarks_ijk))
@@ -92,21 +99,25 @@ def phantom_cases(
     spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
     seed: int = 0,
     bend_degrees: float = 0.0,
+    turned: bool = False,
+    field: float = 1.0,
 ) -> list[Case]:
     """Cases of a phantom data set, made on first use.
 
     Args:
         root: Folder for `images/` and `landmarks/`.
         num_cases: Number of heads; case i has seed ``seed + i``.
-        size: Voxels along x, y, z.
+        size: Voxels along x, y, z, of a field of 1.
         spacing_mm: Voxel sides in mm.
         seed: Seed of the first head.
         bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
+        turned: Turn heads by any rotation and move them, within the picture (`turned_head`).
+        field: Extent of the volume, and of the probe's sector, relative to `size`.
 
     Raises:
         ValueError: A setting is impossible, or the folder holds phantoms of other settings.
     """
-    _check(seed, size, spacing_mm, bend_degrees)
+    _check(seed, size, spacing_mm, bend_degrees, turned, field)
     if num_cases < 1:
         raise ValueError(f"phantom num_cases={num_cases}: give at least 1")
     root = Path(root)
@@ -117,14 +128,16 @@ def phantom_cases(
         "spacing_mm": list(spacing_mm),
         "seed": seed,
         "bend_degrees": bend_degrees,
+        **without_later_defaults({"turned": turned, "field": field}),
     }
     _claim(root, settings)
+    ways: dict[str, Any] = {"bend_degrees": bend_degrees, "turned": turned, "field": field}
 
     def write(index: int) -> None:
         image = root / "images" / f"head_{index:03d}.nii.gz"
         markups = root / "landmarks" / f"head_{index:03d}.mrk.json"
         if not image.is_file() or not markups.is_file():
-            phantom = make_phantom(seed + index, size, spacing_mm, bend_degrees=bend_degrees)
+            phantom = make_phantom(seed + index, size, spacing_mm, **ways)
             with whole_file(image) as temporary:
                 nib.save(nib.Nifti1Image(phantom.volume, phantom.affine), temporary)
             write_landmarks(markups, LandmarkSet.of(phantom.names, phantom.landmarks_world))
@@ -138,7 +151,12 @@ def phantom_cases(
 
 
 def _check(
-    seed: int, size: Sequence[int], spacing_mm: Sequence[float], bend_degrees: float
+    seed: int,
+    size: Sequence[int],
+    spacing_mm: Sequence[float],
+    bend_degrees: float,
+    turned: bool,
+    field: float,
 ) -> None:
     """Validate the settings of a phantom."""
     if seed < 0:
@@ -151,6 +169,9 @@ def _check(
         )
     if not is_number(bend_degrees) or not 0 <= bend_degrees <= anatomy.MOST_DEGREES:
         raise ValueError(f"phantom bend_degrees={bend_degrees}: give 0 to {anatomy.MOST_DEGREES:g}")
+    check_flag("phantom turned", turned)
+    if not is_number(field) or not 1 <= field <= MOST_FIELD:
+        raise ValueError(f"phantom field={field}: give 1 to {MOST_FIELD:g}")
 
 
 def _claim(root: Path, settings: dict[str, object]) -> None:
@@ -190,66 +211,3 @@ def _affine(
     affine[:3, :3] = rotation.as_matrix() * np.array(spacing_mm)
     affine[:3, 3] = 40 * origin - affine[:3, :3] @ ((np.array(size) - 1) / 2)
     return affine
-
-
-def _axes_mm(size: Sequence[int], spacing_mm: Sequence[float]) -> tuple[np.ndarray, ...]:
-    """Voxel positions in mm from the volume's centre, one broadcastable array per axis."""
-    axes = [
-        ((np.arange(n) - (n - 1) / 2) * step).astype(np.float32)
-        for n, step in zip(size, spacing_mm, strict=True)
-    ]
-    return tuple(np.meshgrid(*axes, indexing="ij", sparse=True))
-
-
-def _scan(
-    tissue: Float[np.ndarray, "X Y Z"],
-    bone_mm: Float[np.ndarray, "X Y Z"],
-    axes: tuple[np.ndarray, ...],
-    spacing_mm: Sequence[float],
-    rng: np.random.Generator,
-) -> UInt8[np.ndarray, "X Y Z"]:
-    """Ultrasound picture of the echoes: angle, shadow, attenuation, speckle, sector."""
-    x, y, z = axes
-    depth = np.sqrt(x**2 + (y + np.float32(APEX_MM)) ** 2 + z**2)
-    # Bone perpendicular to the beam, which runs along y, reflects most and casts a shadow.
-    facing = np.zeros_like(bone_mm)
-    if bone_mm.shape[1] > 1:
-        facing = np.minimum(np.abs(np.gradient(bone_mm, spacing_mm[1], axis=1)), 1)
-    skull = np.exp(-((bone_mm / np.float32(1.5)) ** 2)) * (0.35 + 0.65 * facing)
-    shade = np.cumsum(skull, axis=1) * np.float32(spacing_mm[1])
-    echoes = np.maximum(tissue, skull) * np.exp(-0.12 * (shade - skull))
-    # Time gain compensation undoes most of the attenuation, as on a scanner.
-    echoes *= np.exp(-0.004 * (depth - np.float32(NEAREST_MM)))
-    echoes *= _speckle(echoes.shape, spacing_mm, depth, rng)
-    picture = np.log1p(np.float32(12.0) * echoes) / np.float32(np.log(13.0))
-    inside = (depth > NEAREST_MM) & (depth < FARTHEST_MM)
-    widest = np.tan(np.deg2rad(SECTOR_DEGREES)) * (y + APEX_MM)
-    inside &= (np.abs(x) < widest) & (np.abs(z) < widest)
-    return (np.clip(picture, 0, 1) * 255 * inside).astype(np.uint8)
-
-
-def _speckle(
-    shape: tuple[int, ...],
-    spacing_mm: Sequence[float],
-    depth: Float[np.ndarray, "X Y Z"],
-    rng: np.random.Generator,
-) -> Float[np.ndarray, "X Y Z"]:
-    """Compounded speckle around one, whose grains widen across the beam with depth."""
-    share = np.clip((depth - NEAREST_MM) / (FARTHEST_MM - NEAREST_MM), 0, 1)
-    power = np.zeros(shape, np.float32)
-    for _ in range(2 * LOOKS):  # real and imaginary part of each look
-        near = _grains(shape, spacing_mm, (0.7, 0.5, 0.7), rng) * np.sqrt(1 - share)
-        power += (near + _grains(shape, spacing_mm, (1.8, 0.6, 1.8), rng) * np.sqrt(share)) ** 2
-    return np.sqrt(power / np.float32(2 * LOOKS))
-
-
-def _grains(
-    shape: tuple[int, ...],
-    spacing_mm: Sequence[float],
-    grain_mm: Sequence[float],
-    rng: np.random.Generator,
-) -> Float[np.ndarray, "X Y Z"]:
-    noise = rng.standard_normal(shape, dtype=np.float32)
-    sigma = [grain / step for grain, step in zip(grain_mm, spacing_mm, strict=True)]
-    noise = ndimage.gaussian_filter(noise, sigma, mode="wrap", truncate=3.0)
-    return noise / max(float(noise.std()), 1e-6)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import replace
 
@@ -6,17 +7,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from nibabel.affines import apply_affine
+from scipy.spatial.distance import pdist
+from scipy.spatial.transform import Rotation
 
 from pin_lightning.data.landmarks.files import read_landmarks
-from pin_lightning.data.sources.phantom import (
-    FARTHEST_MM,
-    NEAREST_MM,
-    _axes_mm,
-    _scan,
-    _speckle,
-    make_phantom,
-    phantom_cases,
-)
+from pin_lightning.data.sources.phantom import make_phantom, phantom_cases
 from pin_lightning.data.sources.phantom_anatomy import (
     LANDMARK_NAMES,
     draw_head,
@@ -178,42 +173,6 @@ def test_outside_the_sector_is_black():
     assert (volume[40:68, 20:50, 30:60] > 0).mean() > 0.95
 
 
-def scanned(bone_mm=lambda x, y, z: 99.0 + 0 * (x + y + z)):
-    """Even tissue behind bone at the given distance, seen by the probe; 2 mm voxels."""
-    axes = _axes_mm((60, 50, 20), (2.0, 2.0, 2.0))
-    even = np.full((60, 50, 20), 0.3, np.float32)
-    bone = np.broadcast_to(bone_mm(*axes), even.shape).astype(np.float32)
-    return _scan(even, bone, axes, (2.0, 2.0, 2.0), np.random.default_rng(0)).astype(float)
-
-
-def test_bone_shades_what_lies_behind_it_only():
-    plate = scanned(lambda x, y, z: np.where(x < 0, y, 99.0) + 0 * z)
-    free = scanned()
-    assert plate[10:28, 24:26].mean() > 1.3 * free[10:28, 24:26].mean()
-    assert plate[10:28, 32:45].mean() < 0.9 * free[10:28, 32:45].mean()
-    np.testing.assert_array_equal(plate[:, 5:20], free[:, 5:20])
-    np.testing.assert_array_equal(plate[30:], free[30:])
-    # Echoes fade with depth.
-    assert free[20:40, 38:48].mean() < 0.95 * free[20:40, 3:13].mean()
-
-
-def test_speckle_is_rayleigh_like_and_widens_across_the_beam_with_depth():
-    shape, spacing = (64, 64, 64), (0.5, 0.5, 0.5)
-    grain = {}
-    for depth in (NEAREST_MM, FARTHEST_MM):
-        field = _speckle(shape, spacing, np.full(shape, depth), np.random.default_rng(0))
-        # Two looks: a chi law of four degrees of freedom, scaled to a mean square of one.
-        assert np.mean(field**2) == pytest.approx(1, abs=0.01)
-        assert field.std() == pytest.approx(np.sqrt(1 - 9 * np.pi / 32), rel=0.15)
-        even = field - field.mean()
-        lagged = [(even * np.roll(even, 2, axis)).mean() / even.var() for axis in range(3)]
-        grain[depth] = lagged
-    near, far = grain[NEAREST_MM], grain[FARTHEST_MM]
-    assert far[0] > near[0] + 0.15
-    assert far[2] > near[2] + 0.15
-    assert far[0] > far[1] + 0.3
-
-
 def test_a_seed_gives_the_same_volume_and_another_one_its_own_speckle():
     first, again, other = (make_phantom(seed, **SMALL) for seed in (4, 4, 5))
     assert np.array_equal(first.volume, again.volume)
@@ -255,6 +214,8 @@ IMPOSSIBLE = [
     ({"bend_degrees": -1.0}, "bend_degrees=-1.0: give 0 to 60"),
     ({"bend_degrees": 60.5}, "bend_degrees=60.5: give 0 to 60"),
     ({"bend_degrees": float("nan")}, "bend_degrees=nan: give 0 to 60"),
+    ({"field": 0.5}, "field=0.5: give 1 to 4"),
+    ({"field": float("inf")}, "field=inf: give 1 to 4"),
 ]
 
 
@@ -305,6 +266,70 @@ def test_writes_bent_heads(tmp_path):
     moved = np.linalg.norm(bent.landmarks_world - straight.landmarks_world, axis=1)
     assert dict(zip(LANDMARK_NAMES, moved > 20, strict=True))["frontHead"]
     assert moved[2] < 1e-9  # the back of the skull
+
+
+# Volume, affine and landmarks of seed 3, as they were made before heads were turned.
+UNCHANGED = "cdfad09beda9300c"
+
+
+def digest(phantom):
+    parts = (phantom.volume, phantom.affine, phantom.landmarks_world)
+    return hashlib.sha256(b"".join(one.tobytes() for one in parts)).hexdigest()[:16]
+
+
+def test_a_turned_head_is_the_same_head():
+    for seed in range(5):
+        straight, turned = make_phantom(seed, **SMALL), make_phantom(seed, **SMALL, turned=True)
+        apart = [pdist(one.landmarks_world) for one in (straight, turned)]
+        np.testing.assert_allclose(*apart, rtol=1e-9)
+        shapes = [
+            one.landmarks_world - one.landmarks_world.mean(axis=0) for one in (straight, turned)
+        ]
+        rotation, left = Rotation.align_vectors(shapes[1], shapes[0])
+        assert left < 1e-6  # not a mirror image
+        assert rotation.magnitude() > 0.1
+        assert np.array_equal(straight.affine, turned.affine)
+
+
+@pytest.mark.parametrize("field", [1, 1.5, 2.0])
+def test_a_field_has_more_voxels_of_the_same_spacing(field):
+    usual, other = make_phantom(2, **SMALL), make_phantom(2, **SMALL, field=field)
+    assert other.volume.shape == tuple(round(field * side) for side in SMALL["size"])
+    assert np.array_equal(usual.affine[:3, :3], other.affine[:3, :3])
+    # The head is where it was, about the centre of the volume.
+    centres = [
+        apply_affine(one.affine, (np.array(one.volume.shape) - 1) / 2) for one in (usual, other)
+    ]
+    np.testing.assert_allclose(
+        usual.landmarks_world - centres[0], other.landmarks_world - centres[1], atol=1e-9
+    )
+    assert (field == 1) == (digest(usual) == digest(other))
+
+
+def test_turned_heads_in_a_larger_field_lie_in_the_picture():
+    for seed in range(6):
+        phantom = make_phantom(seed, **SMALL, turned=True, field=2)
+        ijk = np.round(apply_affine(np.linalg.inv(phantom.affine), phantom.landmarks_world))
+        assert ((ijk >= 0) & (ijk < phantom.volume.shape)).all()
+        assert (phantom.volume[tuple(ijk.astype(int).T)] > 0).mean() >= 0.9  # fluid may be black
+
+
+def test_writes_turned_heads(tmp_path):
+    case = phantom_cases(tmp_path, 1, **SMALL, seed=1, turned=True, field=1.5)[0]
+    expected = make_phantom(1, **SMALL, turned=True, field=1.5)
+    assert np.array_equal(np.asarray(nib.load(case.image).dataobj), expected.volume)
+    with pytest.raises(ValueError, match="other settings"):
+        phantom_cases(tmp_path, 1, **SMALL, seed=1, turned=True)
+    assert "turned" in json.loads((tmp_path / "phantom.json").read_text("utf-8"))
+
+
+def test_phantoms_without_later_settings_are_as_before(tmp_path):
+    case = phantom_cases(tmp_path, 1, **SMALL, seed=3, turned=False, field=1.0)[0]
+    phantom = make_phantom(3, **SMALL)
+    assert digest(phantom) == UNCHANGED
+    assert np.array_equal(np.asarray(nib.load(case.image).dataobj), phantom.volume)
+    record = json.loads((tmp_path / "phantom.json").read_text("utf-8"))
+    assert sorted(record) == ["bend_degrees", "num_cases", "seed", "size", "spacing_mm", "version"]
 
 
 def test_refuses_a_folder_of_other_settings_or_of_something_else(tmp_path):

@@ -1,0 +1,1 @@
+"""Measurements of the pose stage, of which ``benchmarks/poses.py`` runs one."""
