@@ -62,16 +62,21 @@ class PoseStep:
         self.about: dict[str, Any] = json.loads(entries["search"])
 
     def iterate(
-        self, levels: Sequence[np.ndarray], poses: Poses, landmarks: int, steps: int
+        self,
+        levels: Sequence[np.ndarray],
+        poses: Poses,
+        landmarks: int,
+        steps: int,
+        rescored: bool = True,
     ) -> tuple[Poses, np.ndarray]:
-        """Move poses by some steps; returns them and the scores of where they ended."""
+        """Move poses by some steps; returns them and their scores, of where they ended if asked."""
         scans = {f"scan{number}": level for number, level in enumerate(levels)}
         looked_at = {"landmarks": np.arange(landmarks), **scans}
         many = max(1, PATCHES // landmarks)
         ended = []
         for begin in range(0, len(poses[0]), many):
             linear, shift_mm = (one[begin : begin + many] for one in poses)
-            for step in range(steps + 1):
+            for step in range(steps + rescored):
                 asked = {"linear": linear, "shift_mm": shift_mm, **looked_at}
                 moved_linear, moved_shift_mm, score = self.session.run(None, asked)
                 if step < steps:
@@ -88,7 +93,8 @@ class PoseStep:
         for one in about["rounds"]:
             if one["landmarks"] < most and len(scores) <= one["kept"]:
                 continue
-            poses, scores = self.iterate(levels, poses, min(one["landmarks"], most), one["steps"])
+            look = (min(one["landmarks"], most), one["steps"], one["rescored"])
+            poses, scores = self.iterate(levels, poses, *look)
             order = np.argsort(scores, kind="stable")
             kept = distinct(poses, order, about["same"], one["kept"])
             poses, scores = (poses[0][kept], poses[1][kept]), scores[kept]

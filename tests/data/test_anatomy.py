@@ -19,7 +19,10 @@ def shapes(degrees, number=10, sizes=(1.0, 1.0), noise=0.2, base=LONG):
     random = np.random.default_rng(1)
     turns = Rotation.from_rotvec(np.radians(degrees) * random.normal(size=(number, 3)))
     scale = np.linspace(*sizes, number)
-    made = [s * turn.apply(base + noise * random.normal(size=base.shape)) for s, turn in zip(scale, turns)]
+    made = [
+        s * turn.apply(base + noise * random.normal(size=base.shape))
+        for s, turn in zip(scale, turns)
+    ]
     return np.stack(made) + random.normal(0, 20, (number, 1, 3))
 
 
@@ -44,7 +47,10 @@ def test_the_origin_is_the_middle_of_the_anatomy():
     np.testing.assert_allclose(reference.max(axis=0), -reference.min(axis=0))
 
 
-@pytest.mark.parametrize(("sizes", "asked", "found"), [((0.97, 1.03), None, False), ((0.9, 1.05), None, True), ((0.9, 1.05), False, False)])
+@pytest.mark.parametrize(
+    ("sizes", "asked", "found"),
+    [((0.97, 1.03), None, False), ((0.9, 1.05), None, True), ((0.9, 1.05), False, False)],
+)
 def test_sizes_are_found_where_they_differ_by_a_tenth(sizes, asked, found):
     anatomy, spread = anatomy_of(shapes(30, sizes=sizes), NAMES, asked)
     assert anatomy.with_scale is found
@@ -72,7 +78,9 @@ def test_the_error_of_a_pose_follows_from_the_name_alone():
     pose = anatomy.pose_of(LONG)
     once, again = (anatomy.jittered(pose, "case1") for _ in range(2))
     np.testing.assert_array_equal(once.matrix, again.matrix)
-    off = [rotation_degrees(anatomy.jittered(pose, f"{i}").rotation, pose.rotation) for i in range(200)]
+    off = [
+        rotation_degrees(anatomy.jittered(pose, f"{i}").rotation, pose.rotation) for i in range(200)
+    ]
     assert np.sqrt(np.mean(np.square(off)) / 3) == pytest.approx(JITTER_DEGREES, rel=0.2)
 
 
@@ -95,4 +103,6 @@ def test_the_working_volume_lies_along_the_pose():
     to_world[:3, 3] = [100, 0, 0]
     affine = posed_affine(pose, to_world, grid)
     np.testing.assert_allclose(affine @ [2, 3, 4, 1], [103, 4, 5, 1])  # the middle
-    np.testing.assert_allclose((affine @ [3, 3, 4, 1] - affine @ [2, 3, 4, 1])[:3], 0.55 * turn[:, 0])
+    np.testing.assert_allclose(
+        (affine @ [3, 3, 4, 1] - affine @ [2, 3, 4, 1])[:3], 0.55 * turn[:, 0]
+    )

@@ -26,7 +26,11 @@ def inspected(degrees, number=8, missing=(), names=NAMES, noise=0.0):
         affine[:3, 3] = random.normal(0, 100, 3)
         shape = (80, 90, 70)
         middle = apply_affine(affine, (np.array(shape) - 1) / 2)
-        canonical = AsScanned()([Inspected(case(index), (shape, affine), landmarks(middle + 0 * SHAPE, names))], 1.0, None)
+        canonical = AsScanned()(
+            [Inspected(case(index), (shape, affine), landmarks(middle + 0 * SHAPE, names))],
+            1.0,
+            None,
+        )
         axes = canonical.affines[str(index)][:3, :3]
         points = middle + (turn.apply(SHAPE) + noise * random.normal(size=SHAPE.shape)) @ axes.T
         points[[one for at, one in missing if at == index]] = np.nan
@@ -44,7 +48,10 @@ def landmarks(points, names):
 
 def shapes_of(framed, cases):
     return np.stack(
-        [annotate(one, NAMES, framed.grid, framed.affines[one.case.name]).landmarks_mm for one in cases]
+        [
+            annotate(one, NAMES, framed.grid, framed.affines[one.case.name]).landmarks_mm
+            for one in cases
+        ]
     )
 
 

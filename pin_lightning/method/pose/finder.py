@@ -31,14 +31,17 @@ class Round(NamedTuple):
         landmarks: Landmarks that are looked at.
         steps: Iterations.
         kept: Poses kept.
+        rescored: Score poses where they ended; else where they were before the last step, which
+            costs a look at the scan less.
     """
 
     landmarks: int
     steps: int
     kept: int
+    rescored: bool = False
 
 
-ROUNDS = (Round(4, 1, 64), Round(8, 2, 12), Round(16, 3, 4), Round(16, 4, 4))
+ROUNDS = (Round(4, 1, 64), Round(8, 2, 12), Round(16, 3, 4), Round(16, 4, 4, True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,11 +173,11 @@ class PoseFinder(nn.Module):
         if path is not None:
             path.add(poses)
         scores = torch.zeros(len(poses.linear), device=poses.linear.device)
-        for landmarks, steps, kept in ROUNDS:
+        for landmarks, steps, kept, rescored in ROUNDS:
             if landmarks < len(self.chosen_) and len(scores) <= kept:
                 continue
             which = slice(min(landmarks, len(self.chosen_)))
-            poses, scores = self.iterate(scans, poses, steps, which, path)
+            poses, scores = self.iterate(scans, poses, steps, which, path, rescored)
             near = (np.radians(SAME_DEGREES), SAME_SHARE * self.extent_mm)
             best = distinct(poses, scores.argsort(stable=True), *near, kept)
             poses, scores = poses.take(best), scores[best]
@@ -189,15 +192,18 @@ class PoseFinder(nn.Module):
         steps: int,
         which: Which = slice(None),
         path: PosePath | None = None,
+        rescored: bool = True,
     ) -> tuple[Poses, Float[Tensor, " N"]]:
-        """Move poses by some steps; returns them and the scores of where they ended."""
-        shape_mm = self.shape_mm[which]
+        """Move poses by some steps; returns them and their scores, of where they ended if asked."""
+        shape_mm, log_error = self.shape_mm[which], torch.zeros(0)
         for _ in range(steps):
             placed_mm, log_error = self.predicted(scans, poses, which)
             poses = fit_poses(shape_mm, placed_mm, torch.exp(-2 * log_error), self.with_scale)
             if path is not None:
                 path.add(poses)
-        return poses, self.predicted(scans, poses, which)[1].mean(dim=1)
+        if rescored:
+            log_error = self.predicted(scans, poses, which)[1]
+        return poses, log_error.mean(dim=1)
 
     def predicted(
         self, scans: Sequence[Scans], poses: Poses, which: Which = slice(None)

@@ -20,7 +20,13 @@ def wrong(score, lead=0.1):
 
 @pytest.mark.parametrize(
     ("score", "second", "uncertain"),
-    [(-3.0, -1.0, False), (-1.0, 0.5, True), (-3.0, -2.9, True), (math.nan, 0, True), (-3.0, math.inf, False)],
+    [
+        (-3.0, -1.0, False),
+        (-1.0, 0.5, True),
+        (-3.0, -2.9, True),
+        (math.nan, 0, True),
+        (-3.0, math.inf, False),
+    ],
 )
 def test_a_pose_is_uncertain_by_its_score_or_its_lead(score, second, uncertain):
     assert PoseLimits(-2.0, 0.5).is_uncertain(FoundPose(HERE, score, second)) is uncertain

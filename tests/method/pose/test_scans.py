@@ -76,7 +76,10 @@ def test_outside_a_scan_is_black_and_a_far_centre_stays_at_its_edge():
 
 
 def test_several_levels_and_a_box():
-    fine, coarse = Scans.of(VOLUMES, 1.0, BORDER), Scans.of([one[::2, ::2, ::2] for one in VOLUMES], 2.0, BORDER)
+    fine, coarse = (
+        Scans.of(VOLUMES, 1.0, BORDER),
+        Scans.of([one[::2, ::2, ::2] for one in VOLUMES], 2.0, BORDER),
+    )
     index, points = torch.tensor([0, 1]), torch.zeros(2, 4, 3)
     patches, centres_mm = cut_levels_posed([fine, coarse], index, straight(2), points, planes(SIDE))
     assert patches.shape == (2, 4, 6, SIDE, SIDE)

@@ -13,7 +13,9 @@ def scan(size, bright=None, spacing_mm=2.0):
     return Scans.of([volume], spacing_mm, 4)
 
 
-@pytest.mark.parametrize(("kind", "number", "count"), [("any", 24, 24), ("any", 60, 60), ("upright", 24, 1)])
+@pytest.mark.parametrize(
+    ("kind", "number", "count"), [("any", 24, 24), ("any", 60, 60), ("upright", 24, 1)]
+)
 def test_rotations(kind, number, count):
     found = start_rotations(kind, number)
     assert len(found) == count
