@@ -29,8 +29,8 @@ def options(group):
 def test_every_group_is_tested_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     tested = (
-        "augmentation data displacement_loss experiment hydra loader logger model network pose preset "
-        "sampling shape strategy trainer update_rule"
+        "augmentation data displacement_loss experiment hydra loader logger model network pose "
+        "preset sampling shape strategy trainer update_rule"
     )
     assert groups == set(tested.split())
 

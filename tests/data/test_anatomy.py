@@ -21,7 +21,7 @@ def shapes(degrees, number=10, sizes=(1.0, 1.0), noise=0.2, base=LONG):
     scale = np.linspace(*sizes, number)
     made = [
         s * turn.apply(base + noise * random.normal(size=base.shape))
-        for s, turn in zip(scale, turns)
+        for s, turn in zip(scale, turns, strict=True)
     ]
     return np.stack(made) + random.normal(0, 20, (number, 1, 3))
 

@@ -50,7 +50,8 @@ def test_what_the_search_of_a_pose_needs():
     assert found["spacings_mm"] == [2.0, 5.0]
     assert found["limits"] == {"score": -1.0, "lead": 0.5}
     assert found["with_scale"] is True
-    assert found["rounds"][0] == {"landmarks": 4, "steps": 1, "kept": 64}
+    first = {"landmarks": 4, "steps": 1, "kept": 64, "rescored": False}
+    assert found["rounds"][0] == first
 
 
 @pytest.mark.parametrize("kind", ["pca", "autoencoder", "identity", "points"])
