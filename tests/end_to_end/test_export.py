@@ -23,13 +23,14 @@ SCRIPT = REPOSITORY / "examples" / "onnx_landmarks.py"
 BLOCKED = ("torch", "lightning", "pytorch_lightning", "pin_lightning", "torchio", "SimpleITK")
 # Refuses to import what a program without PyTorch does not have, then runs the script.
 WITHOUT_PYTORCH = f"""
-import runpy, sys
+import os, runpy, sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {BLOCKED}:
             raise ImportError(name + " is not here")
 sys.meta_path.insert(0, Blocked())
 sys.argv = sys.argv[1:]
+sys.path[0] = os.path.dirname(sys.argv[0])  # as for a script
 runpy.run_path(sys.argv[0], run_name="__main__")
 assert not [one for one in sys.modules if one.split(".")[0] in {BLOCKED}]
 """
