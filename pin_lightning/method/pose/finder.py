@@ -31,8 +31,8 @@ class Round(NamedTuple):
         landmarks: Landmarks that are looked at.
         steps: Iterations.
         kept: Poses kept.
-        rescored: Score poses where they ended; else where they were before the last step, which
-            costs a look at the scan less.
+        rescored: Score poses where they ended, and compute in float32, so that all devices agree;
+            else where they were before the last step, which costs a look at the scan less.
     """
 
     landmarks: int
@@ -195,36 +195,48 @@ class PoseFinder(nn.Module):
         rescored: bool = True,
     ) -> tuple[Poses, Float[Tensor, " N"]]:
         """Move poses by some steps; returns them and their scores, of where they ended if asked."""
+        dtype = torch.float32 if rescored else self.network_dtype
         shape_mm, log_error = self.shape_mm[which], torch.zeros(0)
         for _ in range(steps):
-            placed_mm, log_error = self.predicted(scans, poses, which)
+            placed_mm, log_error = self.predicted(scans, poses, which, dtype)
             poses = fit_poses(shape_mm, placed_mm, torch.exp(-2 * log_error), self.with_scale)
             if path is not None:
                 path.add(poses)
         if rescored:
-            log_error = self.predicted(scans, poses, which)[1]
+            log_error = self.predicted(scans, poses, which, dtype)[1]
         return poses, log_error.mean(dim=1)
 
     def predicted(
-        self, scans: Sequence[Scans], poses: Poses, which: Which = slice(None)
+        self,
+        scans: Sequence[Scans],
+        poses: Poses,
+        which: Which = slice(None),
+        dtype: torch.dtype = torch.float32,
     ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
-        """Predicted landmarks in scan mm, and the log of their expected errors, for N poses."""
+        """Predicted landmarks in scan mm, and the log of their expected errors, for N poses.
+
+        The network computes in a data type, positions are in float32.
+        """
         count = max(1, CHUNK // len(self.chosen_[which]))
         parts = [
-            self.predicted_at_once(scans, poses.take(slice(begin, begin + count)), which)
+            self.predicted_at_once(scans, poses.take(slice(begin, begin + count)), which, dtype)
             for begin in range(0, len(poses.linear), count)
         ]
         placed, log_error = zip(*parts, strict=True)
         return torch.cat(placed), torch.cat(log_error)
 
     def predicted_at_once(
-        self, scans: Sequence[Scans], poses: Poses, which: Which
+        self,
+        scans: Sequence[Scans],
+        poses: Poses,
+        which: Which,
+        dtype: torch.dtype = torch.float32,
     ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
         """As `predicted`, in one batch."""
         index = torch.zeros(poses.linear.shape[0], dtype=torch.long, device=poses.linear.device)
         patches, centres_mm = self.patches(scans, index, poses, which)
-        lower = self.network_dtype != torch.float32
-        with torch.autocast(patches.device.type, self.network_dtype, enabled=lower):
+        lower = dtype != torch.float32
+        with torch.autocast(patches.device.type, dtype, enabled=lower):
             displacement, log_error = self.network(scaled(patches), which)
         return centres_mm + self.unit_mm * turned(poses.linear, displacement), log_error
 
