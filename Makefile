@@ -28,8 +28,9 @@ demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new 
 		p(root='$(DEMO)/new_volume', num_cases=1, seed=1000)"
 	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction
 	$(RUN) train.py experiment=demo_turned preset=fast run_dir=$(TURNED)
-	$(RUN) -c "from pathlib import Path; from pin_lightning.data.sources.phantom import phantom_cases as p; \
-		p(root='$(TURNED)/new_volume', num_cases=1, seed=1000, turned=True, field=1.25)"
+	$(RUN) -c "from pin_lightning.data.sources.phantom import phantom_cases as p; \
+		p(root='$(TURNED)/new_volume', num_cases=1, seed=1000, size=(65, 42, 56), \
+		spacing_mm=(2.5, 2.5, 2.5), turned=True, field=1.25)"
 	$(RUN) infer.py run=$(TURNED) input='$(TURNED)/new_volume/images/*.nii.gz' output=$(TURNED)/prediction
 	@echo
 	@echo "Look at:"
