@@ -199,7 +199,7 @@ def surroundings(volume: np.ndarray, reach: int) -> np.ndarray:
 def grid(shape: Sequence[int], about: Mapping[str, Any]) -> np.ndarray:
     """Places that the anatomy's centre can have, in voxels from the centre of the scan."""
     spacing_mm = about["spacings_mm"][-1]
-    free_mm = np.maximum(np.array(shape) * spacing_mm - about["thickness_mm"], 0)
+    free_mm = np.maximum(np.array(shape) * spacing_mm - about["breadth_mm"], 0)
     step_mm = about["place_step"] * about["extent_mm"]
     while True:
         counts = 2 * np.floor(free_mm / 2 / step_mm + 0.5).astype(int) + 1

@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from pin_lightning.data.intensity_windows import DEFAULT_WINDOW
 from pin_lightning.deployment.metadata import about_program, as_json, numbers, preprocessing
 from pin_lightning.method.pose import ensemble, finder, starts
@@ -28,11 +26,10 @@ def pose_metadata(
         limits: When a pose is uncertain, by the scores of all stages of the run.
         window: Rule of the intensity window.
     """
-    mean_mm = stage.mean_mm_.cpu().numpy()
     search: dict[str, Any] = {
         "shape_mm": numbers(stage.shape_mm),
         "extent_mm": stage.extent_mm,
-        "thickness_mm": float(np.ptp(mean_mm, axis=0).min()),
+        "breadth_mm": stage.breadth_mm,
         "spacings_mm": list(stage.spacings_mm),
         "rotations": numbers(starts.start_rotations(stage.rotations, stage.num_rotations)),
         "with_scale": stage.with_scale,

@@ -89,10 +89,9 @@ def test_folds_refine_what_the_first_found(files):
 def test_starts_are_those_of_the_package(kind, size, files):
     finder, levels = files[0][0], small_scan(size)
     levels[1][: size[0] // 8] = 0
-    thickness_mm = float(np.ptp(finder.mean_mm_.numpy(), axis=0).min())
     rotations = start_rotations(kind)
     scans = finder.scans([[level] for level in levels])
-    expected = start_poses(scans[1], finder.extent_mm, thickness_mm, rotations)
+    expected = start_poses(scans[1], finder.extent_mm, finder.breadth_mm, rotations)
     about = onnx_pose.PoseStep(files[0][1]).about | {"rotations": rotations.tolist()}
     linear, shift_mm = onnx_pose.starts(levels[1].numpy(), about)
     np.testing.assert_allclose(linear, expected.linear, atol=1e-6)

@@ -119,6 +119,11 @@ class PoseFinder(nn.Module):
         return extent_mm(self.mean_mm_)
 
     @property
+    def breadth_mm(self) -> float:
+        """Middle one of the extents of the mean shape along x, y and z."""
+        return float(np.median(np.ptp(self.mean_mm_.cpu().numpy(), axis=0)))
+
+    @property
     def unit_mm(self) -> float:
         """Unit of displacements and expected errors."""
         return 10 * self.spacings_mm[0]
@@ -148,9 +153,8 @@ class PoseFinder(nn.Module):
         """
         device = self.mean_mm_.device
         scans = [one.to(device) for one in self.scans([[level] for level in levels])]
-        sides = np.ptp(self.mean_mm_.cpu().numpy(), axis=0)
         rotations = start_rotations(self.rotations, self.num_rotations).to(device)
-        poses = start_poses(scans[-1], self.extent_mm, float(sides.min()), rotations)
+        poses = start_poses(scans[-1], self.extent_mm, self.breadth_mm, rotations)
         with torch.autocast(device.type, enabled=False):
             poses, scores = self.search(scans, poses, path)
         return self._found(poses, scores)

@@ -10,9 +10,7 @@ from pin_lightning.common.types import Float, Tensor, UInt8
 from pin_lightning.method.pose.rigid import Poses, angles
 from pin_lightning.method.pose.scans import Scans
 
-STEP = (
-    0.3  # distance of places, as a share of the anatomy's extent: within reach of training shifts
-)
+STEP = 0.6  # distance of places, a share of the extent: within reach of training shifts
 MOST_PLACES = 400  # of one scan; a larger field of view has them farther apart
 FAINT = 0.25  # share of the brightest surroundings below which a place is background
 GROUPS = {24: "O", 60: "I"}  # rotations of the cube, and of the icosahedron
@@ -26,7 +24,7 @@ def start_rotations(kind: str, number: int = 24) -> Float[Tensor, "R 3 3"]:
 
 
 def start_poses(
-    coarse: Scans, extent_mm: float, thickness_mm: float, rotations: Float[Tensor, "R 3 3"]
+    coarse: Scans, extent_mm: float, breadth_mm: float, rotations: Float[Tensor, "R 3 3"]
 ) -> Poses:
     """Starts in one scan: every rotation at every place.
 
@@ -36,13 +34,13 @@ def start_poses(
     Args:
         coarse: The scan at a coarse spacing, alone.
         extent_mm: Largest extent of the anatomy.
-        thickness_mm: Smallest extent of the anatomy.
+        breadth_mm: Middle one of its extents along x, y and z: so much lies in the scan.
         rotations: Rotations of the starts.
     """
     volume = _voxels(coarse)
     brightness = _surroundings(volume, 0.5 * extent_mm / coarse.spacing_mm)
     places = torch.cat(
-        [_centre_of_mass(volume), _grid(volume.shape, coarse, extent_mm, thickness_mm)]
+        [_centre_of_mass(volume), _grid(volume.shape, coarse, extent_mm, breadth_mm)]
     )
     half = (torch.tensor(volume.shape) - 1) / 2
     at = (places + half).round().long()
@@ -86,10 +84,10 @@ def _centre_of_mass(volume: UInt8[Tensor, "X Y Z"]) -> Float[Tensor, "1 3"]:
 
 
 def _grid(
-    shape: torch.Size, coarse: Scans, extent_mm: float, thickness_mm: float
+    shape: torch.Size, coarse: Scans, extent_mm: float, breadth_mm: float
 ) -> Float[Tensor, "M 3"]:
     """Grid of places in voxels from the centre; none where the scan is hardly larger."""
-    free_mm = np.maximum(np.array(shape) * coarse.spacing_mm - thickness_mm, 0.0)
+    free_mm = np.maximum(np.array(shape) * coarse.spacing_mm - breadth_mm, 0.0)
     step_mm = STEP * extent_mm
     while True:
         counts = [2 * math.floor(free / 2 / step_mm + 0.5) + 1 for free in free_mm.tolist()]

@@ -43,7 +43,7 @@ def find_failures(
     errors = evaluation.errors_mm
     if failure_mm is None:
         limit_mm = float(np.nanmean(evaluation.mean_shape_errors_mm))
-        source = "the mean error of the mean shape, the guess that uses no image"
+        source = "the mean error of the mean shape, the guess before landmarks are localised"
     else:
         limit_mm, source = failure_mm, "as report.failure_mm asks"
     missed = errors > limit_mm

@@ -144,7 +144,7 @@ def _verdict(comparison: Comparison, settings: ReportSettings) -> str:
     closer = (
         f"{ratio:.1f} times closer than the mean shape"
         if ratio > 1
-        else "no closer than the mean shape, which uses no image"
+        else "no closer than the mean shape, the guess before landmarks are localised"
     )
     cases = f"{comparison.compared_cases} case{'s' * (comparison.compared_cases != 1)}"
     return f"{three_digits(mean)}\u00a0mm mean radial error on {cases} ({sure}), {closer}."
@@ -161,7 +161,7 @@ def _tiles(evaluation: Evaluation, failures: Failures, settings: ReportSettings)
     return [
         Tile("Mean error", three_digits(mean), "mm", range_text(mean_ends, mean)),
         Tile("Median error", three_digits(median), "mm", range_text(median_ends, median)),
-        Tile("Mean shape", three_digits(guess_mm), "mm", "the guess without the image"),
+        Tile("Mean shape", three_digits(guess_mm), "mm", "the guess before localisation"),
         Tile("Failed", str(failures.failed), "", failed, bad=failures.failed > 0),
         Tile("Time", three_digits(time), unit, "a volume, from its file"),
     ]
