@@ -4,7 +4,6 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEMO := outputs/demo
-TURNED := outputs/demo_turned
 # A file's tests stay together, as they share what takes long to make. A worker that dies ends
 # all: were it replaced, the others could wait for ever at the end (pytest-xdist issue 1378).
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile --max-worker-restart 0
@@ -22,16 +21,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $@
 
-demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new volume; then in any orientation (4 minutes)
+demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new volume (2 minutes)
 	$(RUN) train.py experiment=demo model=multi run_dir=$(DEMO)
 	$(RUN) -c "from pathlib import Path; from pin_lightning.data.sources.phantom import phantom_cases as p; \
 		p(root='$(DEMO)/new_volume', num_cases=1, seed=1000)"
 	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction
-	$(RUN) train.py experiment=demo_turned preset=fast run_dir=$(TURNED)
-	$(RUN) -c "from pin_lightning.data.sources.phantom import phantom_cases as p; \
-		p(root='$(TURNED)/new_volume', num_cases=1, seed=1000, size=(65, 42, 56), \
-		spacing_mm=(2.5, 2.5, 2.5), turned=True, field=1.25)"
-	$(RUN) infer.py run=$(TURNED) input='$(TURNED)/new_volume/images/*.nii.gz' output=$(TURNED)/prediction
 	@echo
 	@echo "Look at:"
 	@echo "  $(DEMO)/report.html              what the model can and cannot do, on one page"
@@ -39,9 +33,6 @@ demo: $(INSTALLED)  ## phantoms, training, held-out errors, prediction of a new 
 	@echo "  $(DEMO)/prediction/review.html   the new volume, to be looked over"
 	@echo "  $(DEMO)/prediction/*_TV.png      its standard planes"
 	@echo "  $(DEMO)/prediction/*.mrk.json    landmarks of the new volume: drop both files on 3D Slicer"
-	@echo "and heads in any orientation, five of which were annotated:"
-	@echo "  $(TURNED)/report.html              how many poses were found, and how far off the landmarks are"
-	@echo "  $(TURNED)/prediction/review.html   a new volume, with its anatomy upright"
 
 test: $(INSTALLED)  ## fast tests
 	$(PYTEST) -m "not slow"
