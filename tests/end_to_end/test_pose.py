@@ -1,6 +1,7 @@
 """Training and prediction with a pose stage, on scans in any orientation."""
 
 import logging
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from conftest import composed
 from pin_lightning.common.alignment import rotation_degrees
 from pin_lightning.data.anatomy import posed_affine
+from pin_lightning.data.cases import Case
 from pin_lightning.data.framing import scan_landmarks
 from pin_lightning.data.inspection import Inspected
 from pin_lightning.data.scan_levels import scan_to_world
@@ -23,6 +25,7 @@ from pin_lightning.training import run as training_run
 from pin_lightning.training.run import train
 
 pytestmark = pytest.mark.slow
+NO_CASE = Case("none", Path("none.nii"), None, None, "none")
 
 SETTINGS = [
     *("model=shared", "pose=find", "data=folder", "run_name=balls", "run_dir=unused"),
@@ -65,7 +68,7 @@ def saved(folder, image, name="scan.nii.gz"):
 def true_pose(run_dir, image, landmarks):
     anatomy = read_pose_record(run_dir).anatomy
     header = (image.shape, image.affine)
-    return anatomy.pose_of(scan_landmarks(Inspected(None, header, landmarks), anatomy.names))
+    return anatomy.pose_of(scan_landmarks(Inspected(NO_CASE, header, landmarks), anatomy.names))
 
 
 def test_the_evaluated_cases_are_found_and_found_again(run_dir, root, predictor):
