@@ -63,6 +63,7 @@ def short_settings(phantom_root, tmp_path_factory):
     """Overrides of a training that takes seconds."""
     return [
         "model=multi",
+        "pose=as_scanned",  # also with other models: a pose stage has tests of its own
         "data=folder",
         f"data.root={phantom_root}",
         f"data.cache_dir={tmp_path_factory.mktemp('cache')}",

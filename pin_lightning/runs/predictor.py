@@ -30,7 +30,9 @@ from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.pose_stage import PoseStage, load_pose
 from pin_lightning.runs.read_ahead import read_ahead
 
-BORDER_VOXELS = 3  # nearer to the border of the scan, a landmark's surroundings are cut away
+# Nearer to the border of the scan, a landmark's surroundings are cut away: in voxels, and as a share
+# of the scan's side, as a scan that is cropped to the anatomy has all landmarks near its border.
+BORDER_VOXELS, BORDER_SHARE = 3, 0.02
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Prediction:
         localise_seconds: Time to localise its batch, divided by the volumes of the batch.
         trajectory: Path of every start, in grid millimetres; a batch of one.
         outside: Landmarks outside the scan, or with positions that are not finite.
-        near_border: Landmarks within the scan, less than three voxels from its border.
+        near_border: Landmarks within the scan, less than three voxels, or 2 % of its side, from
+            its border.
         pose: Pose of the anatomy in the scan, where the run has a pose stage.
         radius_mm: Radius that holds the true landmark about as often as the predictor's calibration
             asks; None without a calibration.
@@ -311,9 +314,10 @@ def _seen(
     """Tell which positions lie outside a scan, and which within it but near its border."""
     shape, affine = header
     ijk = apply_affine(np.linalg.inv(affine), positions_world)
-    depth = np.minimum(ijk + 0.5, np.array(shape) - 0.5 - ijk).min(axis=1)
-    inside = depth >= 0  # NaN is not
-    return ~inside, inside & (depth < BORDER_VOXELS)
+    depth = np.minimum(ijk + 0.5, np.array(shape) - 0.5 - ijk)
+    inside = (depth >= 0).all(axis=1)  # NaN is not
+    near = (depth < np.minimum(BORDER_VOXELS, BORDER_SHARE * np.array(shape))).any(axis=1)
+    return ~inside, inside & near
 
 
 def _predictions(
