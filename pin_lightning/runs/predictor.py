@@ -30,8 +30,8 @@ from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.pose_stage import PoseStage, load_pose
 from pin_lightning.runs.read_ahead import read_ahead
 
-# Nearer to the border of the scan, a landmark's surroundings are cut away: in voxels, and as a share
-# of the scan's side, as a scan that is cropped to the anatomy has all landmarks near its border.
+# Nearer to the border of the scan, a landmark's surroundings are cut away: in voxels, and as a
+# share of the scan's side, since a tight crop has all landmarks near its border.
 BORDER_VOXELS, BORDER_SHARE = 3, 0.02
 
 
