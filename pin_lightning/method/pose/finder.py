@@ -10,16 +10,19 @@ from torch import nn
 
 from pin_lightning.common.alignment import Pose
 from pin_lightning.common.precision import network_dtype
+from pin_lightning.common.settings import check_count
 from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
 from pin_lightning.method.pose.network import PoseNetwork, scaled
 from pin_lightning.method.pose.path import PosePath
 from pin_lightning.method.pose.rigid import Poses, fit_poses, turned, unit
+from pin_lightning.method.pose.samples import LARGEST
 from pin_lightning.method.pose.scans import Box, Scans, border_of, cut_levels_posed, planes
-from pin_lightning.method.pose.starts import distinct, start_poses, start_rotations
+from pin_lightning.method.pose.starts import GROUPS, distinct, start_poses, start_rotations
 
 Which: TypeAlias = slice | Tensor  # of the landmarks that are looked at
 
 LARGEST_SCALE = 1.35  # of patches: shapes differ in size, samples more so
+MOST_LANDMARKS, MOST_SIDE = 256, 129  # far above any use
 CHUNK = 2048  # patches of landmarks that are cut at once
 SAME_DEGREES, SAME_SHARE = 25.0, 0.12  # poses closer in angle and shift (of the extent) are one
 
@@ -64,6 +67,24 @@ class FoundPose:
         return self.second_score - self.score
 
 
+def check_finder(rotations: str, landmarks: int, patch_side: int, num_rotations: int) -> None:
+    """Check settings of a `PoseFinder`.
+
+    Raises:
+        ValueError: One is wrong, or larger than any use; the message names it.
+    """
+    if rotations not in LARGEST:
+        raise ValueError(f"pose.rotations={rotations}: give {' or '.join(LARGEST)}")
+    if num_rotations not in GROUPS:
+        raise ValueError(f"pose.num_rotations={num_rotations}: give 24 or 60")
+    check_count("pose.landmarks", landmarks, least=3)
+    if landmarks > MOST_LANDMARKS:
+        raise ValueError(f"pose.landmarks={landmarks}: give at most {MOST_LANDMARKS}")
+    check_count("pose.patch_side", patch_side)
+    if patch_side % 2 == 0 or patch_side > MOST_SIDE:
+        raise ValueError(f"pose.patch_side={patch_side}: give an odd number, at most {MOST_SIDE}")
+
+
 class PoseFinder(nn.Module):
     """Finds the pose of the mean shape in a scan.
 
@@ -76,6 +97,9 @@ class PoseFinder(nn.Module):
         patch_side: Patch side P in voxels, odd.
         num_rotations: Rotations of the starts, 24 or 60.
         precision: As of `Localizer`.
+
+    Raises:
+        ValueError: A setting is wrong.
     """
 
     mean_mm_: Tensor
@@ -94,6 +118,7 @@ class PoseFinder(nn.Module):
         precision: str = "auto",
     ) -> None:
         super().__init__()
+        check_finder(rotations, landmarks, patch_side, num_rotations)
         self.spacings_mm = tuple(spacings_mm)
         self.rotations = rotations
         self.with_scale = with_scale

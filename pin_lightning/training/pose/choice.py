@@ -8,9 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from pin_lightning.common.settings import check_count, is_number
 from pin_lightning.data.framing import AsScanned, ByLandmarks, Framing, InAnatomy
 from pin_lightning.data.survey import Survey
-from pin_lightning.method.patches import check_patch_side
-from pin_lightning.method.pose.samples import LARGEST
-from pin_lightning.method.pose.starts import GROUPS
+from pin_lightning.method.pose.finder import check_finder
 from pin_lightning.runs.folder import read_model
 from pin_lightning.runs.model_record import POSE_SETTINGS
 from pin_lightning.runs.pose_stage import read_pose_record
@@ -51,18 +49,10 @@ def check_pose(config: DictConfig) -> None:
         raise ValueError(f"pose.kind={pose.kind}: give one of {', '.join(KINDS)}")
     if pose.kind == "as_scanned":
         return
-    if pose.rotations not in LARGEST:
-        raise ValueError(f"pose.rotations={pose.rotations}: give {' or '.join(LARGEST)}")
-    if pose.num_rotations not in GROUPS:
-        raise ValueError(f"pose.num_rotations={pose.num_rotations}: give 24 or 60")
+    check_finder(pose.rotations, pose.landmarks, pose.patch_side, pose.num_rotations)
     for name in ("max_steps", "batch_size"):
         check_count(f"pose.{name}", pose[name])
-    check_count("pose.landmarks", pose.landmarks, least=3)
     check_count("pose.calibration_folds", pose.calibration_folds, least=0)
-    try:
-        check_patch_side(pose.patch_side)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"pose.patch_side={pose.patch_side}: give an odd number") from error
     spacings = list(pose.spacings)
     if not spacings or not all(is_number(one) and 0 < one < 1 for one in spacings):
         raise ValueError(f"pose.spacings={spacings}: give shares of the anatomy's extent below 1")

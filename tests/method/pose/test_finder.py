@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from ball_scans import CENTRES_MM, ball_scan
+
+from pin_lightning.common.alignment import Pose
+from pin_lightning.method.pose.ensemble import PoseEnsemble
+from pin_lightning.method.pose.finder import FoundPose, PoseFinder, extent_mm, spread_landmarks
+from pin_lightning.method.pose.network import pose_loss
+from pin_lightning.method.pose.rigid import Poses
+
+SHAPE = torch.from_numpy(CENTRES_MM).float()
+
+
+class Told(torch.nn.Module):
+    """A network that knows the truth: displacements to it, errors that grow with the distance."""
+
+    def __init__(self, finder, true):
+        super().__init__()
+        self.finder, self.true, self.given = finder, true, None
+
+    def forward(self, patches, which=slice(None)):
+        poses, centres_mm = self.given
+        truth = self.true.place(self.finder.shape_mm)[:, which]
+        offsets = torch.linalg.solve(poses.linear[:, None], (truth - centres_mm)[..., None])[..., 0]
+        displacement = offsets / self.finder.unit_mm
+        return displacement, torch.log(0.1 + displacement.norm(dim=-1))
+
+
+def told_finder(true, **settings):
+    """A finder whose network knows the pose."""
+    finder = PoseFinder(SHAPE, (2.0, 5.0), patch_side=9, **settings)
+    network = Told(finder, true)
+    cut = finder.patches
+
+    def remembered(scans, index, poses, which=slice(None), box=None):
+        patches, centres_mm = cut(scans, index, poses, which, box)
+        network.given = (poses, centres_mm)
+        return patches, centres_mm
+
+    finder.patches, finder.network = remembered, network
+    return finder
+
+
+def levels_of(seed=0):
+    voxels = torch.from_numpy(np.asarray(ball_scan(seed)[0].dataobj).copy())
+    return [voxels[::2, ::2, ::2], voxels[::5, ::5, ::5]]
+
+
+@pytest.mark.parametrize(("degrees", "scale"), [(10, 1.0), (100, 1.0), (179, 1.0), (60, 1.15)])
+def test_a_network_that_knows_leads_to_the_pose(degrees, scale):
+    from scipy.spatial.transform import Rotation
+
+    turn = Rotation.from_rotvec(np.radians(degrees) * np.array([0.6, 0.0, 0.8])).as_matrix()
+    true = Poses(torch.tensor(scale * turn)[None].float(), torch.tensor([[3.0, -2.0, 4.0]]))
+    found = told_finder(true, with_scale=True)(levels_of())
+    np.testing.assert_allclose(found[0].pose.rotation, turn, atol=1e-4)
+    np.testing.assert_allclose(found[0].pose.shift_mm, [3, -2, 4], atol=1e-2)
+    assert found[0].pose.scale == pytest.approx(scale, abs=1e-4)
+    assert found[0].lead == pytest.approx(found[0].second_score - found[0].score)
+
+
+def test_landmarks_are_spread_and_extents_are_largest_distances():
+    line = torch.tensor([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [10, 0, 0], [5, 0, 0]])
+    assert spread_landmarks(line, 3).tolist() == [0, 3, 4]
+    assert spread_landmarks(line, 99).tolist()[:3] == [0, 3, 4]
+    assert extent_mm(line) == 10
+
+
+def test_the_loss_by_hand_and_without_unknown_landmarks():
+    displacement, target = torch.zeros(1, 2, 3), torch.tensor([[[3.0, 4, 0], [99, 99, 99]]])
+    log_error, known = torch.tensor([[0.5, 0.0]]), torch.tensor([[1.0, 0.0]])
+    loss = pose_loss(displacement, log_error, target, known)
+    assert float(loss) == pytest.approx(5 * np.exp(-0.5) + 1.5 * 0.5, abs=1e-4)
+    assert float(pose_loss(displacement, log_error, target, torch.zeros(1, 2))) == 0
+
+
+def test_an_ensemble_is_the_mean_of_what_its_finders_refine():
+    straight = Poses(torch.eye(3)[None], torch.tensor([[2.0, 0, 0]]))
+    shifted = Poses(torch.eye(3)[None], torch.tensor([[4.0, 0, 0]]))
+    both = PoseEnsemble([told_finder(straight), told_finder(shifted)])
+    found = both(levels_of())
+    np.testing.assert_allclose(found[0].pose.shift_mm, [3, 0, 0], atol=1e-2)
+    np.testing.assert_allclose(found[0].pose.rotation, np.eye(3), atol=1e-5)
+    assert isinstance(found[0], FoundPose)
+    assert isinstance(found[0].pose, Pose)
+
+
+def test_finders_of_different_kinds_are_no_ensemble():
+    with pytest.raises(ValueError, match="2 kinds"):
+        PoseEnsemble([PoseFinder(SHAPE, (2.0, 5.0)), PoseFinder(SHAPE, (1.0, 5.0))])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("landmarks", 10**6), ("patch_side", 8), ("patch_side", 999), ("rotations", "x")],
+)
+def test_settings_far_beyond_any_use_are_refused(setting, value):
+    with pytest.raises(ValueError, match=f"pose.{setting}={value}"):
+        PoseFinder(SHAPE, (2.0, 5.0), **{setting: value})
