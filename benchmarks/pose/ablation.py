@@ -26,7 +26,7 @@ from pin_lightning.runs.folder import LAST_CHECKPOINT
 from pin_lightning.runs.model_record import ModelRecord
 from pin_lightning.runs.pose_stage import PoseRecord, build_finder, load_weights
 from pin_lightning.training.plan import prepare_run
-from pin_lightning.training.pose.stage import PoseCases, fit_pose_stage, pose_cases
+from pin_lightning.training.pose.fit import PoseCases, fit_pose_stage, pose_cases
 from pin_lightning.training.run import survey_data
 from pose.given import composed, own_settings
 from pose.tables import median_and_most, number, show

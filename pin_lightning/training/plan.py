@@ -37,6 +37,7 @@ from pin_lightning.training.callbacks.trajectories import FollowTrajectories
 from pin_lightning.training.combinations import Parts
 from pin_lightning.training.first_stage import check_first_stage, first_stage_folder
 from pin_lightning.training.module import VALIDATION_ERROR
+from pin_lightning.training.pose.choice import check_reused
 from pin_lightning.training.prior import fit_prior
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ def prepare_run(config: DictConfig, surveyed: Survey, parts: Parts) -> Prepared:
     folder = first_stage_folder(config)
     if folder is not None:
         check_first_stage(folder, record)
+    check_reused(config, split)
     if shape_model.num_groups > 1:
         shapes_mm = torch.stack([case.landmarks_mm for case in cases["train"]])
     # Wrong settings are refused now rather than at the first validation.

@@ -192,6 +192,13 @@ def test_a_pose_stage_is_used_again(settings, run_dir, tmp_path):
     assert read_pose_record(tmp_path / "run").limits == read_pose_record(run_dir).limits
 
 
+def test_a_pose_stage_that_saw_the_test_cases_is_refused(settings, run_dir, tmp_path):
+    config = composed(*settings, f"pose.run={run_dir}", "data.split.seed=5")
+    with pytest.raises(ValueError, match="trained it and would be measured on here"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_working_volume_shows_the_anatomy_upright(run_dir, predictor, root):
     from pin_lightning.data.preprocessing import read_image
 

@@ -82,7 +82,7 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(ValueError, match="not finished"):
         load_pose(run_dir)
     (run_dir / "pose" / "checkpoints" / "last.ckpt").unlink()
-    with pytest.raises(ValueError, match="has no pose/checkpoints/last.ckpt"):
+    with pytest.raises(ValueError, match=r"has no pose/checkpoints/last\.ckpt"):
         load_pose(run_dir)
     (run_dir / "pose" / "pose.json").unlink()
     with pytest.raises(ValueError, match=r"has no pose/pose.json|has no pose/checkpoints"):

@@ -7,9 +7,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.settings import check_count, is_number
 from pin_lightning.data.framing import AsScanned, ByLandmarks, Framing, InAnatomy
+from pin_lightning.data.splits import Split
 from pin_lightning.data.survey import Survey
 from pin_lightning.method.pose.finder import check_finder
 from pin_lightning.runs.folder import read_model
+from pin_lightning.runs.folds import fold_folder, is_folds_folder
 from pin_lightning.runs.model_record import POSE_SETTINGS
 from pin_lightning.runs.pose_stage import read_pose_record
 
@@ -24,7 +26,7 @@ def _as_scanned(config: DictConfig) -> Framing:
 def _find(config: DictConfig) -> InAnatomy:
     if config.pose.run is None:
         return InAnatomy(config.pose.with_scale)
-    return InAnatomy(anatomy=read_pose_record(Path(config.pose.run)).anatomy)
+    return InAnatomy(anatomy=read_pose_record(reused_run(config)).anatomy)
 
 
 def _auto(config: DictConfig) -> Framing:
@@ -40,6 +42,28 @@ KINDS: Mapping[str, Callable[[DictConfig], Framing]] = {
     "find": _find,
     "auto": _auto,
 }
+
+
+def reused_run(config: DictConfig) -> Path:
+    """Run folder of ``pose.run``; of folds, the fold that is trained, the first while none is."""
+    folder, fold = Path(config.pose.run), config.data.split.fold
+    return fold_folder(folder, fold or 0) if is_folds_folder(folder) else folder
+
+
+def check_reused(config: DictConfig, split: Split) -> None:
+    """Check that a reused pose stage was not trained on cases that are measured on here.
+
+    Raises:
+        ValueError: It was.
+    """
+    if config.pose.run is None or config.pose.kind == "as_scanned":
+        return
+    seen = {*read_pose_record(reused_run(config)).trained_on} & {*split.test, *split.val}
+    if seen:
+        raise ValueError(
+            f"pose.run={config.pose.run}: {', '.join(sorted(seen))} trained it and would be "
+            f"measured on here; give a run with the same data.split"
+        )
 
 
 def check_pose(config: DictConfig) -> None:
@@ -58,7 +82,7 @@ def check_pose(config: DictConfig) -> None:
         raise ValueError(f"pose.spacings={spacings}: give shares of the anatomy's extent below 1")
     if sorted(set(spacings)) != spacings:
         raise ValueError(f"pose.spacings={spacings}: give different ones, the finest first")
-    if pose.run is not None and read_model(Path(pose.run)).pose is None:
+    if pose.run is not None and read_model(reused_run(config)).pose is None:
         raise ValueError(f"pose.run={pose.run}: has no pose stage; give one of pose=find, or null")
 
 
@@ -76,7 +100,7 @@ def settle(config: DictConfig, surveyed: Survey) -> None:
             config, "pose.found_degrees", round(framed.spread.largest_degrees, 2), force_add=True
         )
     if framed.anatomy is not None and config.pose.run is not None:
-        part = read_model(Path(config.pose.run)).pose
+        part = read_model(reused_run(config)).pose
         assert part is not None
         for name in POSE_SETTINGS:
             config.pose[name] = part.settings[name]
