@@ -107,7 +107,7 @@ def trained(
     if not (folder / DONE).is_file():
         began = time.perf_counter()
         folder.mkdir(parents=True, exist_ok=True)
-        fit_pose_stage(split.config, record, train, folder, split.config.pose.max_steps)
+        fit_pose_stage(split.config, record, train, folder, split.config.pose.steps)
         (folder / DONE).write_text(json.dumps(time.perf_counter() - began))
     finder = build_finder(ModelRecord.of_config(split.config), record, train.mean_mm)
     finder = load_weights(finder, folder / LAST_CHECKPOINT)
@@ -184,5 +184,5 @@ def main(given: Sequence[str]) -> None:
     rows = []
     for cells in variants(shared):
         rows.append(cells)
-        title = f"{len(split.train)} training cases, {config.pose.max_steps} steps"
+        title = f"{len(split.train)} training cases, {config.pose.steps} steps"
         show(output / "ablation.md", title, HEADER, rows)

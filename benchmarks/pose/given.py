@@ -16,7 +16,7 @@ OUTPUT = "outputs/poses"
 SMALL = [
     *("data=phantom", "data.source.turned=true", "data.source.field=1.5"),
     *("data.source.num_cases=8", "data.source.size=[32,21,28]", "data.source.spacing_mm=[5,5,5]"),
-    *("pose.max_steps=20", "trainer.max_steps=4", "trainer.val_check_interval=4"),
+    *("pose.steps=20", "trainer.max_steps=4", "trainer.val_check_interval=4"),
     *("data.spacing_mm=5", "loader.batch_size=2", "pose.calibration_folds=0"),
 ]
 

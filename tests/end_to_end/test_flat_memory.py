@@ -56,7 +56,7 @@ def train(data, count, loader):
     settings = [*TINY, *GRID, *LOADERS[loader], "report.pictures=false", "ckpt_path=null"]
     given = dict(one.split("=", 1) for one in [*settings, "trainer.max_steps=24"])
     folders = [f"data.root={data}/{count}", f"data.cache_dir={data}/cache{count}"]
-    arguments = ["model=multi", *map("=".join, given.items()), *folders]
+    arguments = ["model=multi", "pose=as_scanned", *map("=".join, given.items()), *folders]
     return peak_mb("train.py", *arguments, f"run_dir={data}/{loader}{count}")
 
 

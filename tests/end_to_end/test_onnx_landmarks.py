@@ -171,7 +171,7 @@ def test_a_frame_that_no_file_finds_is_refused(tmp_path):
 def posed_run(short_settings, tmp_path_factory):
     """A run that finds the pose first, trained for seconds, and its files."""
     run_dir = tmp_path_factory.mktemp("runs") / "posed"
-    pose = ["pose=find", "pose.max_steps=200", "pose.calibration_folds=0", "pose.patch_side=17"]
+    pose = ["pose=find", "pose.steps=200", "pose.calibration_folds=0", "pose.patch_side=17"]
     train(composed(*short_settings, *pose), run_dir)
     # In a process of its own: no type checks of what is traced.
     return run_dir, run("-m", "pin_lightning.export", run_dir, f"output={run_dir}/für ONNX")

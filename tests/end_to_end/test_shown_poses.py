@@ -15,7 +15,7 @@ from pin_lightning.training.run import train
 
 pytestmark = pytest.mark.slow
 
-TINY = ["pose=find", "pose.max_steps=2", "pose.calibration_folds=0", "trainer.max_steps=2"]
+TINY = ["pose=find", "pose.steps=2", "pose.calibration_folds=0", "trainer.max_steps=2"]
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ SCATTER = {"_target_": "pin_lightning.method.sampling.Scatter"}
 RULE_A = {"_target_": "pin_lightning.method.update_rules.RuleA"}
 TINY = (
     *("data=folder", "run_name=test", "run_dir=unused", "augmentation=none"),
+    "pose=as_scanned",  # a pose stage has tests of its own
     *("data.spacing_mm=9", "data.grid_size=[18,12,16]"),
     *("data.split.val_fraction=0.1", "data.split.test_fraction=0.1"),
     *("model.num_starts=2", "update_rule.max_iterations=2", "loader.batch_size=2"),

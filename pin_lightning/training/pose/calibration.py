@@ -36,7 +36,7 @@ def pose_limits(
     folds, held_out = config.pose.calibration_folds, list[tuple[Judged, float]]()
     if folds >= 2 and len(cases.names) >= max(folds, FEWEST_TO_HALVE):
         order = np.random.default_rng(config.seed).permutation(len(cases.names))
-        steps = max(1, round(CALIBRATION_STEPS * config.pose.max_steps))
+        steps = max(1, round(CALIBRATION_STEPS * config.pose.steps))
         for number in range(folds):
             tested = order[number::folds].tolist()
             rest = [index for index in range(len(cases.names)) if index not in tested]

@@ -74,7 +74,7 @@ def check_pose(config: DictConfig) -> None:
     if pose.kind == "as_scanned":
         return
     check_finder(pose.rotations, pose.landmarks, pose.patch_side, pose.num_rotations)
-    for name in ("max_steps", "batch_size"):
+    for name in ("steps", "batch_size"):
         check_count(f"pose.{name}", pose[name])
     check_count("pose.calibration_folds", pose.calibration_folds, least=0)
     spacings = list(pose.spacings)

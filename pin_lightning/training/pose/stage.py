@@ -27,6 +27,8 @@ from pin_lightning.training.pose.fit import fit_pose_stage, pose_cases
 
 log = logging.getLogger(__name__)
 
+MOST_SCANS = 200  # that train a pose stage: all of them are in memory
+
 
 def pose_stage(
     config: DictConfig, surveyed: Survey, train: Sequence[str], run_dir: Path, goes_on: bool
@@ -56,7 +58,7 @@ def pose_stage(
         log.info("pose stage: finished before")
         return load_pose(run_dir) if is_first() else None
     spacings_mm = tuple(float(f"{one * anatomy.extent_mm:.2g}") for one in config.pose.spacings)
-    record = PoseRecord(anatomy, spacings_mm, tuple(train))
+    record = PoseRecord(anatomy, spacings_mm, some_of(train))
     if is_first():
         if not goes_on:
             shutil.rmtree(folder, ignore_errors=True)
@@ -64,6 +66,17 @@ def pose_stage(
         (folder / UNFINISHED).touch()
         write_pose_record(run_dir, record)
     return _train(config, surveyed, record, run_dir)
+
+
+def some_of(names: Sequence[str]) -> tuple[str, ...]:
+    """All names, of very many `MOST_SCANS` evenly spaced ones.
+
+    >>> len(some_of([str(number) for number in range(1000)]))
+    200
+    """
+    if len(names) <= MOST_SCANS:
+        return tuple(names)
+    return tuple(names[index * len(names) // MOST_SCANS] for index in range(MOST_SCANS))
 
 
 def _take_over(source: Path, run_dir: Path) -> None:
@@ -88,7 +101,7 @@ def _train(
         *(len(cases.names), " and ".join(f"{one:g}" for one in record.spacings_mm)),
         ", sizes found" if record.anatomy.with_scale else "",
     )
-    fit_pose_stage(config, record, cases, folder, config.pose.max_steps)
+    fit_pose_stage(config, record, cases, folder, config.pose.steps)
     if not is_first():
         return None
     finder = load_finder(run_dir)

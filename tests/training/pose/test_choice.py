@@ -56,7 +56,7 @@ def test_rotations_that_a_training_covers(given, covered):
         ("pose.landmarks=9999", "pose.landmarks=9999: give at most 256"),
         ("pose.patch_side=24", "pose.patch_side=24: give an odd number"),
         ("pose.patch_side=1001", "pose.patch_side=1001"),
-        ("pose.max_steps=0", "pose.max_steps=0"),
+        ("pose.steps=0", "pose.steps=0"),
         ("pose.batch_size=1.5", "pose.batch_size=1.5"),
         ("pose.calibration_folds=-1", "pose.calibration_folds=-1"),
         ("pose.spacings=[]", "pose.spacings="),
