@@ -16,6 +16,8 @@ from pin_lightning.method.pose.ensemble import PoseEnsemble
 from pin_lightning.method.pose.limits import PoseLimits
 from pin_lightning.method.pose.starts import start_poses, start_rotations
 
+pytestmark = pytest.mark.slow  # the export of a graph takes many seconds
+
 LIMITS = PoseLimits(-0.5, 0.01)
 
 
