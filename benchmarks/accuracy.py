@@ -100,8 +100,8 @@ def slug(name: str) -> str:
 
 
 def config_of(name: str, given: list[str], output: Path) -> DictConfig:
-    """The config of a variant's cross-validation."""
-    names = [f"run_name={slug(name)}", f"run_dir={output / slug(name)}"]
+    """The config of a variant's cross-validation, on scans that lie in line."""
+    names = ["pose=as_scanned", f"run_name={slug(name)}", f"run_dir={output / slug(name)}"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("cross_validate", quote_arguments([*TRAINED[name], *given, *names]))
 

@@ -26,8 +26,8 @@ DATA = ["data=phantom", "data.spacing_mm=2.5", "data.source.num_cases=180"]
 DATA += ["data.split.val_fraction=0.05", "data.split.test_fraction=0.15"]
 MODELS = {
     "multi": ["experiment=demo", "model=multi"],
-    "preset=fast": ["preset=fast"],
-    "preset=accurate": ["preset=accurate"],
+    "preset=fast": ["preset=fast", "pose=as_scanned"],
+    "preset=accurate": ["preset=accurate", "pose=as_scanned"],
 }
 SINGLE = ["experiment=demo", "model=single"]
 SINGLES = ("centerHead", "frontHead", "backHead")

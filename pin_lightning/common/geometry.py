@@ -79,6 +79,20 @@ def flip_lps_ras(points: Num[np.ndarray, "*rest 3"]) -> Float64[np.ndarray, "*re
     return np.asarray(points, dtype=np.float64) * np.array([-1.0, -1.0, 1.0])
 
 
+def canonical_axes(affine: Num[np.ndarray, "4 4"]) -> Float64[np.ndarray, "3 2"]:
+    """Order and direction of an image's axes closest to RAS, as `nibabel.orientations` takes them.
+
+    They are those of the rotation closest to the affine.
+
+    Raises:
+        ValueError: The affine is singular or not finite.
+    """
+    rotated = _checked(affine).copy()
+    rotated[:3, :3] = _closest_rotation(rotated[:3, :3])
+    axes: Float64[np.ndarray, "3 2"] = orientations.io_orientation(rotated)
+    return axes
+
+
 def canonical_affine(
     affine: Num[np.ndarray, "4 4"], shape: Sequence[int]
 ) -> tuple[Float64[np.ndarray, "4 4"], tuple[int, int, int]]:
@@ -96,9 +110,7 @@ def canonical_affine(
     """
     matrix = _checked(affine)
     sizes = tuple(int(side) for side in shape)
-    rotated = matrix.copy()
-    rotated[:3, :3] = _closest_rotation(matrix[:3, :3])
-    axes = orientations.io_orientation(rotated)
+    axes = canonical_axes(matrix)
     reordered = matrix @ orientations.inv_ornt_aff(axes, sizes)
     order = np.argsort(axes[:, 0])
     return reordered, (sizes[order[0]], sizes[order[1]], sizes[order[2]])

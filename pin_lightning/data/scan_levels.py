@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Num, UInt8
 from nibabel.affines import apply_affine, voxel_sizes
-from nibabel.orientations import apply_orientation, io_orientation
+from nibabel.orientations import apply_orientation
 
-from pin_lightning.common.geometry import Grid, canonical_affine, grid_affine
+from pin_lightning.common.geometry import Grid, canonical_affine, canonical_axes, grid_affine
 
 MOST_VOXELS = 2**28  # of a level
 SLAB = 2**24  # voxels that are converted to float at once
@@ -57,7 +57,7 @@ def scan_levels(
         ValueError: The finest level would have more than `MOST_VOXELS` voxels.
     """
     canonical, _ = canonical_affine(affine, voxels.shape)
-    ordered = apply_orientation(voxels, _orientation(affine))
+    ordered = apply_orientation(voxels, canonical_axes(affine))
     sides_mm = voxel_sizes(canonical)
     finest = _shrunk(ordered, window, sides_mm, spacings_mm[0])
     levels = [finest]
@@ -66,10 +66,6 @@ def scan_levels(
         levels.append(_shrunk(finest, (0.0, 255.0), sides, spacing_mm))
     tensors = tuple(torch.from_numpy(_whole(level)) for level in levels)
     return ScanLevels(tensors, scan_to_world(affine, voxels.shape))
-
-
-def _orientation(affine: Num[np.ndarray, "4 4"]) -> Num[np.ndarray, "3 2"]:
-    return io_orientation(affine)
 
 
 def _whole(level: Float32[np.ndarray, "X Y Z"]) -> UInt8[np.ndarray, "X Y Z"]:

@@ -18,19 +18,10 @@ class PoseNetwork(LandmarkNetwork):
         num_landmarks: Landmarks L of the pose stage.
         in_channels: Patch channels C of one landmark: three planes of each spacing.
         patch_side: Patch side P, odd.
-        widths: As of `LandmarkNetwork`.
-        hidden: Likewise.
     """
 
-    def __init__(
-        self,
-        num_landmarks: int,
-        in_channels: int,
-        patch_side: int,
-        widths: Sequence[int] = (32, 64, 128, 128),
-        hidden: Sequence[int] = (256,),
-    ) -> None:
-        super().__init__(num_landmarks, in_channels, 4, patch_side, widths, hidden)
+    def __init__(self, num_landmarks: int, in_channels: int, patch_side: int) -> None:
+        super().__init__(num_landmarks, in_channels, 4, patch_side)
         torch.nn.init.normal_(self.heads, std=0.02)
 
     def forward(

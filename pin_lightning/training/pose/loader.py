@@ -7,7 +7,6 @@ import pytorch_lightning as pl
 import torch
 
 from pin_lightning.common.types import Float, Int, Tensor, UInt8
-from pin_lightning.distributed.random_states import seed_of
 from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.pose.finder import PoseFinder
 from pin_lightning.method.pose.network import scaled
@@ -52,9 +51,9 @@ class PoseLoader(ResumableLoader):
         self.poses = poses
         self.landmarks_mm = landmarks_mm
         self.batch_size = batch_size
-        self.seed = seed
         self.shard = shard
         self.sampling = PoseSampling(finder.rotations, finder.extent_mm)
+        self.axes = principal_axes(finder.mean_mm_.cpu())
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
@@ -71,17 +70,12 @@ class PoseLoader(ResumableLoader):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a state of `state_dict`."""
         super().load_state_dict(state_dict)
-        saved = state_dict.get("generator")
-        if saved is None:
-            self.generator.manual_seed(seed_of(self.seed, self.epoch, self.given))
-        else:
-            self.generator.set_state(saved.cpu())
+        self.generator.set_state(state_dict["generator"].cpu())
 
     def _batch(self) -> dict[str, Tensor]:
         count, generator = self.batch_size * self.shard.count, self.generator
         index = torch.randint(len(self.landmarks_mm), (count,), generator=generator)
-        axes = principal_axes(self.finder.mean_mm_.cpu())
-        poses = self.sampling.draw(self.poses.take(index), axes, generator)
+        poses = self.sampling.draw(self.poses.take(index), self.axes, generator)
         box = draw_box(self._half_mm(index), generator)
         own = slice(self.shard.rank * self.batch_size, (self.shard.rank + 1) * self.batch_size)
         index, poses, box = index[own], poses.take(own), box.take(own, self.device)
