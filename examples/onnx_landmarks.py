@@ -27,7 +27,7 @@ from onnx_pose import Found, PoseStep, find, scan_levels
 from onnx_window import window
 from scipy import ndimage
 
-FORMAT_VERSIONS = ("1", "2")  # 2: in the frame of the anatomy, whose pose is found first
+FORMAT_VERSIONS = ("1", "3")  # 3: in the frame of the anatomy, whose pose is found first
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 from nibabel import orientations
 
-FORMAT_VERSION = "2"
+FORMAT_VERSION = "3"
 PATCHES = 2048  # of landmarks that are cut at once
 Poses = tuple[np.ndarray, np.ndarray]
 
@@ -27,7 +27,7 @@ class Found:
     Attributes:
         matrix: Anatomical mm to mm from the centre of the scan [4, 4].
         scale: Size in the scan as a multiple of that in the anatomical frame.
-        score: Mean log expected error of the landmarks.
+        score: Minus the log odds that the pose is right.
         lead: Score of the second best pose minus that of the best.
         uncertain: Whether the pose may be wrong.
     """
@@ -78,10 +78,11 @@ class PoseStep:
             linear, shift_mm = (one[begin : begin + many] for one in poses)
             for step in range(steps + rescored):
                 asked = {"linear": linear, "shift_mm": shift_mm, **looked_at}
-                moved_linear, moved_shift_mm, score = self.session.run(None, asked)
+                moved_linear, moved_shift_mm, *scores = self.session.run(None, asked)
                 if step < steps:
                     linear, shift_mm = moved_linear, moved_shift_mm
-            ended.append((linear, shift_mm, score))
+            # On the way by the log expected error, in the end by the odds that the pose is right.
+            ended.append((linear, shift_mm, scores[1] if rescored else scores[0]))
         all_linear, all_shifts, scores = (np.concatenate(one) for one in zip(*ended, strict=True))
         return (all_linear, all_shifts), scores
 

@@ -12,14 +12,15 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.alignment import fit_pose
 from pin_lightning.common.precision import training_device
 from pin_lightning.data.survey import Survey
 from pin_lightning.method.pose import samples
-from pin_lightning.method.pose.finder import FoundPose, PoseFinder
+from pin_lightning.method.pose.finder import FoundPose, PoseFinder, Which
 from pin_lightning.method.pose.limits import Judged
+from pin_lightning.method.pose.path import PosePath
 from pin_lightning.method.pose.rigid import Poses, fit_poses
 from pin_lightning.method.pose.scans import Scans
 from pin_lightning.runs.folder import LAST_CHECKPOINT
@@ -44,13 +45,19 @@ class ByResidual(PoseFinder):
     """A finder whose poses are scored by how well the predicted landmarks fit the mean shape."""
 
     def iterate(
-        self, scans: Sequence[Scans], poses: Poses, steps: int, which: slice = slice(None)
+        self,
+        scans: Sequence[Scans],
+        poses: Poses,
+        steps: int,
+        which: Which = slice(None),
+        path: PosePath | None = None,
+        rescored: bool = True,
     ) -> tuple[Poses, torch.Tensor]:
         """As `PoseFinder`, with the root of the mean squared residual as the score."""
-        poses = super().iterate(scans, poses, steps, which)[0]
-        placed_mm, log_error = self.predicted(scans, poses, which)
-        shape_mm = self.shape_mm[which]
-        fitted = fit_poses(shape_mm, placed_mm, torch.exp(-2 * log_error), self.with_scale)
+        poses = super().iterate(scans, poses, steps, which, path, rescored)[0]
+        placed_mm, said = self.predicted(scans, poses, which)
+        shape_mm, weights = self.shape_mm[which], torch.exp(-2 * said.log_error)
+        fitted = fit_poses(shape_mm, placed_mm, weights, self.with_scale)
         residual_mm = (fitted.place(shape_mm) - placed_mm).square().sum(-1).mean(-1).sqrt()
         return poses, residual_mm
 
@@ -158,6 +165,10 @@ def variants(split: Split) -> Iterator[tuple[str, ...]]:
     yield row("as it is", finder, test, extent_mm, seconds)
     for name, other in otherwise(finder).items():
         yield row(name, other, test, extent_mm, seconds)
+    expected = OmegaConf.merge(split.config, {"pose": {"score": "expected_error"}})
+    assert isinstance(expected, DictConfig)
+    other, seconds = trained(replace(split, config=expected), "expected_error", record, train)
+    yield row("scored by the expected error", other, test, extent_mm, seconds)
     with only_near():
         near, seconds = trained(split, "no_far_off_samples", record, train)
     yield row("without far-off samples", near, test, extent_mm, seconds)

@@ -22,7 +22,7 @@ from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.shape_models import ShapeModel
 
 FORMAT_VERSION = 1
-POSED_VERSION = 2  # of a run with a pose stage: a reader of 1 would take volumes along image axes
+POSED_VERSION = 3  # of a run with a pose stage: a reader of 1 would take volumes along image axes
 # Short, for readers with a viewer; `docs/deployment.md` has the details.
 FRAMES = {
     "volume": "voxel index along the axes of the image, reordered and flipped to the closest RAS",

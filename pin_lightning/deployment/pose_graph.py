@@ -13,7 +13,7 @@ from pin_lightning.method.pose.finder import LARGEST_SCALE, PoseFinder
 from pin_lightning.method.pose.rigid import Poses, fit_poses
 from pin_lightning.method.pose.scans import Scans, border_of
 
-POSE_OUTPUTS = ("moved_linear", "moved_shift_mm", "score")
+POSE_OUTPUTS = ("moved_linear", "moved_shift_mm", "log_error", "score")
 _EXAMPLE = (40, 41, 42)  # voxels of the finest scan that the export follows through
 
 
@@ -30,7 +30,9 @@ class PoseStep(nn.Module):
         shift_mm: Float[Tensor, "S 3"],
         landmarks: Int[Tensor, " n"],
         levels: Sequence[UInt8[Tensor, "_ _ _"]],
-    ) -> tuple[Float[Tensor, "S 3 3"], Float[Tensor, "S 3"], Float[Tensor, " S"]]:
+    ) -> tuple[
+        Float[Tensor, "S 3 3"], Float[Tensor, "S 3"], Float[Tensor, " S"], Float[Tensor, " S"]
+    ]:
         """Move poses.
 
         Args:
@@ -40,17 +42,18 @@ class PoseStep(nn.Module):
             levels: The scan at each spacing, about the same centre.
 
         Returns:
-            The moved poses, and the scores of those given.
+            The moved poses; of those given, the mean log expected error, and the score.
         """
         finder = self.finder
         border = border_of(finder.patch_side, LARGEST_SCALE)
         pairs = zip(levels, finder.spacings_mm, strict=True)
         scans = [_laid_out(level, spacing_mm, border) for level, spacing_mm in pairs]
         poses = Poses(linear, shift_mm)
-        placed_mm, log_error = finder.predicted_at_once(scans, poses, landmarks)
-        weights = torch.exp(-2 * log_error)
+        placed_mm, said = finder.predicted_at_once(scans, poses, landmarks)
+        weights = torch.exp(-2 * said.log_error)
         moved = fit_poses(finder.shape_mm[landmarks], placed_mm, weights, finder.with_scale)
-        return moved.linear, moved.shift_mm, log_error.mean(dim=1)
+        scores = said.log_error.mean(dim=1), -said.evidence.sum(dim=1)
+        return moved.linear, moved.shift_mm, *scores
 
 
 def pose_inputs(levels: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pin_lightning.deployment.parity import SHAKEN_COPIES, mostly, session, shak
 from pin_lightning.deployment.pose_graph import PoseStep, pose_inputs
 from pin_lightning.deployment.pose_scans import Asked
 
-Result: TypeAlias = Sequence[Tensor]  # linear, shift_mm and score of a step
+Result: TypeAlias = Sequence[Tensor]  # what a step gives: linear, shift_mm, log_error and score
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def check_pose(
         model: Its file.
         scans: Scans and poses.
         voxels: Largest distance between landmarks placed by the two moved poses, in voxels of the
-            finest scan, and largest difference of scores.
+            finest scan, and largest difference of scores, relative to them where they exceed 1.
 
     Returns:
         The largest distance in mm of the poses that agree, and how many poses rounding alone moved
@@ -71,14 +71,16 @@ def _apart_mm(step: PoseStep, found: Result, expected: Result) -> Float[Tensor, 
     shape_mm = step.finder.shape_mm
     placed = [
         torch.einsum("sij,lj->sli", linear, shape_mm) + shift_mm[:, None]
-        for linear, shift_mm, _ in (found, expected)
+        for linear, shift_mm, *_ in (found, expected)
     ]
     return (placed[0] - placed[1]).norm(dim=-1).amax(dim=-1)
 
 
 def _differ(step: PoseStep, found: Result, expected: Result, voxels: float) -> Bool[Tensor, " S"]:
     near = _apart_mm(step, found, expected) <= voxels * step.finder.spacings_mm[0]
-    return ~(near & ((found[2] - expected[2]).abs() <= voxels))  # what is NaN differs
+    pairs = zip(found[2:], expected[2:], strict=True)
+    alike = [(one - other).abs() <= voxels * (1 + other.abs()) for one, other in pairs]
+    return ~(near & alike[0] & alike[1])  # what is NaN differs
 
 
 def _refusal(count: int, total: int, voxels: float) -> ValueError:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MOST_BYTES, MOST_DEPTH = 2**20, 32  # of a config.yaml
 Content = TypeVar("Content")
 
@@ -140,5 +140,12 @@ def _with_pose(config: DictConfig) -> DictConfig:
     return full
 
 
+def _with_score(config: DictConfig) -> DictConfig:
+    """Version 3 to 4: poses are scored by evidence; earlier ones by the expected error."""
+    full = OmegaConf.merge({"pose": {"score": "expected_error"}}, config)
+    assert isinstance(full, DictConfig)
+    return full
+
+
 # Each takes a config of the version at its place, from 1 on, to the next.
-_STEPS: tuple[Callable[[DictConfig], DictConfig], ...] = (_of_packages, _with_pose)
+_STEPS: tuple[Callable[[DictConfig], DictConfig], ...] = (_of_packages, _with_pose, _with_score)

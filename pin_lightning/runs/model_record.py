@@ -52,7 +52,7 @@ LARGEST = {
     "num_rotations": 60,
 }
 # Settings of ``pose`` that the pose finder has; the others are of its training.
-POSE_SETTINGS = ("rotations", "landmarks", "patch_side", "num_rotations")
+POSE_SETTINGS = ("rotations", "landmarks", "patch_side", "num_rotations", "score")
 _LARGEST_OTHERS = 1e6
 _NEEDED = ("shape", "network", "update_rule")
 _MOST_VALUES = 32  # of a list
@@ -135,8 +135,10 @@ class ModelRecord:
             TypeError: The contents are not a record.
             ValueError: A value is of another type, or larger than any use.
         """
-        # Records of format 2 have no pose.
+        # Records of format 2 have no pose; those of format 3 were scored by the expected error.
         parts = {slot: _read_part(content.get(slot)) for slot in REGISTRY}
+        if (pose := parts["pose"]) is not None:
+            parts["pose"] = Part(pose.name, {"score": "expected_error", **pose.settings})
         if absent := [slot for slot in _NEEDED if parts[slot] is None]:
             raise ValueError(f"lacks {', '.join(absent)}")
         others = {name: value for name, value in content.items() if name not in REGISTRY}

@@ -29,7 +29,7 @@ def test_a_run_that_finds_the_pose_is_of_another_format():
     """A reader of format 1 would take its volumes along the axes of the image."""
     entries = metadata(NAMES, [build("pca")], None, "robust", ["pose.onnx"])
     found = {key: json.loads(value) for key, value in entries.items()}
-    assert found["format_version"] == 2
+    assert found["format_version"] == 3
     assert (found["frame"], found["poses"]) == ("anatomical", ["pose.onnx"])
     assert found["preprocessing"]["window"] == "robust"
     assert "percentiles" not in found["preprocessing"]
@@ -42,7 +42,7 @@ def test_what_the_search_of_a_pose_needs():
     finder = small_finder(with_scale=True)
     entries = pose_metadata(finder, PoseLimits(-1.0, 0.5), "robust")
     found = json.loads(entries["search"])
-    assert json.loads(entries["format_version"]) == 2
+    assert json.loads(entries["format_version"]) == 3
     assert json.loads(entries["preprocessing"])["window"] == "robust"
     read = torch.tensor(found["shape_mm"], dtype=torch.float32)
     assert torch.equal(read, finder.mean_mm_[finder.chosen_])

@@ -91,7 +91,7 @@ def test_a_run_that_finds_the_pose(config, agreeing, tmp_path, monkeypatch, capl
     for name in names:
         made = onnx.load(tmp_path / "onnx" / name)
         entries = {one.key: one.value for one in made.metadata_props}
-        assert entries["format_version"] == "2"
+        assert entries["format_version"] == "3"
     assert entries["poses"] == '["pose.onnx"]'
     assert compared == [(2, 0.02)]
     assert "pose.onnx: 3 of " in caplog.text

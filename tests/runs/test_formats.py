@@ -10,8 +10,13 @@ from omegaconf import OmegaConf
 
 from pin_lightning.runs.folder import read_config
 from pin_lightning.runs.formats import _MOVED, FORMAT_VERSION, read_versioned, upgraded
+from pin_lightning.runs.model_record import ModelRecord
 from pin_lightning.runs.predictor import Predictor
 
+# Settings of a model in a `run.json` of version 3, beside its parts.
+OTHERS = {"patch_side": 9, "patch_spacings": [1], "interpolation": "linear", "num_starts": 1}
+OTHERS |= {"displacement_unit": "sd", "tolerance_voxels": 0.1, "prior_share": 0.0, "seed": 0}
+OTHERS |= {"precision": "auto"}
 VERSION1 = Path(__file__).parents[1] / "earlier_runs" / "version1"
 
 
@@ -52,6 +57,15 @@ def test_users_own_classes_keep_their_names():
 def test_a_config_of_this_version_stays_as_it_is():
     config = OmegaConf.create({"shape": {"_target_": "pin_lightning.losses.Mine"}})
     assert upgraded(config, FORMAT_VERSION) == config
+
+
+def test_pose_stages_of_version_3_are_scored_by_the_expected_error():
+    assert upgraded(OmegaConf.create({"pose": {"kind": "find"}}), 3).pose.score == "expected_error"
+    named = {"name": "find", "settings": {"rotations": "any", "landmarks": 4, "patch_side": 9}}
+    parts = {key: {"name": "x", "settings": {}} for key in ("shape", "network", "update_rule")}
+    record = ModelRecord.of_json({**OTHERS, **parts, "prior": None, "pose": named})
+    finder = record.build("pose", mean_mm=torch.eye(3), spacings_mm=(2.0, 5.0))
+    assert finder.network.heads.shape[1] == 4
 
 
 @pytest.mark.parametrize("version", [0, 1.5, "1", None, FORMAT_VERSION + 1, [1], True])

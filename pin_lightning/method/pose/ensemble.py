@@ -23,12 +23,15 @@ class PoseEnsemble(nn.Module):
         finders: Trained finders, for example of the folds of a cross-validation.
 
     Raises:
-        ValueError: They look at scans of other spacings.
+        ValueError: They look at scans of other spacings, or score poses otherwise.
     """
 
     def __init__(self, finders: Sequence[PoseFinder]) -> None:
         super().__init__()
-        kinds = {(one.spacings_mm, one.with_scale, len(one.mean_mm_)) for one in finders}
+        kinds = {
+            (one.spacings_mm, one.with_scale, len(one.mean_mm_), one.network.has_evidence)
+            for one in finders
+        }
         if len(kinds) != 1:
             raise ValueError(f"pose: {len(finders)} stages of {len(kinds)} kinds; give one kind")
         self.finders = nn.ModuleList(finders)

@@ -12,7 +12,7 @@ from pin_lightning.common.alignment import Pose
 from pin_lightning.common.precision import network_dtype
 from pin_lightning.common.settings import check_count
 from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
-from pin_lightning.method.pose.network import PoseNetwork, scaled
+from pin_lightning.method.pose.network import PoseNetwork, PoseOutputs, scaled
 from pin_lightning.method.pose.path import PosePath
 from pin_lightning.method.pose.rigid import Poses, fit_poses, turned, unit
 from pin_lightning.method.pose.samples import LARGEST
@@ -24,6 +24,7 @@ Which: TypeAlias = slice | Tensor  # of the landmarks that are looked at
 LARGEST_SCALE = 1.35  # of patches: shapes differ in size, samples more so
 MOST_LANDMARKS, MOST_SIDE = 256, 129  # far above any use
 CHUNK = 2048  # patches of landmarks that are cut at once
+SCORES = ("evidence", "expected_error")  # by which poses are compared in the end
 SAME_DEGREES, SAME_SHARE = 25.0, 0.12  # poses closer in angle and shift (of the extent) are one
 
 
@@ -34,8 +35,9 @@ class Round(NamedTuple):
         landmarks: Landmarks that are looked at.
         steps: Iterations.
         kept: Poses kept.
-        rescored: Score poses where they ended, and compute in float32, so that all devices agree;
-            else where they were before the last step, which costs a look at the scan less.
+        rescored: Score poses by the evidence where they ended, and compute in float32, so that all
+            devices agree; else by the log expected error where they were before the last step:
+            that tells how near a pose comes, too, and costs a look at the scan less.
     """
 
     landmarks: int
@@ -53,7 +55,8 @@ class FoundPose:
 
     Attributes:
         pose: From anatomical mm to scan mm.
-        score: Mean log expected error of the landmarks: the lower, the surer.
+        score: Minus the log odds that the pose is right: the lower, the surer. Of stages that are
+            scored by the expected error, the mean of its log over the landmarks.
         second_score: Score of the best pose that is another one; infinite without any.
     """
 
@@ -67,7 +70,9 @@ class FoundPose:
         return self.second_score - self.score
 
 
-def check_finder(rotations: str, landmarks: int, patch_side: int, num_rotations: int) -> None:
+def check_finder(
+    rotations: str, landmarks: int, patch_side: int, num_rotations: int, score: str
+) -> None:
     """Check settings of a `PoseFinder`.
 
     Raises:
@@ -77,6 +82,8 @@ def check_finder(rotations: str, landmarks: int, patch_side: int, num_rotations:
         raise ValueError(f"pose.rotations={rotations}: give {' or '.join(LARGEST)}")
     if num_rotations not in GROUPS:
         raise ValueError(f"pose.num_rotations={num_rotations}: give 24 or 60")
+    if score not in SCORES:
+        raise ValueError(f"pose.score={score}: give {' or '.join(SCORES)}")
     check_count("pose.landmarks", landmarks, least=3)
     if landmarks > MOST_LANDMARKS:
         raise ValueError(f"pose.landmarks={landmarks}: give at most {MOST_LANDMARKS}")
@@ -97,6 +104,7 @@ class PoseFinder(nn.Module):
         patch_side: Patch side P in voxels, odd.
         num_rotations: Rotations of the starts, 24 or 60.
         precision: As of `Localizer`.
+        score: ``evidence`` that a pose is right, or the ``expected_error`` of its landmarks.
 
     Raises:
         ValueError: A setting is wrong.
@@ -116,9 +124,10 @@ class PoseFinder(nn.Module):
         patch_side: int = 25,
         num_rotations: int = 24,
         precision: str = "auto",
+        score: str = "evidence",
     ) -> None:
         super().__init__()
-        check_finder(rotations, landmarks, patch_side, num_rotations)
+        check_finder(rotations, landmarks, patch_side, num_rotations, score)
         self.spacings_mm = tuple(spacings_mm)
         self.rotations = rotations
         self.with_scale = with_scale
@@ -129,7 +138,8 @@ class PoseFinder(nn.Module):
         self.register_buffer("mean_mm_", mean_mm.float())
         self.register_buffer("chosen_", spread_landmarks(mean_mm, landmarks))
         channels = 3 * len(self.spacings_mm)
-        self.network = PoseNetwork(len(self.chosen_), channels, patch_side)
+        has_evidence = score == "evidence"
+        self.network = PoseNetwork(len(self.chosen_), channels, patch_side, has_evidence)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.register_buffer("_pattern", planes(patch_side), persistent=False)
 
@@ -225,15 +235,16 @@ class PoseFinder(nn.Module):
     ) -> tuple[Poses, Float[Tensor, " N"]]:
         """Move poses by some steps; returns them and their scores, of where they ended if asked."""
         dtype = torch.float32 if rescored else self.network_dtype
-        shape_mm, log_error = self.shape_mm[which], torch.zeros(0)
+        shape_mm, said = self.shape_mm[which], None
         for _ in range(steps):
-            placed_mm, log_error = self.predicted(scans, poses, which, dtype)
-            poses = fit_poses(shape_mm, placed_mm, torch.exp(-2 * log_error), self.with_scale)
+            placed_mm, said = self.predicted(scans, poses, which, dtype)
+            poses = fit_poses(shape_mm, placed_mm, torch.exp(-2 * said.log_error), self.with_scale)
             if path is not None:
                 path.add(poses)
-        if rescored:
-            log_error = self.predicted(scans, poses, which, dtype)[1]
-        return poses, log_error.mean(dim=1)
+        if rescored or said is None:
+            said = self.predicted(scans, poses, which, dtype)[1]
+            return poses, -said.evidence.sum(dim=1)
+        return poses, said.log_error.mean(dim=1)
 
     def predicted(
         self,
@@ -241,8 +252,8 @@ class PoseFinder(nn.Module):
         poses: Poses,
         which: Which = slice(None),
         dtype: torch.dtype = torch.float32,
-    ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
-        """Predicted landmarks in scan mm, and the log of their expected errors, for N poses.
+    ) -> tuple[Float[Tensor, "N L 3"], PoseOutputs]:
+        """Predicted landmarks in scan mm, and what the network says, for N poses.
 
         The network computes in a data type, positions are in float32.
         """
@@ -251,8 +262,8 @@ class PoseFinder(nn.Module):
             self.predicted_at_once(scans, poses.take(slice(begin, begin + count)), which, dtype)
             for begin in range(0, len(poses.linear), count)
         ]
-        placed, log_error = zip(*parts, strict=True)
-        return torch.cat(placed), torch.cat(log_error)
+        placed, said = zip(*parts, strict=True)
+        return torch.cat(placed), PoseOutputs(*map(torch.cat, zip(*said, strict=True)))
 
     def predicted_at_once(
         self,
@@ -260,14 +271,14 @@ class PoseFinder(nn.Module):
         poses: Poses,
         which: Which,
         dtype: torch.dtype = torch.float32,
-    ) -> tuple[Float[Tensor, "N L 3"], Float[Tensor, "N L"]]:
+    ) -> tuple[Float[Tensor, "N L 3"], PoseOutputs]:
         """As `predicted`, in one batch."""
         index = torch.zeros(poses.linear.shape[0], dtype=torch.long, device=poses.linear.device)
         patches, centres_mm = self.patches(scans, index, poses, which)
         lower = dtype != torch.float32
         with torch.autocast(patches.device.type, dtype, enabled=lower):
-            displacement, log_error = self.network(scaled(patches), which)
-        return centres_mm + self.unit_mm * turned(poses.linear, displacement), log_error
+            said = self.network(scaled(patches), which)
+        return centres_mm + self.unit_mm * turned(poses.linear, said.displacement), said
 
     def patches(
         self,

@@ -144,7 +144,7 @@ def pose_table(poses: Sequence[PoseResult]) -> Table:
         Column("Rotation off, °"),
         Column("Landmarks off, mm", "mean over the landmarks of the mean shape, placed"),
         *tables.names("Called"),
-        Column("Score", "mean log of the expected error: the lower, the surer"),
+        Column("Score", "minus the log odds that it is right: the lower, the surer"),
         Column("Lead", "over the second best pose: the higher, the surer"),
         *tables.numbers("Seconds"),
     )

@@ -73,7 +73,7 @@ def check_pose(config: DictConfig) -> None:
         raise ValueError(f"pose.kind={pose.kind}: give one of {', '.join(KINDS)}")
     if pose.kind == "as_scanned":
         return
-    check_finder(pose.rotations, pose.landmarks, pose.patch_side, pose.num_rotations)
+    check_finder(*(pose[name] for name in POSE_SETTINGS))
     for name in ("steps", "batch_size"):
         check_count(f"pose.{name}", pose[name])
     check_count("pose.calibration_folds", pose.calibration_folds, least=0)

@@ -6,9 +6,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from pin_lightning.common.types import Float, Int, Tensor, UInt8
+from pin_lightning.common.types import Bool, Float, Int, Tensor, UInt8
 from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.pose.finder import PoseFinder
+from pin_lightning.method.pose.limits import RIGHT_SHARE
 from pin_lightning.method.pose.network import scaled
 from pin_lightning.method.pose.rigid import Poses
 from pin_lightning.method.pose.samples import PoseSampling, draw_box, noisy
@@ -88,7 +89,16 @@ class PoseLoader(ResumableLoader):
             "patches": noisy(scaled(patches), count, own, generator),
             "target": torch.nan_to_num(target / self.finder.unit_mm).to(self.device),
             "known": known.float().to(self.device),
+            "is_right": self._is_right(offsets_mm, known).to(self.device),
         }
+
+    def _is_right(
+        self, offsets_mm: Float[Tensor, "B L 3"], known: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, " B"]:
+        """1 for poses that place the landmarks nearly where they are."""
+        apart_mm = torch.where(known, offsets_mm.norm(dim=-1), 0).sum(dim=1)
+        mean_mm = apart_mm / known.sum(dim=1).clamp(min=1)
+        return (mean_mm <= RIGHT_SHARE * self.finder.extent_mm).float()
 
     def _half_mm(self, index: Int[Tensor, " N"]) -> Float[Tensor, "N 3"]:
         """Half the sides of scans."""

@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from pin_lightning.common.types import Tensor
 from pin_lightning.method.pose.finder import PoseFinder
-from pin_lightning.method.pose.network import pose_loss
+from pin_lightning.method.pose.network import evidence_loss, pose_loss
 from pin_lightning.training.network_module import NetworkModule
 
 
@@ -37,11 +37,13 @@ class PoseModule(NetworkModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Compute the loss of a batch of `PoseLoader`."""
-        displacement, log_error = self.finder.network(batch["patches"])
-        loss = pose_loss(displacement, log_error, batch["target"], batch["known"])
+        finder, said = self.finder, self.finder.network(batch["patches"])
+        loss = pose_loss(said.displacement, said.log_error, batch["target"], batch["known"])
+        if finder.network.has_evidence:
+            loss = loss + evidence_loss(said.evidence, batch["is_right"])
         if self.logs_this_step():
-            error = (displacement.detach() - batch["target"]).norm(dim=-1) * batch["known"]
-            error_mm = error.sum() / batch["known"].sum().clamp(min=1) * self.finder.unit_mm
+            error = (said.displacement.detach() - batch["target"]).norm(dim=-1) * batch["known"]
+            error_mm = error.sum() / batch["known"].sum().clamp(min=1) * finder.unit_mm
             values = {"train/loss": loss, "train/displacement_error_mm": error_mm}
             self.log_dict(values, batch_size=len(batch["target"]), sync_dist=True)
         return loss

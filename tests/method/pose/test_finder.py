@@ -5,8 +5,19 @@ from ball_scans import CENTRES_MM, ball_scan
 
 from pin_lightning.common.alignment import Pose
 from pin_lightning.method.pose.ensemble import PoseEnsemble
-from pin_lightning.method.pose.finder import FoundPose, PoseFinder, extent_mm, spread_landmarks
-from pin_lightning.method.pose.network import pose_loss
+from pin_lightning.method.pose.finder import (
+    SCORES,
+    FoundPose,
+    PoseFinder,
+    extent_mm,
+    spread_landmarks,
+)
+from pin_lightning.method.pose.network import (
+    PoseNetwork,
+    PoseOutputs,
+    evidence_loss,
+    pose_loss,
+)
 from pin_lightning.method.pose.rigid import Poses
 
 SHAPE = torch.from_numpy(CENTRES_MM).float()
@@ -14,6 +25,8 @@ SHAPE = torch.from_numpy(CENTRES_MM).float()
 
 class Told(torch.nn.Module):
     """A network that knows the truth: displacements to it, errors that grow with the distance."""
+
+    has_evidence = True
 
     def __init__(self, finder, true):
         super().__init__()
@@ -24,7 +37,8 @@ class Told(torch.nn.Module):
         truth = self.true.place(self.finder.shape_mm)[:, which]
         offsets = torch.linalg.solve(poses.linear[:, None], (truth - centres_mm)[..., None])[..., 0]
         displacement = offsets / self.finder.unit_mm
-        return displacement, torch.log(0.1 + displacement.norm(dim=-1))
+        log_error = torch.log(0.1 + displacement.norm(dim=-1))
+        return PoseOutputs(displacement, log_error, -log_error)
 
 
 def told_finder(true, **settings):
@@ -75,6 +89,22 @@ def test_the_loss_by_hand_and_without_unknown_landmarks():
     assert float(pose_loss(displacement, log_error, target, torch.zeros(1, 2))) == 0
 
 
+def test_evidence_adds_up_to_the_log_odds_by_hand():
+    evidence = torch.tensor([[1.0, 2.0, -0.5], [-3.0, 0.0, 1.0]])
+    loss = evidence_loss(evidence, torch.tensor([1.0, 0.0]))
+    by_hand = (np.log1p(np.exp(-2.5)) + np.log1p(np.exp(-2.0))) / 2
+    assert float(loss) == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_without_evidence_of_its_own_it_is_minus_the_mean_log_expected_error():
+    network, patches = PoseNetwork(4, 6, 9, has_evidence=False), torch.rand(2, 3, 6, 9, 9)
+    said = network(patches, torch.tensor([2, 0, 1]))
+    torch.testing.assert_close(said.evidence.sum(dim=1), -said.log_error.mean(dim=1))
+    assert "heads" in dict(network.named_parameters())
+    assert network.heads.shape[1] == 4
+    assert PoseNetwork(4, 6, 9).heads.shape[1] == 5
+
+
 def test_an_ensemble_is_the_mean_of_what_its_finders_refine():
     straight = Poses(torch.eye(3)[None], torch.tensor([[2.0, 0, 0]]))
     shifted = Poses(torch.eye(3)[None], torch.tensor([[4.0, 0, 0]]))
@@ -89,11 +119,20 @@ def test_an_ensemble_is_the_mean_of_what_its_finders_refine():
 def test_finders_of_different_kinds_are_no_ensemble():
     with pytest.raises(ValueError, match="2 kinds"):
         PoseEnsemble([PoseFinder(SHAPE, (2.0, 5.0)), PoseFinder(SHAPE, (1.0, 5.0))])
+    by_score = [PoseFinder(SHAPE, (2.0,), score=name) for name in SCORES]
+    with pytest.raises(ValueError, match="2 kinds"):
+        PoseEnsemble(by_score)
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("landmarks", 10**6), ("patch_side", 8), ("patch_side", 999), ("rotations", "x")],
+    [
+        ("landmarks", 10**6),
+        ("patch_side", 8),
+        ("patch_side", 999),
+        ("rotations", "x"),
+        ("score", "x"),
+    ],
 )
 def test_settings_far_beyond_any_use_are_refused(setting, value):
     with pytest.raises(ValueError, match=f"pose.{setting}={value}"):
