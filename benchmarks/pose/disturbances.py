@@ -86,19 +86,6 @@ def padded(value: float, share: float = 0.25) -> Disturbance:
     return disturb
 
 
-def within(factor: float) -> Disturbance:
-    """Put the scan at any place of a field of view with so many times its extent, zeros around."""
-
-    def disturb(scan: Scan, generator: np.random.Generator) -> Scan:
-        added = [round((factor - 1) * size) for size in scan.voxels.shape]
-        before = [int(generator.integers(one + 1)) for one in added]
-        sides = [(one, all_ - one) for one, all_ in zip(before, added, strict=True)]
-        affine = moved(scan.affine, -np.array(before))
-        return replace(scan, voxels=np.pad(scan.voxels, sides), affine=affine)
-
-    return disturb
-
-
 def metal(scan: Scan, generator: np.random.Generator) -> Scan:
     """Make 1 % of the voxels far brighter: balls. Landmarks within them are not visible."""
     voxels = wide(scan.voxels)

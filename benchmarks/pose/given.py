@@ -14,7 +14,7 @@ from pin_lightning.cli.program import quote_arguments
 OUTPUT = "outputs/poses"
 # A few small phantoms and steps: to see that a measurement runs.
 SMALL = [
-    *("data=phantom", "data.source.turned=true", "data.source.field=1.5"),
+    *("data=phantom", "data.source.turned=scan", "data.source.field=1.5"),
     *("data.source.num_cases=8", "data.source.size=[32,21,28]", "data.source.spacing_mm=[5,5,5]"),
     *("pose.steps=20", "trainer.max_steps=4", "trainer.val_check_interval=4"),
     *("data.spacing_mm=5", "loader.batch_size=2", "pose.calibration_folds=0"),

@@ -5,57 +5,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-from run_data import cases_of
 
-from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.data.images.reading import read_header, read_voxels
-from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.runs.folds import is_finished
 from pin_lightning.training.run import train
-from pose.disturbances import Scan, turned, within
 from pose.given import composed, own_settings
 from pose.measures import Measured, measured_tests, summary
 from pose.tables import number, show
 
 # 40 heads train, 100 test, the same ones in all sets.
-HEADS = ["data=phantom", "data.source.num_cases=140", "data.source.size=[65,42,56]"]
-HEADS += ["data.source.spacing_mm=[2.5,2.5,2.5]"]
-SPLIT = ["data.spacing_mm=2.5", "data.split.val_fraction=0", "data.split.test_fraction=0.7143"]
+DATA = ["data=phantom", "data.source.num_cases=140", "data.source.size=[65,42,56]"]
+DATA += ["data.source.spacing_mm=[2.5,2.5,2.5]", "data.spacing_mm=2.5"]
+DATA += ["data.split.val_fraction=0", "data.split.test_fraction=0.7143"]
+SETS = {
+    "upright": [],
+    "scans turned": ["data.source.turned=scan", "data.source.field=2"],
+    "heads turned": ["data.source.turned=head", "data.source.field=2"],
+}
 MODEL = ["preset=fast", "pose=find"]
-TWICE = 2.0  # the extent of an upright head's volume
-
-
-def upright(_: Sequence[str], __: Path) -> list[str]:
-    """Heads as they are."""
-    return HEADS
-
-
-def files_turned(settings: Sequence[str], folder: Path) -> list[str]:
-    """The same scans as files that somebody turned by any angle, in twice the extent."""
-    if not (folder / "done").exists():
-        config = composed("train", [*HEADS, *settings], folder)
-        turn, put = turned(with_header=False), within(TWICE)
-        for number_, case in enumerate(cases_of(config)):
-            assert case.read is not None
-            generator, landmarks = np.random.default_rng(number_), case.read()
-            voxels, affine = read_voxels(case.image), read_header(case.image)[1]
-            scan = put(turn(Scan(voxels, affine, landmarks.positions_world), generator), generator)
-            (folder / "images").mkdir(parents=True, exist_ok=True)
-            nib.save(nib.Nifti1Image(scan.voxels, scan.affine), folder / f"images/{case.name}.nii")
-            placed = LandmarkSet.of(landmarks.names, scan.landmarks_world)
-            write_landmarks(folder / "landmarks" / f"{case.name}.mrk.json", placed)
-        (folder / "done").touch()
-    return ["data=folder", f"data.root={folder}"]
-
-
-def heads_turned(_: Sequence[str], __: Path) -> list[str]:
-    """The same heads turned under the probe, whose sector and shadows stay where they are."""
-    return [*HEADS, "data.source.turned=true", f"data.source.field={TWICE:g}"]
-
-
-SETS = {"upright": upright, "files turned": files_turned, "heads turned": heads_turned}
 
 
 def tested(name: str, settings: Sequence[str], output: Path) -> list[Measured]:
@@ -63,8 +30,7 @@ def tested(name: str, settings: Sequence[str], output: Path) -> list[Measured]:
     run_dir = output / name.replace(" ", "_")
     if not is_finished(run_dir):
         began = time.perf_counter()
-        data = SETS[name](settings, output / "files")
-        train(composed("train", [*MODEL, *SPLIT, *data, *settings], run_dir), run_dir)
+        train(composed("train", [*MODEL, *DATA, *SETS[name], *settings], run_dir), run_dir)
         logging.info("%s: %.0f s", name, time.perf_counter() - began)
     return measured_tests(run_dir)
 

@@ -11,7 +11,7 @@ PHANTOM_VERSION = 1  # increment when the same settings give other phantoms
 DIGITS = 8
 WHERE = ("_target_", "root")  # settings of the source without effect on the phantoms
 # Settings that came later: with these values, phantoms and their folder are those without them.
-LATER = {"turned": False, "field": 1.0}
+LATER = {"turned": "none", "field": 1.0}
 
 
 def phantom_folder(source: Mapping[str, Any]) -> str:
@@ -34,7 +34,7 @@ def phantom_folder(source: Mapping[str, Any]) -> str:
 def without_later_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of phantoms without later ones that have their defaults.
 
-    >>> without_later_defaults({"seed": 0, "turned": False, "field": 2})
+    >>> without_later_defaults({"seed": 0, "turned": "none", "field": 2})
     {'seed': 0, 'field': 2}
     """
     return {key: one for key, one in settings.items() if key not in LATER or one != LATER[key]}

@@ -141,9 +141,12 @@ def _with_pose(config: DictConfig) -> DictConfig:
 
 
 def _with_score(config: DictConfig) -> DictConfig:
-    """Version 3 to 4: poses are scored by evidence; earlier ones by the expected error."""
+    """Version 3 to 4: poses are scored by evidence, and what of a phantom is turned has a name."""
     full = OmegaConf.merge({"pose": {"score": "expected_error"}}, config)
     assert isinstance(full, DictConfig)
+    turned = OmegaConf.select(full, "data.source.turned")
+    if isinstance(turned, bool):
+        full.data.source.turned = "head" if turned else "none"
     return full
 
 

@@ -7,7 +7,7 @@ from pin_lightning.common.phantom_folder import phantom_folder
 SETTINGS = {"num_cases": 2, "size": [20, 20, 20], "spacing_mm": [8, 8, 8], "seed": 0}
 SETTINGS["bend_degrees"] = 0
 OTHERS = {"num_cases": 3, "size": [20, 20, 21], "spacing_mm": [8, 8, 9], "seed": 1}
-OTHERS |= {"bend_degrees": 1e-3, "turned": True, "field": 1.5}
+OTHERS |= {"bend_degrees": 1e-3, "turned": "head", "field": 1.5}
 
 
 @pytest.mark.parametrize("setting", OTHERS)
@@ -36,6 +36,6 @@ def test_the_config_names_the_folder_of_its_settings():
 
 
 def test_later_settings_leave_the_folder_of_earlier_phantoms():
-    assert phantom_folder(SETTINGS | {"turned": False, "field": 1}) == phantom_folder(SETTINGS)
+    assert phantom_folder(SETTINGS | {"turned": "none", "field": 1}) == phantom_folder(SETTINGS)
     # Of conf/data/phantom.yaml, before there were turned heads.
     assert composed("data=phantom").data.root == "data/phantom_18a0d139"

@@ -68,6 +68,12 @@ def test_pose_stages_of_version_3_are_scored_by_the_expected_error():
     assert finder.network.heads.shape[1] == 4
 
 
+@pytest.mark.parametrize(("before", "now"), [(False, "none"), (True, "head"), ("scan", "scan")])
+def test_what_of_a_phantom_is_turned_has_a_name_since_version_4(before, now):
+    config = OmegaConf.create({"data": {"source": {"turned": before}}})
+    assert upgraded(config, 3).data.source.turned == now
+
+
 @pytest.mark.parametrize("version", [0, 1.5, "1", None, FORMAT_VERSION + 1, [1], True])
 def test_unknown_versions_are_refused(version, tmp_path):
     path = tmp_path / "run.json"

@@ -17,18 +17,19 @@ from pin_lightning.common.files import whole_file, write_text
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.phantom_folder import PHANTOM_VERSION, without_later_defaults
 from pin_lightning.common.progress_bar import progress_bar
-from pin_lightning.common.settings import check_flag, is_number
+from pin_lightning.common.settings import is_number
 from pin_lightning.data.cases import Case
 from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.data.sources import phantom_anatomy as anatomy
 from pin_lightning.data.sources.folder import find_cases
-from pin_lightning.data.sources.phantom_pose import turned_head
+from pin_lightning.data.sources.phantom_pose import turn_of_scan, turned_head, turned_scan
 from pin_lightning.data.sources.phantom_scan import axes_mm, scan
 
 WRITERS = 2  # threads; a full-size head takes 2 GB
 # Separate random streams, so that the head does not depend on size or spacing.
 HEAD, PLACEMENT, SPECKLE, TURN = 0, 1, 2, 3
 MOST_FIELD = 4.0
+TURNED = ("none", "head", "scan")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def make_phantom(
     spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
     oblique_degrees: float = 0.0,
     bend_degrees: float = 0.0,
-    turned: bool = False,
+    turned: str = "none",
     field: float = 1.0,
 ) -> Phantom:
     """Synthesise one fetal head; a seed gives the same volume bit for bit.
@@ -68,28 +69,46 @@ def make_phantom(
         spacing_mm: Voxel sides in mm.
         oblique_degrees: Angle of a random rotation of the scanner axes against the volume's.
         bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
-        turned: Turn heads by any rotation and move them, within the picture (`turned_head`).
+        turned: ``head`` turns heads by any rotation and moves them, within the picture
+            (`turned_head`); ``scan`` turns and moves the finished picture (`turned_scan`).
         field: Extent of the volume, and of the probe's sector, relative to `size`.
 
     Raises:
         ValueError: Size or spacing is not positive, the seed is negative, or the bend is too large.
     """
     _check(seed, size, spacing_mm, bend_degrees, turned, field)
-    size = [round(field * side) for side in size]
-    head = anatomy.draw_head(np.random.default_rng([seed, HEAD]), bend_degrees)
-    if turned:
+    wide = [round(field * side) for side in size]
+    head, turn = anatomy.draw_head(np.random.default_rng([seed, HEAD]), bend_degrees), None
+    if turned == "head":
         head = turned_head(head, np.random.default_rng([seed, TURN]), field)
-    affine = _affine(np.random.default_rng([seed, PLACEMENT]), size, spacing_mm, oblique_degrees)
+    if turned == "scan":
+        turn = turn_of_scan(head, np.random.default_rng([seed, TURN]), field)
+    affine = _affine(np.random.default_rng([seed, PLACEMENT]), wide, spacing_mm, oblique_degrees)
+    # A picture that is turned afterwards has its usual size before.
+    picture = (wide, field) if turn is None else (size, 1.0)
+    volume = _picture(head, *picture, spacing_mm, np.random.default_rng([seed, SPECKLE]))
+    landmarks_mm = anatomy.to_volume(head, anatomy.landmarks_in_head(head))
+    if turn is not None:
+        volume = turned_scan(volume, spacing_mm, turn, wide)
+        landmarks_mm = turn.place(landmarks_mm)
+    landmarks_ijk = landmarks_mm / np.array(spacing_mm) + (np.array(wide) - 1) / 2
+    return Phantom(volume, affine, apply_affine(affine, landmarks_ijk))
+
+
+def _picture(
+    head: anatomy.Head,
+    size: Sequence[int],
+    field: float,
+    spacing_mm: Sequence[float],
+    speckle: np.random.Generator,
+) -> UInt8[np.ndarray, "X Y Z"]:
+    """Picture of a head under the probe."""
     axes = axes_mm(size, spacing_mm)
     u, v, w = anatomy.to_head(head, *axes)
     tissue = anatomy.echo(head, u, v, w)
     bone_mm = anatomy.skull_distance(u, v, w)
     del u, v, w
-    speckle = np.random.default_rng([seed, SPECKLE])
-    volume = scan(tissue, bone_mm, axes, spacing_mm, speckle, field)
-    landmarks_mm = anatomy.to_volume(head, anatomy.landmarks_in_head(head))
-    landmarks_ijk = landmarks_mm / np.array(spacing_mm) + (np.array(size) - 1) / 2
-    return Phantom(volume, affine, apply_affine(affine, landmarks_ijk))
+    return scan(tissue, bone_mm, axes, spacing_mm, speckle, field)
 
 
 def phantom_cases(
@@ -99,7 +118,7 @@ def phantom_cases(
     spacing_mm: Sequence[float] = (1.5, 1.5, 1.5),
     seed: int = 0,
     bend_degrees: float = 0.0,
-    turned: bool = False,
+    turned: str = "none",
     field: float = 1.0,
 ) -> list[Case]:
     """Cases of a phantom data set, made on first use.
@@ -111,7 +130,8 @@ def phantom_cases(
         spacing_mm: Voxel sides in mm.
         seed: Seed of the first head.
         bend_degrees: SD of the angle by which heads are bent along an arc (`draw_head`).
-        turned: Turn heads by any rotation and move them, within the picture (`turned_head`).
+        turned: ``head`` turns heads by any rotation and moves them, within the picture
+            (`turned_head`); ``scan`` turns and moves the finished picture (`turned_scan`).
         field: Extent of the volume, and of the probe's sector, relative to `size`.
 
     Raises:
@@ -155,7 +175,7 @@ def _check(
     size: Sequence[int],
     spacing_mm: Sequence[float],
     bend_degrees: float,
-    turned: bool,
+    turned: str,
     field: float,
 ) -> None:
     """Validate the settings of a phantom."""
@@ -169,7 +189,8 @@ def _check(
         )
     if not is_number(bend_degrees) or not 0 <= bend_degrees <= anatomy.MOST_DEGREES:
         raise ValueError(f"phantom bend_degrees={bend_degrees}: give 0 to {anatomy.MOST_DEGREES:g}")
-    check_flag("phantom turned", turned)
+    if turned not in TURNED:
+        raise ValueError(f"phantom turned={turned}: give one of {', '.join(TURNED)}")
     if not is_number(field) or not 1 <= field <= MOST_FIELD:
         raise ValueError(f"phantom field={field}: give 1 to {MOST_FIELD:g}")
 

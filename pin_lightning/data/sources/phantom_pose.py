@@ -1,11 +1,14 @@
-"""Phantom heads in any orientation: turned and shifted within the picture of the probe."""
+"""Phantoms in any orientation: heads turned within the picture of the probe, or pictures turned."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from pin_lightning.common.alignment import Pose
 from pin_lightning.data.sources import phantom_anatomy as anatomy
 from pin_lightning.data.sources.phantom_anatomy import Head
 from pin_lightning.data.sources.phantom_scan import APEX_MM, FARTHEST_MM, NEAREST_MM, SECTOR_DEGREES
@@ -29,9 +32,7 @@ def turned_head(head: Head, rng: np.random.Generator, field: float = 1.0) -> Hea
     middle = anatomy.to_volume(head, np.zeros((1, 3)))[0]
     # The map is ``linear @ bent + shift``: turned about the middle, then moved to the origin.
     centred = replace(head, linear=rotation @ head.linear, shift=rotation @ (head.shift - middle))
-    poles = np.concatenate([np.diag(anatomy.SKULL_MM), -np.diag(anatomy.SKULL_MM)])
-    outline = np.concatenate([anatomy.landmarks_in_head(head), poles])
-    points = anatomy.to_volume(centred, outline)
+    points = _outline_mm(centred)
     low, high = points.min(axis=0), points.max(axis=0)
     half = EXTENT_MM * field / 2
     free = np.maximum(half - (high - low) / 2, 0)
@@ -40,6 +41,54 @@ def turned_head(head: Head, rng: np.random.Generator, field: float = 1.0) -> Hea
     roomy = np.flatnonzero(inside >= MARGIN_MM)
     place = places[roomy[0] if len(roomy) else inside.argmax()]
     return replace(centred, shift=centred.shift + place)
+
+
+def turn_of_scan(head: Head, rng: np.random.Generator, field: float = 1.0) -> Pose:
+    """Rotation and shift that bring a picture anywhere where its skull stays in the volume.
+
+    Rotations are uniform.
+
+    Args:
+        head: The head of the picture.
+        rng: Source of rotation and place.
+        field: Extent of the volume relative to the usual one.
+    """
+    rotation = Rotation.random(random_state=rng).as_matrix()
+    points = _outline_mm(head) @ rotation.T
+    low, high = points.min(axis=0), points.max(axis=0)
+    free = np.maximum(EXTENT_MM * field / 2 - MARGIN_MM - (high - low) / 2, 0)
+    return Pose(rotation, free * rng.uniform(-1, 1, 3) - (low + high) / 2)
+
+
+def turned_scan(
+    picture: UInt8[np.ndarray, "X Y Z"],
+    spacing_mm: Sequence[float],
+    turn: Pose,
+    size: Sequence[int],
+) -> UInt8[np.ndarray, "X2 Y2 Z2"]:
+    """Picture turned and shifted about the centre of a volume of another size, zeros around it.
+
+    Args:
+        picture: The picture.
+        spacing_mm: Voxel sides of both.
+        turn: From mm about the centre of the picture to those about the centre of the volume.
+        size: Voxels of the volume.
+    """
+    sides = np.array(spacing_mm)
+    back = turn.inverse()
+    matrix = back.rotation * sides / sides[:, None]
+    middle, new_middle = (np.array(picture.shape) - 1) / 2, (np.array(size) - 1) / 2
+    offset = middle + back.shift_mm / sides - matrix @ new_middle
+    voxels = ndimage.affine_transform(
+        picture.astype(np.float32), matrix, offset, tuple(size), order=1
+    )
+    return np.rint(voxels).astype(np.uint8)
+
+
+def _outline_mm(head: Head) -> Float64[np.ndarray, "16 3"]:
+    """Landmarks, and the ends of the skull's axes, in mm from the volume's centre."""
+    poles = np.concatenate([np.diag(anatomy.SKULL_MM), -np.diag(anatomy.SKULL_MM)])
+    return anatomy.to_volume(head, np.concatenate([anatomy.landmarks_in_head(head), poles]))
 
 
 def clearance_mm(

@@ -10,13 +10,11 @@ from pin_lightning.method.pose.rigid import Poses, rotations
 from pin_lightning.method.pose.scans import Box
 
 NEAR_DEGREES = 2.0  # smallest usual rotation
-NEAR_SHARE, TURNED_SHARE = (
-    0.6,
-    0.2,
-)  # of samples: near the truth; near a half turn; the rest anywhere
+# Of samples: near the truth; near a half turn; the rest are turned by any angle.
+NEAR_SHARE, TURNED_SHARE = 0.6, 0.25
 TURN_DEGREES = 35.0  # largest rotation away from a half turn
 LARGEST = {"any": (60.0, 180.0), "upright": (30.0, 45.0)}  # degrees: of near samples, of others
-SHIFT_SHARES = (1 / 150, 1 / 3)  # of the anatomy's extent: smallest and largest usual shift
+SHIFT_SHARES = (1 / 200, 1 / 6)  # of the anatomy's extent: smallest and largest usual shift
 SCALE_SD, STRETCH_SD = 0.06, 0.03
 CUT_SHARE, MOST_CUT = 0.05, 0.8  # of sides that are cut away; the largest depth, of half the scan
 GAIN_SD, OFFSET_SD, NOISE_SD = 0.2, 0.03, 0.03  # of patches as the network sees them

@@ -10,6 +10,7 @@ from nibabel.affines import apply_affine
 from scipy.spatial.distance import pdist
 from scipy.spatial.transform import Rotation
 
+from pin_lightning.common.alignment import fit_pose, rotation_degrees
 from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.sources.phantom import make_phantom, phantom_cases
 from pin_lightning.data.sources.phantom_anatomy import (
@@ -279,7 +280,7 @@ def digest(phantom):
 
 def test_a_turned_head_is_the_same_head():
     for seed in range(5):
-        straight, turned = make_phantom(seed, **SMALL), make_phantom(seed, **SMALL, turned=True)
+        straight, turned = make_phantom(seed, **SMALL), make_phantom(seed, **SMALL, turned="head")
         apart = [pdist(one.landmarks_world) for one in (straight, turned)]
         np.testing.assert_allclose(*apart, rtol=1e-9)
         shapes = [
@@ -306,25 +307,40 @@ def test_a_field_has_more_voxels_of_the_same_spacing(field):
     assert (field == 1) == (digest(usual) == digest(other))
 
 
-def test_turned_heads_in_a_larger_field_lie_in_the_picture():
+@pytest.mark.parametrize("turned", ["head", "scan"])
+def test_turned_heads_in_a_larger_field_lie_in_the_picture(turned):
     for seed in range(6):
-        phantom = make_phantom(seed, **SMALL, turned=True, field=2)
+        phantom = make_phantom(seed, **SMALL, turned=turned, field=2)
         ijk = np.round(apply_affine(np.linalg.inv(phantom.affine), phantom.landmarks_world))
         assert ((ijk >= 0) & (ijk < phantom.volume.shape)).all()
         assert (phantom.volume[tuple(ijk.astype(int).T)] > 0).mean() >= 0.9  # fluid may be black
 
 
+def test_a_turned_scan_is_the_same_head_in_another_pose():
+    usual, other = make_phantom(2, **SMALL), make_phantom(2, **SMALL, turned="scan", field=2)
+    pose = fit_pose(usual.landmarks_world, other.landmarks_world)
+    off = pose.place(usual.landmarks_world) - other.landmarks_world
+    assert np.abs(off).max() < 1e-6
+    assert rotation_degrees(pose.rotation, np.eye(3)) > 5
+    assert other.volume.sum(dtype=float) == pytest.approx(usual.volume.sum(dtype=float), rel=0.05)
+
+
+def test_what_else_might_be_turned_is_refused():
+    with pytest.raises(ValueError, match="phantom turned=True: give one of none, head, scan"):
+        make_phantom(0, **SMALL, turned=True)
+
+
 def test_writes_turned_heads(tmp_path):
-    case = phantom_cases(tmp_path, 1, **SMALL, seed=1, turned=True, field=1.5)[0]
-    expected = make_phantom(1, **SMALL, turned=True, field=1.5)
+    case = phantom_cases(tmp_path, 1, **SMALL, seed=1, turned="head", field=1.5)[0]
+    expected = make_phantom(1, **SMALL, turned="head", field=1.5)
     assert np.array_equal(np.asarray(nib.load(case.image).dataobj), expected.volume)
     with pytest.raises(ValueError, match="other settings"):
-        phantom_cases(tmp_path, 1, **SMALL, seed=1, turned=True)
+        phantom_cases(tmp_path, 1, **SMALL, seed=1, turned="head")
     assert "turned" in json.loads((tmp_path / "phantom.json").read_text("utf-8"))
 
 
 def test_phantoms_without_later_settings_are_as_before(tmp_path):
-    case = phantom_cases(tmp_path, 1, **SMALL, seed=3, turned=False, field=1.0)[0]
+    case = phantom_cases(tmp_path, 1, **SMALL, seed=3, turned="none", field=1.0)[0]
     phantom = make_phantom(3, **SMALL)
     assert digest(phantom) == UNCHANGED
     assert np.array_equal(np.asarray(nib.load(case.image).dataobj), phantom.volume)

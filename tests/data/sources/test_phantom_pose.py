@@ -1,14 +1,22 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from pin_lightning.common.alignment import Pose
 from pin_lightning.data.sources.phantom_anatomy import (
     SKULL_MM,
     draw_head,
     landmarks_in_head,
     to_volume,
 )
-from pin_lightning.data.sources.phantom_pose import EXTENT_MM, clearance_mm, turned_head
+from pin_lightning.data.sources.phantom_pose import (
+    EXTENT_MM,
+    clearance_mm,
+    turn_of_scan,
+    turned_head,
+    turned_scan,
+)
 
 
 def drawn(seed, field, bend_degrees=0.0):
@@ -71,3 +79,44 @@ def test_heads_lie_within_the_picture(field, least_mm):
     assert min(inside) > least_mm - 1e-6
     spread = np.std(shifts, axis=0)
     assert (spread > {1.0: 1.5, 1.5: 10, 2.0: 20}[field]).all()
+
+
+def test_a_quarter_turn_of_a_scan_by_hand():
+    picture = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    turn = Pose(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.zeros(3))
+    found = turned_scan(picture, (1.5, 1.5, 1.5), turn, (3, 2, 4))
+    np.testing.assert_array_equal(found, np.rot90(picture, axes=(0, 1)))
+
+
+def test_a_turned_scan_shows_at_a_point_what_the_picture_shows_there():
+    generator = np.random.default_rng(0)
+    noise = ndimage.gaussian_filter(generator.normal(size=(24, 20, 28)), 3)
+    picture = np.uint8(120 + 100 * noise / np.abs(noise).max())
+    spacing_mm = np.array([2.0, 2.5, 3.0])
+    turn = turn_of_scan(draw_head(generator), generator, 1.0)
+    size = (60, 60, 60)
+    found = turned_scan(picture, tuple(spacing_mm), turn, size)
+    inner = spacing_mm * (np.array(picture.shape) - 3) / 2
+    points_mm = generator.uniform(-inner, inner, (500, 3))
+
+    def shown(volume, points):
+        ijk = points / spacing_mm + (np.array(volume.shape) - 1) / 2
+        return ndimage.map_coordinates(volume.astype(float), ijk.T, order=1, cval=np.nan)
+
+    after = shown(found, turn.place(points_mm))
+    inside = np.isfinite(after)
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose(after[inside], shown(picture, points_mm)[inside], atol=4)
+
+
+@pytest.mark.parametrize("field", [1.0, 2.0])
+def test_skulls_of_turned_scans_stay_in_the_volume(field):
+    turns, poles = [], np.concatenate([np.diag(SKULL_MM), -np.diag(SKULL_MM)])
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        head = draw_head(generator)
+        turn = turn_of_scan(head, generator, field)
+        outline = np.concatenate([placed(head), to_volume(head, poles)])
+        assert (np.abs(turn.place(outline)) < field * EXTENT_MM / 2).all()
+        turns.append(turn.rotation)
+    assert np.abs(np.mean(turns, axis=0)).max() < 0.15
