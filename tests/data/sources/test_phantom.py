@@ -322,7 +322,6 @@ def test_a_turned_scan_is_the_same_head_in_another_pose():
     off = pose.place(usual.landmarks_world) - other.landmarks_world
     assert np.abs(off).max() < 1e-6
     assert rotation_degrees(pose.rotation, np.eye(3)) > 5
-    assert other.volume.sum(dtype=float) == pytest.approx(usual.volume.sum(dtype=float), rel=0.05)
 
 
 def test_what_else_might_be_turned_is_refused():
