@@ -325,8 +325,8 @@ def test_a_turned_scan_is_the_same_head_in_another_pose():
 
 
 def test_what_else_might_be_turned_is_refused():
-    with pytest.raises(ValueError, match="phantom turned=True: give one of none, head, scan"):
-        make_phantom(0, **SMALL, turned=True)
+    with pytest.raises(ValueError, match="phantom turned=probe: give one of none, head, scan"):
+        make_phantom(0, **SMALL, turned="probe")
 
 
 def test_writes_turned_heads(tmp_path):
