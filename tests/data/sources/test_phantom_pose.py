@@ -90,7 +90,7 @@ def test_a_quarter_turn_of_a_scan_by_hand():
 
 def test_a_turned_scan_shows_at_a_point_what_the_picture_shows_there():
     generator = np.random.default_rng(0)
-    noise = ndimage.gaussian_filter(generator.normal(size=(24, 20, 28)), 3)
+    noise = ndimage.gaussian_filter(generator.normal(size=(24, 20, 28)), 5)
     picture = np.uint8(120 + 100 * noise / np.abs(noise).max())
     spacing_mm = np.array([2.0, 2.5, 3.0])
     turn = turn_of_scan(draw_head(generator), generator, 1.0)
