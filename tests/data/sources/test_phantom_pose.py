@@ -96,7 +96,7 @@ def test_a_turned_scan_shows_at_a_point_what_the_picture_shows_there():
     turn = turn_of_scan(draw_head(generator), generator, 1.0)
     size = (60, 60, 60)
     found = turned_scan(picture, tuple(spacing_mm), turn, size)
-    inner = spacing_mm * (np.array(picture.shape) - 3) / 2
+    inner = spacing_mm * (np.array(picture.shape) - 7) / 2
     points_mm = generator.uniform(-inner, inner, (500, 3))
 
     def shown(volume, points):
