@@ -10,7 +10,8 @@ from pin_lightning.common.alignment import Pose, rotation_degrees
 from pin_lightning.method.pose.finder import FoundPose
 
 RIGHT_DEGREES, RIGHT_SHARE = 25.0, 0.12  # farther off, in angle or share of the extent, is wrong
-DEFAULT_GAP = 1.0  # of scores of new scans over those of training scans, where it is not measured
+# Of scores of new scans over those of training scans, as a share of these, where it is not measured.
+DEFAULT_GAP = 0.33
 SDS = 3.0  # of the usual score or gap, above which a score is uncertain
 NEVER_SURE = (-1e6, 1e6)  # limits of a stage that finds nothing in the scans it was trained on
 USUAL_LEAD = 0.35  # share of the usual lead of right poses, below which one is uncertain
@@ -69,7 +70,7 @@ def calibrate(
 
     A network scores scans that it was trained on better than new ones. So the limit of scores is
     that of training scans plus the gap measured on networks that were trained without some scans.
-    Wrong poses of held-out scans lie beyond the limits.
+    Wrong poses of held-out scans lie beyond one of the limits.
 
     Args:
         trained_on: Poses found by the network in scans that trained it.
@@ -80,16 +81,20 @@ def calibrate(
     if not len(own):
         return PoseLimits(*NEVER_SURE)
     right = [(one, usual) for one, usual in held_out if one.is_right]
-    gaps = np.array([one.score - usual for one, usual in right] or [DEFAULT_GAP])
+    middle = float(np.median(own))
+    default = DEFAULT_GAP * abs(middle)
+    gaps = np.array([one.score - usual for one, usual in right] or [default])
     spread = SDS * math.hypot(_sd(own), _sd(gaps))
-    score = float(np.median(own) + np.median(gaps) + max(spread, 0.25 * DEFAULT_GAP))
+    score = middle + float(np.median(gaps)) + max(spread, 0.25 * default)
     leads = [one.lead for one, _ in right] or [one.lead for one in trained_on if one.is_right]
     finite = [lead for lead in leads if math.isfinite(lead)]
     lead = USUAL_LEAD * float(np.median(finite)) if finite else 0.0
-    wrong = [one for one, _ in held_out if not one.is_right]
-    # A wrong pose that would pass the limit of scores must not pass that of leads.
-    passing = [one.lead for one in wrong if math.isfinite(one.lead)]
-    return PoseLimits(score, max([lead, *(1.05 * one for one in passing)]))
+    # A wrong pose within the limit of scores must not pass that of leads, or there is no other.
+    wrong = [(middle + one.score - usual, one.lead) for one, usual in held_out if not one.is_right]
+    passing = [(one, its) for one, its in wrong if one <= score]
+    lead = max([lead, *(1.05 * its for _, its in passing if math.isfinite(its))])
+    score = min([score, *(one - 1e-3 for one, its in passing if not math.isfinite(its))])
+    return PoseLimits(score, lead)
 
 
 def _sd(values: np.ndarray) -> float:

@@ -57,6 +57,19 @@ def test_wrong_poses_lie_beyond_the_limits():
     assert limits.is_uncertain(FoundPose(HERE, -2.5, -1.9))
 
 
+def test_a_wrong_pose_with_a_bad_score_does_not_raise_the_limit_of_leads():
+    held_out = [(right(-2.5), -2.5)] * 9
+    without = calibrate([right(-2.5)] * 10, held_out)
+    assert calibrate([right(-2.5)] * 10, [*held_out, (wrong(3.0, 0.9), -2.5)]) == without
+
+
+def test_a_wrong_pose_without_a_second_lies_beyond_the_limit_of_scores():
+    held_out = [(right(-2.5), -2.5)] * 9 + [(wrong(-2.4, math.inf), -2.5)]
+    limits = calibrate([right(-2.5)] * 10, held_out)
+    assert limits.is_uncertain(FoundPose(HERE, -2.4, math.inf))
+    assert not limits.is_uncertain(FoundPose(HERE, -2.5, 0.0))
+
+
 def test_without_held_out_scans_a_usual_gap_is_taken():
     limits = calibrate([right(-3.0)])
     assert -2.1 < limits.score < -1.5
