@@ -112,6 +112,29 @@ def test_two_processes_train_as_one_with_both_batches(alone, together):
         torch.testing.assert_close(two["state_dict"][name], weights, rtol=1e-3, atol=1e-5)
 
 
+def test_a_pose_stage_is_trained_by_two_processes_as_by_one(settings, tmp_path):
+    kept = {key: one for key, one in settings.items() if key != "pose"}
+    posed = {"pose": "find", "pose__steps": 6, "pose__calibration_folds": 0}
+    posed |= {"trainer__max_steps": 2, "trainer__val_check_interval": 2}
+    alone = given(kept, **posed, pose__batch_size=4, loader__batch_size=4)
+    train(composed(*alone), tmp_path / "one")
+    pair = TWO | {"pose__batch_size": 2, "run_dir": tmp_path / "two"}
+    done = run_both(REPOSITORY / "train.py", *given(kept, **posed, **pair), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    one, two = (
+        read_checkpoint(tmp_path / run_dir / "pose" / "checkpoints" / "last.ckpt")["state_dict"]
+        for run_dir in ("one", "two")
+    )
+    assert one.keys() == two.keys()
+    for name, weights in one.items():
+        torch.testing.assert_close(two[name], weights, rtol=1e-3, atol=1e-5)
+    left, expected = (
+        {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        for folder in (tmp_path / "two", tmp_path / "one")
+    )
+    assert left == expected | {"train.log"}
+
+
 def test_only_the_first_process_writes_and_speaks(alone, together):
     run_dir, done = together
     left = {path.relative_to(run_dir).as_posix() for path in run_dir.rglob("*") if path.is_file()}
