@@ -44,6 +44,7 @@ class Landmarks:
         spread_mm: Root-mean-square distance of the starts from them [L].
         radius_mm: Radius that holds the true landmark with the coverage of the file's error bars
             [L]; none where it has none.
+        outside: Whether each lies outside the scan [L]: such places are guesses.
         pose: Pose of the anatomy, of a file that needs it.
     """
 
@@ -51,6 +52,7 @@ class Landmarks:
     positions_world: np.ndarray
     spread_mm: np.ndarray
     radius_mm: np.ndarray | None
+    outside: np.ndarray
     pose: Found | None
 
 
@@ -84,7 +86,7 @@ class Localizer:
         """Landmarks of a NIfTI or MGH image.
 
         Raises:
-            ValueError: It is not a 3D image with contrast.
+            ValueError: It is not a 3D image with contrast and one position in space.
         """
         voxels, affine = read_image(path)
         low_high = window(voxels, self.about["preprocessing"])
@@ -98,7 +100,9 @@ class Localizer:
         if pose is not None:
             spread_mm = spread_mm * pose.scale
         radius_mm = radii(spread_mm, self.about.get("error_bars"))
-        return Landmarks(self.about["landmarks"], world, spread_mm, radius_mm, pose)
+        voxel = (world - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+        outside = ((voxel < -0.5) | (voxel > np.array(voxels.shape) - 0.5)).any(axis=1)
+        return Landmarks(self.about["landmarks"], world, spread_mm, radius_mm, outside, pose)
 
     def place(
         self, voxels: np.ndarray, affine: np.ndarray, low_high: tuple[float, float]
@@ -119,15 +123,37 @@ def read_image(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Voxels along the image's own axes, and voxel index to world RAS+ mm.
 
     Raises:
-        ValueError: It is not a 3D image with contrast.
+        ValueError: It is not a 3D image with contrast and one position in space.
     """
     image: Any = nib.load(path)
     voxels = np.asarray(image.dataobj)
-    voxels = voxels.reshape(voxels.shape[:3]) if voxels.shape[3:] == (1,) else voxels
+    if set(voxels.shape[3:]) == {1}:  # one frame
+        voxels = voxels.reshape(voxels.shape[:3])
     usable = voxels.dtype.kind in "iuf" and voxels.ndim == 3  # no colours
     if not usable or not np.isfinite(voxels).all() or voxels.min() == voxels.max():
         raise ValueError(f"{path}: is no 3D image of finite numbers with contrast")
+    if isinstance(image, nib.Nifti1Pair):
+        check_place(path, image)
     return voxels, image.affine
+
+
+def check_place(path: str, image: Any) -> None:
+    """Check that a NIfTI is in millimetres, and has one position in space.
+
+    Raises:
+        ValueError: It has not.
+    """
+    if (unit := image.header.get_xyzt_units()[0]) not in ("mm", "unknown"):
+        raise ValueError(f"{path}: its units are {unit}; save it in millimetres")
+    forms = [image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]]
+    known = [one for one in forms if one is not None]
+    if not known:
+        raise ValueError(f"{path}: has neither sform nor qform; save it with a position in space")
+    corners = np.stack(np.meshgrid(*((0, n - 1) for n in image.shape[:3])), -1).reshape(-1, 3)
+    placed = [corners @ one[:3, :3].T + one[:3, 3] for one in known]
+    apart_mm = np.linalg.norm(placed[0] - placed[-1], axis=1).max()
+    if not apart_mm <= min(image.header.get_zooms()[:3]):
+        raise ValueError(f"{path}: sform and qform are {apart_mm:.3g} mm apart; make them agree")
 
 
 def grid_affine(
@@ -192,28 +218,29 @@ def radii(spread_mm: np.ndarray, bars: Mapping[str, Any] | None) -> np.ndarray |
 
 
 def print_table(found: Landmarks) -> None:
-    """Print a CSV, world RAS+ mm."""
+    """Print a CSV, world RAS+ mm; without coordinates where a landmark lies outside the scan."""
     bars = [] if found.radius_mm is None else [found.radius_mm]
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["landmark", "x", "y", "z", "spread_mm", *["radius_mm" for _ in bars]])
     columns = np.column_stack([found.positions_world, found.spread_mm, *bars])
-    for name, row in zip(found.names, columns, strict=True):
-        writer.writerow([name, *(f"{value:.4f}" for value in row)])
+    for name, row, outside in zip(found.names, columns, found.outside, strict=True):
+        cells = [f"{value:.4f}" for value in row]
+        writer.writerow([name, *([""] * 3 if outside else cells[:3]), *cells[3:]])
 
 
 def write_markups(path: Path, found: Landmarks) -> None:
     """Write a point list that 3D Slicer opens, whole or not at all: LPS, so x and y change sign."""
     uncertain = found.pose is not None and found.pose.uncertain
-    doubt = {"description": "pose uncertain"} if uncertain else {}
-    points = [
-        {
-            **{"id": str(index + 1), "label": name, "position": position},
-            **{"positionStatus": "defined", **doubt},
-        }
-        for index, (name, position) in enumerate(
-            zip(found.names, (found.positions_world * [-1, -1, 1]).tolist(), strict=True)
-        )
-    ]
+    points = []
+    for index, name in enumerate(found.names):
+        reasons = ["pose uncertain"] if uncertain else []
+        point: dict[str, Any] = {"id": str(index + 1), "label": name, "positionStatus": "missing"}
+        if found.outside[index]:
+            reasons.append("outside the scan")
+        else:
+            point["positionStatus"] = "defined"
+            point["position"] = (found.positions_world[index] * [-1, -1, 1]).tolist()
+        points.append(point | ({"description": ", ".join(reasons)} if reasons else {}))
     markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm"}
     content = {"@schema": SCHEMA, "markups": [{**markup, "controlPoints": points}]}
     part = path.with_name(f".{path.name}.part")

@@ -15,7 +15,9 @@ from small_localizers import NAMES, build
 
 from conftest import composed
 from pin_lightning.common.geometry import Grid, mm_to_world
+from pin_lightning.data.images.reading import read_header
 from pin_lightning.data.intensity_windows import robust_window
+from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.preprocessing import preprocess
 from pin_lightning.data.scan_levels import scan_levels
 from pin_lightning.data.sources.phantom import make_phantom
@@ -140,6 +142,58 @@ def test_an_image_without_contrast_is_named(tmp_path):
         example.read_image(str(path))
 
 
+def in_microns(image):
+    image.header.set_xyzt_units("micron")
+
+
+def without_place(image):
+    image.set_sform(None, 0)
+    image.set_qform(None, 0)
+
+
+def in_two_places(image):
+    image.set_qform(image.affine, 1)
+    image.set_sform(image.affine + np.eye(4, k=3) * 4, 1)  # 4 mm apart, of voxels of 3
+
+
+@pytest.mark.parametrize("change", [in_microns, without_place, in_two_places])
+def test_an_image_whose_place_is_in_doubt_is_refused_as_by_the_package(change, tmp_path):
+    path = saved(tmp_path / "a.nii")
+    image = nib.load(path)
+    change(image)
+    nib.save(image, tmp_path / "b.nii")
+    with pytest.raises(ValueError, match=r"b\.nii: ") as refused:
+        read_header(tmp_path / "b.nii")
+    with pytest.raises(ValueError, match=r"b\.nii: ") as by_example:
+        example.read_image(str(tmp_path / "b.nii"))
+    words = [str(one.value).replace("microns", "micron").split() for one in (refused, by_example)]
+    assert len({*words[0]} & {*words[1]}) > 0.7 * len(words[0])
+
+
+@pytest.mark.parametrize("frames", [(1,), (1, 1)])
+def test_one_frame_is_a_volume_and_more_are_not(frames, tmp_path):
+    path = saved(tmp_path / "a.nii", change=lambda voxels: voxels.reshape(*voxels.shape, *frames))
+    assert example.read_image(str(path))[0].ndim == 3
+    twice = saved(tmp_path / "b.nii", change=lambda voxels: np.stack([voxels, voxels], axis=-1))
+    with pytest.raises(ValueError, match=r"b\.nii: is no 3D image"):
+        example.read_image(str(twice))
+
+
+def test_what_lies_outside_the_scan_is_not_guessed(about, tmp_path, capsys):
+    path = saved(tmp_path / "a.nii")
+    (tmp_path / "localizer.onnx").write_bytes(stepwise(shift=500.0, metadata=about))
+    found = example.Localizer(str(tmp_path / "localizer.onnx")).find(str(path))
+    assert found.outside.tolist() == [True]
+    example.print_table(found)
+    assert capsys.readouterr().out.splitlines()[1].startswith("CSP,,,,")
+    example.write_markups(tmp_path / "a.mrk.json", found)
+    (point,) = read_landmarks(tmp_path / "a.mrk.json").positions_world
+    assert np.isnan(point).all()
+    text = (tmp_path / "a.mrk.json").read_text("utf-8")
+    assert '"missing"' in text
+    assert "outside the scan" in text
+
+
 def posed(tmp_path, poses):
     """The files of a localizer in the frame of the anatomy, without those of the pose."""
     localizer = build("identity")
@@ -153,7 +207,7 @@ def test_a_localizer_of_an_anatomical_frame_is_not_used_without_its_pose(tmp_pat
     with pytest.raises(ValueError, match=r"pose\.onnx: is missing; it finds the frame"):
         example.Localizer(posed(tmp_path, ["pose.onnx"]))
     (tmp_path / "pose.onnx").write_bytes(stepwise())
-    with pytest.raises(ValueError, match=r"pose\.onnx: is no pose\.onnx of format_version 2"):
+    with pytest.raises(ValueError, match=r"pose\.onnx: is no pose\.onnx of format_version 3"):
         example.Localizer(posed(tmp_path, ["pose.onnx"]))
 
 
