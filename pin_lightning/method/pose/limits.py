@@ -10,7 +10,7 @@ from pin_lightning.common.alignment import Pose, rotation_degrees
 from pin_lightning.method.pose.finder import FoundPose
 
 RIGHT_DEGREES, RIGHT_SHARE = 25.0, 0.12  # farther off, in angle or share of the extent, is wrong
-# Share of the usual score by which new scans score worse than training scans, if it is not measured.
+# By how much new scans score worse than training scans; a share of their score.
 DEFAULT_GAP = 0.33
 SDS = 3.0  # of the usual score or gap, above which a score is uncertain
 NEVER_SURE = (-1e6, 1e6)  # limits of a stage that finds nothing in the scans it was trained on
