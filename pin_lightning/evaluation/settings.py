@@ -19,7 +19,7 @@ class ReportSettings:
     Attributes:
         radii_mm: Radii of the success rates, ascending.
         failure_mm: Error from which a landmark counts as failed; by default the mean error of the
-            mean shape, the guess that uses no image.
+            mean shape, the guess before localisation.
         others: Files with predictions of other methods, by the name of the method.
         bootstrap: Settings of the intervals.
         planes: Standard planes, shown where a run has all their landmarks.

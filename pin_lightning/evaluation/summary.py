@@ -84,7 +84,7 @@ def metrics_of(evaluation: Evaluation, radii_mm: Sequence[float] = RADII_MM) -> 
     """Metrics of an evaluation, safe for JSON: None where nothing is defined.
 
     Errors are in mm, over all defined landmarks of all cases as in the paper's Table 2;
-    ``mean_shape`` is the error of the guess that uses no image.
+    ``mean_shape`` is the error of the guess before localisation.
     """
     errors, mean_shape = evaluation.errors_mm, evaluation.mean_shape_errors_mm
     columns = zip(evaluation.names, errors.T[..., None], mean_shape.T[..., None], strict=True)
