@@ -23,7 +23,7 @@ class Evaluation:
         truth_world: True positions; any value, also NaN, where undefined.
         defined: True where a landmark has a true position.
         predicted_world: Predicted positions.
-        mean_shape_world: The guess before localisation: the mean training shape, where its pose was found.
+        mean_shape_world: The guess before localisation: the mean shape, where its pose is.
         spread_mm: Root-mean-square distance of the starts' final positions from their mean.
         seconds: Time to predict each case, from its file.
         localise_seconds: Time of the localisation alone; NaN where unknown.

@@ -163,7 +163,7 @@ def convergence_figure(cases: Convergence, mean_shape_mm: Float[np.ndarray, " N"
 
     Args:
         cases: Convergence of N cases.
-        mean_shape_mm: Mean error of the mean shape in each case, the guess before localisation;
+        mean_shape_mm: Mean error of the mean shape in each case, the guess before that;
             NaN where no true position is known.
     """
     figure = plots.new_figure(6.5, 4.6)
