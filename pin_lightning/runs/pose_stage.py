@@ -130,25 +130,6 @@ def build_finder(
     return finder
 
 
-def load_finder(run_dir: Path, model: ModelRecord | None = None) -> PoseFinder | None:
-    """Load the pose finder of a run; None if its model has no pose stage.
-
-    Args:
-        run_dir: The run folder.
-        model: Record of its model, if it is not to be read.
-
-    Raises:
-        ValueError: A file is missing or damaged.
-    """
-    model = folder.read_model(run_dir) if model is None else model
-    if model.pose is None:
-        return None
-    path = pose_folder(run_dir) / folder.LAST_CHECKPOINT
-    if not path.is_file():
-        raise ValueError(f"run={run_dir}: has no {POSE}/{folder.LAST_CHECKPOINT}; train it first")
-    return load_weights(build_finder(model, read_pose_record(run_dir)), path)
-
-
 def load_weights(finder: PoseFinder, path: Path) -> PoseFinder:
     """Load weights and mean shape of a pose finder, in place, and return it.
 
@@ -173,12 +154,16 @@ def load_pose(run_dir: Path) -> PoseStage | None:
     Raises:
         ValueError: A file is missing or damaged.
     """
-    finder = load_finder(run_dir)
-    if finder is None:
+    model = folder.read_model(run_dir)
+    if model.pose is None:
         return None
+    path = pose_folder(run_dir) / folder.LAST_CHECKPOINT
+    if not path.is_file():
+        raise ValueError(f"run={run_dir}: has no {POSE}/{folder.LAST_CHECKPOINT}; train it first")
     record = read_pose_record(run_dir)
     if record.limits is None:
         raise ValueError(
             f"run={run_dir}: its pose stage is not finished; go on with ckpt_path=last"
         )
+    finder = load_weights(build_finder(model, record), path)
     return PoseStage(finder, record.limits, record.anatomy)

@@ -21,6 +21,7 @@ SHAPE = np.random.default_rng(0).normal(0, 20, (5, 3))
 ANATOMY = Anatomy(tuple("abcde"), SHAPE, True)
 RECORD = PoseRecord(ANATOMY, (1.0, 2.5), ("a", "b"), PoseLimits(-2.0, 0.5))
 POSE = {"kind": "find", "rotations": "any", "landmarks": 4, "patch_side": 9, "num_rotations": 24}
+POSE |= {"score": "evidence"}
 
 
 def posed_run(folder, pose=POSE, record=RECORD):

@@ -15,8 +15,8 @@ from pin_lightning.runs.folder import LAST_CHECKPOINT, UNFINISHED
 from pin_lightning.runs.pose_stage import (
     PoseRecord,
     PoseStage,
-    load_finder,
     load_pose,
+    load_weights,
     pose_folder,
     read_pose_record,
     write_pose_record,
@@ -101,11 +101,10 @@ def _train(
         *(len(cases.names), " and ".join(f"{one:g}" for one in record.spacings_mm)),
         ", sizes found" if record.anatomy.with_scale else "",
     )
-    fit_pose_stage(config, record, cases, folder, config.pose.steps)
+    finder = fit_pose_stage(config, record, cases, folder, config.pose.steps)
     if not is_first():
         return None
-    finder = load_finder(run_dir)
-    assert finder is not None
+    finder = load_weights(finder, folder / LAST_CHECKPOINT)
     limits = pose_limits(config, record, cases, finder, folder)
     write_pose_record(run_dir, replace(record, limits=limits))
     (folder / UNFINISHED).unlink()
