@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from pin_lightning.common.files import output_folder, whole_file
+from pin_lightning.common.files import whole_file
+from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
 from pin_lightning.data.preprocessing import OriginalImage, read_image
 from pin_lightning.data.scan_levels import scan_levels
@@ -73,16 +74,16 @@ def export(config: DictConfig) -> list[Path]:
         predictor.localizer.set_starts(config.num_starts)
     images = _images(config, predictor.window)
     volumes = _volumes(Path(config.run), predictor, images)
-    output = output_folder("output", config.output)
     try:
-        files = dict(_poses(predictor, _scans(predictor, volumes, images), tolerance, opset))
-        files |= _networks(predictor, volumes, tolerance, opset)
-        if config.localizer:
-            files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
-        return _write(output, files)
+        with owned_folder("output", config.output) as output:
+            files = dict(_poses(predictor, _scans(predictor, volumes, images), tolerance, opset))
+            files |= _networks(predictor, volumes, tolerance, opset)
+            if config.localizer:
+                files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
+            return _write(output, files)
     finally:
         with suppress(OSError):  # if it is empty
-            output.rmdir()
+            Path(config.output).rmdir()
 
 
 def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tuple[str, Localizer]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from pin_lightning.common.files import output_folder
+from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
 from pin_lightning.distributed.group import ends_together, speak_if_first, strategy_name
@@ -54,7 +55,8 @@ def infer(config: DictConfig) -> int:
     kept = config.review_page > 0
     outputs = VolumeOutputs(folder, config.format, planes, error_bars, grid, kept)
     review = Review(predictor.names, error_bars)
-    with without_parts(folder) if is_first() else nullcontext():
+    alone = owned_folder("output", folder) if is_first() else nullcontext()
+    with alone, without_parts(folder) if is_first() else nullcontext():
         names, shard = _predict(processes, predictor, outputs, inputs, config)
         if shard.rank > 0:
             return 0

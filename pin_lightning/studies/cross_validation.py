@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from pin_lightning.common.files import output_folder, write_text
+from pin_lightning.common.files import write_text
+from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import asked_settings, check_count, refuse_missing
 from pin_lightning.data.survey import Survey
 from pin_lightning.distributed.strategies import Several
@@ -109,9 +110,21 @@ def cross_validate(config: DictConfig, run_dir: Path) -> dict[str, Any]:
                 raise
             log.warning("no error bars: %s", error)
             calibration = None
-    _train(folds, surveyed, run_dir, config.folds_at_once)
-    joint = OmegaConf.merge(shared, {"run_dir": str(run_dir)})
-    write_text(run_dir / CONFIG, OmegaConf.to_yaml(joint, resolve=True))
+    with owned_folder("run_dir", run_dir):
+        _train(folds, surveyed, run_dir, config.folds_at_once)
+        joint = OmegaConf.merge(shared, {"run_dir": str(run_dir)})
+        write_text(run_dir / CONFIG, OmegaConf.to_yaml(joint, resolve=True))
+        return _report(folds, surveyed, run_dir, calibration, settings)
+
+
+def _report(
+    folds: Sequence[Fold],
+    surveyed: Survey,
+    run_dir: Path,
+    calibration: ConformalSettings | None,
+    settings: ReportSettings,
+) -> dict[str, Any]:
+    """Report on the test cases of all folds together."""
     evaluation = out_of_fold(run_dir)
     poses = poses_out_of_fold(run_dir)
     metrics = report_folds(run_dir, evaluation, calibration, settings, poses)
@@ -198,7 +211,6 @@ def _prepare_fold(
 
 
 def _train(folds: Sequence[Fold], surveyed: Survey, run_dir: Path, at_once: int) -> None:
-    output_folder("run_dir", run_dir)
     write_folds(run_dir, len(folds))
     unfinished = [fold for fold in folds if not is_finished(fold.folder)]
     for fold in folds:

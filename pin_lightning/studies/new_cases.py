@@ -9,8 +9,8 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from pin_lightning.common.files import output_folder
 from pin_lightning.common.names import did_you_mean
+from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import refuse_missing
 from pin_lightning.data.checks import cases as checks
 from pin_lightning.data.checks.cases import Finding
@@ -60,14 +60,14 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     folders = read_folds(run_dir) if is_folds_folder(run_dir) else [run_dir]
     records = [read_record(folder) for folder in folders]
     _warn_of_training_cases(cases, records)
-    output_folder("output", output)
-    clear_results(output, keep_checkpoints=True)  # it has none, see above
-    tested = tuple(one.case.name for one in cases)
-    split = Split(train=records[0].split.train, val=records[0].split.val, test=tested)
-    write_run(output, shown, replace(records[0], split=split))
-    write_skipped(output, skipped)
-    log.info("%d cases, %d landmarks", len(cases), len(predictor.names))
-    metrics = report(output, predictor, {"test": cases}, settings, config.data.on_error)
+    with owned_folder("output", output):
+        clear_results(output, keep_checkpoints=True)  # it has none, see above
+        tested = tuple(one.case.name for one in cases)
+        split = Split(train=records[0].split.train, val=records[0].split.val, test=tested)
+        write_run(output, shown, replace(records[0], split=split))
+        write_skipped(output, skipped)
+        log.info("%d cases, %d landmarks", len(cases), len(predictor.names))
+        metrics = report(output, predictor, {"test": cases}, settings, config.data.on_error)
     if (bars := metrics["test"].get("error_bars")) is not None:
         shares = (100 * bars["coverage"], 100 * bars["coverage_asked"])
         log.info("%.1f %% of the landmarks lie within their radius, %g %% are asked", *shares)

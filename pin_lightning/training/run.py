@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import check_count, refuse_missing
 from pin_lightning.data.skipped import count_skipped, write_skipped
 from pin_lightning.data.survey import Survey, refuse_errors, survey
@@ -100,7 +102,8 @@ def train_prepared(
     config: DictConfig, surveyed: Survey, prepared: Prepared, run_dir: Path
 ) -> dict[str, Any]:
     """Train on data that were read already, with the config that came with them."""
-    with resume.full_disk_named(run_dir):
+    alone = owned_folder("run_dir", run_dir) if is_first() else nullcontext()
+    with alone, resume.full_disk_named(run_dir):
         return _train(config, surveyed, prepared, run_dir)
 
 

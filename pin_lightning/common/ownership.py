@@ -1,0 +1,54 @@
+"""One program at a time in an output folder."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pin_lightning.common.files import output_folder
+
+LOCK = ".lock"  # hidden; removed at the end, and of no meaning once its process is gone
+_MOST_BYTES = 300  # of what it says
+
+
+@contextmanager
+def owned_folder(setting: str, folder: str | Path) -> Iterator[Path]:
+    """Make an output folder if absent, and keep other programs out of it within the block.
+
+    The operating system holds the lock: a killed process leaves none behind.
+
+    Args:
+        setting: Setting that names the folder.
+        folder: The folder.
+
+    Raises:
+        ValueError: It cannot be made or written to, or another program works in it.
+    """
+    path = output_folder(setting, folder)
+    lock = FileLock(path / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            f"{setting}={folder}: {_owner(path / LOCK)} works in it; wait for it, or give another "
+            f"folder"
+        ) from error
+    try:
+        with suppress(OSError):  # only for the message of others
+            (path / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}", "utf-8")
+        yield path
+    finally:
+        with suppress(OSError):  # on Windows it cannot be removed while it is locked
+            (path / LOCK).unlink()
+        lock.release()
+
+
+def _owner(path: Path) -> str:
+    try:
+        said = path.read_bytes()[:_MOST_BYTES].decode("utf-8", "replace")
+    except OSError:
+        said = ""
+    return " ".join(said.split()) or "another program"
