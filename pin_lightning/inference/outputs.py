@@ -15,7 +15,7 @@ from pin_lightning.data.images.reading import Header
 from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.inference.parts import SLICES, Failed
-from pin_lightning.inference.plane_slices import cut_slices, write_slices
+from pin_lightning.inference.plane_slices import cut_slices, slice_files, write_slices
 from pin_lightning.reports.pages.thumbnails import MiddleSlices
 from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 from pin_lightning.runs.error_bars import ErrorBars
@@ -49,6 +49,11 @@ class VolumeOutputs:
     error_bars: ErrorBars | None
     grid: Grid
     slices: bool
+
+    def files(self, name: str) -> list[str]:
+        """Names of all files that may be written for a volume."""
+        slices = (slice_files(name, plane.name) for plane in self.planes)
+        return [f"{name}.{self.format}", *(one for pair in slices for one in pair)]
 
     def write(self, name: str, path: Path, result: Localised | ValueError) -> Reviewed | Failed:
         """Write the files of a volume and return its numbers; log an error instead if it failed."""

@@ -1,7 +1,7 @@
 """Files of slices along standard planes: ``NAME_PLANE.nii.gz`` and ``NAME_PLANE.png``."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -47,7 +47,7 @@ def write_slices(folder: Path, name: str, slices: Mapping[str, PlaneSlice]) -> N
     import SimpleITK as sitk  # only here: the import is slow
 
     for plane, one in slices.items():
-        volume_path, picture_path = _paths(folder, name, plane)
+        volume_path, picture_path = (folder / file for file in slice_files(name, plane))
         volume = nib.Nifti1Image(np.nan_to_num(one.pixels, nan=0.0)[..., None], one.affine)
         volume.header.set_xyzt_units("mm")
         volume.set_sform(one.affine, code="scanner")
@@ -58,20 +58,6 @@ def write_slices(folder: Path, name: str, slices: Mapping[str, PlaneSlice]) -> N
             sitk.WriteImage(sitk.GetImageFromArray(one.picture), str(temporary))
 
 
-def refuse_overwriting(
-    folder: Path, inputs: Mapping[str, Path], groups: Iterable[PlaneGroup]
-) -> None:
-    """Raise a ValueError naming the image that a slice would overwrite, if there is one."""
-    images = {path.resolve() for path in inputs.values()}
-    for group in groups:
-        for name in inputs:
-            for path in _paths(folder, name, group.name):
-                if path.resolve() in images:
-                    raise ValueError(
-                        f"{path}: is an input, and a slice would be written there; "
-                        f"give another output folder, or planes=false"
-                    )
-
-
-def _paths(folder: Path, name: str, plane: str) -> tuple[Path, Path]:
-    return folder / f"{name}_{plane}.nii.gz", folder / f"{name}_{plane}.png"
+def slice_files(name: str, plane: str) -> tuple[str, str]:
+    """Names of the files of a slice: volume and picture."""
+    return f"{name}_{plane}.nii.gz", f"{name}_{plane}.png"

@@ -1,8 +1,8 @@
 """Predict many volumes: Slicer markups for each, one CSV and one page for all."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -15,9 +15,11 @@ from pin_lightning.distributed.group import ends_together, speak_if_first, strat
 from pin_lightning.distributed.ranks import Shard, is_first
 from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.inference.outputs import FORMATS, VolumeOutputs, landmark_table
+from pin_lightning.inference.overlap import refuse_overlap
 from pin_lightning.inference.parts import SLICES, Failed, read_parts, without_parts, writing_part
-from pin_lightning.inference.plane_slices import groups_of_run, refuse_overwriting
+from pin_lightning.inference.plane_slices import groups_of_run
 from pin_lightning.inference.processes import Alone, Together, prediction_processes
+from pin_lightning.inference.record import recorded
 from pin_lightning.reports.pages.review_page import Review
 from pin_lightning.reports.pages.thumbnails import MiddleSlices
 from pin_lightning.runs.error_bars import ErrorBars
@@ -50,26 +52,43 @@ def infer(config: DictConfig) -> int:
         predictor.localizer.set_starts(config.num_starts)
     inputs = find_inputs(config.input)
     planes = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
-    refuse_overwriting(Path(config.output), inputs, planes)
+    refuse_overlap(config.output, config.input, inputs.values())
     folder, grid = output_folder("output", config.output), predictor.localizer.grid
     kept = config.review_page > 0
     outputs = VolumeOutputs(folder, config.format, planes, error_bars, grid, kept)
     review = Review(predictor.names, error_bars)
-    alone = owned_folder("output", folder) if is_first() else nullcontext()
-    with alone, without_parts(folder) if is_first() else nullcontext():
+    run = Path(config.run).resolve().name
+    with _own(folder, run, outputs, inputs, config.replace) if is_first() else nullcontext():
         names, shard = _predict(processes, predictor, outputs, inputs, config)
         if shard.rank > 0:
             return 0
         _merge(folder, review, names, shard.count, predictor.locator is not None)
         if config.review_page:
             slices = lambda name: MiddleSlices.load(folder / SLICES.format(name))  # noqa: E731
-            run = Path(config.run).resolve().name
             review.write(folder, grid, config.review_page, run, slices)
     failed = [name for name, _ in review.failed]
     log.info("%d of %d volumes predicted, in %s", len(names) - len(failed), len(names), folder)
     if failed:
         log.error("%d not predicted: %s", len(failed), ", ".join(failed))
     return len(failed)
+
+
+@contextmanager
+def _own(
+    folder: Path,
+    run: str,
+    outputs: VolumeOutputs,
+    inputs: Mapping[str, Path],
+    replace: bool,
+) -> Iterator[None]:
+    """Keep others out of the output folder, and record what is written there."""
+    files = {name: outputs.files(name) for name in inputs}
+    with (
+        owned_folder("output", folder),
+        recorded(folder, run, files, replace),
+        without_parts(folder),
+    ):
+        yield
 
 
 def _predict(
@@ -118,7 +137,8 @@ def _check_settings(config: DictConfig) -> None:
     for setting in ("batch_size", "readers"):
         check_count(setting, config[setting])
     check_count("review_page", config.review_page, least=0)
-    check_flag("planes", config.planes)
+    for setting in ("planes", "replace"):
+        check_flag(setting, config[setting])
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)
 

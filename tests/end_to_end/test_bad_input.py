@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 BAD_CASES = BAD_IMAGES | BAD_LANDMARKS
 GOOD = {"Köpfchen ß": 0.0, "日本 head (1)": 20.0}  # volumes that differ in their angle only
 MOVED = "head 3"
+OWN_FILES = ("landmarks.csv", "review.html", "prediction.json")  # of a prediction as a whole
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_infer_predicts_the_others_and_counts_the_bad(inferred):
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     markups = {f"{name}.mrk.json" for name in GOOD}
-    assert {path.name for path in output.iterdir()} == {"landmarks.csv", "review.html", *markups}
+    assert {path.name for path in output.iterdir()} == {*OWN_FILES, *markups}
     assert f"2 of {2 + len(BAD_IMAGES)} volumes predicted" in done.stdout
     assert len(error_lines(done)) == len(BAD_IMAGES) + 1
     summary = error_lines(done)[-1]

@@ -22,7 +22,6 @@ from pin_lightning.evaluation.planes.slices import cut_slice
 from pin_lightning.inference.plane_slices import (
     cut_slices,
     groups_of_run,
-    refuse_overwriting,
     write_slices,
 )
 from pin_lightning.inference.run import infer
@@ -80,14 +79,6 @@ def test_slices_of_an_image_hold_the_planes_that_are_there(tmp_path, caplog):
         "cube: no slice of plane line: its landmarks give none",
         "cube: no slice of plane far: it lies outside the image",
     ]
-
-
-def test_a_slice_never_takes_the_place_of_an_input(tmp_path):
-    inputs = {"ANNA": tmp_path / "ANNA.nii", "ANNA_P": tmp_path / "ANNA_P.nii.gz"}
-    with pytest.raises(ValueError, match=r"ANNA_P\.nii\.gz: is an input, .* another output folder"):
-        refuse_overwriting(tmp_path, inputs, [GROUP])
-    refuse_overwriting(tmp_path / "out", inputs, [GROUP])
-    refuse_overwriting(tmp_path, inputs, [])
 
 
 @pytest.fixture
@@ -181,4 +172,4 @@ def test_infer_reads_each_image_once_and_leaves_nothing_behind(
     names = {path.name for path in (tmp_path / "out").iterdir()}
     each = {".mrk.json", "_TV.nii.gz", "_TV.png", "_TC.nii.gz", "_TC.png"}
     files = {f"{name}{ending}" for name in ("straight", "oblique") for ending in each}
-    assert names == {"landmarks.csv", "review.html"} | files
+    assert names == {"landmarks.csv", "review.html", "prediction.json"} | files
