@@ -26,7 +26,7 @@ from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
 from pin_lightning.distributed.ranks import arguments_of_others
 
 # Keys that users name themselves; Hydra takes a new key only after ``++``.
-OPEN_SETTINGS = ("report.others.",)
+OPEN_SETTINGS = ("report.others.", "data.rename.names.", "data.rename.names=")
 HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
 
 
