@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pin_lightning.common.hidden import is_hidden
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.images.reading import IMAGE_SUFFIXES, stem
 
 
@@ -14,7 +16,7 @@ class Case:
     """One volume and, where known, its landmarks.
 
     Attributes:
-        name: Unique name.
+        name: Unique name, in one spelling.
         image: Image file, or the folder of a DICOM series.
         landmarks: Landmark file; None if unknown.
         read: Reads the landmarks in world RAS+ mm; None if unknown.
@@ -47,8 +49,10 @@ def files_by_name(
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = stem(path, suffixes) if path.is_file() or with_folders else None
-        if not name or path.name.startswith("."):  # macOS leaves hidden copies
+        if not name or is_hidden(path):
             continue
+        name = one_spelling(name)
+        check_one_line(f"{folder}", name)
         if name in found:
             raise ValueError(f"{folder}: both {found[name].name} and {path.name}; keep one")
         found[name] = path
@@ -97,7 +101,7 @@ def subject_of(name: str, pattern: str | None) -> str:
     if pattern is None:
         return name
     try:
-        expression = re.compile(pattern)
+        expression = re.compile(one_spelling(pattern))
     except re.error as error:
         raise ValueError(f"data.subject_pattern={pattern}: invalid pattern ({error})") from error
     if expression.groups < 1:

@@ -10,6 +10,7 @@ from nibabel.affines import apply_affine
 
 from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.images.reading import read_header
 
 # RAS and LPS in mm; voxel: 0-based index along the image's own axes as stored.
@@ -42,16 +43,19 @@ class FramedLandmarks:
         positions: Sequence[Sequence[float]],
         frame: str | None,
     ) -> "FramedLandmarks":
-        """Build a set after validating its names; `path` is for messages.
+        """Build a set after validating its names, in one spelling; `path` is for messages.
 
         Raises:
-            ValueError: There are no landmarks, one has no name, or two have the same.
+            ValueError: There are no landmarks, one has no name or one of several lines, or two have
+                the same.
         """
+        names = [one_spelling(name) for name in names]
         if not names:
             raise ValueError(f"{path}: holds no landmarks; place them and save it again")
         for number, name in enumerate(names, 1):
             if not name.strip():
                 raise ValueError(f"{path}: landmark {number} has no label; name every landmark")
+            check_one_line(f"{path}: landmark {number}", name)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{path}: labels occur twice: {', '.join(twice)}; make each unique")

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pin_lightning.common.spelling import one_spelling
+from pin_lightning.common.tables import read_text_cell
 from pin_lightning.data.images.reading import stem
 from pin_lightning.data.landmarks import table_columns, text
 from pin_lightning.data.landmarks.framed import FRAMES, FramedLandmarks
@@ -52,7 +54,10 @@ def read_framed_table(path: Path) -> FramedTable:
     comments, table = text.split_comments(text.read_text(path))
     header = table.strip().splitlines()[0] if table.strip() else ""
     delimiter = table_columns.find_delimiter(header)
-    rows = text.read_rows(path, table, delimiter)
+    rows = [
+        Row(row.line, tuple(map(read_text_cell, row.cells)))
+        for row in text.read_rows(path, table, delimiter)
+    ]
     if len(rows) < 2:
         raise ValueError(f"{path}: has no rows of landmarks; add them below a header line")
     columns, body = table_columns.find_columns(path, rows[0].cells), rows[1:]
@@ -76,7 +81,7 @@ def case_name(written: str) -> str:
     """
     name = re.split(r"[/\\]", written.rstrip("/\\"))[-1]
     named = stem(Path(name)) if name else None
-    return name if named is None else named
+    return one_spelling(name if named is None else named)
 
 
 def _check_widths(path: Path, header: Row, rows: Sequence[Row]) -> None:
