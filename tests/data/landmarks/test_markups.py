@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from refusals import refused
+from shared_cases import shared_case
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.markups import read_markups, write_markups
@@ -93,3 +94,14 @@ def test_invalid_files_are_refused(save, value, message):
     path = save(value if isinstance(value, str) else json.dumps(value))
     with refused(path, message):
         read_markups(path)
+
+
+def test_previews_are_named(caplog):
+    """In the shared case seven landmarks of BERT were saved before they were placed."""
+    path = shared_case("lm_preview") / "landmarks" / "BERT.mrk.json"
+    framed = read_markups(path)
+    defined = np.isfinite(framed.positions).all(axis=1)
+    assert dict(zip(framed.names, defined, strict=True))["L19"]
+    assert defined.sum() == 1
+    (record,) = caplog.records
+    assert "7 landmarks with the status 'preview' count as missing: L1, L7, " in record.getMessage()
