@@ -9,6 +9,7 @@ from pin_lightning.common.hidden import is_hidden
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.images.reading import IMAGE_SUFFIXES, stem
+from pin_lightning.data.series_folders import series_of_case
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def files_by_name(
 ) -> dict[str, Path]:
     """Files of a folder by their name without suffix; a sub-folder is an image (a DICOM series).
 
+    The series may lie deeper in the sub-folder, if it is the only one there.
+
     Args:
         folder: Folder to search, not recursively.
         what: Kind of the files, for messages.
@@ -55,7 +58,7 @@ def files_by_name(
         check_one_line(f"{folder}", name)
         if name in found:
             raise ValueError(f"{folder}: both {found[name].name} and {path.name}; keep one")
-        found[name] = path
+        found[name] = series_of_case(path) if path.is_dir() else path
     if not found:
         raise ValueError(f"data.root: no {what} in {folder} (read: {', '.join(suffixes)})")
     return found

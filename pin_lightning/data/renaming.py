@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.common.spelling import one_spelling
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.common.tables import read_rows
 from pin_lightning.data.cases import Case
 
@@ -76,6 +76,7 @@ class Renaming:
         name = self.names.get(left, left).strip()
         if not name:
             raise ValueError(f"data.rename: leaves nothing of the label {label!r} of case {case}")
+        check_one_line("data.rename", name)
         return name
 
     def labels(self, labels: Sequence[str], case: str) -> list[str]:

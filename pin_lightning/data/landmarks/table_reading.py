@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pin_lightning.common.spelling import one_spelling
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.common.tables import read_text_cell
 from pin_lightning.data.images.reading import stem
 from pin_lightning.data.landmarks import table_columns, text
@@ -191,6 +191,7 @@ def _case(path: Path, row: Row, columns: TableColumns, found: _Found) -> str:
     case = case_name(written)
     if columns.case is not None and not case:
         raise ValueError(f"{path}: line {row.line}: names no case; give every row its case")
+    check_one_line(f"{path}: line {row.line}", case)
     subject = "" if columns.subject is None else row.cells[columns.subject]
     for what, value, of_case in (
         ("spelling", written, found.spellings),

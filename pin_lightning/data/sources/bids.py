@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from pin_lightning.common.hidden import is_hidden_below
-from pin_lightning.common.spelling import one_spelling
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.cases import Case
 from pin_lightning.data.images.reading import stem
 from pin_lightning.data.landmarks.files import LANDMARK_SUFFIXES, read_landmarks
@@ -68,6 +68,7 @@ def bids_cases(
     for image, path in files.items():
         read = partial(read_landmarks, path, frame, image)
         name = one_spelling(str(stem(image)))
+        check_one_line(f"{image.parent}", name)
         cases.append(Case(name, image, path, read, scans[image]["sub"]))
     return sorted(cases, key=lambda case: case.name)
 

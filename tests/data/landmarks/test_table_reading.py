@@ -157,6 +157,7 @@ INVALID = {
     "part": (long("A,nose,1,,3"), "line 2: landmark 'nose' has a position in part"),
     "text": (long("A,nose,1,2,3", "A,chin,1,zwei,3"), "line 3: landmark 'chin', y: 'zwei'"),
     "infinite": (long("A,nose,1,2,-inf"), "z: '-inf' is not a finite number"),
+    "case-of-two-lines": (long('"A\nB",nose,1,2,3'), "line 3: the name .* is not one line"),
     "points-and-commas": (
         "case\tlandmark\tx\ty\tz\nA\tnose\t1,234\t2.5\t3\n",
         "points \\(line 2\\) and",
