@@ -96,6 +96,15 @@ def test_invalid_files_are_refused(save, value, message):
         read_markups(path)
 
 
+def test_a_preview_is_named(save, caplog):
+    points = [point("a", positionStatus="preview"), point("b", positionStatus="undefined"), point()]
+    path = save(json.dumps(content(points)), "case.mrk.json")
+    assert np.isfinite(read_markups(path).positions).all(axis=1).tolist() == [False, False, True]
+    (record,) = caplog.records
+    said = f"{path}: 1 landmarks with the status 'preview' count as missing: a;"
+    assert record.getMessage().startswith(said)
+
+
 def test_previews_are_named(caplog):
     """In the shared case seven landmarks of BERT were saved before they were placed."""
     path = shared_case("lm_preview") / "landmarks" / "BERT.mrk.json"
