@@ -60,8 +60,8 @@ WRONG = {
     "repeated-group": ({"pattern": "(a+)+$"}, "may take too long"),
     "repeated-class-group": ({"pattern": "([ab]|a)*"}, "may take too long"),
     "counted-group": ({"pattern": "(?:a*){3}"}, "may take too long"),
-    "many-repeats": ({"pattern": "a*a*a*a*b"}, "at most 3 of"),
-    "many-branches": ({"pattern": "|".join("abcdefghij")}, "8 of |"),
+    "many-repeats": ({"pattern": "a*a*a*a*b"}, "3 of * + ? {}"),
+    "many-branches": ({"pattern": "|".join("abcdefghij")}, "5 of these and | together"),
     "long": ({"pattern": "a" * 201}, "at most 200 characters"),
     "invalid": ({"pattern": "(a"}, "not a regular expression"),
     "no-such-group": ({"pattern": "a", "replacement": r"\1"}, "does not fit the pattern a"),
@@ -85,10 +85,10 @@ def test_what_is_escaped_or_in_a_class_does_not_repeat():
 
 def test_the_slowest_pattern_that_is_taken_is_fast():
     begin = process_time()
-    assert Renaming.of({"pattern": ".*.*.*x$"}).label("a" * 200, "A") == "a" * 200
+    assert Renaming.of({"pattern": ".*.*.*(a|a)(a|a)x"}).label("a" * 100, "A") == "a" * 100
     assert process_time() - begin < 5
-    with pytest.raises(ValueError, match="label of 201 characters"):
-        Renaming.of({"pattern": "b"}).label("a" * 201, "A")
+    with pytest.raises(ValueError, match="label of 101 characters"):
+        Renaming.of({"pattern": "b"}).label("a" * 101, "A")
 
 
 def test_labels_with_the_specimens_name(tmp_path):

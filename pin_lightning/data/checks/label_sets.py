@@ -7,7 +7,7 @@ from itertools import product
 from math import ceil
 
 from pin_lightning.data.checks.cases import Finding, listed
-from pin_lightning.data.renaming import CASE, Renaming
+from pin_lightning.data.renaming import CASE, TEXTS, Renaming
 
 # Shares of the smaller set; with no more in common, the labels of two cases, or of a case and all
 # others, are different.
@@ -94,8 +94,7 @@ def _advice(
     renaming = _suggestion(labels_of, odd, usual, known)
     if renaming is None:
         return f"{SAME}, {HOW}"
-    parts = ("prefix", "suffix", "pattern", "replacement")
-    settings = {part: getattr(renaming, part) for part in parts if getattr(renaming, part)}
+    settings = {part: text for part in TEXTS if (text := getattr(renaming, part))}
     shown = " ".join(shlex.quote(f"data.rename.{part}={text}") for part, text in settings.items())
     return f"{SAME}, {shown} brings the labels together; else {HOW}"
 
@@ -103,17 +102,16 @@ def _advice(
 def _together(labels_of: LabelsOf) -> list[list[str]]:
     """Groups of cases that share labels, directly or by way of others."""
     groups: list[list[str]] = []
-    for case, labels in labels_of.items():
-        linked = [
-            group for group in groups if any(_share(labels_of[other], labels) for other in group)
-        ]
+    sets = {case: frozenset(labels) for case, labels in labels_of.items()}
+    for case, labels in sets.items():
+        linked = [group for group in groups if any(_share(sets[other], labels) for other in group)]
         rest = [group for group in groups if group not in linked]
         groups = [*rest, [*(one for group in linked for one in group), case]]
     return groups
 
 
 def _share(one: Iterable[str], other: Iterable[str], least: float = OF_TWO) -> bool:
-    one, other = set(one), set(other)
+    one, other = frozenset(one), frozenset(other)  # which copies none of its own kind
     return len(one & other) > least * min(len(one), len(other))
 
 
@@ -124,31 +122,33 @@ def _union(labels_of: LabelsOf, cases: Iterable[str]) -> dict[str, None]:
 def _suggestion(
     labels_of: LabelsOf, odd: Sequence[str], usual: Sequence[str], known: Sequence[str] = ()
 ) -> Renaming | None:
-    """The simplest renaming after which the largest set holds almost all labels of the others."""
-    sources = [*odd[:MOST_TRIED], *usual[:1]]
+    """The simplest renaming that brings the labels of all cases together, if one is found."""
+    few, others = odd[:MOST_TRIED], usual[:MOST_TRIED]
     target = list(known) or list(_union(labels_of, usual))
-    for renaming in _candidates(labels_of, sources, target):
-        try:
-            fixed = _fixed(renaming, labels_of, odd, usual, known)
-        except ValueError:  # two labels would be one, or nothing be left
-            continue
-        most = max(fixed, key=len)
-        if all(_share(labels, most, RENAMED) for labels in fixed):
+    for renaming in _candidates(labels_of, [*few, *others[:1]], target):
+        if _unites(renaming, labels_of, few, others, known) and _unites(
+            renaming, labels_of, odd, usual, known
+        ):
             return renaming
     return None
 
 
-def _fixed(
+def _unites(
     renaming: Renaming,
     labels_of: LabelsOf,
     odd: Sequence[str],
     usual: Sequence[str],
     known: Sequence[str],
-) -> list[set[str]]:
-    """Label sets of the odd cases, and the one of the others, after a renaming."""
-    renamed = {case: set(renaming.labels(labels_of[case], case)) for case in (*odd, *usual)}
-    right = set().union(*(renamed[case] for case in usual), known)
-    return [*(renamed[case] for case in odd), *([right] if right else [])]
+) -> bool:
+    """Whether the largest set then holds almost all labels of each odd case."""
+    try:
+        renamed = {case: set(renaming.labels(labels_of[case], case)) for case in (*odd, *usual)}
+    except ValueError:  # two labels would be one, or nothing be left
+        return False
+    right = set(known).union(*(renamed[case] for case in usual))
+    fixed = [*(renamed[case] for case in odd), *([right] if right else [])]
+    most = max(fixed, key=len)
+    return all(_share(labels, most, RENAMED) for labels in fixed)
 
 
 def _candidates(

@@ -1,3 +1,5 @@
+from time import process_time
+
 import pytest
 from shared_cases import data_set
 
@@ -59,6 +61,15 @@ SUGGESTED = {
 def test_a_renaming_that_makes_the_labels_equal_is_named(labels_of, setting):
     (finding,) = label_sets(labels_of)
     assert f"data.rename.{setting}" in finding.message
+
+
+def test_many_cases_take_no_time():
+    labels_of = {f"case{n}": [f"case{n}_L{label}" for label in range(30)] for n in range(100)}
+    begin = process_time()
+    (finding,) = label_sets(labels_of)
+    assert "data.rename.prefix={case}_" in finding.message
+    (finding,) = label_sets(labels_of | {"x": ["y"]})
+    assert process_time() - begin < 5
 
 
 def test_where_no_set_is_that_of_most_cases_the_data_set_is_in_error():
