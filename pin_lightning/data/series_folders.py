@@ -27,8 +27,8 @@ def series_folders(folder: Path) -> list[Path]:
 
 
 def series_of_case(folder: Path) -> Path:
-    """The one folder with DICOM files at or below that of a case; else the folder itself."""
-    if holds_dicom(folder) and not any(path.is_dir() for path in folder.iterdir()):
+    """Folder of the series of a case: its own folder, else the only one with DICOM files below."""
+    if holds_dicom(folder) and not (folder / INDEX).is_file():
         return folder
     found = series_folders(folder)
     return found[0] if len(found) == 1 else folder

@@ -130,9 +130,10 @@ def test_decomposed_letters_of_macos(tmp_path):
 
 def test_the_series_of_a_case_may_lie_deeper(tmp_path):
     make_folder(tmp_path, [], ["a.fcsv", "b.fcsv", "c.fcsv"])
-    for folder in ("a/study/series", "b/1", "b/2", "c"):
+    for folder in ("a/study/series", "b/1", "b/2", "c", "c/old"):
         (made := tmp_path / "images" / folder).mkdir(parents=True)
         (made / "IM0").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "images" / "a" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     images = {case.name: case.image for case in find_cases(tmp_path)}
     assert images["a"] == tmp_path / "images" / "a" / "study" / "series"
     assert images["b"] == tmp_path / "images" / "b"  # of two, reading says so
