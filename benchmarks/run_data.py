@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.data.cases import Case
+from pin_lightning.data.renaming import Renaming
 from pin_lightning.data.sources.bids import bids_cases
 from pin_lightning.data.sources.csv_table import csv_cases
 from pin_lightning.data.sources.folder import find_cases
@@ -26,4 +27,4 @@ def cases_of(config: DictConfig) -> list[Case]:
     name = target.rpartition(".")[2]
     if name not in SOURCES:
         raise ValueError(f"data.source={target}: is none of {', '.join(SOURCES)}")
-    return SOURCES[name](**source)
+    return Renaming.of(config.data.get("rename")).cases(SOURCES[name](**source))

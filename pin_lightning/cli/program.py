@@ -26,22 +26,32 @@ from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
 from pin_lightning.distributed.ranks import arguments_of_others
 
 # Keys that users name themselves; Hydra takes a new key only after ``++``.
-OPEN_SETTINGS = ("report.others.",)
+OPEN_SETTINGS = ("report.others.", "data.rename.names.", "data.rename.names=")
 HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
 
 
 def quote_arguments(arguments: Sequence[str]) -> list[str]:
     """Quote values of command-line arguments that Hydra's grammar does not take bare.
 
-    Paths may then hold letters of any language, brackets and equals signs. Keys that users name
-    themselves (`OPEN_SETTINGS`) get the ``++`` that Hydra asks for. ``-m`` may stand anywhere.
+    Paths may then hold letters of any language, brackets and equals signs; what exists is a path.
+    Keys that users name themselves (`OPEN_SETTINGS`) get the ``++`` that Hydra asks for. ``-m`` may
+    stand anywhere.
 
     >>> quote_arguments(["data.root=skulls (new)", "trainer.max_steps=5"])
     ["data.root='skulls (new)'", 'trainer.max_steps=5']
     """
     signed = [f"++{one}" if one.startswith(OPEN_SETTINGS) else one for one in arguments]
-    quoted = [_quoted(one) if "=" in one and not _parses(one) else one for one in signed]
+    quoted = [
+        _quoted(one) if "=" in one and not (_parses(one) and not _is_path(one)) else one
+        for one in signed
+    ]
     return sorted(quoted, key=lambda one: one not in MULTIRUN)
+
+
+def _is_path(argument: str) -> bool:
+    """Whether a value that Hydra would take for a list or a choice is the name of a file."""
+    value = argument.split("=", 1)[1]
+    return bool(set(value) & set("[{,(")) and Path(value).exists()
 
 
 def _quoted(argument: str) -> str:

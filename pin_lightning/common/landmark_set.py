@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from pin_lightning.common.spelling import one_spelling
+
 
 @dataclass(frozen=True)
 class LandmarkSet:
@@ -14,7 +16,7 @@ class LandmarkSet:
     Build it with `LandmarkSet.of`, which validates names and positions.
 
     Attributes:
-        names: One unique name per landmark.
+        names: One unique name per landmark, in one spelling.
         positions_world: World RAS+ mm [L, 3], NaN where a landmark is undefined.
         defined: True where a landmark has a position [L].
     """
@@ -39,7 +41,8 @@ class LandmarkSet:
             >>> LandmarkSet.of(["nose", "chin"], np.array([[1, 2, 3], [np.nan] * 3])).defined
             array([ True, False])
         """
-        names, positions = tuple(names), np.array(positions_world, dtype=np.float64)
+        names = tuple(map(one_spelling, names))
+        positions = np.array(positions_world, dtype=np.float64)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"landmark names occur twice: {', '.join(twice)}; make each unique")
@@ -65,7 +68,7 @@ class LandmarkSet:
         """
         row = {name: index for index, name in enumerate(self.names)}
         positions = np.full((len(names), 3), np.nan)
-        for index, name in enumerate(names):
+        for index, name in enumerate(map(one_spelling, names)):
             if name in row:
                 positions[index] = self.positions_world[row[name]]
         return LandmarkSet.of(names, positions)

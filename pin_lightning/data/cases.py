@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pin_lightning.common.hidden import is_hidden
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.images.reading import IMAGE_SUFFIXES, stem
+from pin_lightning.data.series_folders import series_of_case
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Case:
     """One volume and, where known, its landmarks.
 
     Attributes:
-        name: Unique name.
+        name: Unique name, in one spelling.
         image: Image file, or the folder of a DICOM series.
         landmarks: Landmark file; None if unknown.
         read: Reads the landmarks in world RAS+ mm; None if unknown.
@@ -33,6 +36,8 @@ def files_by_name(
 ) -> dict[str, Path]:
     """Files of a folder by their name without suffix; a sub-folder is an image (a DICOM series).
 
+    The series may lie deeper in the sub-folder, if it is the only one there.
+
     Args:
         folder: Folder to search, not recursively.
         what: Kind of the files, for messages.
@@ -47,11 +52,13 @@ def files_by_name(
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = stem(path, suffixes) if path.is_file() or with_folders else None
-        if not name or path.name.startswith("."):  # macOS leaves hidden copies
+        if not name or is_hidden(path):
             continue
+        name = one_spelling(name)
+        check_one_line(f"{folder}", name)
         if name in found:
             raise ValueError(f"{folder}: both {found[name].name} and {path.name}; keep one")
-        found[name] = path
+        found[name] = series_of_case(path) if path.is_dir() else path
     if not found:
         raise ValueError(f"data.root: no {what} in {folder} (read: {', '.join(suffixes)})")
     return found
@@ -97,7 +104,7 @@ def subject_of(name: str, pattern: str | None) -> str:
     if pattern is None:
         return name
     try:
-        expression = re.compile(pattern)
+        expression = re.compile(one_spelling(pattern))
     except re.error as error:
         raise ValueError(f"data.subject_pattern={pattern}: invalid pattern ({error})") from error
     if expression.groups < 1:

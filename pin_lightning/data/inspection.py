@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from pin_lightning.common.geometry import Grid, grid_affine, world_to_mm
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.names import did_you_mean
+from pin_lightning.common.spelling import one_spelling
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.cases import Case
 from pin_lightning.data.images.reading import Header, read_header
@@ -82,7 +83,11 @@ def choose_landmarks(
     found = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
     placed = {name for one in inspected for name in one.landmarks.defined_names}
     known = [name for name in found if name in placed]
-    chosen = tuple(known or found) if wanted is None else tuple(wanted)
+    chosen = (
+        tuple(known or found)
+        if wanted is None
+        else tuple(one_spelling(str(name)) for name in wanted)
+    )
     for name in chosen:
         if name not in found:
             hint = did_you_mean(name, found)

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from pin_lightning.common.spelling import one_spelling
 from pin_lightning.data.images.reading import stem
 
 _COMMENT = re.compile(r"(^|\s)#.*")
@@ -100,6 +101,7 @@ def _case_name(said: str, given: Any, known: Collection[str]) -> str:
     if not isinstance(given, str):
         shown = "null" if given is None else given
         raise ValueError(f"{said}: {shown} is not text; write it in quotes, '{shown}'")
+    given = one_spelling(given)
     bare = stem(Path(given)) or given
     return bare if given not in known and bare in known else given
 

@@ -11,6 +11,7 @@ from pin_lightning.data import inspection
 from pin_lightning.data.cases import Case
 from pin_lightning.data.checks import cases as checks
 from pin_lightning.data.checks.cases import Finding
+from pin_lightning.data.checks.label_sets import label_sets
 from pin_lightning.data.checks.shapes import shape_findings
 from pin_lightning.data.framing import AsScanned, Framed, Framing
 from pin_lightning.data.inspection import AnnotatedCase, Inspected
@@ -93,12 +94,19 @@ def survey(
             refuse_errors(_errors(failures | skipped))
             raise ValueError("data.root: has no cases")
         names = inspection.choose_landmarks(remaining, landmarks)
-        framed = (framing or AsScanned())(remaining, spacing_mm, grid_size)
+        unlike = label_sets({one.case.name: one.landmarks.names for one in remaining})
+        # Without labels in common there is no common anatomy.
+        chosen = AsScanned() if unlike or framing is None else framing
+        framed = chosen(remaining, spacing_mm, grid_size)
         grid, affines = framed.grid, framed.affines
         annotated = [
             inspection.annotate(one, names, grid, affines[one.case.name]) for one in remaining
         ]
-        findings = [*_errors(framed.errors), *_landmark_findings(remaining, names, grid)]
+        findings = [
+            *_errors(framed.errors),
+            *unlike,
+            *_landmark_findings(remaining, names, grid, unlike),
+        ]
         errors = errors_by_case(findings) if skips else {}
         if not errors:  # else the images wait: skipping cases may change the grid
             posed = None if framed.anatomy is None else framed.affines
@@ -120,7 +128,10 @@ def _errors(messages: Mapping[str, str]) -> list[Finding]:
 
 
 def _landmark_findings(
-    inspected: Sequence[Inspected], names: tuple[str, ...], grid: Grid
+    inspected: Sequence[Inspected],
+    names: tuple[str, ...],
+    grid: Grid,
+    unlike: Sequence[Finding],
 ) -> list[Finding]:
     cases = tuple(one.case.name for one in inspected)
     annotated = [inspection.annotate(one, names, grid) for one in inspected]
@@ -130,12 +141,16 @@ def _landmark_findings(
         for one, both in zip(inspected, annotated, strict=True)
     ]
     outside = checks.outside(inspected)
+    unlike_cases = {finding.case for finding in unlike}
+    alike = [one for one in inspected if one.case.name not in unlike_cases]
     return [
         *outside,
         *checks.coincident(inspected),
-        *checks.names(inspected),
+        *([] if "" in unlike_cases else checks.names(alike)),
         *checks.spacing(inspected),
-        *shape_findings(shapes_mm, np.stack(flipped), cases, names, grid.spacing_mm, outside),
+        *shape_findings(
+            shapes_mm, np.stack(flipped), cases, names, grid.spacing_mm, [*outside, *unlike]
+        ),
     ]
 
 

@@ -2,33 +2,73 @@
 
 import glob
 import os
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pin_lightning.data.images.dicom import holds_dicom
+from pin_lightning.common.hidden import is_hidden
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.images.reading import stem
+from pin_lightning.data.series_folders import INDEX, series_folders
 
 
 def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
-    """Images of a glob pattern (or several), or of a folder, by a unique name for their outputs.
+    """Images of a path or glob pattern (or several), by a unique name for their outputs.
 
-    A folder of DICOM files is one image. Files of the same name in several folders are told apart
-    by their folders' names.
+    A folder gives its images and, at any depth, its folders of DICOM files, each of which is one
+    image. What exists under the name of a pattern, or of its first folders, is taken as it is.
+    Files of the same name in several folders are told apart by their folders' names.
 
     Raises:
-        ValueError: No file matches, or two cannot be told apart.
+        ValueError: No file matches, two cannot be told apart, or a name is not one line.
     """
     patterns = [pattern] if isinstance(pattern, str) else list(pattern)
-    matches = [Path(path) for one in patterns for path in glob.glob(one, recursive=True)]
-    if len(matches) == 1 and matches[0].is_dir() and not holds_dicom(matches[0]):
-        matches = list(matches[0].iterdir())  # a folder of images
-        matches = [path for path in matches if stem(path) and not path.name.startswith(".")]
-    paths = {path for path in matches if path.is_file() or (path.is_dir() and holds_dicom(path))}
+    matches = [path for one in patterns for path in _matches(str(one))]
+    matches = [path.parent if path.name.upper() == INDEX else path for path in matches]
+    paths = {path for path in matches if path.is_file()}
+    folders = {path for path in matches if path.is_dir()}
+    paths |= {series for folder in folders for series in series_folders(folder)}
+    if len(matches) == 1 and folders and matches[0] not in paths:  # a folder of images
+        inside = [path for path in matches[0].iterdir() if path.is_file()]
+        paths |= {path for path in inside if stem(path) and not is_hidden(path)}
     # Slices of a series that is there as a whole are not volumes of their own.
-    found = sorted(path for path in paths if path.parent not in paths)
+    found = sorted(path for path in paths if path.is_dir() or path.parent not in paths)
     if not found:
-        raise ValueError(f"input={pattern}: no file matches; quote the pattern, check the folder")
-    return dict(zip(_unique_names(found), found, strict=True))
+        how = "quote the pattern, check the folder"
+        if folders:
+            how = f"give the images of its sub-folders, as in '{min(folders)}/**/*.nii.gz'"
+        raise ValueError(f"input={pattern}: no file matches; {how}")
+    names = _unique_names(found)
+    for name in names:
+        check_one_line(f"input={pattern}", name)
+    return dict(zip(names, found, strict=True))
+
+
+def _matches(pattern: str) -> list[Path]:
+    """Paths of a pattern, in the first spelling of it in which there are any.
+
+    Letters may be decomposed, and brackets be part of the names.
+    """
+    spellings = [
+        unicodedata.normalize(form, text)
+        for text in (pattern, pattern.replace("[", "[[]"))
+        for form in ("NFC", "NFD")
+    ]
+    found = (list(_matches_as_spelt(one)) for one in dict.fromkeys([pattern, *spellings]))
+    return next((paths for paths in found if paths), [])
+
+
+def _matches_as_spelt(pattern: str) -> Iterator[Path]:
+    parts = Path(pattern).parts
+    known = next(n for n in range(len(parts), -1, -1) if Path(*parts[:n]).exists())
+    base, rest = str(Path(*parts[:known])), parts[known:]
+    if not rest:
+        yield Path(pattern)
+        return
+    for path in glob.iglob(os.path.join(glob.escape(base), *rest), recursive=True):
+        below = Path(path).relative_to(base).parts
+        if not any(is_hidden(part) and part not in rest for part in below):
+            yield Path(path)
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
@@ -37,7 +77,7 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
     for own in (stems, whole):  # a.nii and a.nii.gz have the same stem
         for depth in range(max(len(path.parts) for path in paths)):
             names = [
-                "_".join([*path.parts[-1 - depth : -1], name]).replace(os.sep, "")
+                one_spelling("_".join([*path.parts[-1 - depth : -1], name]).replace(os.sep, ""))
                 for path, name in zip(paths, own, strict=True)
             ]
             if len(set(names)) == len(names):

@@ -11,6 +11,7 @@ import numpy as np
 
 from pin_lightning.common.files import whole_file
 from pin_lightning.common.geometry import Grid, times_as_long, world_to_mm
+from pin_lightning.common.tables import as_text
 from pin_lightning.data.images.reading import Header
 from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.evaluation.planes.groups import PlaneGroup
@@ -135,7 +136,8 @@ def landmark_table(
             columns = (names, one.positions_world, one.outside, one.spread_mm, bars)
             for name, position, outside, spread, bar in zip(*columns, strict=True):
                 xyz = [""] * 3 if outside else [f"{value:.4f}" for value in position]
-                cells = [one.name, one.path, name, "RAS", *xyz, f"{spread:.4f}", seconds]
+                named = [as_text(text) for text in (one.name, str(one.path), name)]
+                cells = [*named, "RAS", *xyz, f"{spread:.4f}", seconds]
                 writer.writerow([*cells, *bar, *pose])
 
         yield add_rows

@@ -19,6 +19,7 @@ from pin_lightning.data.anatomy import FEWEST_LANDMARKS
 from pin_lightning.data.checks.cases import Finding
 from pin_lightning.data.framing import AsScanned, Framed, InAnatomy
 from pin_lightning.data.inspection import Inspected
+from pin_lightning.data.renaming import Renaming
 from pin_lightning.data.survey import Survey, survey
 from pin_lightning.data.volume_cache import load_volume
 from pin_lightning.evaluation.planes.groups import check_groups, plane_groups
@@ -69,7 +70,7 @@ def check(config: DictConfig) -> int:
     output_folder("sheet", sheet.parent)
     data = config.data
     surveyed = survey(
-        instantiate(data.source),
+        Renaming.of(data.rename).cases(instantiate(data.source)),
         Path(data.cache_dir),
         None if config.model.landmarks is None else list(config.model.landmarks),
         data.spacing_mm,

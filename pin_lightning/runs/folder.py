@@ -15,6 +15,7 @@ from yaml import YAMLError
 
 from pin_lightning.common.files import output_folder, write_json, write_text
 from pin_lightning.common.geometry import Grid
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.intensity_windows import DEFAULT_WINDOW, WINDOWS
 from pin_lightning.data.splits import Split
 from pin_lightning.data.usual_images import UsualImages
@@ -138,13 +139,18 @@ def _record(data: dict[str, Any]) -> RunRecord:
         raise ValueError(f"names: {len(names)} of them")
     if type(parameters) is not int or not 1 <= parameters <= 3 * len(names):
         raise ValueError(f"num_parameters={parameters}")
-    split = Split(**{part: tuple(members) for part, members in data["split"].items()})
+    names = tuple(map(one_spelling, names))
+    for name in names:
+        check_one_line("names", name)
+    split = Split(
+        **{part: tuple(map(one_spelling, members)) for part, members in data["split"].items()}
+    )
     window, images = data.get("window", DEFAULT_WINDOW), data.get("training_images")
     if window not in WINDOWS:
         raise ValueError(f"window={str(window)[:80]}")
     usual = None if images is None else UsualImages.of_json(images)
     grid = Grid(tuple(size), float(spacing_mm))
-    return RunRecord(tuple(names), grid, parameters, split, window, usual)
+    return RunRecord(names, grid, parameters, split, window, usual)
 
 
 def read_model(run_dir: Path) -> ModelRecord:

@@ -14,7 +14,9 @@ from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import refuse_missing
 from pin_lightning.data.checks import cases as checks
 from pin_lightning.data.checks.cases import Finding
+from pin_lightning.data.checks.label_sets import label_sets
 from pin_lightning.data.inspection import AnnotatedCase, annotate, inspect_cases
+from pin_lightning.data.renaming import Renaming
 from pin_lightning.data.skipped import (
     count_skipped,
     errors_by_case,
@@ -56,7 +58,7 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
     shown = _settings(config_of(run_dir), config)
     settings = ReportSettings.of(shown.report, shown.data.planes)
     read_others(dict(settings.others))
-    cases, skipped = _read_cases(config, predictor, settings)
+    cases, skipped = _read_cases(shown, predictor, settings)
     folders = read_folds(run_dir) if is_folds_folder(run_dir) else [run_dir]
     records = [read_record(folder) for folder in folders]
     _warn_of_training_cases(cases, records)
@@ -81,7 +83,10 @@ def _settings(run: DictConfig, given: DictConfig) -> DictConfig:
     report = report_again(before, given.report)
     shown = run.copy()
     OmegaConf.set_struct(shown, False)
+    rename = OmegaConf.select(run, "data.rename")
     shown.data, shown.data.planes = given.data, planes
+    if rename is not None and Renaming.of(given.data.rename) == Renaming():
+        shown.data.rename = rename
     shown.report, shown.run_name = report, f"{run.run_name}_evaluated"
     shown.run_dir, shown.overrides, shown.method = str(given.output), [], None
     shown.evaluated_run = Path(given.run).resolve().name
@@ -92,10 +97,11 @@ def _read_cases(
     config: DictConfig, predictor: Predictor, settings: ReportSettings
 ) -> tuple[list[AnnotatedCase], dict[str, str]]:
     """Read the cases with the landmarks of the run, and the errors of skipped cases by name."""
-    found_cases = instantiate(config.data.source)
+    found_cases = Renaming.of(config.data.rename).cases(instantiate(config.data.source))
     inspected, failures = inspect_cases(found_cases)
     unread = [Finding("error", case, "", message) for case, message in failures.items()]
-    errors = [*unread, *checks.outside(inspected)]
+    labels_of = {one.case.name: one.landmarks.names for one in inspected}
+    errors = [*unread, *label_sets(labels_of, predictor.names), *checks.outside(inspected)]
     skipped = errors_by_case(errors) if skips_errors(config.data.on_error) else {}
     inspected = [one for one in inspected if one.case.name not in skipped]
     if not skipped or not inspected:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import check_count, refuse_missing
+from pin_lightning.data.renaming import Renaming
 from pin_lightning.data.skipped import count_skipped, write_skipped
 from pin_lightning.data.survey import Survey, refuse_errors, survey
 from pin_lightning.distributed.group import speak_if_first
@@ -163,7 +164,7 @@ def _survey(config: DictConfig) -> Survey:
     """Read and check the data, and fill in the working grid that they decide in the config."""
     data, model = config.data, config.model
     surveyed = survey(
-        instantiate(data.source),
+        Renaming.of(data.rename).cases(instantiate(data.source)),
         Path(data.cache_dir),
         None if model.landmarks is None else list(model.landmarks),
         data.spacing_mm,

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -112,6 +113,14 @@ def test_any_path_reaches_the_config_as_it_was_typed(value, tmp_path):
     with initialize_config_dir(str(tmp_path), version_base="1.3"):
         config = compose("config", overrides=quote_arguments([f"path={value}"]))
     assert config.path == value
+
+
+def test_what_exists_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("[old]", "a,b.nii"):
+        assert quote_arguments([f"input={name}"]) == [f"input={name}"]
+        Path(name).touch()
+        assert quote_arguments([f"input={name}"]) == [f"input='{name}'"]
 
 
 def test_what_hydra_understands_stays_as_it_is():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from shared_cases import data_set, shared_case
 
 from pin_lightning.data.cases import subject_of
 from pin_lightning.data.sources.folder import find_cases
@@ -80,3 +81,60 @@ BAD_PATTERNS = {
 def test_subject_refuses(pattern, message):
     with pytest.raises(ValueError, match=message):
         subject_of("m1", pattern)
+
+
+NFC, NFD = "M\u00fcller", "Mu\u0308ller"
+
+
+@pytest.mark.parametrize(("image", "landmarks"), [(NFC, NFD), (NFD, NFC), (NFD, NFD)])
+def test_names_are_compared_in_one_spelling_and_files_opened_by_their_own(
+    tmp_path, image, landmarks
+):
+    make_folder(tmp_path, [f"{image}.nii"], [f"{landmarks}.mrk.json"])
+    (case,) = find_cases(tmp_path)
+    assert case.name == NFC
+    assert (case.image.name, case.landmarks.name) == (f"{image}.nii", f"{landmarks}.mrk.json")
+    assert subject_of(case.name, f"^({NFD})") == NFC
+
+
+def test_two_spellings_of_one_name_are_two_files_of_one_case(tmp_path):
+    make_folder(tmp_path, [f"{NFC}.nii", f"{NFD}.nii"], [f"{NFC}.mrk.json"])
+    with pytest.raises(ValueError, match="keep one"):
+        find_cases(tmp_path)
+
+
+def test_a_name_with_a_line_break_is_refused(tmp_path):
+    make_folder(tmp_path, ["a\nb.nii"], ["a\nb.mrk.json"])
+    with pytest.raises(ValueError, match=r"'a\\nb' is not one line of text; rename it"):
+        find_cases(tmp_path)
+
+
+def test_folders_that_systems_leave_are_no_cases(tmp_path):
+    make_folder(tmp_path, ["a.nii"], ["a.fcsv"])
+    for folder in ("@eaDir", "__MACOSX", ".Trash"):
+        (tmp_path / "images" / folder).mkdir()
+    assert [case.name for case in find_cases(tmp_path)] == ["a"]
+
+
+def test_decomposed_letters_of_macos(tmp_path):
+    """In the shared case the landmarks of M\u00fcller have another spelling than the image."""
+    root = data_set("nfd", tmp_path)
+    for name in (NFC, NFD):
+        (root / "images" / f"{name}.nii.gz").unlink(missing_ok=True)
+    image = shared_case("base") / "images" / "ANNA.nii.gz"
+    (root / "images" / f"{NFD}.nii.gz").write_bytes(image.read_bytes())
+    cases = {case.name: case for case in find_cases(root)}
+    assert len(cases) == 6
+    assert len(cases[NFC].read().names) == 8
+
+
+def test_the_series_of_a_case_may_lie_deeper(tmp_path):
+    make_folder(tmp_path, [], ["a.fcsv", "b.fcsv", "c.fcsv"])
+    for folder in ("a/study/series", "b/1", "b/2", "c", "c/old"):
+        (made := tmp_path / "images" / folder).mkdir(parents=True)
+        (made / "IM0").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "images" / "a" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    images = {case.name: case.image for case in find_cases(tmp_path)}
+    assert images["a"] == tmp_path / "images" / "a" / "study" / "series"
+    assert images["b"] == tmp_path / "images" / "b"  # of two, reading says so
+    assert images["c"] == tmp_path / "images" / "c"

@@ -41,6 +41,11 @@ def test_a_landmark_that_no_case_has_is_left_out_and_refused_where_it_is_asked_f
         choose_landmarks(cases, ["ear"])
 
 
+def test_names_that_are_asked_for_have_one_spelling():
+    cases = [inspected("a", **{"N\u00e4se": [0, 0, 0], "1": [1, 1, 1]})]
+    assert choose_landmarks(cases, ["Na\u0308se", 1]) == ("N\u00e4se", "1")
+
+
 def test_annotate_leaves_what_is_missing_undefined():
     """By hand: the centre of 5 voxels of 2 mm is at 4 mm."""
     one = inspected("a", nose=[4, 4, 4], tip=[6, 4, 4])

@@ -316,3 +316,10 @@ def test_lists_may_name_cases_that_were_left_out():
     assert split == Split(("c", "d"), ("a",), ("b",))
     with pytest.raises(ValueError, match="no case named y"):
         split_cases(subjects, 0, 0, 0, **lists, skipped=["x"])
+
+
+def test_lists_name_cases_in_any_spelling(tmp_path):
+    (tmp_path / "test.txt").write_text("Mu\u0308ller.nii.gz\n", "utf-8")
+    for names in (["Mu\u0308ller"], str(tmp_path / "test.txt")):
+        split = split_cases({"M\u00fcller": "1", "a": "2"}, 0, 0, 0, test_names=names)
+        assert split.test == ("M\u00fcller",)

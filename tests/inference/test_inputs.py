@@ -64,3 +64,74 @@ def test_a_folder_gives_its_images_and_a_series_is_one(tmp_path):
     assert find_inputs(f"{tmp_path}/**/*.dcm").keys() == {"0", "1"}
     found = find_inputs(f"{tmp_path}/**/*")
     assert found == expected | series | {"notes.txt": tmp_path / "notes.txt"}
+
+
+def series(folder: Path, count: int = 2, name: str = "IM{}") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        (folder / name.format(number)).write_bytes(bytes(128) + b"DICM")
+    return folder
+
+
+def test_what_exists_is_no_pattern(tmp_path):
+    touch(tmp_path, "skull[old].nii.gz", "skullo.nii.gz", "s[1]/a.nii", "s1/b.nii", "*/c.nii")
+    one = {"skull[old]": tmp_path / "skull[old].nii.gz"}
+    assert find_inputs(f"{tmp_path}/skull[old].nii.gz") == one
+    assert find_inputs(f"{tmp_path}/skull[old]*.gz") == {"skullo": tmp_path / "skullo.nii.gz"}
+    for pattern in ("s[1]", "s[1]/*", "s[1]/*.nii"):
+        assert find_inputs(f"{tmp_path}/{pattern}") == {"a": tmp_path / "s[1]" / "a.nii"}
+    assert find_inputs(f"{tmp_path}/*/*.nii") == {"c": tmp_path / "*" / "c.nii"}
+    (tmp_path / "skullo.nii.gz").unlink()
+    assert find_inputs(f"{tmp_path}/skull[old]*.gz") == one
+
+
+def test_relative_patterns(tmp_path, monkeypatch):
+    touch(tmp_path, "a[1].nii", "b/c.nii")
+    monkeypatch.chdir(tmp_path)
+    assert find_inputs("a[1].nii") == find_inputs("a*") == {"a[1]": Path("a[1].nii")}
+    assert find_inputs("**/c.nii") == find_inputs("b") == {"c": Path("b/c.nii")}
+
+
+def test_what_systems_leave_among_the_files_is_no_image(tmp_path):
+    names = ("._a.nii", "@eaDir/a.nii", "__MACOSX/a.nii", ".x/a.nii")
+    touch(tmp_path, "a.nii", *names)
+    for pattern in ("", "/*", "/**/*.nii", "/**/*"):
+        assert find_inputs(f"{tmp_path}{pattern}") == {"a": tmp_path / "a.nii"}
+    for name in names:
+        assert list(find_inputs(str(tmp_path / name)).values()) == [tmp_path / name]
+    touch(tmp_path, "@eaDir/@eaDir/b.nii")
+    assert find_inputs(f"{tmp_path}/@eaDir/**/*.nii") == {"a": tmp_path / "@eaDir" / "a.nii"}
+
+
+def test_series_in_nested_folders_are_found(tmp_path):
+    trees = ("P1/ST1/SE1", "P1/ST1/SE2", "P2/ST1/SE1")
+    folders = [series(tmp_path / "cd" / one) for one in trees]
+    series(tmp_path / "cd" / "@eaDir" / "SE1")
+    for pattern in ("cd", "cd/*", "cd/P?", "cd/**"):
+        found = find_inputs(f"{tmp_path}/{pattern}")
+        assert found == dict(zip(("P1_ST1_SE1", "P1_ST1_SE2", "P2_ST1_SE1"), folders, strict=True))
+    assert find_inputs(f"{tmp_path}/cd/P2") == {"SE1": folders[2]}
+
+
+def test_an_index_is_no_series(tmp_path):
+    inside = series(tmp_path / "cd" / "DICOM" / "SE1")
+    series(tmp_path / "cd", 1, "DICOMDIR")
+    for pattern in ("cd", "cd/*", "cd/DICOMDIR"):
+        assert find_inputs(f"{tmp_path}/{pattern}") == {"SE1": inside}
+
+
+def test_a_folder_of_folders_says_how_to_give_their_images(tmp_path):
+    touch(tmp_path, "sub/a.nii.gz")
+    with pytest.raises(ValueError, match=r"as in '.*/\*\*/\*\.nii\.gz'"):
+        find_inputs(str(tmp_path))
+    assert set(find_inputs(f"{tmp_path}/**/*.nii.gz")) == {"a"}
+
+
+def test_names_have_one_spelling_and_one_line(tmp_path):
+    touch(tmp_path, "Mu\u0308ller.nii")
+    path = tmp_path / "Mu\u0308ller.nii"
+    assert find_inputs(str(tmp_path)) == {"M\u00fcller": path}
+    assert find_inputs(f"{tmp_path}/M\u00fcl*") == {"M\u00fcller": path}
+    touch(tmp_path, "a\nb.nii")
+    with pytest.raises(ValueError, match=r"'a\\nb' is not one line of text"):
+        find_inputs(str(tmp_path))

@@ -8,7 +8,7 @@ import torch
 
 from pin_lightning.common.alignment import Pose
 from pin_lightning.common.geometry import Grid
-from pin_lightning.data.landmarks.files import read_landmarks
+from pin_lightning.data.landmarks.files import read_landmarks, read_table
 from pin_lightning.data.preprocessing import WorkingVolume
 from pin_lightning.data.volume_facts import VolumeFacts
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
@@ -38,6 +38,16 @@ def test_a_row_for_each_landmark_by_hand(tmp_path):
         '"a, b",in/a.nii,tip,RAS,1.0000,-2.0000,3.0000,0.5000,0.250',
         '"a, b",in/a.nii,base,RAS,,,,2.0000,0.250',
     ]
+
+
+def test_names_are_no_formulas_and_are_read_back(tmp_path):
+    path = tmp_path / "landmarks.csv"
+    with landmark_table(path, ("=tip", "-base"), None) as add:
+        add(volume("@a"))
+    rows = [line.split(",") for line in path.read_text("utf-8").splitlines()[1:]]
+    assert [(row[0], row[2]) for row in rows] == [("'@a", "'=tip"), ("'@a", "'-base")]
+    ((case, landmarks),) = read_table(path)[0].items()
+    assert (case, landmarks.names) == ("@a", ("=tip", "-base"))
 
 
 def test_error_bars_have_columns_of_their_own(tmp_path):

@@ -53,6 +53,19 @@ def test_a_damaged_record_is_refused(run_copy):
             read_record(run_copy)
 
 
+def test_names_of_a_record_are_one_line_in_one_spelling(run_copy):
+    path = run_copy / "run.json"
+    record = json.loads(path.read_text("utf-8"))
+    record["names"][0], record["split"]["test"] = "Na\u0308se", ["Mu\u0308ller"]
+    path.write_text(json.dumps(record))
+    assert read_record(run_copy).names[0] == "N\u00e4se"
+    assert read_record(run_copy).split.test == ("M\u00fcller",)
+    record["names"][0] = "no\nse"
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="is not one line of text"):
+        read_record(run_copy)
+
+
 def test_the_record_says_the_window_and_what_training_images_look_like(run_copy):
     path = run_copy / "run.json"
     content = json.loads(path.read_text("utf-8"))

@@ -78,8 +78,26 @@ def test_another_anatomy_is_refused(short_run, phantom_root, tmp_path):
         for name in metrics["per_landmark"]:
             text = text.replace(f'"{name}"', f'"other {name}"')
         path.write_text(text)
-    with pytest.raises(ValueError, match="no case has a landmark of the run, such as centerHead"):
+    with pytest.raises(ValueError, match=r"not those of the run .*data\.rename\.prefix=other "):
         evaluate_new(config_of(short_run, root, tmp_path / "other"))
+
+
+def test_labels_are_renamed_as_for_the_run_unless_otherwise_asked(
+    short_run, phantom_root, tmp_path
+):
+    run_dir = shutil.copytree(short_run, tmp_path / "run")
+    config = OmegaConf.load(run_dir / "config.yaml")
+    config.data.rename.prefix = "{case}_"
+    OmegaConf.save(config, run_dir / "config.yaml")
+    root = shutil.copytree(phantom_root, tmp_path / "data")
+    for path in (root / "landmarks").iterdir():
+        case, text = path.name.split(".")[0], path.read_text("utf-8")
+        path.write_text(text.replace('"label": "', f'"label": "{case}_'))
+    metrics = evaluate_new(config_of(run_dir, root, tmp_path / "out"))["test"]
+    assert {one["n"] for one in metrics["per_landmark"].values()} == {10}
+    assert OmegaConf.load(tmp_path / "out" / "config.yaml").data.rename.prefix == "{case}_"
+    with pytest.raises(ValueError, match=r"not those of the run .*data\.rename\.prefix=\{case\}_"):
+        evaluate_new(config_of(run_dir, root, tmp_path / "no", "data.rename.suffix=x"))
 
 
 def test_a_trained_run_is_no_output(short_run, phantom_root):

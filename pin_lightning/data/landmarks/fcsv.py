@@ -1,5 +1,6 @@
 """3D Slicer's legacy point lists (.fcsv): comma-separated rows below comment lines."""
 
+import io
 import math
 import re
 from collections.abc import Sequence
@@ -8,28 +9,37 @@ from pathlib import Path
 from pin_lightning.common.files import write_text
 from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.spelling import one_spelling
 from pin_lightning.data.landmarks import framed, text
 
 STANDARD = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 # Slicer 5 writes two more cells than its columns line names.
 UNNAMED = ("positionstatus", "")
-DEFINED = "2"
-STATUS = {"0": "undefined", "1": "preview", DEFINED: "defined", "3": "missing"}
+PREVIEW, DEFINED = "1", "2"
+STATUS = {"0": "undefined", PREVIEW: "preview", DEFINED: "defined", "3": "missing"}
+NODE = "associatednodeid"
 
 
 def read_fcsv(path: Path) -> framed.FramedLandmarks:
     """Read an ``.fcsv`` file of any version since Slicer 3.
 
     Names are the labels without blanks around them. A landmark is undefined without coordinates, or
-    with a status other than defined.
+    with a status other than defined. A comma with a blank after it, where the commas before have
+    none, is one of a label or description that lacks its quotes.
 
     Raises:
-        ValueError: The file is not a valid point list.
+        ValueError: The file is not a valid point list, or a comma may belong to a label or not.
     """
     comments, body = text.split_comments(text.read_text(path))
     columns = _columns(path, comments)
-    rows = [_named_cells(path, row, columns) for row in text.read_rows(path, body, ",")]
+    lines = list(io.StringIO(body, newline=""))
+    rows = [
+        (row.line, _named_cells(path, row, lines[row.line - 1], columns))
+        for row in text.read_rows(path, body, ",")
+    ]
     names = [cells["label"] for _, cells in rows]
+    previews = [cells["label"] for _, cells in rows if _status(cells) == PREVIEW]
+    framed.warn_of_previews(path, previews)
     positions = [_position(path, line, cells) for line, cells in rows]
     return framed.FramedLandmarks.of(path, names, positions, _frame(path, comments))
 
@@ -93,20 +103,58 @@ def _settings(comments: Sequence[str], key: str) -> list[str]:
     return [match.group(1).strip(" \t,") for match in matches if match]
 
 
-def _named_cells(path: Path, row: text.Row, columns: tuple[str, ...]) -> tuple[int, dict[str, str]]:
-    """Line number, and cells by column; cells at the end of a row may be absent."""
-    needed = 1 + max(columns.index(name) for name in ("label", "x", "y", "z"))
-    if not needed <= len(row.cells) <= len(columns):
+def _named_cells(path: Path, row: text.Row, line: str, columns: tuple[str, ...]) -> dict[str, str]:
+    """Cells by column; cells at the end of a row may be absent."""
+    cut = [row.cells, _joined(row.cells, line, columns)]
+    readings = [dict(zip(columns, cells, strict=False)) for cells in cut if _fits(cells, columns)]
+    if not readings:
         raise ValueError(
-            f"{path}: line {row.line}: has {len(row.cells)} cells, not {needed} to {len(columns)}; "
-            f"put a label with a comma in double quotes"
+            f"{path}: line {row.line}: has {len(row.cells)} cells, which do not fit its columns; "
+            f"put a label or description with a comma in double quotes"
         )
-    return row.line, dict(zip(columns, row.cells, strict=False))
+    first, last = readings[0], readings[-1]
+    if (first["label"], _status(first)) != (last["label"], _status(last)):
+        raise ValueError(
+            f"{path}: line {row.line}: the label may be {first['label']!r} or {last['label']!r}; "
+            f"put a label or description with a comma in double quotes"
+        )
+    return first
+
+
+def _fits(cells: Sequence[str], columns: tuple[str, ...]) -> bool:
+    """Whether the number of cells, and those whose form is known, are as of the columns."""
+    needed = 1 + max(columns.index(name) for name in ("label", "x", "y", "z"))
+    if not needed <= len(cells) <= len(columns):
+        return False
+    node = cells[columns.index(NODE)] if NODE in columns[: len(cells)] else ""
+    if node and not node.startswith("vtk"):
+        return False
+    unnamed = cells[len(columns) - len(UNNAMED) :] if columns[-1:] == UNNAMED[-1:] else ()
+    # Slicer writes none of the two or both, and a spreadsheet two empty ones.
+    return len(unnamed) != 1 and (not any(unnamed) or unnamed[-1].isdigit())
+
+
+def _joined(cells: Sequence[str], line: str, columns: tuple[str, ...]) -> Sequence[str]:
+    """The cells, with those that begin with a blank as part of the label or description before."""
+    pieces, first = line.split(","), columns.index("label")
+    if '"' in line or any(piece[:1] == " " for piece in pieces[: first + 1]):
+        return cells
+    joined = pieces[: first + 1]
+    for piece in pieces[first + 1 :]:
+        if piece[:1] == " ":
+            joined[-1] += f",{piece}"
+        else:
+            joined.append(piece)
+    return [one_spelling(cell.strip()) for cell in joined]
+
+
+def _status(cells: dict[str, str]) -> str:
+    return cells.get("positionstatus") or DEFINED
 
 
 def _position(path: Path, line: int, cells: dict[str, str]) -> list[float]:
     where = f"{path}: line {line}: landmark {cells['label']!r}"
-    status = cells.get("positionstatus") or DEFINED
+    status = _status(cells)
     if status not in STATUS:
         raise ValueError(f"{where} has positionStatus {status!r}; use {', '.join(STATUS)}")
     if status != DEFINED:

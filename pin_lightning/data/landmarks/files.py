@@ -115,7 +115,7 @@ def _agreed_frame(path: Path, said: str | None, setting: str | None) -> str:
 
 
 def _read_case_table(path: Path) -> FramedLandmarks:
-    table = read_framed_table(path)
+    table = read_framed_table(path, of_one_case=True)
     if len(table.cases) > 1:
         raise ValueError(
             f"{path}: holds {len(table.cases)} cases ({', '.join(list(table.cases)[:5])}, ...); "

@@ -1,5 +1,6 @@
 """FramedLandmarks: the content of a landmark file, in the file's own frame."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,10 @@ from nibabel.affines import apply_affine
 
 from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.images.reading import read_header
+
+log = logging.getLogger(__name__)
 
 # RAS and LPS in mm; voxel: 0-based index along the image's own axes as stored.
 FRAMES = ("RAS", "LPS", "voxel")
@@ -42,16 +46,19 @@ class FramedLandmarks:
         positions: Sequence[Sequence[float]],
         frame: str | None,
     ) -> "FramedLandmarks":
-        """Build a set after validating its names; `path` is for messages.
+        """Build a set after validating its names, in one spelling; `path` is for messages.
 
         Raises:
-            ValueError: There are no landmarks, one has no name, or two have the same.
+            ValueError: There are no landmarks, one has no name or one of several lines, or two have
+                the same.
         """
+        names = [one_spelling(name) for name in names]
         if not names:
             raise ValueError(f"{path}: holds no landmarks; place them and save it again")
         for number, name in enumerate(names, 1):
             if not name.strip():
                 raise ValueError(f"{path}: landmark {number} has no label; name every landmark")
+            check_one_line(f"{path}: landmark {number}", name)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{path}: labels occur twice: {', '.join(twice)}; make each unique")
@@ -73,6 +80,16 @@ class FramedLandmarks:
         elif frame == "LPS":
             positions = flip_lps_ras(positions)
         return LandmarkSet.of(self.names, positions)
+
+
+def warn_of_previews(path: Path, names: Sequence[str]) -> None:
+    """Log the landmarks, if any, that 3D Slicer saved with the status ``preview``.
+
+    They have a position, that of the mouse while a landmark was about to be placed.
+    """
+    if names:
+        said = "%s: %d landmarks with the status 'preview' count as missing: %s; place them again"
+        log.warning(said, path, len(names), ", ".join(names))
 
 
 def check_plain_names(path: Path, names: Sequence[str]) -> None:

@@ -10,7 +10,12 @@ from pin_lightning.common.files import write_text
 from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.settings import is_number
-from pin_lightning.data.landmarks.framed import SLICER_FRAMES, FramedLandmarks, checked_descriptions
+from pin_lightning.data.landmarks.framed import (
+    SLICER_FRAMES,
+    FramedLandmarks,
+    checked_descriptions,
+    warn_of_previews,
+)
 from pin_lightning.data.landmarks.text import read_text
 
 MARKUPS_SCHEMA = (
@@ -29,13 +34,15 @@ def read_markups(path: Path) -> FramedLandmarks:
         ValueError: The file is not a valid point list.
     """
     markup = _point_list(path)
-    names, positions = [], []
+    names, positions, previews = [], [], []
     for number, point in enumerate(_control_points(path, markup), 1):
         label = point.get("label")
         if not isinstance(label, str):
             raise ValueError(f"{path}: control point {number} has no label; name every landmark")
         names.append(label)
         positions.append(_position(f"{path}: landmark {label!r}", point))
+        previews += [label] if point.get("positionStatus") == "preview" else []
+    warn_of_previews(path, previews)
     return FramedLandmarks.of(path, names, positions, _frame(path, markup))
 
 

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DELIMITERS = ("\t", ";", ",")  # a comma also occurs within names and numbers: it comes last
+# First line of a table by which a spreadsheet knows its delimiter.
+_SEPARATOR = re.compile(r'"?sep=(?P<mark>[^\r\n])"?[ \t]*(?=[\r\n])', re.IGNORECASE)
+_WIDE = re.compile(
+    r"(?P<name>.*\S)[_. ](?P<axis>[xyz])(?:[_. ](?P<frame>lps|ras|voxel))?",
+    re.IGNORECASE | re.DOTALL,
+)
 # Names of columns in lower case, in the order of preference.
 CASE = ("case", "volume", "image", "file", "filename", "name", "id", "specimen", "scan")
 LANDMARK = ("landmark", "label", "fiducial", "point")
 SUBJECT = ("subject", "participant_id", "patient", "animal")
+ROW_NUMBER = ("id", "name")  # of `CASE`: in the table of one case they may number its landmarks
+DEFINED = "defined"  # of 3D Slicer's tables: 0 for a landmark without a position
 FRAME = ("frame", "coordinate_system", "space")
 COORDINATES = {
     ("x", "y", "z"): None,
@@ -17,6 +25,8 @@ COORDINATES = {
     ("x_ras", "y_ras", "z_ras"): "RAS",
     ("x_voxel", "y_voxel", "z_voxel"): "voxel",
     ("i", "j", "k"): "voxel",
+    ("l", "p", "s"): "LPS",  # as 3D Slicer exports tables
+    ("r", "a", "s"): "RAS",
 }
 
 Triple = tuple[int, int, int]
@@ -32,6 +42,8 @@ class TableColumns:
         frames: Columns that name the frame.
         frame: Frame given by the names of the coordinate columns.
         landmark: Column of the landmark in a long table; None in a wide one.
+        defined: Column that tells whether the landmark of a row has a position.
+        numbered: Whether the case column may instead number the landmarks of one case.
         triples: Columns of x, y, z by landmark; a long table has one triple, named "".
     """
 
@@ -40,7 +52,19 @@ class TableColumns:
     frames: tuple[int, ...]
     frame: str | None
     landmark: int | None
+    defined: int | None
+    numbered: bool
     triples: dict[str, Triple]
+
+
+def split_delimiter(table: str) -> tuple[str, str | None]:
+    r"""Split off a first line ``sep=;``, left blank, and give its delimiter, None without one.
+
+    >>> split_delimiter("sep=;\na;b\n")
+    ('\na;b\n', ';')
+    """
+    found = _SEPARATOR.match(table)
+    return (table, None) if found is None else (table[found.end() :], found["mark"])
 
 
 def find_delimiter(header: str) -> str:
@@ -71,16 +95,18 @@ def find_columns(path: Path, header: Sequence[str]) -> TableColumns:
         said = f"has {', '.join(bare)} but no column that names the landmark"
         raise ValueError(f"{path}: {said}; add one named landmark")
     if bare is None:
-        triples = _wide_triples(path, header)
+        triples, frame = _wide_triples(path, header)
     else:
         x, y, z = (_column(path, keys, name) for name in bare)
-        triples = {"": (x, y, z)}
+        triples, frame = {"": (x, y, z)}, COORDINATES[bare]
     return TableColumns(
         case=_index(path, keys, case),
         subject=_index(path, keys, _first(SUBJECT, keys)),
         frames=tuple(index for index, key in enumerate(keys) if key in FRAME),
-        frame=None if bare is None else COORDINATES[bare],
+        frame=frame,
         landmark=None if bare is None else _index(path, keys, landmark),
+        defined=_index(path, keys, DEFINED if bare is not None and DEFINED in keys else None),
+        numbered=bare is not None and case in ROW_NUMBER,
         triples=triples,
     )
 
@@ -100,14 +126,17 @@ def _case_and_landmark(keys: Sequence[str], long: bool) -> tuple[str | None, str
     return _first([key for key in CASE if not long or key != landmark], keys), landmark
 
 
-def _wide_triples(path: Path, header: Sequence[str]) -> dict[str, Triple]:
+def _wide_triples(path: Path, header: Sequence[str]) -> tuple[dict[str, Triple], str | None]:
+    """Columns of x, y, z by landmark, and the frame that all of their names give."""
     axes: dict[str, dict[str, int]] = {}
+    said: set[str] = set()
     for index, column in enumerate(header):
-        match = re.fullmatch(r"(.*\S)[_. ]([xyz])", column, re.IGNORECASE | re.DOTALL)
+        match = _WIDE.fullmatch(column)
         if match is None:
             continue
-        of_landmark = axes.setdefault(match.group(1).strip(), {})
-        if of_landmark.setdefault(match.group(2).lower(), index) != index:
+        said.add((match["frame"] or "").upper().replace("VOXEL", "voxel"))
+        of_landmark = axes.setdefault(match["name"].strip(), {})
+        if of_landmark.setdefault(match["axis"].lower(), index) != index:
             raise ValueError(f"{path}: has column {column!r} twice; keep one")
     if not axes:
         raise ValueError(
@@ -118,7 +147,11 @@ def _wide_triples(path: Path, header: Sequence[str]) -> dict[str, Triple]:
         absent = [f"{name}_{axis}" for axis in "xyz" if axis not in found]
         if absent:
             raise ValueError(f"{path}: has no column {', '.join(absent)}; a landmark needs x, y, z")
-    return {name: (found["x"], found["y"], found["z"]) for name, found in axes.items()}
+    if len(said) > 1:
+        frames = " and ".join(sorted(frame or "no frame" for frame in said))
+        raise ValueError(f"{path}: its columns say {frames}; name one frame in all, or in none")
+    triples = {name: (found["x"], found["y"], found["z"]) for name, found in axes.items()}
+    return triples, said.pop() or None
 
 
 def _index(path: Path, keys: Sequence[str], name: str | None) -> int | None:

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pin_lightning.common.spelling import check_one_line, one_spelling
+from pin_lightning.common.tables import read_text_cell
 from pin_lightning.data.images.reading import stem
 from pin_lightning.data.landmarks import table_columns, text
 from pin_lightning.data.landmarks.framed import FRAMES, FramedLandmarks
 from pin_lightning.data.landmarks.table_columns import TableColumns, Triple
 from pin_lightning.data.landmarks.text import Row
 
+YES, NO = ("", "1", "true"), ("0", "false")  # in a column "defined"
 UNNAMED_CASE = ""  # the only case of a table without a case column
 
 
@@ -38,29 +41,42 @@ class _Found:
     spellings: dict[str, str] = field(default_factory=dict)
 
 
-def read_framed_table(path: Path) -> FramedTable:
+def read_framed_table(path: Path, of_one_case: bool = False) -> FramedTable:
     """Read a CSV table of any number of cases, long or wide.
 
-    Columns are identified by their names (see `table_columns`), separated by comma, semicolon or
-    tab; others are ignored. With semicolons, numbers may have a decimal comma. An empty position,
-    NA or NaN is undefined. The frame is given by a column ``frame``, by the names of the coordinate
+    Columns are identified by their names (see `table_columns`), separated by comma, semicolon, tab
+    or what a first line ``sep=;`` says; others are ignored. Unless commas separate them, numbers
+    may have a decimal comma. An empty position, NA or NaN is undefined, as is a landmark with 0 in
+    a column ``defined``. The frame is given by a column ``frame``, by the names of the coordinate
     columns, or by a line ``# frame = LPS`` above the header.
+
+    Args:
+        path: The table.
+        of_one_case: It is that of one case, whose landmarks a column ``id`` may number.
 
     Raises:
         ValueError: The table is not valid.
     """
-    comments, table = text.split_comments(text.read_text(path))
+    content, said = table_columns.split_delimiter(text.read_text(path))
+    comments, table = text.split_comments(content)
     header = table.strip().splitlines()[0] if table.strip() else ""
-    delimiter = table_columns.find_delimiter(header)
-    rows = text.read_rows(path, table, delimiter)
+    delimiter = said or table_columns.find_delimiter(header)
+    rows = [
+        Row(row.line, tuple(map(read_text_cell, row.cells)))
+        for row in text.read_rows(path, table, delimiter)
+    ]
     if len(rows) < 2:
         raise ValueError(f"{path}: has no rows of landmarks; add them below a header line")
     columns, body = table_columns.find_columns(path, rows[0].cells), rows[1:]
     _check_widths(path, rows[0], body)
+    if of_one_case and columns.numbered and _names_each_once(columns, body):
+        columns = replace(columns, case=None)
+    if delimiter != ",":
+        _check_marks(path, columns, body)
     frame = _frame(path, comments, columns, body)
     found = _Found()
     for row in body:
-        _add_row(path, row, columns, decimal_comma=delimiter == ";", found=found)
+        _add_row(path, row, columns, decimal_comma=delimiter != ",", found=found)
     cases = {
         case: FramedLandmarks.of(path, list(positions), list(positions.values()), frame)
         for case, positions in found.positions.items()
@@ -76,7 +92,12 @@ def case_name(written: str) -> str:
     """
     name = re.split(r"[/\\]", written.rstrip("/\\"))[-1]
     named = stem(Path(name)) if name else None
-    return name if named is None else named
+    return one_spelling(name if named is None else named)
+
+
+def _names_each_once(columns: TableColumns, rows: Sequence[Row]) -> bool:
+    assert columns.landmark is not None
+    return len({row.cells[columns.landmark] for row in rows}) == len(rows)
 
 
 def _check_widths(path: Path, header: Row, rows: Sequence[Row]) -> None:
@@ -86,6 +107,20 @@ def _check_widths(path: Path, header: Row, rows: Sequence[Row]) -> None:
                 f"{path}: line {row.line}: has {len(row.cells)} cells, the header has "
                 f"{len(header.cells)}; correct it, with double quotes around names with delimiters"
             )
+
+
+def _check_marks(path: Path, columns: TableColumns, rows: Sequence[Row]) -> None:
+    """Refuse decimal points beside commas: either may separate thousands."""
+    lines: dict[str, int] = {}
+    for row in rows:
+        numbers = [row.cells[index] for triple in columns.triples.values() for index in triple]
+        marks = {*(number.strip("+-0123456789eE") for number in numbers)}
+        lines |= {mark: row.line for mark in ".," if mark in marks}
+    if len(lines) > 1:
+        raise ValueError(
+            f"{path}: has numbers with points (line {lines['.']}) and with commas (line "
+            f"{lines[',']}); use one of them, for decimals"
+        )
 
 
 def _frame(
@@ -128,8 +163,15 @@ def _add_row(
         if name in positions:
             of_case = f" of case {case!r}" if case else ""
             raise ValueError(f"{where}{of_case} occurs twice; keep one row")
-        cells = [row.cells[index] for index in triple]
+        cells = [row.cells[index] if _is_defined(where, row, columns) else "" for index in triple]
         positions[name] = text.parse_position(where, cells, decimal_comma)
+
+
+def _is_defined(where: str, row: Row, columns: TableColumns) -> bool:
+    cell = "" if columns.defined is None else row.cells[columns.defined].lower()
+    if cell not in (*YES, *NO):
+        raise ValueError(f"{where}: defined is {cell!r}; give 0 or 1")
+    return cell not in NO
 
 
 def _entries(path: Path, row: Row, columns: TableColumns) -> Iterator[tuple[str, Triple]]:
@@ -149,6 +191,7 @@ def _case(path: Path, row: Row, columns: TableColumns, found: _Found) -> str:
     case = case_name(written)
     if columns.case is not None and not case:
         raise ValueError(f"{path}: line {row.line}: names no case; give every row its case")
+    check_one_line(f"{path}: line {row.line}", case)
     subject = "" if columns.subject is None else row.cells[columns.subject]
     for what, value, of_case in (
         ("spelling", written, found.spellings),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pin_lightning.common.files import write_text
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.tables import as_text
 from pin_lightning.data.landmarks.framed import check_plain_names, checked_descriptions
 from pin_lightning.data.landmarks.text import quoted
 
@@ -26,7 +27,7 @@ def write_case_table(
         position = landmarks.positions_world[index].tolist()
         # repr: reading gives the same number.
         cells = [repr(value) if landmarks.defined[index] else "" for value in position]
-        rows.append([name, *cells, "RAS", text])
+        rows.append([as_text(name), *cells, "RAS", as_text(text)])
     columns = 5 if descriptions is None else 6
     lines = [",".join(map(quoted, row[:columns])) for row in rows]
     write_text(path, "\n".join(lines) + "\n")

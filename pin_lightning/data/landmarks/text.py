@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pin_lightning.common.spelling import one_spelling
+
 MISSING = ("", "na", "n/a", "nan")  # cells without a value, in lower case
 
 
@@ -16,7 +18,7 @@ class Row:
 
     Attributes:
         line: Number of its (last) line in the file, from 1.
-        cells: Its cells without blanks around them.
+        cells: Its cells in one spelling, without blanks around them.
     """
 
     line: int
@@ -73,7 +75,7 @@ def read_rows(path: Path, text: str, delimiter: str) -> list[Row]:
     rows = []
     try:
         for cells in reader:
-            row = Row(reader.line_num, tuple(cell.strip() for cell in cells))
+            row = Row(reader.line_num, tuple(one_spelling(cell.strip()) for cell in cells))
             if any(row.cells):
                 rows.append(row)
     except csv.Error as error:

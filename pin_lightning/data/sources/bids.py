@@ -5,6 +5,8 @@ import re
 from functools import partial
 from pathlib import Path
 
+from pin_lightning.common.hidden import is_hidden_below
+from pin_lightning.common.spelling import check_one_line, one_spelling
 from pin_lightning.data.cases import Case
 from pin_lightning.data.images.reading import stem
 from pin_lightning.data.landmarks.files import LANDMARK_SUFFIXES, read_landmarks
@@ -65,14 +67,20 @@ def bids_cases(
     cases = []
     for image, path in files.items():
         read = partial(read_landmarks, path, frame, image)
-        cases.append(Case(str(stem(image)), image, path, read, scans[image]["sub"]))
+        name = one_spelling(str(stem(image)))
+        check_one_line(f"{image.parent}", name)
+        cases.append(Case(name, image, path, read, scans[image]["sub"]))
     return sorted(cases, key=lambda case: case.name)
 
 
 def _scans(root: Path, suffix: str) -> dict[Path, dict[str, str]]:
     """Entities of each scan."""
     paths = [*root.glob("sub-*/anat/*"), *root.glob("sub-*/ses-*/anat/*")]
-    images = sorted(path for path in paths if (stem(path) or "").endswith(f"_{suffix}"))
+    images = sorted(
+        path
+        for path in paths
+        if (stem(path) or "").endswith(f"_{suffix}") and not is_hidden_below(path, root)
+    )
     if not images:
         raise ValueError(
             f"data.root={root}: no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz; "
@@ -85,7 +93,12 @@ def _fiducial_files(
     root: Path, derivative: str | None, desc: str | None, suffix: str, fiducials: str
 ) -> list[Path]:
     pattern = f"derivatives/{derivative or '*'}/**/*_{fiducials}.*"
-    found = sorted(path for path in root.glob(pattern) if stem(path, LANDMARK_SUFFIXES))
+    found = sorted(
+        path
+        for path in (root / "derivatives" / (derivative or "")).rglob("*")
+        if (stem(path, LANDMARK_SUFFIXES) or "").endswith(f"_{fiducials}")
+        and not is_hidden_below(path, root)
+    )
     spaces = {path: _entities(path.name).get("space", suffix) for path in found}
     own = [path for path in found if spaces[path] in (suffix, *_OWN_SPACE)]
     wanted = [path for path in own if desc is None or _entities(path.name).get("desc") == desc]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pin_lightning.common.names import did_you_mean
+from pin_lightning.common.spelling import one_spelling
 from pin_lightning.evaluation.planes.axes import LineFit, MeanToMean, XAxis
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def _axis(setting: str, axis: Any) -> XAxis:
 def _names(setting: str, names: Any, least: int) -> tuple[str, ...]:
     """Landmark names as text: YAML reads some as numbers."""
     is_list = isinstance(names, Sequence) and not isinstance(names, str)
-    found = list(map(str, names)) if is_list else []
+    found = [one_spelling(str(name)) for name in names] if is_list else []
     if len(found) < least or len(set(found)) < len(found):
         raise ValueError(f"{setting}={names}: give {least} or more names, each only once")
     return tuple(found)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pin_lightning.common.geometry import Grid
+from pin_lightning.common.spelling import one_spelling
 from pin_lightning.common.types import Float, Shaped, Tensor
 from pin_lightning.training.augmentation.intensity import Intensity, IntensitySettings
 from pin_lightning.training.augmentation.warps import Warp, WarpSettings
@@ -59,7 +60,8 @@ class Augmentation:
                 f"augmentation.flip_probability={self.warp.flip_probability}: needs "
                 "data.mirror_pairs, the names of left and right landmarks; [] where there are none"
             )
-        return replace(self, exchange=exchanged_landmarks(names, pairs))
+        spelt = [[one_spelling(str(name)) for name in pair] for pair in pairs]
+        return replace(self, exchange=exchanged_landmarks(names, spelt))
 
     def draw_warp(self, count: int, grid: Grid, generator: torch.Generator) -> Warp | None:
         """Draw maps of N samples; None, without a draw, if all would be the identity."""

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from refusals import refused
+from shared_cases import shared_case
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.fcsv import read_fcsv, write_fcsv
@@ -61,6 +62,46 @@ def test_quoted_labels_may_hold_commas_and_quotes(save):
     assert framed.names == ('a, "b"',)
 
 
+BEFORE = "1,1,2,3,0,0,0,1,1,1,0,"
+COMMAS = {
+    "description": ("AC,grade 2, 1,", "AC"),
+    "description-twice": ("AC,grade 2, 1, old,", "AC"),
+    "label": ("left, upper,,", "left, upper"),
+    "both": ("left, upper,grade 2, 1,", "left, upper"),
+    "with-a-node": ("AC,grade 2, 1,vtkMRMLScalarVolumeNode1", "AC"),
+    "slicer-5": ("left, upper,grade 2, 1,,2,0", "left, upper"),
+    "from-a-spreadsheet": ("AC,,,,", "AC"),
+}
+
+
+@pytest.mark.parametrize(("after", "label"), COMMAS.values(), ids=COMMAS)
+def test_bare_commas_with_a_blank_after_them_are_text(save, after, label):
+    framed = read_fcsv(save(slicer_5(BEFORE + after)))
+    assert framed.names == (label,)
+    assert framed.positions.tolist() == [[1, 2, 3]]
+
+
+def test_blanks_after_all_commas_are_no_text(save):
+    framed = read_fcsv(save(slicer_5("1, 1, 2, 3, 0, 0, 0, 1, 1, 1, 0, AC, old, ")))
+    assert framed.names == ("AC",)
+
+
+def test_bare_commas_of_the_shared_case(tmp_path):
+    """Descriptions of all rows are `grade 2, 1`, which looked like a status."""
+    for path in sorted((shared_case("lm_fcsv_comma_desc_digit") / "landmarks").iterdir()):
+        framed = read_fcsv(path)
+        assert framed.names == ("L1", "L7", "L13", "L19", "L27", "L33", "L41", "L49")
+        assert np.isfinite(framed.positions).all()
+
+
+def test_previews_are_named(save, caplog):
+    path = save(slicer_5(f"{BEFORE}AC,,,1,0\n{BEFORE}PC,,,2,0\n{BEFORE}MB,,,0,0"))
+    assert np.isfinite(read_fcsv(path).positions).all(axis=1).tolist() == [False, True, False]
+    (record,) = caplog.records
+    said = f"{path}: 1 landmarks with the status 'preview' count as missing: AC;"
+    assert record.getMessage().startswith(said)
+
+
 UNDEFINED = {
     "empty": "1,,,,0,0,0,1,1,1,0,AC,,",
     "nan": "1,nan,NaN,NA,0,0,0,1,1,1,0,AC,,",
@@ -105,7 +146,12 @@ INVALID = {
     "too-few-cells": (slicer_5("1,1,2,3"), "line 3: has 4 cells"),
     "slicer-3-row-without-columns": ("AC,1,2,3,1,1\n", "line 1: has 6 cells"),
     "too-many-cells": (slicer_5(ROW + ",2,0,9"), "line 3: has 17 cells"),
-    "label-with-bare-comma": (slicer_5("1,1,2,3,0,0,0,1,1,1,0,a,b,,vol"), "positionStatus 'vol'"),
+    "label-with-bare-comma": (slicer_5("1,1,2,3,0,0,0,1,1,1,0,a,b,,vol"), "line 3: has 15 cells"),
+    "label-with-bare-commas": (slicer_5(BEFORE + "a,b,,"), "line 3: has 15 cells"),
+    "description-with-bare-comma": (slicer_5(BEFORE + "a,b,1,"), "line 3: has 15 cells"),
+    "no-node": (slicer_5(BEFORE + "a,b,1"), "line 3: has 14 cells"),
+    "description-like-a-status": (slicer_5(BEFORE + "a,b,,1,"), "line 3: has 16 cells"),
+    "label-or-description": (slicer_5(BEFORE + "a, b,"), "label may be 'a' or 'a, b'"),
     "open-quote": (slicer_5('1,1,2,3,0,0,0,1,1,1,0,"AC,,'), "not a valid row"),
     "part": (slicer_5("1,1,,3,0,0,0,1,1,1,0,AC,,"), "'AC' has a position in part"),
     "text": (slicer_5("1,1,two,3,0,0,0,1,1,1,0,AC,,"), "line 3: landmark 'AC', y: 'two'"),

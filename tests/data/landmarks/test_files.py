@@ -1,5 +1,6 @@
 import json
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import nibabel as nib
@@ -207,6 +208,48 @@ def test_as_many_descriptions_as_landmarks(tmp_path, suffix):
     assert not path.exists()
 
 
+NFC, NFD = "N\u00e4se", "Na\u0308se"
+MARKUPS = '{{"markups": [{{"type": "Fiducial", "controlPoints": [{}]}}]}}'
+POINT = '{{"label": "{}", "position": [1, 2, 3]}}'
+TWO_LABELS = {
+    ".mrk.json": lambda *labels: MARKUPS.format(", ".join(map(POINT.format, labels))),
+    ".fcsv": lambda *labels: (
+        "# columns = label,x,y,z\n" + "".join(f'"{label}",1,2,3\n' for label in labels)
+    ),
+    ".csv": lambda *labels: "landmark,x,y,z\n" + "".join(f'"{label}",1,2,3\n' for label in labels),
+}
+
+
+@pytest.mark.parametrize("suffix", LANDMARK_SUFFIXES)
+def test_labels_have_one_spelling(tmp_path, suffix):
+    path = tmp_path / f"case{suffix}"
+    path.write_text(TWO_LABELS[suffix](NFD), encoding="utf-8")
+    assert read_landmarks(path, "RAS").names == (NFC,)
+    path.write_text(TWO_LABELS[suffix](NFD, NFC), encoding="utf-8")
+    with refused(path, "twice"):
+        read_landmarks(path, "RAS")
+
+
+@pytest.mark.parametrize("suffix", LANDMARK_SUFFIXES)
+def test_labels_are_one_line(tmp_path, suffix):
+    path = tmp_path / f"case{suffix}"
+    label = "no\\nse" if suffix == ".mrk.json" else "no\nse"
+    path.write_text(TWO_LABELS[suffix](label), encoding="utf-8")
+    with refused(path, "is not one line of text; rename it"):
+        read_landmarks(path, "RAS")
+
+
+def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path):
+    """By hand: an apostrophe before what begins as a formula, none before a number."""
+    names = ["=1+1", "+a", "-a", "@a", "-1", "'=a", "'b"]
+    landmarks = LandmarkSet.of(names, np.zeros((len(names), 3)))
+    write_landmarks(tmp_path / "case.csv", landmarks)
+    lines = (tmp_path / "case.csv").read_text("utf-8").splitlines()[1:]
+    written = [line.split(",")[0] for line in lines]
+    assert written == ["'=1+1", "'+a", "'-a", "'@a", "-1", "''=a", "'b"]
+    assert read_landmarks(tmp_path / "case.csv").names == tuple(names)
+
+
 coordinates = st.floats(-1e5, 1e5)
 positions = st.one_of(st.tuples(*[coordinates] * 3), st.just((np.nan,) * 3))
 characters = st.one_of(
@@ -214,7 +257,7 @@ characters = st.one_of(
 )
 labels = (
     st.text(characters, min_size=1, max_size=12)
-    .map(str.strip)
+    .map(lambda label: unicodedata.normalize("NFC", label).strip())
     .filter(lambda name: len(name.splitlines()) == 1)
 )
 named_positions = st.dictionaries(labels, positions, min_size=1, max_size=5)

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from refusals import refused
+from shared_cases import shared_case
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.markups import read_markups, write_markups
@@ -93,3 +94,23 @@ def test_invalid_files_are_refused(save, value, message):
     path = save(value if isinstance(value, str) else json.dumps(value))
     with refused(path, message):
         read_markups(path)
+
+
+def test_a_preview_is_named(save, caplog):
+    points = [point("a", positionStatus="preview"), point("b", positionStatus="undefined"), point()]
+    path = save(json.dumps(content(points)), "case.mrk.json")
+    assert np.isfinite(read_markups(path).positions).all(axis=1).tolist() == [False, False, True]
+    (record,) = caplog.records
+    said = f"{path}: 1 landmarks with the status 'preview' count as missing: a;"
+    assert record.getMessage().startswith(said)
+
+
+def test_previews_are_named(caplog):
+    """In the shared case seven landmarks of BERT were saved before they were placed."""
+    path = shared_case("lm_preview") / "landmarks" / "BERT.mrk.json"
+    framed = read_markups(path)
+    defined = np.isfinite(framed.positions).all(axis=1)
+    assert dict(zip(framed.names, defined, strict=True))["L19"]
+    assert defined.sum() == 1
+    (record,) = caplog.records
+    assert "7 landmarks with the status 'preview' count as missing: L1, L7, " in record.getMessage()

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 from refusals import refused
+from shared_cases import shared_case
 
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.landmarks.table_reading import case_name, read_framed_table
 from pin_lightning.data.landmarks.table_writing import write_case_table
 
@@ -42,6 +44,13 @@ SAME = {
     "wide-with-points": WIDE.replace("_", "."),
     "wide-with-blanks": WIDE.replace("_", " "),
     "wide-upper-case-axes": WIDE.replace("_x", "_X"),
+    "separator": "sep=;\n" + LONG.replace(",", ";"),
+    "separator-quoted": '"sep=\t"\r\n' + LONG.replace(",", "\t"),
+    "separator-of-its-own": "SEP=|\n" + LONG.replace(",", "|").replace("6.5", "6,5"),
+    "separator-and-comment": "sep=;\n# by hand\n" + LONG.replace(",", ";").replace("6.5", "6,5"),
+    "tabs-decimal-comma": LONG.replace(",", "\t").replace("6.5", "6,5"),
+    "defined": "case,landmark,x,y,z,defined\nA,nose,1,2,3,1\nA,chin,4,5,6.5,True\nB,nose,-7,8,9,\n"
+    "B,chin,1,1,1,0\n",
     "quoted": LONG.replace("A,nose", '"A","nose"'),
 }
 
@@ -102,6 +111,16 @@ SAID = {
     "axes-lps": (with_axes("x_lps", "y_lps", "z_lps"), "LPS"),
     "axes-ras": (with_axes("X_RAS", "Y_RAS", "Z_RAS"), "RAS"),
     "axes-voxel": (with_axes("x_voxel", "y_voxel", "z_voxel"), "voxel"),
+    "axes-of-slicer": (with_axes("l", "p", "s"), "LPS"),
+    "axes-of-slicer-ras": (with_axes("R", "A", "S"), "RAS"),
+    "wide-lps": (
+        WIDE.replace("_x", "_x_lps").replace("_y", "_y_LPS").replace("_z", "_z_lps"),
+        "LPS",
+    ),
+    "wide-voxel": (
+        WIDE.replace("_x", ".x.voxel").replace("_y", ".y.voxel").replace("_z", ".z.voxel"),
+        "voxel",
+    ),
     "ijk": (with_axes("i", "j", "k"), "voxel"),
     "all-the-same": ("# frame: LPS\n" + with_cells("frame", *["LPS"] * 4), "LPS"),
     "wide": ("# frame = LPS\n" + WIDE, "LPS"),
@@ -138,7 +157,11 @@ INVALID = {
     "part": (long("A,nose,1,,3"), "line 2: landmark 'nose' has a position in part"),
     "text": (long("A,nose,1,2,3", "A,chin,1,zwei,3"), "line 3: landmark 'chin', y: 'zwei'"),
     "infinite": (long("A,nose,1,2,-inf"), "z: '-inf' is not a finite number"),
-    "decimal-comma-in-tabs": (long("A,nose,1,2,3").replace(",", "\t").replace("1", "1,5"), "'1,5'"),
+    "case-of-two-lines": (long('"A\nB",nose,1,2,3'), "line 3: the name .* is not one line"),
+    "points-and-commas": (
+        "case\tlandmark\tx\ty\tz\nA\tnose\t1,234\t2.5\t3\n",
+        "points \\(line 2\\) and",
+    ),
     "thousands": ("case;label;x;y;z\nA;nose;1.234,5;2;3\n", "x: '1.234,5'"),
     "no-landmark": (long("A,,1,2,3"), "line 2: names no landmark"),
     "no-case": (long(",nose,1,2,3"), "line 2: names no case"),
@@ -202,3 +225,50 @@ def test_a_name_that_would_come_back_changed_is_not_written(tmp_path):
     with refused(path, "'a ' cannot"):
         write_case_table(path, LandmarkSet.of(["a "], np.zeros((1, 3))))
     assert not path.exists()
+
+
+def test_rows_of_one_case_may_be_numbered(save):
+    path = save("id,label,x,y,z\n1,nose,1,2,3\n2,chin,4,5,6\n")
+    assert list(read_framed_table(path).cases) == ["1", "2"]
+    ((case, framed),) = read_framed_table(path, of_one_case=True).cases.items()
+    assert (case, framed.names) == ("", ("nose", "chin"))
+    path = save("id,label,x,y,z\n1,nose,1,2,3\n2,nose,4,5,6\n")
+    assert list(read_framed_table(path, of_one_case=True).cases) == ["1", "2"]
+    path = save("case,label,x,y,z\n1,nose,1,2,3\n2,chin,4,5,6\n")
+    assert list(read_framed_table(path, of_one_case=True).cases) == ["1", "2"]
+
+
+def test_tables_of_slicer(save):
+    """Columns as 3D Slicer 5 exports them; by hand, the chin was not placed."""
+    header = "label,l,p,s,defined,selected,visible,locked,description"
+    table = read_framed_table(save(f"{header}\nnose,1,2,3,1,1,1,0,\nchin,0,0,0,0,1,1,0,a note\n"))
+    assert table.frame == "LPS"
+    np.testing.assert_array_equal(table.cases[""].positions, [[1, 2, 3], [np.nan] * 3])
+
+
+@pytest.mark.parametrize("name", ["lm_slicer_table_lps", "lm_csv_id_label"])
+def test_tables_of_the_shared_cases_are_those_of_the_markups(name):
+    folder = shared_case(name) / "landmarks"
+    for path in sorted(folder.iterdir()):
+        expected = read_landmarks(shared_case("base") / "landmarks" / f"{path.stem}.mrk.json")
+        found = read_landmarks(path)
+        assert found.names == expected.names
+        np.testing.assert_allclose(found.positions_world, expected.positions_world, atol=1e-6)
+
+
+MORE_INVALID = {
+    "both-frames": ("label,l,p,s,r,a\nnose,1,2,3,1,2\n", "has coordinates l, p, s and r, a, s"),
+    "wide-frames": ("case,a_x_lps,a_y_lps,a_z\nA,1,2,3\n", "its columns say LPS and no frame"),
+    "defined": ("label,l,p,s,defined\nnose,1,2,3,maybe\n", "defined is 'maybe'; give 0 or 1"),
+    "thousands": (
+        "sep=;\nlabel;x;y;z\nnose;1.234,5;2;3\n",
+        "line 3: landmark 'nose', x: '1.234,5'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), MORE_INVALID.values(), ids=MORE_INVALID)
+def test_what_columns_say_is_checked(save, content, message):
+    path = save(content)
+    with refused(path, message):
+        read_framed_table(path)

@@ -1,6 +1,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from shared_cases import shared_case
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.files import write_landmarks
@@ -92,3 +93,29 @@ def test_refuses(tmp_path, scans, files, message):
         fiducials(tmp_path, name)
     with pytest.raises(ValueError, match=message):
         bids_cases(tmp_path)
+
+
+def test_what_systems_leave_among_the_files_is_no_data(tmp_path):
+    image, path = scan(tmp_path, "sub-01_T1w"), fiducials(tmp_path, "sub-01")
+    for file in (image, path):
+        for hidden in (f"._{file.name}", f"@eaDir/{file.name}", f"__MACOSX/{file.name}"):
+            (file.parent / hidden).parent.mkdir(exist_ok=True)
+            (file.parent / hidden).write_bytes(b"")
+    (copy := tmp_path / "derivatives" / "@eaDir" / path.name).parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    (case,) = bids_cases(tmp_path)
+    assert (case.image, case.landmarks) == (image, path)
+
+
+def test_a_derivative_is_a_name_and_no_pattern(tmp_path):
+    scan(tmp_path, "sub-01_T1w")
+    path = fiducials(tmp_path, "sub-01", "afids[old]")
+    fiducials(tmp_path, "sub-01", "afidso")
+    assert [case.landmarks for case in bids_cases(tmp_path, derivative="afids[old]")] == [path]
+
+
+def test_copies_of_macos_beside_the_scans():
+    """In the shared case a scan has a hidden copy in its folder; all four have fiducials."""
+    cases = bids_cases(shared_case("bids_afids"))
+    assert [case.subject for case in cases] == ["01", "02", "03", "04"]
+    assert cases[0].image.name == "sub-01_ses-01_T1w.nii.gz"

@@ -53,6 +53,11 @@ def test_what_is_no_group_is_refused_by_its_name(planes, message):
         plane_groups(planes)
 
 
+def test_landmarks_of_a_group_have_one_spelling():
+    (group,) = plane_groups({"P": {"landmarks": ["Na\u0308se", "b", "c"]}})
+    assert group.landmarks == ("N\u00e4se", "b", "c")
+
+
 def test_the_phantoms_have_the_planes_of_the_paper():
     planes = OmegaConf.to_container(composed(*DATA, "data=phantom").data.planes)
     ventricles, cerebellum = plane_groups(planes)

@@ -106,6 +106,12 @@ def test_mirror_images_need_pairs():
     assert still.for_landmarks(NAMES, None) is still
 
 
+def test_pairs_are_compared_in_one_spelling():
+    mirroring = Augmentation.of(flip_probability=0.5)
+    pairs = [["La\u0308", "R\u00e4"]]
+    assert mirroring.for_landmarks(["R\u00e4", "x", "L\u00e4"], pairs).exchange == (2, 1, 0)
+
+
 def test_pairs_by_hand():
     names = ["a", "b", "c", "d", "e"]
     assert exchanged_landmarks(names, [("a", "d"), ("e", "b")]) == (3, 4, 2, 0, 1)
