@@ -36,10 +36,8 @@ def _searched(given: str) -> Path | None:
     >>> _searched("scans/*.nii.gz")
     """
     path = Path(given)
-    if path.is_dir():
-        return path
-    if "**" not in given:
-        return None
+    if path.exists() or "**" not in given:
+        return path if path.is_dir() else None
     parts = path.parts
     first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:first])
