@@ -12,7 +12,7 @@ from refusals import refused
 from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.geometry import Grid
-from pin_lightning.data.images.completeness import parts
+from pin_lightning.data.images.parts import parts
 from pin_lightning.data.images.reading import IMAGE_SUFFIXES, read_header, read_voxels, stem
 from pin_lightning.data.preprocessing import preprocess
 from pin_lightning.data.volume_facts import voxel_digest
@@ -286,7 +286,7 @@ BAD = {
     "no-goodras": ("a.mgh", lambda path: poke(path, 28, ">h", 0), "has no position in space"),
     "unknown-type": ("a.nii", lambda path: poke(path, 70, "<h", 9999), "cannot be read"),
     "negative-side": ("a.nii", lambda path: poke(path, 42, "<h", -5), "has shape"),
-    "sides-past-the-end": ("a.nii", lambda path: poke(path, 42, "<hh", 30000, 30000), "cannot be"),
+    "sides-past-the-end": ("a.nii", lambda path: poke(path, 42, "<hh", 3000, 3000), "cannot be"),
     "analyze": ("a.hdr", as_analyze, "ANALYZE"),
     "analyze-spm": ("a.hdr", as_spm, "ANALYZE"),
     "analyze-with-nifti-mark": ("a.hdr", lambda path: poke(path, 344, "4s", b"ni1X"), "cannot be"),
