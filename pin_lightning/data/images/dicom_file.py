@@ -18,7 +18,7 @@ HEAD_BYTES = 4096
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")  # of a file without preamble
 UID_ROOT = b"1.2.840.10008."  # of the UIDs that the standard defines
 DEFLATED = b"1.2.840.10008.1.2.1.99"
-UNIT = 1e-3  # largest error of the length and the angle of direction cosines
+UNIT = 0.01  # largest error of the length and the angle of direction cosines
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,9 @@ def read_dicom(path: Path) -> DicomFile:
         raise ValueError(f"{path}: a deflated DICOM file; save it with another transfer syntax")
     with readable_dicom(path), path.open("rb") as file:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-        return _described(path, dataset, path.stat().st_size - file.tell())
+        head = file.read(8)  # of the voxels: tag and, unless it is implicit, type
+        length_bytes = 4 if head[4:6].isalpha() else 0
+        return _described(path, dataset, path.stat().st_size - file.tell() - length_bytes)
 
 
 def slices_of(file: DicomFile) -> list[Slice]:
@@ -136,6 +138,8 @@ def _head(path: Path) -> bytes:
 
 def _described(path: Path, dataset: Any, bytes_left: int) -> DicomFile:
     columns, rows = int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0)
+    # Of a palette, voxels are numbers of colours.
+    is_palette = dataset.get("PhotometricInterpretation") == "PALETTE COLOR"
     channels, bits = (
         int(dataset.get("SamplesPerPixel") or 1),
         int(dataset.get("BitsAllocated") or 8),
@@ -150,10 +154,10 @@ def _described(path: Path, dataset: Any, bytes_left: int) -> DicomFile:
         description=str(dataset.get("SeriesDescription", "")),
         frames=frames,
         size=(columns, rows),
-        channels=channels,
+        channels=3 if is_palette else channels,
         voxel_bytes=max(1, bits // 8),
         is_compressed=is_compressed,
-        is_whole=is_compressed or bytes_left >= needed,
+        is_whole=is_compressed or channels > 1 or bytes_left >= needed,
     )
 
 
@@ -167,12 +171,10 @@ def _slice(file: DicomFile, number: int) -> Slice:
             f"{said} without {', '.join(lacking)}; give a volume whose slices have places in "
             f"space (frames may be points in time)"
         )
-    steps = frame.steps_lps()
-    numbers = np.concatenate([steps.ravel(), frame.position, frame.rescale])
-    sides_mm = np.linalg.norm(steps, axis=0)
     cosines = np.reshape(frame.orientation, (2, 3))
-    is_right = np.allclose(cosines @ cosines.T, np.eye(2), rtol=0, atol=UNIT)
-    if not (np.isfinite(numbers).all() and (sides_mm > 0).all() and is_right):
+    numbers = [*frame.spacing, *frame.position, *frame.rescale]
+    is_right = np.isfinite(numbers).all() and min(frame.spacing) > 0 and frame.rescale[0] != 0
+    if not (is_right and np.allclose(cosines @ cosines.T, np.eye(2), rtol=0, atol=UNIT)):
         raise ValueError(
             f"{said} has PixelSpacing {list(frame.spacing)}, ImageOrientationPatient "
             f"{list(frame.orientation)}, ImagePositionPatient {list(frame.position)}, rescale "
@@ -183,7 +185,7 @@ def _slice(file: DicomFile, number: int) -> Slice:
         number=number,
         size=file.size,
         channels=file.channels,
-        steps_lps=steps,
+        steps_lps=frame.steps_lps(),
         position_lps=np.array(frame.position, dtype=np.float64),
         rescale=frame.rescale,
     )

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 Numbers = tuple[float, ...]
 
+MAX_FRAMES = 10**5
 AXIAL = 0.999  # least cosine of the normal and the axis of the patient
 # Vectors by which frames of a file without functional groups differ in other ways than in place.
 OTHER_DIMENSIONS = {
@@ -44,7 +45,8 @@ class FrameHeader:
 
     def steps_lps(self) -> Float64[np.ndarray, "3 2"]:
         """Columns: steps between voxels along the first and second axis, mm."""
-        return np.reshape(self.orientation, (2, 3)).T * np.array(self.spacing[::-1])
+        directions = np.reshape(self.orientation, (2, 3)).T
+        return directions / np.linalg.norm(directions, axis=0) * np.array(self.spacing[::-1])
 
 
 def frame_headers(dataset: Any) -> tuple[FrameHeader, ...]:
@@ -57,6 +59,8 @@ def frame_headers(dataset: Any) -> tuple[FrameHeader, ...]:
         ValueError, and errors of pydicom: The header is damaged.
     """
     count = int(dataset.get("NumberOfFrames") or 1)
+    if not 1 <= count <= MAX_FRAMES:
+        raise ValueError(f"{count} frames")
     shared = _items(dataset, "SharedFunctionalGroupsSequence")[:1]
     own = _items(dataset, "PerFrameFunctionalGroupsSequence")
     if not (shared or own):

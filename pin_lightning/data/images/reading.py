@@ -1,5 +1,6 @@
 """Reading image files of any format: shape, affine, voxels."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pin_lightning.data.images.limits import check_place, check_size
 from pin_lightning.data.images.metaimage import META_SUFFIXES, open_metaimage
 from pin_lightning.data.images.nifti import NIFTI_SUFFIXES, open_nifti
 from pin_lightning.data.images.nrrd import NRRD_SUFFIXES, open_nrrd
-from pin_lightning.data.images.readable import check_is_file, readable
+from pin_lightning.data.images.readable import check_is_file, readable, unreadable
 from pin_lightning.data.images.stored import StoredImage
 
 READING_VERSION = 2  # part of names of cached volumes; increment when voxels or places change
@@ -73,7 +74,10 @@ def read_voxels(path: Path) -> Num[np.ndarray, "X Y Z"]:
     """
     image, shape = _opened(path)
     with readable(path):
-        return image.read().reshape(shape, order="F")
+        voxels = image.read()
+    if voxels.size != math.prod(shape):
+        raise unreadable(path, f"voxels of shape {voxels.shape}, not {shape}")
+    return voxels.reshape(shape, order="F")
 
 
 def _opened(path: Path) -> tuple[StoredImage, tuple[int, int, int]]:
