@@ -140,7 +140,7 @@ def _rescaled(
     slopes, intercepts = np.array(rescale).T
     if (slopes == 1).all() and (intercepts == 0).all():
         return frames
-    kind = np.dtype(np.float64)
+    kind: np.dtype = np.dtype(np.float64)
     if frames.dtype.kind in "iu" and (np.array(rescale) % 1 == 0).all():
         largest = np.abs(slopes).max() * 2.0 ** (8 * frames.dtype.itemsize)
         if largest + np.abs(intercepts).max() < np.iinfo(np.int32).max:

@@ -70,7 +70,7 @@ def read_dicom(path: Path) -> DicomFile:
     with readable_dicom(path), path.open("rb") as file:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         head = file.read(8)  # of the voxels: tag and, unless it is implicit, type
-        length_bytes = 4 if head[4:6].isalpha() else 0
+        length_bytes = 4 if head[4:5] in (b"O", b"U") else 0  # lengths are even
         return _described(path, dataset, path.stat().st_size - file.tell() - length_bytes)
 
 

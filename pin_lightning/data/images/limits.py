@@ -30,7 +30,7 @@ def check_size(path: Path, shape: Sequence[int], voxel_bytes: int) -> None:
     if count > MAX_VOXELS:
         raise ValueError(f"{said}, over {MAX_VOXELS} voxels; crop it or save it coarser")
     # Intensities are worked on with 4 bytes each.
-    needed, there = count * max(voxel_bytes, 4), _memory_bytes()
+    needed, there = count * max(voxel_bytes, 4), memory_bytes()
     if needed > there:
         raise ValueError(
             f"{said}, which needs {needed / GB:.3g} GB of memory; this machine has "
@@ -73,7 +73,8 @@ def check_place(path: Path, affine: Num[np.ndarray, "4 4"]) -> None:
         )
 
 
-def _memory_bytes() -> float:
+def memory_bytes() -> float:
+    """Memory of this machine."""
     if not hasattr(os, "sysconf"):  # Windows
         return math.inf
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

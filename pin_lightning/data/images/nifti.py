@@ -18,7 +18,8 @@ from pin_lightning.data.images.nibabel_voxels import (
     read_block,
     read_head,
 )
-from pin_lightning.data.images.readable import check_is_file, readable, unreadable
+from pin_lightning.data.images.paths import file_fault
+from pin_lightning.data.images.readable import readable, unreadable
 from pin_lightning.data.images.stored import StoredImage
 from pin_lightning.data.images.units import check_unit
 
@@ -94,9 +95,8 @@ def _voxel_file(path: Path, header: Any) -> Path:
     if not is_pair:
         return path
     found = voxel_file(path)
-    if not found.exists():
-        raise unreadable(path, f"no file {found.name} of voxels")
-    check_is_file(found)
+    if fault := file_fault(found):
+        raise unreadable(path, f"voxels in {found.name}: {fault}")
     return found
 
 

@@ -94,7 +94,7 @@ def open_nrrd(path: Path) -> StoredImage:
     files = _voxel_files(path, header)
     if dtype.itemsize > 1 and files[0].encoding != "text":
         order = one_of(path, "endian", _needed(path, fields, "endian"), ["little", "big"])
-        dtype = dtype.newbyteorder(order)
+        dtype = dtype.newbyteorder("<" if order == "little" else ">")
 
     def read() -> np.ndarray:
         count = math.prod(sizes)

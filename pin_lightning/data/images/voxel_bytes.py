@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Num, UInt8
@@ -101,7 +101,7 @@ def _check_files(files: Sequence[VoxelFile]) -> None:
             raise EOFError(f"voxels in {one.path.name}: {fault}")
 
 
-def _seek(file: IO[bytes], one: VoxelFile) -> None:
+def _seek(file: BinaryIO, one: VoxelFile) -> None:
     file.seek(one.start or 0)
     for _ in range(one.skip_lines):
         if not file.readline(CHUNK_BYTES):
@@ -116,8 +116,8 @@ def _fill(target: UInt8[np.ndarray, " bytes"], one: VoxelFile, trailing: int) ->
         if one.encoding == "raw":
             if one.start is None:
                 file.seek(-len(target), 2)
-            found = file.readinto(memoryview(target))  # type: ignore[attr-defined]
-            found += one.path.stat().st_size - file.tell()
+            found = file.readinto(target.data)
+            found += max(0, one.path.stat().st_size - file.tell())
         else:
             found = _fill_from(target, PIECES[one.encoding](file), trailing)
     if found < len(target):
@@ -138,7 +138,7 @@ def _fill_from(target: UInt8[np.ndarray, " bytes"], pieces: Iterator[bytes], tra
     return found
 
 
-def inflated(file: IO[bytes]) -> Iterator[bytes]:
+def inflated(file: BinaryIO) -> Iterator[bytes]:
     """Inflate gzip or zlib piece by piece, gzip members one after the other.
 
     Raises:
@@ -161,7 +161,7 @@ def inflated(file: IO[bytes]) -> Iterator[bytes]:
             return
 
 
-def _bunzipped(file: IO[bytes]) -> Iterator[bytes]:
+def _bunzipped(file: BinaryIO) -> Iterator[bytes]:
     with bz2.BZ2File(file) as stream:
         while piece := stream.read(CHUNK_BYTES):
             yield piece
