@@ -1,6 +1,5 @@
 """DICOM files: what is one, and the slices that one holds."""
 
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ import numpy as np
 from jaxtyping import Num
 
 from pin_lightning.data.images.frame_headers import FrameHeader, frame_headers
+from pin_lightning.data.images.paths import file_fault
+from pin_lightning.data.images.readable import unreadable
 from pin_lightning.data.images.slices import Slice
 
 HEAD_BYTES = 4096
@@ -64,7 +65,7 @@ def read_dicom(path: Path) -> DicomFile:
     with readable_dicom(path):
         head = _head(path)
     if not _is_start(head):
-        raise ValueError(f"{path}: cannot be read as an image (not DICOM); check the file")
+        raise unreadable(path, "not DICOM")
     if DEFLATED in head:  # inflated as a whole, to any size
         raise ValueError(f"{path}: a deflated DICOM file; save it with another transfer syntax")
     with readable_dicom(path), path.open("rb") as file:
@@ -117,14 +118,8 @@ def readable_dicom(path: Path) -> Iterator[None]:
         with warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore")
             yield
-    # Values are parsed when they are asked for, and a damaged one fails in any way.
-    except (
-        *(AttributeError, LookupError, ValueError, TypeError, ArithmeticError, struct.error),
-        *(NotImplementedError, RecursionError, EOFError, OSError, RuntimeError, MemoryError),
-    ) as error:
-        raise ValueError(
-            f"{path}: cannot be read as an image ({type(error).__name__}); check the file"
-        ) from error
+    except Exception as error:  # values are parsed when asked for, and damaged ones fail in any way
+        raise unreadable(path, file_fault(path) or type(error).__name__) from error
 
 
 def _is_start(head: bytes) -> bool:
