@@ -100,8 +100,8 @@ def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
         if not equals or fields.setdefault(name, value) != value:
             raise unreadable(path, f"header line {line[:40]!r}")
     one_of(path, "ObjectType", fields.get("ObjectType", "Image"), ["image"])
-    listed = head[end.end() :].decode("utf-8", "replace").splitlines()
-    return fields, listed, end.end()
+    follows = head[end.end() :] if fields[DATA_FILE].startswith("LIST") else b""
+    return fields, follows.decode("utf-8", "replace").splitlines(), end.end()
 
 
 def _needed(path: Path, fields: dict[str, str], name: str) -> str:
