@@ -24,7 +24,8 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
     if len(matches) == 1 and matches[0].is_dir() and not holds_dicom(matches[0]):
         folder = matches[0]  # of images
         matches = [path for path in folder.iterdir() if stem(path) and not is_hidden(path, folder)]
-    paths = {path for path in matches if path.is_file() or (path.is_dir() and holds_dicom(path))}
+    # Pipes and broken links are refused where they are read.
+    paths = {path for path in matches if not path.is_dir() or holds_dicom(path)}
     # Slices of a series that is there as a whole are not volumes of their own.
     found = sorted(path for path in paths if path.parent not in paths)
     if not found:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,14 @@ def test_hidden_files_and_by_products_are_no_inputs(tmp_path):
     # What the command line names is meant.
     assert set(find_inputs(f"{tmp_path}/in/.b/*.nii")) == {"c"}
     assert set(find_inputs(f"{tmp_path}/._a.nii")) == {"._a"}
+
+
+def test_pipes_and_broken_links_are_not_left_out_silently(tmp_path):
+    touch(tmp_path, "a.nii")
+    os.mkfifo(tmp_path / "pipe.nii")
+    (tmp_path / "link.nii").symlink_to(tmp_path / "gone.nii")
+    assert set(find_inputs(str(tmp_path))) == {"a", "pipe", "link"}
+    assert set(find_inputs(f"{tmp_path}/p*.nii")) == {"pipe"}
 
 
 def test_a_series_without_preambles_is_found(tmp_path):

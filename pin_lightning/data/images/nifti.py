@@ -81,8 +81,8 @@ def _header(path: Path, block: bytes) -> Any:
     kind = HEADERS.get(bytes(header["magic"])[:3])
     if kind is None:
         raise ValueError(f"{path}: ANALYZE, which has no position in space; save as NIfTI")
-    check_spacing(path, header["pixdim"][1 : 1 + min(3, int(header["dim"][0]))])
     check_unit(path, UNITS.get(int(header["xyzt_units"]) & 7, "of an unknown code"))
+    check_spacing(path, header["pixdim"][1 : 1 + min(3, int(header["dim"][0]))])
     with readable(path, *ERRORS), quiet_nibabel():
         return kind(block[:size])
 
