@@ -12,7 +12,7 @@ from jaxtyping import Num
 
 from pin_lightning.data.images.frame_headers import FrameHeader, frame_headers
 from pin_lightning.data.images.paths import file_fault
-from pin_lightning.data.images.readable import unreadable
+from pin_lightning.data.images.readable import check_is_file, unreadable
 from pin_lightning.data.images.slices import Slice
 
 HEAD_BYTES = 4096
@@ -62,6 +62,7 @@ def read_dicom(path: Path) -> DicomFile:
     """
     import pydicom
 
+    check_is_file(path)
     with readable_dicom(path):
         head = _head(path)
     if not _is_start(head):

@@ -4,12 +4,34 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from pin_lightning.data.images.readable import unreadable
+from pin_lightning.data.images.readable import check_is_file, readable, unreadable
 
 HEADER_BYTES = 1 << 20  # more than any header that lists one file per slice
 MAX_FILES = 10**5
 # One number as in slice%03d.raw, then first, last and step.
 PATTERN = re.compile(r"([^%]*%0?\d?d[^%]*)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)(?:\s+\d+)?")
+
+
+def read_start(path: Path) -> bytes:
+    """First bytes of a file, which hold its header.
+
+    Raises:
+        ValueError: It is no file, or cannot be read.
+    """
+    check_is_file(path)
+    with readable(path), path.open("rb") as file:
+        return file.read(HEADER_BYTES)
+
+
+def needed(path: Path, fields: dict[str, str], name: str) -> str:
+    """Value of a field.
+
+    Raises:
+        ValueError: The header has no such field.
+    """
+    if name not in fields:
+        raise unreadable(path, f"its header has no {name}")
+    return fields[name]
 
 
 def numbers(path: Path, name: str, text: str, count: int) -> list[float]:

@@ -8,17 +8,18 @@ import numpy as np
 
 from pin_lightning.common.geometry import itk_affine
 from pin_lightning.data.images.header_text import (
-    HEADER_BYTES,
     files_named,
+    needed,
     numbers,
     one_of,
+    read_start,
     whole_numbers,
 )
 from pin_lightning.data.images.limits import check_spacing
-from pin_lightning.data.images.readable import check_is_file, readable, unreadable
+from pin_lightning.data.images.readable import readable, unreadable
 from pin_lightning.data.images.stored import StoredImage
 from pin_lightning.data.images.units import check_unit
-from pin_lightning.data.images.voxel_bytes import VoxelFile, read_bytes, read_text
+from pin_lightning.data.images.voxel_bytes import VoxelFile, read_array
 
 META_SUFFIXES = (".mha", ".mhd")
 TYPES = {
@@ -48,28 +49,24 @@ def open_metaimage(path: Path) -> StoredImage:
             space.
     """
     fields, listed, end = _header(path)
-    dimension = whole_numbers(path, "NDims", _needed(path, fields, "NDims"), 1)[0]
+    dimension = whole_numbers(path, "NDims", needed(path, fields, "NDims"), 1)[0]
     if not 1 <= dimension <= 16:
         raise ValueError(f"{path}: NDims: {dimension}; give a 3D image")
-    shape = whole_numbers(path, "DimSize", _needed(path, fields, "DimSize"), dimension)
+    shape = whole_numbers(path, "DimSize", needed(path, fields, "DimSize"), dimension)
     (channels,) = whole_numbers(
         path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels", "1"), 1
     )
     if channels != 1:
         raise ValueError(f"{path}: has {channels} channels; give an image with one channel")
-    stored = one_of(path, "ElementType", _needed(path, fields, "ElementType"), list(TYPES))
+    stored = one_of(path, "ElementType", needed(path, fields, "ElementType"), list(TYPES))
     is_big = _is_true(path, fields, "BinaryDataByteOrderMSB", False)
     dtype = np.dtype(TYPES[stored]).newbyteorder(">" if is_big else "<")
     files = _voxel_files(path, fields, listed, end)
     affine = np.eye(4) if dimension < 3 else _affine(path, fields, dimension)
 
     def read() -> np.ndarray:
-        count = math.prod(shape)
         with readable(path):
-            if files[0].encoding == "text":
-                return read_text(files, dtype, count).reshape(shape, order="F")
-            content = read_bytes(files, count * dtype.itemsize)
-        return content.view(dtype).reshape(shape, order="F")
+            return read_array(files, dtype, shape)
 
     return StoredImage(tuple(shape), affine, dtype.itemsize, read)
 
@@ -85,9 +82,7 @@ def metaimage_files(path: Path) -> list[Path]:
 
 def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
     """Fields, the lines that follow them, and the offset of the first byte that does."""
-    check_is_file(path)
-    with readable(path), path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
+    head = read_start(path)
     end = re.search(rb"(?:^|\n)[ \t]*ElementDataFile[ \t]*=[^\n]*(?:\n|$)", head)
     if end is None:
         raise unreadable(path, f"not MetaImage: without {DATA_FILE}")
@@ -102,12 +97,6 @@ def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
     one_of(path, "ObjectType", fields.get("ObjectType", "Image"), ["image"])
     follows = head[end.end() :] if fields[DATA_FILE].startswith("LIST") else b""
     return fields, follows.decode("utf-8", "replace").splitlines(), end.end()
-
-
-def _needed(path: Path, fields: dict[str, str], name: str) -> str:
-    if name not in fields:
-        raise unreadable(path, f"its header has no {name}")
-    return fields[name]
 
 
 def _is_true(path: Path, fields: dict[str, str], name: str, default: bool) -> bool:

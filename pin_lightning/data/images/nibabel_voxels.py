@@ -117,4 +117,4 @@ def _mapped(block: VoxelBlock) -> Num[np.ndarray, "..."]:
         raise EOFError(f"{max(found, 0)} of {needed} bytes of voxels")
     if found > needed + block.trailing:
         raise EOFError(f"more than the {needed} bytes of voxels that the header promises")
-    return np.memmap(block.path, block.dtype, "c", block.offset, block.shape, order="F")
+    return np.asarray(np.memmap(block.path, block.dtype, "c", block.offset, block.shape, order="F"))

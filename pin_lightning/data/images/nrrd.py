@@ -11,15 +11,17 @@ from jaxtyping import Float64
 from pin_lightning.data.images.header_text import (
     HEADER_BYTES,
     files_named,
+    needed,
     numbers,
     one_of,
+    read_start,
     whole_numbers,
 )
 from pin_lightning.data.images.limits import check_spacing
-from pin_lightning.data.images.readable import check_is_file, readable, unreadable
+from pin_lightning.data.images.readable import readable, unreadable
 from pin_lightning.data.images.stored import StoredImage
 from pin_lightning.data.images.units import check_unit
-from pin_lightning.data.images.voxel_bytes import VoxelFile, read_bytes, read_text
+from pin_lightning.data.images.voxel_bytes import VoxelFile, read_array
 
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
 TYPES = {
@@ -81,11 +83,11 @@ def open_nrrd(path: Path) -> StoredImage:
     """
     header = _header(path)
     fields = header.fields
-    dimension = whole_numbers(path, "dimension", _needed(path, fields, "dimension"), 1)[0]
+    dimension = whole_numbers(path, "dimension", needed(path, fields, "dimension"), 1)[0]
     if not 1 <= dimension <= 16:
         raise ValueError(f"{path}: dimension: {dimension}; give a 3D image")
-    sizes = whole_numbers(path, "sizes", _needed(path, fields, "sizes"), dimension)
-    stored = one_of(path, "type", _needed(path, fields, "type"), list(TYPES))
+    sizes = whole_numbers(path, "sizes", needed(path, fields, "sizes"), dimension)
+    stored = one_of(path, "type", needed(path, fields, "type"), list(TYPES))
     dtype = np.dtype(TYPES[stored])
     if dimension < 3:
         shape, affine = sizes, np.eye(4)
@@ -93,16 +95,12 @@ def open_nrrd(path: Path) -> StoredImage:
         shape, affine = _place(path, fields, sizes)
     files = _voxel_files(path, header)
     if dtype.itemsize > 1 and files[0].encoding != "text":
-        order = one_of(path, "endian", _needed(path, fields, "endian"), ["little", "big"])
+        order = one_of(path, "endian", needed(path, fields, "endian"), ["little", "big"])
         dtype = dtype.newbyteorder("<" if order == "little" else ">")
 
     def read() -> np.ndarray:
-        count = math.prod(sizes)
         with readable(path):
-            if files[0].encoding == "text":
-                return read_text(files, dtype, count).reshape(shape, order="F")
-            content = read_bytes(files, count * dtype.itemsize)
-        return content.view(dtype).reshape(shape, order="F")
+            return read_array(files, dtype, shape)
 
     return StoredImage(tuple(shape), affine, dtype.itemsize, read)
 
@@ -117,9 +115,7 @@ def nrrd_files(path: Path) -> list[Path]:
 
 
 def _header(path: Path) -> NrrdHeader:
-    check_is_file(path)
-    with readable(path), path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
+    head = read_start(path)
     if not re.match(rb"NRRD000[1-5]\r?\n", head):
         raise unreadable(path, "not NRRD")
     end = re.search(rb"\r?\n\r?\n", head)
@@ -129,9 +125,9 @@ def _header(path: Path) -> NrrdHeader:
     lines = [line.rstrip("\r") for line in text.decode("utf-8", "replace").split("\n")[1:]]
     fields: dict[str, str] = {}
     for number, line in enumerate(lines):
-        name, colon, value = line.partition(":")
-        if not line.strip() or line.startswith("#") or value.startswith("="):  # or key:=value
+        if not line.strip() or re.match("#|((?!: ).)*:=", line):  # remarks, key:=value
             continue
+        name, colon, value = line.partition(":")
         name, value = re.sub(r"\s", "", name).lower(), value.strip()
         if not colon or name in fields:
             raise unreadable(path, f"header line {line[:40]!r}")
@@ -142,12 +138,6 @@ def _header(path: Path) -> NrrdHeader:
     else:
         listed = ()
     return NrrdHeader(fields, listed, end.end() if end else None)
-
-
-def _needed(path: Path, fields: dict[str, str], name: str) -> str:
-    if name not in fields:
-        raise unreadable(path, f"its header has no {name}")
-    return fields[name]
 
 
 def _place(
@@ -217,7 +207,7 @@ def _vector(path: Path, text: str, size: int) -> list[float]:
 def _voxel_files(path: Path, header: NrrdHeader) -> list[VoxelFile]:
     fields = header.fields
     encoding = ENCODINGS[
-        one_of(path, "encoding", _needed(path, fields, "encoding"), list(ENCODINGS))
+        one_of(path, "encoding", needed(path, fields, "encoding"), list(ENCODINGS))
     ]
     lines, skip = (
         whole_numbers(path, name, fields.get(name, "0"), 1)[0] for name in ("lineskip", "byteskip")

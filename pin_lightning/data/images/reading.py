@@ -15,7 +15,7 @@ from pin_lightning.data.images.limits import check_place, check_size
 from pin_lightning.data.images.metaimage import META_SUFFIXES, open_metaimage
 from pin_lightning.data.images.nifti import NIFTI_SUFFIXES, open_nifti
 from pin_lightning.data.images.nrrd import NRRD_SUFFIXES, open_nrrd
-from pin_lightning.data.images.readable import check_is_file, readable, unreadable
+from pin_lightning.data.images.readable import readable, unreadable
 from pin_lightning.data.images.stored import StoredImage
 
 READING_VERSION = 2  # part of names of cached volumes; increment when voxels or places change
@@ -100,7 +100,6 @@ def _opener(path: Path) -> Callable[[Path], StoredImage]:
     lowered = path.name.lower()
     for suffixes, opener in OPENERS.items():
         if lowered.endswith(suffixes):
-            check_is_file(path)
             return opener
     if is_dicom(path):
         return open_dicom

@@ -40,6 +40,23 @@ class VoxelFile:
     skip_bytes: int = 0
 
 
+def read_array(
+    files: Sequence[VoxelFile], dtype: np.dtype, shape: Sequence[int]
+) -> Num[np.ndarray, "..."]:
+    """Read voxels whose first axis runs fastest.
+
+    Raises:
+        EOFError: There are fewer or more than `shape` says.
+        OSError, zlib.error: A file is absent or damaged.
+    """
+    count = math.prod(shape)
+    if files[0].encoding == "text":
+        flat = _read_text(files, dtype, count)
+    else:
+        flat = read_bytes(files, count * dtype.itemsize).view(dtype)
+    return flat.reshape(tuple(shape), order="F")
+
+
 def read_bytes(
     files: Sequence[VoxelFile], num_bytes: int, trailing: int = TRAILING_BYTES
 ) -> UInt8[np.ndarray, " bytes"]:
@@ -68,7 +85,9 @@ def read_bytes(
     return content
 
 
-def read_text(files: Sequence[VoxelFile], dtype: np.dtype, count: int) -> Num[np.ndarray, " count"]:
+def _read_text(
+    files: Sequence[VoxelFile], dtype: np.dtype, count: int
+) -> Num[np.ndarray, " count"]:
     """Read voxels that are written as numbers.
 
     Raises:

@@ -81,7 +81,7 @@ ENCODED = {
     "lines and bytes skipped": {"line_skip": "2", "byte_skip": "3", "voxels": b"a\nb\nxyz" + RAW},
     "voxels are last": {"byte_skip": "-1", "voxels": b"something before" + RAW},
     "padded": {"voxels": RAW + bytes(100)},
-    "remarks and keys": {"# a": "b", "key:=": "value", "content": "a: b"},
+    "remarks and keys": {"# a": "b", "key:=": "value", "a:b:=": "1", "content": "a:=b"},
     "millimetres": {"space_units": '"mm" "mm" "millimeters"'},
     "spacings of axes in space": {"spacings": "nan 3 4"},
     "one more axis": {
