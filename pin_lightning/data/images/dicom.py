@@ -47,7 +47,8 @@ def open_series(folder: Path) -> StoredImage:
     numbered = [replace(one, number=number) for number, one in enumerate(slices)]
     ordered = stack(folder, numbered)
     paths = [files[one.number].path for one in ordered]
-    return _stacked(folder, files[0], ordered, lambda: _series_voxels(paths, ordered))
+    is_one_scale = len({one.rescale for one in ordered}) == 1
+    return _stacked(folder, files[0], ordered, lambda: itk_series(paths, is_one_scale))
 
 
 def open_dicom(path: Path) -> StoredImage:
@@ -111,10 +112,6 @@ def _files(folder: Path) -> list[Path]:
     """Files of a folder that may be slices."""
     files = (path for path in sorted(folder.iterdir()) if path.is_file())
     return [one for one in files if not is_hidden(one, folder) and one.name.upper() != "DICOMDIR"]
-
-
-def _series_voxels(paths: Sequence[Path], ordered: Sequence[Slice]) -> Num[np.ndarray, "X Y Z"]:
-    return itk_series(paths, of_one_scale=len({one.rescale for one in ordered}) == 1)
 
 
 def _frame_voxels(file: DicomFile, ordered: Sequence[Slice]) -> Num[np.ndarray, "X Y Z"]:
