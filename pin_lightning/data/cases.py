@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.data.images.paths import is_hidden
 from pin_lightning.data.images.reading import IMAGE_SUFFIXES, stem
 
 
@@ -48,7 +47,7 @@ def files_by_name(
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = stem(path, suffixes) if path.is_file() or with_folders else None
-        if not name or is_hidden(path, folder):
+        if not name or path.name.startswith("."):  # macOS leaves hidden copies
             continue
         if name in found:
             raise ValueError(f"{folder}: both {found[name].name} and {path.name}; keep one")

@@ -6,39 +6,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pin_lightning.data.images.dicom import holds_dicom
-from pin_lightning.data.images.paths import is_hidden
 from pin_lightning.data.images.reading import stem
 
 
 def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
     """Images of a glob pattern (or several), or of a folder, by a unique name for their outputs.
 
-    A folder of DICOM files is one image. Hidden files are left out. Files of the same name in
-    several folders are told apart by their folders' names.
+    A folder of DICOM files is one image. Files of the same name in several folders are told apart
+    by their folders' names.
 
     Raises:
         ValueError: No file matches, or two cannot be told apart.
     """
     patterns = [pattern] if isinstance(pattern, str) else list(pattern)
-    matches = [path for one in patterns for path in _matches(one)]
+    matches = [Path(path) for one in patterns for path in glob.glob(one, recursive=True)]
     if len(matches) == 1 and matches[0].is_dir() and not holds_dicom(matches[0]):
-        folder = matches[0]  # of images
-        matches = [path for path in folder.iterdir() if stem(path) and not is_hidden(path, folder)]
-    # Pipes and broken links are refused where they are read.
-    paths = {path for path in matches if not path.is_dir() or holds_dicom(path)}
+        matches = list(matches[0].iterdir())  # a folder of images
+        matches = [path for path in matches if stem(path) and not path.name.startswith(".")]
+    paths = {path for path in matches if path.is_file() or (path.is_dir() and holds_dicom(path))}
     # Slices of a series that is there as a whole are not volumes of their own.
     found = sorted(path for path in paths if path.parent not in paths)
     if not found:
         raise ValueError(f"input={pattern}: no file matches; quote the pattern, check the folder")
     return dict(zip(_unique_names(found), found, strict=True))
-
-
-def _matches(pattern: str) -> list[Path]:
-    """Paths of a pattern; hidden ones only where the pattern's fixed part names them."""
-    whole = Path(pattern)
-    fixed = next(one for one in (whole, *whole.parents) if not glob.has_magic(str(one)))
-    paths = [Path(path) for path in glob.glob(pattern, recursive=True)]
-    return [path for path in paths if not is_hidden(path, fixed)]
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:

@@ -15,7 +15,6 @@ def make_folder(root, images, landmarks):
 def test_find_cases_pairs_every_format_by_stem_in_order(tmp_path):
     images = ["e.nii.gz", "a.mha", "b.1.nrrd", "c.NII", "d.nhdr", "f.mhd"]
     ignored = ["d.raw", "notes.txt", ".a.mha", "._e.nii.gz"]
-    (tmp_path / "images" / "@eaDir").mkdir(parents=True)
     make_folder(tmp_path, images + ignored, [f"{n}.mrk.json" for n in ["a", "b.1", *"cdef"]])
     cases = find_cases(str(tmp_path))
     assert [case.name for case in cases] == ["a", "b.1", "c", "d", "e", "f"]

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -65,31 +64,3 @@ def test_a_folder_gives_its_images_and_a_series_is_one(tmp_path):
     assert find_inputs(f"{tmp_path}/**/*.dcm").keys() == {"0", "1"}
     found = find_inputs(f"{tmp_path}/**/*")
     assert found == expected | series | {"notes.txt": tmp_path / "notes.txt"}
-
-
-def test_hidden_files_and_by_products_are_no_inputs(tmp_path):
-    touch(
-        tmp_path, "a.nii", "._a.nii", "@eaDir/a.nii", "__MACOSX/x/a.nii", "in/.b/c.nii", "in/d.nii"
-    )
-    assert find_inputs(str(tmp_path)) == {"a": tmp_path / "a.nii"}
-    found = find_inputs(f"{tmp_path}/**/*.nii")
-    assert set(found.values()) == {tmp_path / "a.nii", tmp_path / "in/d.nii"}
-    # What the command line names is meant.
-    assert set(find_inputs(f"{tmp_path}/in/.b/*.nii")) == {"c"}
-    assert set(find_inputs(f"{tmp_path}/._a.nii")) == {"._a"}
-
-
-def test_pipes_and_broken_links_are_not_left_out_silently(tmp_path):
-    touch(tmp_path, "a.nii")
-    os.mkfifo(tmp_path / "pipe.nii")
-    (tmp_path / "link.nii").symlink_to(tmp_path / "gone.nii")
-    assert set(find_inputs(str(tmp_path))) == {"a", "pipe", "link"}
-    assert set(find_inputs(f"{tmp_path}/p*.nii")) == {"pipe"}
-
-
-def test_a_series_without_preambles_is_found(tmp_path):
-    content = b"\x08\x00\x16\x00\x1a\x00\x00\x001.2.840.10008.5.1.4.1.1.2\x00"
-    (tmp_path / "ANNA").mkdir()
-    (tmp_path / "ANNA" / "IM1").write_bytes(content)
-    assert find_inputs(str(tmp_path)) == {"ANNA": tmp_path / "ANNA"}
-    assert find_inputs(f"{tmp_path}/ANNA") == {"ANNA": tmp_path / "ANNA"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Num
 
+from pin_lightning.common.hidden import is_hidden
 from pin_lightning.data.images.dicom_file import (
     DicomFile,
     is_dicom,
@@ -15,7 +16,6 @@ from pin_lightning.data.images.dicom_file import (
     slices_of,
 )
 from pin_lightning.data.images.itk import itk_series, itk_voxels
-from pin_lightning.data.images.paths import is_hidden
 from pin_lightning.data.images.slices import Slice, stack, stack_affine
 from pin_lightning.data.images.stored import StoredImage
 
@@ -111,7 +111,7 @@ def _described(files: Sequence[DicomFile]) -> str:
 def _files(folder: Path) -> list[Path]:
     """Files of a folder that may be slices."""
     files = (path for path in sorted(folder.iterdir()) if path.is_file())
-    return [one for one in files if not is_hidden(one, folder) and one.name.upper() != "DICOMDIR"]
+    return [one for one in files if not is_hidden(one) and one.name.upper() != "DICOMDIR"]
 
 
 def _frame_voxels(file: DicomFile, ordered: Sequence[Slice]) -> Num[np.ndarray, "X Y Z"]:

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 from pin_lightning.data.cases import Case
-from pin_lightning.data.images.paths import is_hidden
 from pin_lightning.data.images.reading import stem
 from pin_lightning.data.landmarks.files import LANDMARK_SUFFIXES, read_landmarks
 
@@ -73,8 +72,7 @@ def bids_cases(
 def _scans(root: Path, suffix: str) -> dict[Path, dict[str, str]]:
     """Entities of each scan."""
     paths = [*root.glob("sub-*/anat/*"), *root.glob("sub-*/ses-*/anat/*")]
-    seen = [path for path in paths if not is_hidden(path, root)]
-    images = sorted(path for path in seen if (stem(path) or "").endswith(f"_{suffix}"))
+    images = sorted(path for path in paths if (stem(path) or "").endswith(f"_{suffix}"))
     if not images:
         raise ValueError(
             f"data.root={root}: no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz; "
@@ -87,8 +85,7 @@ def _fiducial_files(
     root: Path, derivative: str | None, desc: str | None, suffix: str, fiducials: str
 ) -> list[Path]:
     pattern = f"derivatives/{derivative or '*'}/**/*_{fiducials}.*"
-    seen = [path for path in root.glob(pattern) if not is_hidden(path, root)]
-    found = sorted(path for path in seen if stem(path, LANDMARK_SUFFIXES))
+    found = sorted(path for path in root.glob(pattern) if stem(path, LANDMARK_SUFFIXES))
     spaces = {path: _entities(path.name).get("space", suffix) for path in found}
     own = [path for path in found if spaces[path] in (suffix, *_OWN_SPACE)]
     wanted = [path for path in own if desc is None or _entities(path.name).get("desc") == desc]

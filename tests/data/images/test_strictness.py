@@ -1,4 +1,4 @@
-"""Files that lie about themselves: suffixes, sizes, pipes and bombs; what is hidden."""
+"""Files that lie about themselves: suffixes, sizes, pipes and bombs."""
 
 import gzip
 import logging
@@ -18,7 +18,6 @@ from pin_lightning.data.images import limits
 from pin_lightning.data.images.dicom import holds_dicom
 from pin_lightning.data.images.dicom_file import is_dicom
 from pin_lightning.data.images.limits import check_size
-from pin_lightning.data.images.paths import is_hidden
 from pin_lightning.data.images.reading import IMAGE_SUFFIXES, read_header, read_voxels
 
 SHAPE = (4, 5, 6)
@@ -193,20 +192,3 @@ def test_what_is_dicom_by_its_content(tmp_path, content, expected):
     assert holds_dicom(tmp_path) == expected
     (tmp_path / "IM1").rename(tmp_path / "._IM1")
     assert not holds_dicom(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        (".a.nii", True),
-        ("._a.nii", True),
-        ("@eaDir/a.nii", True),
-        ("sub/__MACOSX/x/a.nii", True),
-        (".git/annex/a.nii", True),
-        ("sub/a.nii", False),
-        ("a._b.nii", False),
-    ],
-)
-def test_what_is_hidden(path, expected):
-    root = Path("/home/.cache/@eaDir")  # what lies above does not count
-    assert is_hidden(root / path, root) == expected

@@ -47,16 +47,6 @@ def test_scans_and_fiducials_meet_by_their_entities(tmp_path):
     np.testing.assert_allclose(landmarks.positions_world, AFIDS.positions_world)
 
 
-def test_hidden_copies_are_no_scans_and_no_fiducials(tmp_path):
-    image, marks = scan(tmp_path, "sub-01_T1w"), fiducials(tmp_path, "sub-01")
-    for path in (image, marks):
-        (path.parent / f"._{path.name}").touch()
-    kept = tmp_path / "derivatives" / ".old" / marks.name
-    kept.parent.mkdir()
-    kept.touch()
-    assert [case.image for case in bids_cases(tmp_path)] == [image]
-
-
 def test_scans_without_fiducials_are_named_and_left_out(tmp_path, caplog):
     scan(tmp_path, "sub-01_T1w")
     scan(tmp_path, "sub-02_T1w")
