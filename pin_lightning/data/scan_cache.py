@@ -13,8 +13,8 @@ from jaxtyping import UInt8
 from pin_lightning.common.files import output_folder, whole_file
 from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.data.cases import Case
-from pin_lightning.data.images.completeness import parts
-from pin_lightning.data.images.reading import stem
+from pin_lightning.data.images.parts import parts
+from pin_lightning.data.images.reading import READING_VERSION, stem
 from pin_lightning.data.intensity_windows import DEFAULT_WINDOW
 from pin_lightning.data.preprocessing import read_image
 from pin_lightning.data.scan_levels import scan_levels
@@ -47,7 +47,8 @@ def cached_levels(
 
 def _file(image: Path, spacings_mm: Sequence[float], cache_dir: Path, window: str) -> Path:
     state = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in parts(image)]
-    known: tuple[Any, ...] = (str(image.resolve()), state, tuple(spacings_mm), SCANS_VERSION)
+    known: tuple[Any, ...] = (str(image.resolve()), state, tuple(spacings_mm))
+    known = (*known, SCANS_VERSION, READING_VERSION)
     if window != DEFAULT_WINDOW:
         known = (*known, window)
     key = hashlib.sha256(repr(known).encode()).hexdigest()[:12]

@@ -18,8 +18,8 @@ from pin_lightning.common.files import output_folder, remove_leftovers, whole_fi
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.data.cases import Case
-from pin_lightning.data.images.completeness import parts
-from pin_lightning.data.images.reading import stem
+from pin_lightning.data.images.parts import parts
+from pin_lightning.data.images.reading import READING_VERSION, stem
 from pin_lightning.data.intensity_windows import DEFAULT_WINDOW
 from pin_lightning.data.preprocessing import (
     NIFTI_HEADER,
@@ -116,7 +116,7 @@ def _cache_file(
             f"{path}: cannot be read as an image ({reason}); check the file"
         ) from error
     known: tuple[Any, ...] = (str(path.resolve()), state, grid.size, grid.spacing_mm)
-    known = (*known, PREPROCESSING_VERSION)
+    known = (*known, PREPROCESSING_VERSION, READING_VERSION)
     if affine is not None:
         known = (*known, affine.round(6).tolist())
     if window != DEFAULT_WINDOW:  # so that volumes of the old rule keep their names

@@ -1,3 +1,4 @@
+import frames_of_dicom as frames
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -45,8 +46,22 @@ def test_names_of_files_and_other_files_do_not_matter(image, series):
     for number, path in enumerate(files(series)):
         path.rename(series / f"slice{99 - number}.dcm")
     (series / "notes.txt").write_text("not a slice")
+    (series / "._slice99.dcm").write_bytes(files(series)[0].read_bytes())  # a copy of macOS
+    (series / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     np.testing.assert_array_equal(read_voxels(series), before)
     assert read_header(series)[0] == image.GetSize()
+
+
+def test_slices_that_are_rescaled_differently(tmp_path):
+    for number, position in enumerate(frames.places()):
+        dataset = frames.one_slice(number, position)
+        dataset.RescaleSlope, dataset.RescaleIntercept = number + 1, -number
+        frames.save(dataset, tmp_path / "series" / f"{9 - number}.dcm")
+    shape, affine = read_header(tmp_path / "series")
+    assert shape == frames.SHAPE
+    np.testing.assert_allclose(affine, frames.AFFINE, atol=1e-9)
+    expected = frames.VOXELS * np.array([1, 2, 3]) - np.array([0, 1, 2])
+    np.testing.assert_array_equal(read_voxels(tmp_path / "series"), expected)
 
 
 def lose_a_slice(image, series):
@@ -73,12 +88,19 @@ def cut_a_slice(image, series):
     files(series)[3].write_bytes(content[: len(content) // 3])
 
 
+def add_a_report(image, series):
+    report = frames.one_slice(99, (0, 0, 0))
+    del report.Rows, report.Columns, report.PixelData
+    frames.save(report, series / "report.dcm")
+
+
 BAD = {
     "a slice is missing": lose_a_slice,
     "a slice twice": double_a_slice,
     "no slices": lose_all,
     "two series": add_a_series,
     "a slice is cut short": cut_a_slice,
+    "no image": add_a_report,
 }
 
 
