@@ -25,11 +25,12 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
     patterns = [pattern] if isinstance(pattern, str) else list(pattern)
     matches = [path for one in patterns for path in _matches(str(one))]
     matches = [path.parent if path.name.upper() == INDEX else path for path in matches]
-    paths = {path for path in matches if path.is_file()}
+    # Not only files: pipes and broken links are refused, with their names, where they are read.
+    paths = {path for path in matches if not path.is_dir()}
     folders = {path for path in matches if path.is_dir()}
     paths |= {series for folder in folders for series in series_folders(folder)}
     if len(matches) == 1 and folders and matches[0] not in paths:  # a folder of images
-        inside = [path for path in matches[0].iterdir() if path.is_file()]
+        inside = [path for path in matches[0].iterdir() if not path.is_dir()]
         paths |= {path for path in inside if stem(path) and not is_hidden(path)}
     # Slices of a series that is there as a whole are not volumes of their own.
     found = sorted(path for path in paths if path.is_dir() or path.parent not in paths)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,11 @@ def test_names_have_one_spelling_and_one_line(tmp_path):
     touch(tmp_path, "a\nb.nii")
     with pytest.raises(ValueError, match=r"'a\\nb' is not one line of text"):
         find_inputs(str(tmp_path))
+
+
+def test_what_is_no_file_is_not_left_out_silently(tmp_path):
+    (tmp_path / "a.nii.gz").touch()
+    (tmp_path / "b.nii.gz").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "c.nii.gz")
+    expected = {name: tmp_path / f"{name}.nii.gz" for name in "abc"}
+    assert find_inputs(str(tmp_path)) == find_inputs(f"{tmp_path}/*.nii.gz") == expected
