@@ -28,7 +28,7 @@ from pin_lightning.common.tables import csv_number
 from pin_lightning.data.preprocessing import WorkingVolume
 from pin_lightning.data.survey import Survey, survey
 from pin_lightning.data.volume_cache import load_volume
-from pin_lightning.runs.folder import RunRecord, read_config, read_record
+from pin_lightning.runs.folder import RunRecord, read_config, read_model, read_record
 from pin_lightning.runs.folds import read_folds
 
 LEVELS = ((4, 60), (2, 40), (1, 15))  # voxels of a level, iterations of demons
@@ -144,6 +144,11 @@ def main() -> None:
     run, output = Path(given.pop("run")), Path(given.pop("output"))
     settings = Settings(**given)
     folds = read_folds(run)
+    if read_model(folds[0]).pose is not None:
+        raise SystemExit(
+            f"run={run}: finds the pose first, registration takes scans as they lie; train it with "
+            f"pose=as_scanned"
+        )
     surveyed, record = survey_of(folds[0])
     cases = {one.case.name: one for one in surveyed.cases}
     volumes = {name: load_volume(path) for name, path in surveyed.volumes.items()}
