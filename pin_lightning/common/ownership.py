@@ -18,7 +18,8 @@ _MOST_BYTES = 300  # of what it says
 def owned_folder(setting: str, folder: str | Path) -> Iterator[Path]:
     """Make an output folder if absent, and keep other programs out of it within the block.
 
-    The operating system holds the lock: a killed process leaves none behind.
+    The operating system holds the lock: a killed process leaves none behind. Folders that were made
+    for the block are removed after it if they are empty.
 
     Args:
         setting: Setting that names the folder.
@@ -27,7 +28,9 @@ def owned_folder(setting: str, folder: str | Path) -> Iterator[Path]:
     Raises:
         ValueError: It cannot be made or written to, or another program works in it.
     """
-    path = output_folder(setting, folder)
+    path = Path(folder)
+    made = [one for one in (path, *path.parents) if not os.path.exists(one)]
+    output_folder(setting, path)
     lock = FileLock(path / LOCK, timeout=0)
     try:
         lock.acquire()
@@ -44,6 +47,9 @@ def owned_folder(setting: str, folder: str | Path) -> Iterator[Path]:
         with suppress(OSError):  # on Windows it cannot be removed while it is locked
             (path / LOCK).unlink()
         lock.release()
+        with suppress(OSError):
+            for one in made:
+                one.rmdir()
 
 
 def _owner(path: Path) -> str:

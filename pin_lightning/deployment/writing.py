@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -74,16 +74,12 @@ def export(config: DictConfig) -> list[Path]:
         predictor.localizer.set_starts(config.num_starts)
     images = _images(config, predictor.window)
     volumes = _volumes(Path(config.run), predictor, images)
-    try:
-        with owned_folder("output", config.output) as output:
-            files = dict(_poses(predictor, _scans(predictor, volumes, images), tolerance, opset))
-            files |= _networks(predictor, volumes, tolerance, opset)
-            if config.localizer:
-                files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
-            return _write(output, files)
-    finally:
-        with suppress(OSError):  # if it is empty
-            Path(config.output).rmdir()
+    with owned_folder("output", config.output) as output:
+        files = dict(_poses(predictor, _scans(predictor, volumes, images), tolerance, opset))
+        files |= _networks(predictor, volumes, tolerance, opset)
+        if config.localizer:
+            files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
+        return _write(output, files)
 
 
 def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tuple[str, Localizer]]:

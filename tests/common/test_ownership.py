@@ -21,6 +21,7 @@ with owned_folder("output", sys.argv[1]):
 @pytest.fixture
 def holder(tmp_path):
     """A process that works in a folder."""
+    (tmp_path / "out").mkdir()
     own = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     given = [sys.executable, "-c", HOLD, str(tmp_path / "out")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -50,6 +51,18 @@ def test_an_ended_program_leaves_the_folder_free(how, holder, tmp_path):
     with owned_folder("output", tmp_path / "out") as folder:
         assert str(os.getpid()) in (folder / LOCK).read_text("utf-8")
     assert list(folder.iterdir()) == []
+
+
+def test_folders_made_for_nothing_go(tmp_path):
+    (tmp_path / "before").mkdir()
+    with owned_folder("output", tmp_path / "before" / "a" / "b"):
+        pass
+    assert list((tmp_path / "before").iterdir()) == []
+    with owned_folder("output", tmp_path / "before"):
+        pass
+    with owned_folder("output", tmp_path / "before" / "a" / "b") as folder:
+        (folder / "c").touch()
+    assert (tmp_path / "before" / "a" / "b" / "c").is_file()
 
 
 def test_it_is_free_after_an_error_and_whatever_the_file_says(tmp_path):
