@@ -8,6 +8,7 @@ from pin_lightning.data.images.readable import check_is_file, readable, unreadab
 
 HEADER_BYTES = 1 << 20  # more than any header that lists one file per slice
 MAX_FILES = 10**5
+MAX_DIMENSION = 16  # of NRRD; more than any image has
 # One number as in slice%03d.raw, then first, last and step.
 PATTERN = re.compile(r"([^%]*%0?\d?d[^%]*)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)(?:\s+\d+)?")
 
@@ -59,6 +60,24 @@ def whole_numbers(path: Path, name: str, text: str, count: int) -> list[int]:
     if not all(value.is_integer() and abs(value) < 2**53 for value in values):
         raise ValueError(f"{path}: {name}: {text[:80]!r} is not whole; correct the header")
     return [int(value) for value in values]
+
+
+def axis_sizes(path: Path, fields: dict[str, str], dimension: str, sizes: str) -> list[int]:
+    """Voxels along each axis.
+
+    Args:
+        path: Header, for messages.
+        fields: Its fields.
+        dimension: Name of the field with the number of axes.
+        sizes: Name of the field with their sizes.
+
+    Raises:
+        ValueError: A field is absent, or no such numbers.
+    """
+    (count,) = whole_numbers(path, dimension, needed(path, fields, dimension), 1)
+    if not 1 <= count <= MAX_DIMENSION:
+        raise ValueError(f"{path}: {dimension}: {count}; give a 3D image")
+    return whole_numbers(path, sizes, needed(path, fields, sizes), count)
 
 
 def one_of(path: Path, name: str, text: str, known: Sequence[str]) -> str:

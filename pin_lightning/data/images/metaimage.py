@@ -8,6 +8,7 @@ import numpy as np
 
 from pin_lightning.common.geometry import itk_affine
 from pin_lightning.data.images.header_text import (
+    axis_sizes,
     files_named,
     needed,
     numbers,
@@ -16,10 +17,10 @@ from pin_lightning.data.images.header_text import (
     whole_numbers,
 )
 from pin_lightning.data.images.limits import check_spacing
-from pin_lightning.data.images.readable import readable, unreadable
+from pin_lightning.data.images.readable import unreadable
 from pin_lightning.data.images.stored import StoredImage
 from pin_lightning.data.images.units import check_unit
-from pin_lightning.data.images.voxel_bytes import VoxelFile, read_array
+from pin_lightning.data.images.voxel_bytes import VoxelFile, image_in_files
 
 META_SUFFIXES = (".mha", ".mhd")
 TYPES = {
@@ -49,10 +50,7 @@ def open_metaimage(path: Path) -> StoredImage:
             space.
     """
     fields, listed, end = _header(path)
-    dimension = whole_numbers(path, "NDims", needed(path, fields, "NDims"), 1)[0]
-    if not 1 <= dimension <= 16:
-        raise ValueError(f"{path}: NDims: {dimension}; give a 3D image")
-    shape = whole_numbers(path, "DimSize", needed(path, fields, "DimSize"), dimension)
+    shape = axis_sizes(path, fields, "NDims", "DimSize")
     (channels,) = whole_numbers(
         path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels", "1"), 1
     )
@@ -62,13 +60,8 @@ def open_metaimage(path: Path) -> StoredImage:
     is_big = _is_true(path, fields, "BinaryDataByteOrderMSB", False)
     dtype = np.dtype(TYPES[stored]).newbyteorder(">" if is_big else "<")
     files = _voxel_files(path, fields, listed, end)
-    affine = np.eye(4) if dimension < 3 else _affine(path, fields, dimension)
-
-    def read() -> np.ndarray:
-        with readable(path):
-            return read_array(files, dtype, shape)
-
-    return StoredImage(tuple(shape), affine, dtype.itemsize, read)
+    affine = np.eye(4) if len(shape) < 3 else _affine(path, fields, len(shape))
+    return image_in_files(path, files, dtype, shape, affine)
 
 
 def metaimage_files(path: Path) -> list[Path]:

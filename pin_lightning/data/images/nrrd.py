@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from pin_lightning.data.images.header_text import (
     HEADER_BYTES,
+    axis_sizes,
     files_named,
     needed,
     numbers,
@@ -18,10 +19,10 @@ from pin_lightning.data.images.header_text import (
     whole_numbers,
 )
 from pin_lightning.data.images.limits import check_spacing
-from pin_lightning.data.images.readable import readable, unreadable
+from pin_lightning.data.images.readable import unreadable
 from pin_lightning.data.images.stored import StoredImage
 from pin_lightning.data.images.units import check_unit
-from pin_lightning.data.images.voxel_bytes import VoxelFile, read_array
+from pin_lightning.data.images.voxel_bytes import VoxelFile, image_in_files
 
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
 TYPES = {
@@ -83,13 +84,10 @@ def open_nrrd(path: Path) -> StoredImage:
     """
     header = _header(path)
     fields = header.fields
-    dimension = whole_numbers(path, "dimension", needed(path, fields, "dimension"), 1)[0]
-    if not 1 <= dimension <= 16:
-        raise ValueError(f"{path}: dimension: {dimension}; give a 3D image")
-    sizes = whole_numbers(path, "sizes", needed(path, fields, "sizes"), dimension)
+    sizes = axis_sizes(path, fields, "dimension", "sizes")
     stored = one_of(path, "type", needed(path, fields, "type"), list(TYPES))
     dtype = np.dtype(TYPES[stored])
-    if dimension < 3:
+    if len(sizes) < 3:
         shape, affine = sizes, np.eye(4)
     else:
         shape, affine = _place(path, fields, sizes)
@@ -97,12 +95,7 @@ def open_nrrd(path: Path) -> StoredImage:
     if dtype.itemsize > 1 and files[0].encoding != "text":
         order = one_of(path, "endian", needed(path, fields, "endian"), ["little", "big"])
         dtype = dtype.newbyteorder("<" if order == "little" else ">")
-
-    def read() -> np.ndarray:
-        with readable(path):
-            return read_array(files, dtype, shape)
-
-    return StoredImage(tuple(shape), affine, dtype.itemsize, read)
+    return image_in_files(path, files, dtype, shape, affine)
 
 
 def nrrd_files(path: Path) -> list[Path]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Num, UInt8
+from jaxtyping import Float64, Num, UInt8
 
 from pin_lightning.data.images.paths import file_fault
+from pin_lightning.data.images.readable import readable
+from pin_lightning.data.images.stored import StoredImage
 
 INPUT_BYTES, CHUNK_BYTES = 1 << 16, 1 << 20
 # Bytes that one byte inflates to at most; bzip2 has no such bound.
@@ -55,6 +57,22 @@ def read_array(
     else:
         flat = read_bytes(files, count * dtype.itemsize).view(dtype)
     return flat.reshape(tuple(shape), order="F")
+
+
+def image_in_files(
+    path: Path,
+    files: Sequence[VoxelFile],
+    dtype: np.dtype,
+    shape: Sequence[int],
+    affine: Float64[np.ndarray, "4 4"],
+) -> StoredImage:
+    """An image whose header, at `path`, is read, and whose voxels are read when asked for."""
+
+    def read() -> Num[np.ndarray, "..."]:
+        with readable(path):
+            return read_array(files, dtype, shape)
+
+    return StoredImage(tuple(shape), affine, dtype.itemsize, read)
 
 
 def read_bytes(

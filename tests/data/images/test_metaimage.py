@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from refusals import refused
+from volume_by_hand import RAW, VOXELS, check, check_by_itk
 
 from pin_lightning.data.images.parts import parts
 from pin_lightning.data.images.reading import read_header, read_voxels
 
-SHAPE = (2, 3, 4)
-VOXELS = np.arange(24, dtype=np.int16).reshape(SHAPE, order="F")
-RAW = VOXELS.tobytes(order="F")
 # Rows of the matrix are the axes: to the left, up, and to the back.
 FIELDS = {
     "ObjectType": "Image",
@@ -26,7 +24,6 @@ FIELDS = {
     "DimSize": "2 3 4",
     "ElementType": "MET_SHORT",
 }
-AFFINE = np.array([[-2.0, 0, 0, -10], [0, 0, -4, -20], [0, 3, 0, 30], [0, 0, 0, 1]])
 
 
 def write(path, voxels=RAW, file="LOCAL", **changes):
@@ -38,20 +35,10 @@ def write(path, voxels=RAW, file="LOCAL", **changes):
     return path
 
 
-def check(path, voxels=VOXELS, affine=AFFINE):
-    shape, found = read_header(path)
-    assert shape == voxels.shape
-    np.testing.assert_allclose(found, affine, atol=1e-12)
-    np.testing.assert_array_equal(read_voxels(path), voxels)
-
-
 def test_by_hand_and_as_itk_reads_it(tmp_path):
     path = write(tmp_path / "a.mha")
     check(path)
-    image = sitk.ReadImage(str(path))
-    lps = image.TransformIndexToPhysicalPoint((1, 2, 3))
-    np.testing.assert_allclose(AFFINE @ [1, 2, 3, 1], [-lps[0], -lps[1], lps[2], 1])
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(image).T, VOXELS)
+    check_by_itk(path)
 
 
 ENCODED = {
