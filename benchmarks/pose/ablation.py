@@ -20,9 +20,8 @@ from pin_lightning.data.survey import Survey
 from pin_lightning.method.pose import samples
 from pin_lightning.method.pose.finder import FoundPose, PoseFinder, Which
 from pin_lightning.method.pose.limits import Judged
-from pin_lightning.method.pose.path import PosePath
-from pin_lightning.method.pose.rigid import Poses, fit_poses
-from pin_lightning.method.pose.scans import Scans
+from pin_lightning.method.pose.network import PoseOutputs
+from pin_lightning.method.pose.rigid import fit_poses
 from pin_lightning.runs.folder import LAST_CHECKPOINT
 from pin_lightning.runs.model_record import ModelRecord
 from pin_lightning.runs.pose_stage import PoseRecord, build_finder, load_weights
@@ -42,24 +41,15 @@ Find = Callable[[Sequence[torch.Tensor]], list[FoundPose]]
 
 
 class ByResidual(PoseFinder):
-    """A finder whose poses are scored by how well the predicted landmarks fit the mean shape."""
+    """A finder whose poses are in the end scored by how well the landmarks fit the mean shape."""
 
-    def iterate(
-        self,
-        scans: Sequence[Scans],
-        poses: Poses,
-        steps: int,
-        which: Which = slice(None),
-        path: PosePath | None = None,
-        rescored: bool = True,
-    ) -> tuple[Poses, torch.Tensor]:
-        """As `PoseFinder`, with the root of the mean squared residual as the score."""
-        poses = super().iterate(scans, poses, steps, which, path, rescored)[0]
-        placed_mm, said = self.predicted(scans, poses, which)
+    def scores(
+        self, placed_mm: torch.Tensor, said: PoseOutputs, which: Which = slice(None)
+    ) -> torch.Tensor:
+        """The root of the mean squared residual."""
         shape_mm, weights = self.shape_mm[which], torch.exp(-2 * said.log_error)
         fitted = fit_poses(shape_mm, placed_mm, weights, self.with_scale)
-        residual_mm = (fitted.place(shape_mm) - placed_mm).square().sum(-1).mean(-1).sqrt()
-        return poses, residual_mm
+        return (fitted.place(shape_mm) - placed_mm).square().sum(-1).mean(-1).sqrt()
 
 
 @dataclass(frozen=True, eq=False)

@@ -242,9 +242,15 @@ class PoseFinder(nn.Module):
             if path is not None:
                 path.add(poses)
         if rescored or said is None:
-            said = self.predicted(scans, poses, which, dtype)[1]
-            return poses, -said.evidence.sum(dim=1)
+            placed_mm, said = self.predicted(scans, poses, which, dtype)
+            return poses, self.scores(placed_mm, said, which)
         return poses, said.log_error.mean(dim=1)
+
+    def scores(
+        self, placed_mm: Float[Tensor, "N L 3"], said: PoseOutputs, which: Which = slice(None)
+    ) -> Float[Tensor, " N"]:
+        """Scores of poses, the lower, the surer, by what `predicted` gives of them."""
+        return -said.evidence.sum(dim=1)
 
     def predicted(
         self,
