@@ -42,7 +42,7 @@ def quote_arguments(arguments: Sequence[str]) -> list[str]:
     """
     signed = [f"++{one}" if one.startswith(OPEN_SETTINGS) else one for one in arguments]
     quoted = [
-        _quoted(one) if "=" in one and not (_parses(one) and not _is_path(one)) else one
+        _quoted(one) if "=" in one and (_is_path(one) or not _parses(one)) else one
         for one in signed
     ]
     return sorted(quoted, key=lambda one: one not in MULTIRUN)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Renaming:
                 raise ValueError(f"data.rename.{key}={value}: give text in quotes, '{value}'")
         prefix, suffix, pattern, replacement = (one_spelling(texts[key]) for key in TEXTS)
         made = cls(prefix, suffix, pattern, replacement)
-        made._compiled()  # refused now rather than at the first label
+        _compiled(pattern, replacement)  # refused now rather than at the first label
         names = given.get("names")
         return replace(made, names=_names({} if names is None else names))
 
@@ -75,7 +75,7 @@ class Renaming:
             if len(left) > MOST_LABEL:
                 said = f"label of {len(left)} characters ({left[:20]}...)"
                 raise ValueError(f"data.rename.pattern: {said}; give at most {MOST_LABEL}")
-            left = self._compiled().sub(self.replacement, left)
+            left = _compiled(self.pattern, self.replacement).sub(self.replacement, left)
         name = self.names.get(left, left).strip()
         if not name:
             raise ValueError(f"data.rename: leaves nothing of the label {label!r} of case {case}")
@@ -109,21 +109,21 @@ class Renaming:
         names = self.labels(landmarks.names, case.name)
         return LandmarkSet.of(names, landmarks.positions_world)
 
-    def _compiled(self) -> re.Pattern[str]:
-        said = f"data.rename.pattern={self.pattern}"
-        _check_bounded(said, self.pattern)
-        try:
-            expression = re.compile(self.pattern)
-        except re.error as error:
-            raise ValueError(f"{said}: not a regular expression ({error})") from error
-        try:
-            re.compile(f"{self.pattern}|").sub(self.replacement, "")  # matches for certain
-        except (re.error, IndexError) as error:
-            said = f"data.rename.replacement={self.replacement}"
-            raise ValueError(
-                f"{said}: does not fit the pattern {self.pattern} ({error})"
-            ) from error
-        return expression
+
+@lru_cache(maxsize=256)  # asked for with every label
+def _compiled(pattern: str, replacement: str) -> re.Pattern[str]:
+    said = f"data.rename.pattern={pattern}"
+    _check_bounded(said, pattern)
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{said}: not a regular expression ({error})") from error
+    try:
+        re.compile(f"{pattern}|").sub(replacement, "")  # matches for certain
+    except (re.error, IndexError) as error:
+        said = f"data.rename.replacement={replacement}"
+        raise ValueError(f"{said}: does not fit the pattern {pattern} ({error})") from error
+    return expression
 
 
 def _check_bounded(said: str, pattern: str) -> None:
