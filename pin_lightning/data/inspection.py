@@ -68,14 +68,14 @@ def inspect_cases(cases: Sequence[Case]) -> tuple[list[Inspected], dict[str, str
 
 
 def choose_landmarks(
-    inspected: Sequence[Inspected], wanted: Sequence[str] | None = None
+    inspected: Sequence[Inspected], wanted: Sequence[str | int] | None = None
 ) -> tuple[str, ...]:
     """Names of the landmarks to localise.
 
     Args:
         inspected: The cases; each may lack some landmarks.
-        wanted: Names to localise, in this order; None takes all that have a position in some case,
-            in order of appearance.
+        wanted: Names to localise, in this order (YAML reads a bare 1 as a number); None takes all
+            that have a position in some case, in order of appearance.
 
     Raises:
         ValueError: One of the names, or with None each of them, has a position in no case.

@@ -62,7 +62,7 @@ class Survey:
 def survey(
     cases: Sequence[Case],
     cache_dir: Path,
-    landmarks: Sequence[str] | None = None,
+    landmarks: Sequence[str | int] | None = None,
     spacing_mm: float | int | None = None,
     grid_size: Sequence[int] | None = None,
     on_error: str = "refuse",

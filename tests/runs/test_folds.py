@@ -156,7 +156,7 @@ def test_folds_of_other_landmarks_or_grids_are_refused(own_folds):
     [
         ("folds.json", "{", r"folds\.json: is damaged"),
         ("folds.json", '{"format_version": 1, "folds": 0}', r"folds\.json: is damaged"),
-        ("folds.json", '{"format_version": 4}', "format_version 4, this program reads 1 to 3"),
+        ("folds.json", '{"format_version": 99}', "format_version 99, this program reads 1 to"),
         ("calibration.json", "[]", r"calibration\.json: is damaged"),
         ("calibration.json", '{"format_version": 1}', r"calibration\.json: is damaged"),
     ],
