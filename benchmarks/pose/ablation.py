@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pin_lightning.common.alignment import fit_pose
 from pin_lightning.common.precision import training_device
@@ -79,6 +79,12 @@ class Split:
         spacings_mm = tuple(float(f"{one * anatomy.extent_mm:.2g}") for one in shares)
         return PoseRecord(anatomy, spacings_mm, self.train)
 
+    def with_pose(self, setting: str, value: str) -> "Split":
+        """The same with another value of a setting of the pose stage."""
+        config = copy.deepcopy(self.config)
+        config.pose[setting] = value
+        return replace(self, config=config)
+
     def cases(self, record: PoseRecord) -> tuple[PoseCases, PoseCases]:
         """Training and test cases, both with poses of the training cases' mean shape."""
         cache = Path(self.config.data.cache_dir)
@@ -87,6 +93,15 @@ class Split:
         with_scale = record.anatomy.with_scale
         poses = [fit_pose(train.mean_mm, one, with_scale=with_scale) for one in test.landmarks_mm]
         return train, replace(test, mean_mm=train.mean_mm, poses=poses)
+
+
+def retrained_with(config: DictConfig) -> list[tuple[str, str, str]]:
+    """Names, settings and values of stages that are trained otherwise."""
+    rotations = "any" if config.pose.rotations == "upright" else "upright"
+    return [
+        ("scored by the expected error", "score", "expected_error"),
+        (f"trained and started for rotations={rotations}", "rotations", rotations),
+    ]
 
 
 @contextmanager
@@ -155,10 +170,9 @@ def variants(split: Split) -> Iterator[tuple[str, ...]]:
     yield row("as it is", finder, test, extent_mm, seconds)
     for name, other in otherwise(finder).items():
         yield row(name, other, test, extent_mm, seconds)
-    expected = OmegaConf.merge(split.config, {"pose": {"score": "expected_error"}})
-    assert isinstance(expected, DictConfig)
-    other, seconds = trained(replace(split, config=expected), "expected_error", record, train)
-    yield row("scored by the expected error", other, test, extent_mm, seconds)
+    for name, setting, value in retrained_with(split.config):
+        other, seconds = trained(split.with_pose(setting, value), value, record, train)
+        yield row(name, other, test, extent_mm, seconds)
     with only_near():
         near, seconds = trained(split, "no_far_off_samples", record, train)
     yield row("without far-off samples", near, test, extent_mm, seconds)
