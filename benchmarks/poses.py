@@ -5,6 +5,7 @@
 - ``field run=RUN``: parts of the scan cut away, padding, metal, turned files; and whether volumes
   without the anatomy are marked uncertain (``other=DIR``: images of another anatomy).
 - ``ablation data.root=DIR``: the pose stage alone, each time with one thing otherwise.
+- ``large run=RUN``: a test case in a scan of 500 x 500 x 800 voxels.
 - ``phantoms``: heads in any orientation, in volumes of twice the extent.
 
 Each prints a table and writes it into its folder ``output=outputs/poses/WHAT``. Started again, it
@@ -15,7 +16,7 @@ All other settings are those of a training.
 import logging
 import sys
 
-from pose import ablation, few, field, folds, phantoms
+from pose import ablation, few, field, folds, large, phantoms
 
 from pin_lightning.distributed.process import keep_freed_memory
 
@@ -24,6 +25,7 @@ WHAT = {
     "few": few.main,
     "field": field.main,
     "ablation": ablation.main,
+    "large": large.main,
     "phantoms": phantoms.main,
 }
 

@@ -1,6 +1,6 @@
 """Scans with something otherwise: another field of view, padding, metal, a turned file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,6 +84,18 @@ def padded(value: float, share: float = 0.25) -> Disturbance:
         return replace(scan, voxels=voxels, affine=moved(scan.affine, -np.array(width)))
 
     return disturb
+
+
+def surrounded(scan: Scan, size: Sequence[int], generator: np.random.Generator) -> Scan:
+    """Put a scan at any place of a larger one that looks like its faces."""
+    room = np.array(size) - scan.voxels.shape
+    if (room < 0).any():
+        raise SystemExit(f"size={list(size)}: the scan has {list(scan.voxels.shape)} voxels")
+    first = generator.integers(room + 1)
+    faces = [np.take(scan.voxels, [0, -1], axis).ravel() for axis in range(3)]
+    voxels = generator.choice(np.concatenate(faces), size)
+    voxels[tuple(map(slice, first, first + scan.voxels.shape))] = scan.voxels
+    return replace(scan, voxels=voxels, affine=moved(scan.affine, -first))
 
 
 def metal(scan: Scan, generator: np.random.Generator) -> Scan:
