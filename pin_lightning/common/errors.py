@@ -17,3 +17,18 @@ def user_mistake(error: BaseException) -> str | None:
     if isinstance(error, ValueError | OSError):
         return " ".join(str(error).split())
     return None
+
+
+def failure(what: object, error: Exception) -> str:
+    """One line about an exception of any kind that ends the work on one of many.
+
+    Args:
+        what: The one, such as the path of a volume.
+        error: What was raised.
+    """
+    mistake = user_mistake(error)
+    if mistake is not None:
+        return mistake
+    if isinstance(error, MemoryError):
+        return f"{what}: too little memory; close other programs, or take fewer at a time"
+    return " ".join(f"{what}: {type(error).__name__}: {error}".split())

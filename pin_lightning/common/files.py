@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _PART = ".part-"
+_KEPT = 16  # letters of the end of a name, which may be as long as the system allows
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path and rename it to `path` when the block ends without an error.
 
     Readers never see an incomplete file, and a failed attempt leaves nothing; a killed process
-    leaves a hidden file for `remove_leftovers`. The temporary name has the suffix of `path`, by
+    leaves a hidden file for `remove_leftovers`. The temporary name ends like that of `path`, by
     which many writers choose the format, and is unique across processes and machines.
 
     Args:
@@ -25,7 +26,7 @@ def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
         durable: Sync to disk, so that the file survives a loss of power.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_PART}{secrets.token_hex(6)}.{path.name}")
+    temporary = path.with_name(f"{_PART}{secrets.token_hex(6)}.{path.name[-_KEPT:]}")
     try:
         yield temporary
         if durable:

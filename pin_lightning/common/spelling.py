@@ -14,6 +14,20 @@ def one_spelling(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def readable(name: str) -> str:
+    r"""The name of a file as text that can be written: bytes that are not UTF-8 as ``%XX``.
+
+    >>> readable(b"M\xfcller.nii".decode("utf-8", "surrogateescape"))
+    'M%FCller.nii'
+    """
+    return "".join(f"%{ord(one) - 0xDC00:02X}" if _is_byte(one) else one for one in name)
+
+
+def _is_byte(letter: str) -> bool:
+    """Whether Python put a letter in the place of a byte that it could not decode (PEP 383)."""
+    return "\udc80" <= letter <= "\udcff"
+
+
 def check_one_line(where: str, name: str) -> None:
     """Validate that a name is one line of text, as the files that it is written to need.
 

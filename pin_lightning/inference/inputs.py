@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pin_lightning.common.hidden import is_hidden
-from pin_lightning.common.spelling import check_one_line, one_spelling
+from pin_lightning.common.spelling import check_one_line, one_spelling, readable
 from pin_lightning.data.images.reading import stem
 from pin_lightning.data.series_folders import INDEX, series_folders
 
@@ -78,7 +78,9 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
     for own in (stems, whole):  # a.nii and a.nii.gz have the same stem
         for depth in range(max(len(path.parts) for path in paths)):
             names = [
-                one_spelling("_".join([*path.parts[-1 - depth : -1], name]).replace(os.sep, ""))
+                readable(
+                    one_spelling("_".join([*path.parts[-1 - depth : -1], name])).replace(os.sep, "")
+                )
                 for path, name in zip(paths, own, strict=True)
             ]
             if len(set(names)) == len(names):

@@ -1,21 +1,24 @@
 """Output of each volume (landmarks, slices, warnings), and the table of all, ``landmarks.csv``."""
 
 import csv
+import errno
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from pin_lightning.common.errors import failure
 from pin_lightning.common.files import whole_file
 from pin_lightning.common.geometry import Grid, times_as_long, world_to_mm
+from pin_lightning.common.spelling import readable
 from pin_lightning.common.tables import as_text
 from pin_lightning.data.images.reading import Header
 from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.evaluation.planes.groups import PlaneGroup
-from pin_lightning.inference.parts import SLICES, Failed
+from pin_lightning.inference.parts import Failed, slices_path
 from pin_lightning.inference.plane_slices import cut_slices, slice_files, write_slices
 from pin_lightning.reports.pages.thumbnails import MiddleSlices
 from pin_lightning.runs.doubts import Reviewed, ReviewedPose
@@ -26,6 +29,8 @@ CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm"
 ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")  # added for a run with a calibration
 POSE_COLUMNS = ("pose", "pose_score", "pose_lead")  # added for a run that finds the pose
 FORMATS = ("mrk.json", "fcsv")
+# A folder that takes no more files ends the program.
+NO_MORE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 OTHER_SIZE = 2.0  # point out images this many times longer or shorter than the working grid
 
 log = logging.getLogger(__name__)
@@ -41,7 +46,7 @@ class VolumeOutputs:
         planes: Standard planes along which slices are written.
         error_bars: Error bars of the run, if it has any.
         grid: Working grid of the run.
-        slices: Whether `SLICES` are kept for the review page.
+        slices: Whether slices are kept for the review page.
     """
 
     folder: Path
@@ -57,10 +62,27 @@ class VolumeOutputs:
         return [f"{name}.{self.format}", *(one for pair in slices for one in pair)]
 
     def write(self, name: str, path: Path, result: Localised | ValueError) -> Reviewed | Failed:
-        """Write the files of a volume and return its numbers; log an error instead if it failed."""
-        if isinstance(result, ValueError):
-            log.error("%s: %s", name, result)
-            return Failed(name, path, str(result))
+        """Write the files of a volume and return its numbers; log an error instead if it failed.
+
+        Raises:
+            OSError: The folder can no longer be written to.
+        """
+        shown = Path(readable(str(path)))
+        try:
+            if isinstance(result, ValueError):
+                raise result
+            return self._write(name, shown, result)
+        except Exception as error:
+            for file in self.files(name):
+                with suppress(OSError):  # such as a name that is too long
+                    (self.folder / file).unlink()
+            if isinstance(error, OSError) and error.errno in NO_MORE_FILES:
+                raise
+            reason = readable(failure(name, error))
+            log.error("%s: %s", name, reason)
+            return Failed(name, shown, reason)
+
+    def _write(self, name: str, path: Path, result: Localised) -> Reviewed:
         prediction, slices = result.prediction, {}
         if self.planes:
             assert result.image is not None
@@ -88,7 +110,7 @@ class VolumeOutputs:
         volume = result.volume
         points_mm = world_to_mm(result.prediction.positions_world, volume.affine, volume.grid)
         slices = MiddleSlices.of(volume.intensity.numpy(), volume.grid.mm_to_ijk(points_mm))
-        slices.save(self.folder / SLICES.format(name))
+        slices.save(slices_path(self.folder, name))
 
 
 def _remarks_on_size(header: Header, grid: Grid) -> list[str]:

@@ -3,6 +3,7 @@
 A line of a file is a volume as JSON; numbers come back to the last digit.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,9 +16,6 @@ import numpy as np
 from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 
 _NAME = ".landmarks.part{}.jsonl"
-# Slices of a volume, kept until it is known whether the review page shows it: no image is read
-# again. In files, since there may be many volumes.
-SLICES = ".landmarks.part-{}.npz"
 _ARRAYS = ("positions_world", "spread_mm", "radius_mm", "outside", "near_border")
 
 
@@ -28,6 +26,14 @@ class Failed:
     name: str
     path: Path
     reason: str
+
+
+def slices_path(folder: Path, name: str) -> Path:
+    """File of the slices of a volume, kept until it is known whether the review page shows it.
+
+    No image is read again. In files, since there may be many volumes.
+    """
+    return folder / f".landmarks.part-{hashlib.sha256(name.encode()).hexdigest()}.npz"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from PIL import Image
 
 from pin_lightning.common.files import whole_file
 from pin_lightning.common.landmark_set import LandmarkSet
@@ -44,8 +45,6 @@ def cut_slices(
 
 def write_slices(folder: Path, name: str, slices: Mapping[str, PlaneSlice]) -> None:
     """Write slices as NIfTI, in the intensities of the image and 0 outside it, and as PNG."""
-    import SimpleITK as sitk  # only here: the import is slow
-
     for plane, one in slices.items():
         volume_path, picture_path = (folder / file for file in slice_files(name, plane))
         volume = nib.Nifti1Image(np.nan_to_num(one.pixels, nan=0.0)[..., None], one.affine)
@@ -55,7 +54,7 @@ def write_slices(folder: Path, name: str, slices: Mapping[str, PlaneSlice]) -> N
         with whole_file(volume_path) as temporary:
             nib.save(volume, temporary)
         with whole_file(picture_path) as temporary:
-            sitk.WriteImage(sitk.GetImageFromArray(one.picture), str(temporary))
+            Image.fromarray(one.picture).save(temporary)
 
 
 def slice_files(name: str, plane: str) -> tuple[str, str]:

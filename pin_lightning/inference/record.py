@@ -5,6 +5,7 @@ So a later one knows which files are of an earlier prediction and may go, and wh
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,8 @@ def recorded(
         )
     known = {one for files in before.values() for one in files} | ({*TABLES} if before else set())
     written = [*TABLES, *(one for files in volumes.values() for one in files)]
-    if foreign := [one for one in written if one not in known and (folder / one).exists()]:
+    # A name may be too long for the system: `os.path` says that there is no such file.
+    if foreign := [one for one in written if one not in known and os.path.lexists(folder / one)]:
         raise ValueError(
             f"output={folder}: holds {_some(foreign)}, which no prediction here recorded and this "
             f"one would overwrite; give another folder, or move them away"
@@ -56,7 +58,8 @@ def recorded(
     # Of both, so that after a kill in between all of them are known.
     write_json(folder / RECORD, {**content, "volumes": {**before, **volumes}})
     for one in known:
-        (folder / one).unlink(missing_ok=True)
+        if os.path.lexists(folder / one):
+            (folder / one).unlink()
     write_json(folder / RECORD, {**content, "volumes": volumes})
     yield
     write_json(folder / RECORD, {**content, "finished": True, "volumes": volumes})

@@ -16,7 +16,13 @@ from pin_lightning.distributed.ranks import Shard, is_first
 from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.inference.outputs import FORMATS, VolumeOutputs, landmark_table
 from pin_lightning.inference.overlap import refuse_overlap
-from pin_lightning.inference.parts import SLICES, Failed, read_parts, without_parts, writing_part
+from pin_lightning.inference.parts import (
+    Failed,
+    read_parts,
+    slices_path,
+    without_parts,
+    writing_part,
+)
 from pin_lightning.inference.plane_slices import groups_of_run
 from pin_lightning.inference.processes import Alone, Together, prediction_processes
 from pin_lightning.inference.record import recorded
@@ -64,7 +70,7 @@ def infer(config: DictConfig) -> int:
             return 0
         _merge(folder, review, names, shard.count, predictor.locator is not None)
         if config.review_page:
-            slices = lambda name: MiddleSlices.load(folder / SLICES.format(name))  # noqa: E731
+            slices = lambda name: MiddleSlices.load(slices_path(folder, name))  # noqa: E731
             review.write(folder, grid, config.review_page, run, slices)
     failed = [name for name, _ in review.failed]
     log.info("%d of %d volumes predicted, in %s", len(names) - len(failed), len(names), folder)

@@ -1,5 +1,6 @@
 """Prediction of any volume, or of many in batches, by a run or the folds of a cross-validation."""
 
+import logging
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from nibabel.affines import apply_affine
 
-from pin_lightning.cli.program import user_mistake
+from pin_lightning.common.errors import failure
 from pin_lightning.common.geometry import mm_to_world
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.settings import check_count
@@ -33,6 +34,8 @@ from pin_lightning.runs.read_ahead import read_ahead
 # Nearer to the border of the scan, a landmark's surroundings are cut away: in voxels, and as a
 # share of the scan's side, since a tight crop has all landmarks near its border.
 BORDER_VOXELS, BORDER_SHARE = 3, 0.02
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -249,21 +252,29 @@ class Predictor:
             yield from self._finish(batch)
 
     def _finish(self, batch: list[_Reading]) -> list[tuple[Path, Localised | ValueError]]:
-        made = iter(self._localise([one for _, one in batch if isinstance(one, _Read)]))
-        return [
-            (path, one)
-            if isinstance(one, ValueError)
-            else (path, Localised(next(made), one.volume, one.header, one.image))
-            for path, one in batch
-        ]
+        made = iter(self._localised([(path, one) for path, one in batch if isinstance(one, _Read)]))
+        return [(path, one if isinstance(one, ValueError) else next(made)) for path, one in batch]
+
+    def _localised(self, read: Sequence[tuple[Path, _Read]]) -> list[Localised | ValueError]:
+        """Localise together, or one by one where that fails: one must not end the others."""
+        try:
+            made = self._localise([one for _, one in read])
+        except Exception as error:
+            log.debug("%d volumes", len(read), exc_info=True)
+            if len(read) == 1:
+                return [ValueError(failure(read[0][0], error))]
+            return [found for pair in read for found in self._localised([pair])]
+        pairs = zip(made, read, strict=True)
+        return [Localised(found, one.volume, one.header, one.image) for found, (_, one) in pairs]
 
     def _read(self, path: Path, with_image: bool = False) -> _Read | ValueError:
         began = time.perf_counter()
         try:
             image = read_image(path, self.window)
             volume, pose = self.place(image)
-        except (ValueError, OSError) as error:
-            return ValueError(user_mistake(error))  # a new one: a traceback keeps voxels alive
+        except Exception as error:
+            log.debug("%s", path, exc_info=True)
+            return ValueError(failure(path, error))  # a new one: a traceback keeps voxels alive
         if self.device.type == "cuda":
             with torch.cuda.device(self.device):
                 volume = replace(volume, intensity=volume.intensity.pin_memory())

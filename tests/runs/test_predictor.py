@@ -77,13 +77,19 @@ def test_a_bad_file_is_reported_in_its_place_and_takes_no_place_in_a_batch(predi
     assert sizes == [3]
 
 
-def test_an_error_of_the_program_itself_is_not_taken_for_a_bad_file(predictor, paths, monkeypatch):
+def test_an_error_of_the_program_itself_is_named_with_its_volume(
+    predictor, paths, monkeypatch, caplog
+):
+    """Its traceback, for a report, is in the log of verbose=true."""
+
     def defect(*_):
         raise RuntimeError("defect")
 
     monkeypatch.setattr(predictor_module, "resample", defect)
-    with pytest.raises(RuntimeError, match="defect"):
-        list(predictor.predict_many(paths))
+    with caplog.at_level("DEBUG"):
+        results = list(predictor.predict_many(paths[:2]))
+    assert [str(one) for _, one in results] == [f"{p}: RuntimeError: defect" for p in paths[:2]]
+    assert "in defect" in caplog.text
 
 
 def test_the_next_files_are_read_while_these_are_localised(predictor, paths, monkeypatch):

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from conftest import assert_predicts_as_evaluated, composed
-from pin_lightning.cli.program import user_mistake
+from pin_lightning.common.errors import user_mistake
 from pin_lightning.evaluation.planes.errors import plane_metrics
 from pin_lightning.evaluation.planes.groups import plane_groups
 from pin_lightning.evaluation.predictions_csv import read_predictions
