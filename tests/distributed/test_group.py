@@ -31,7 +31,8 @@ SLEEP = "import time; time.sleep(60)"
 
 
 @pytest.mark.parametrize("error", [LOST, RuntimeError("in words of another version")])
-def test_another_process_that_has_failed_is_named_and_all_are_ended(error):
+def test_another_process_that_has_failed_is_named_and_all_are_ended(error, monkeypatch):
+    monkeypatch.setattr(group, "SECONDS_TO_END", 2.0)
     started = [process("raise SystemExit(0)"), process("raise SystemExit(3)"), process(SLEEP)]
     started[1].wait(60)
     with (

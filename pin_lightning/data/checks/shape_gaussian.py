@@ -33,7 +33,7 @@ class ShapeGaussian:
         The covariance is that of Ledoit and Wolf (J. Multivar. Anal. 2004), which is invertible
         with fewer shapes than coordinates.
         """
-        fitted = LedoitWolf().fit(shapes_mm.reshape(len(shapes_mm), -1))
+        fitted = LedoitWolf(store_precision=False).fit(shapes_mm.reshape(len(shapes_mm), -1))
         count = shapes_mm.shape[1]
         least = max((EXACT * float(np.abs(shapes_mm).max())) ** 2, np.finfo(float).tiny)
         variance = max(float(np.trace(fitted.covariance_)) / (3 * count), least)
