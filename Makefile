@@ -6,6 +6,7 @@ INSTALLED := $(VENV)/.installed
 DEMO := outputs/demo
 # A file's tests stay together, as they share what takes long to make. A worker that dies ends
 # all: were it replaced, the others could wait for ever at the end (pytest-xdist issue 1378).
+# Fast tests check the types of arguments; in slow ones, programs run as users run them.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile --max-worker-restart 0
 
 .PHONY: help install demo test test-all lint docs format bench clean
@@ -39,7 +40,8 @@ test: $(INSTALLED)  ## fast tests
 
 test-all: $(INSTALLED)  ## lint, types, documentation, demo and every test
 	$(MAKE) -j3 --output-sync lint docs demo
-	$(PYTEST)
+	$(PYTEST) -m slow --jaxtyping-packages=
+	$(MAKE) test
 
 lint: $(INSTALLED)  ## ruff, ruff format, mypy
 	$(RUN) -m ruff check .

@@ -158,10 +158,12 @@ def test_landmarks_outside_the_scan_are_not_guessed(predictor, tmp_path):
 SHOWN = 44
 
 
-def test_a_training_broken_off_between_the_stages_goes_on(
-    settings, run_dir, tmp_path, monkeypatch, caplog
-):
+def test_a_training_broken_off_between_the_stages_goes_on(settings, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
+    few = ("pose.steps=60", "pose.calibration_folds=0")
+    few += ("trainer.max_steps=20", "trainer.val_check_interval=20")
+    settings = [*settings, *few]
+    train(composed(*settings), tmp_path / "in_one_go")
 
     def killed(*args, **kwargs):
         raise KeyboardInterrupt
@@ -175,7 +177,7 @@ def test_a_training_broken_off_between_the_stages_goes_on(
     for path in ("pose/checkpoints/last.ckpt", "checkpoints/last.ckpt"):
         one, other = (
             torch.load(folder / path, weights_only=True)["state_dict"]
-            for folder in (run_dir, tmp_path / "run")
+            for folder in (tmp_path / "in_one_go", tmp_path / "run")
         )
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one)
