@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,29 @@ def mark_as_version_1(run_dir):
     """Let a run folder say that an earlier version of the program wrote it."""
     path = run_dir / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "format_version": 1}))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobody_ends_the_tests():
+    """No thread ends this process after a signal that a test has sent to it."""
+    from pin_lightning.distributed import process
+
+    process._watch = lambda: None
+
+
+@pytest.fixture
+def handlers(monkeypatch):
+    """This process ends as a program does; its own handlers are there again after the test."""
+    from pin_lightning.distributed import process
+
+    for name in ("_ending", "_interrupted", "_saves_first"):
+        monkeypatch.setattr(process, name, False)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = {one: signal.getsignal(one) for one in numbers}
+    process.end_on_signals()
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
 
 
 @pytest.fixture(scope="session")

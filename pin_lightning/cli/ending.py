@@ -4,6 +4,7 @@ import sys
 from contextlib import ExitStack
 from typing import NoReturn
 
+from pin_lightning.distributed.process import EXIT_CODE, asked_to_end
 from pin_lightning.distributed.ranks import rank_name
 
 at_end = ExitStack()  # closes the sweep that this process runs
@@ -17,7 +18,12 @@ def note_failure(mistake: str) -> None:
 
 
 def end(mistake: str, error: BaseException) -> NoReturn:
-    """Print the line of an error and end this process with exit code 2."""
+    """Print the line of an error and end this process with exit code 2.
+
+    If it has been asked to end, that is the reason, which `program.start` says.
+    """
+    if asked_to_end(error) is not None:
+        raise SystemExit(EXIT_CODE) from error
     name = rank_name()
     print(f"error: {name}: {mistake}" if name else f"error: {mistake}", file=sys.stderr)
     raise SystemExit(2) from error

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pin_lightning.cli.job import JOBS, one_after_the_other
 from pin_lightning.common.errors import user_mistake
 from pin_lightning.common.files import whole_file
-from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
+from pin_lightning.distributed.process import end_on_signals, keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def main(answer: Path) -> None:
     with os.fdopen(os.dup(STDIN), "rb") as request:
         program, arguments, hydra_config, cache = pickle.load(request)
     Thread(target=_end_with_sweep, daemon=True).start()
-    end_on_sigterm()
+    end_on_signals()
     # SLURM sends it to all processes; the sweep ends this one.
     if hasattr(signal, "SIGUSR2"):
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)

@@ -20,9 +20,10 @@ from pin_lightning.cli.conf import CONF
 from pin_lightning.cli.ending import at_end, end, failed_jobs
 from pin_lightning.cli.failures import FAILED, in_sweep, write_failure
 from pin_lightning.cli.refusals import hydra_refusal
+from pin_lightning.cli.streams import keep_writing
 from pin_lightning.cli.unnamed_data import with_phantoms
 from pin_lightning.common.errors import user_mistake
-from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
+from pin_lightning.distributed.process import asked_to_end, end_on_signals, keep_freed_memory
 from pin_lightning.distributed.ranks import arguments_of_others
 
 # Keys that users name themselves; Hydra takes a new key only after ``++``.
@@ -85,6 +86,8 @@ def start(program: str, main: Callable[[], Any]) -> None:
     Errors that Hydra raises before the program begins end like bad input of the program itself:
     unknown settings, or a run folder that cannot be made. `main` is under `hydra.main`.
     """
+    keep_writing()
+    keep_freed_memory()
     if any(argument in HELP for argument in sys.argv[1:]):
         from pin_lightning.cli.help import command_of, print_help
 
@@ -93,20 +96,26 @@ def start(program: str, main: Callable[[], Any]) -> None:
     sys.argv[1:] = quote_arguments(sys.argv[1:])
     sys.argv[1:] = with_phantoms(program, sys.argv[1:])
     sys.argv += arguments_of_others(sys.argv[1:])
-    keep_freed_memory()
-    end_on_sigterm()
     logging.raiseExceptions = False  # a full disk would print a traceback for each log line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra raise instead of ending the process
     try:
+        end_on_signals()
         with at_end:
             main()
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        refusal = hydra_refusal(error, program, sys.argv[1:])
+    except BaseException as error:
+        if (asked := asked_to_end(error)) is not None:
+            print(f"error: ended by {asked[1]}", file=sys.stderr)
+            raise SystemExit(asked[0]) from error
+        refusal = hydra_refusal(error, program, sys.argv[1:]) if _may_be_refusal(error) else None
         if refusal is None:
             raise
         end(refusal, error)
     if failed_jobs:
         raise SystemExit(2)
+
+
+def _may_be_refusal(error: BaseException) -> bool:
+    return isinstance(error, HydraException | OmegaConfBaseException | ValueError | OSError)
 
 
 def one_line_errors(program: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,13 +1,21 @@
-"""Settings of this process: memory allocation, and an orderly end on SIGTERM (exit code 143)."""
+"""Settings of this process: memory allocation, and an orderly end on SIGTERM and Ctrl-C."""
 
 import ctypes
+import functools
+import multiprocessing
 import os
 import platform
 import signal
+import sys
 import threading
+import time
 
 EXIT_CODE = 128 + signal.SIGTERM  # the shell's convention
-_saves_first = False
+SECONDS_TO_END = 4.0
+_TICK_S = 0.1
+_saves_first = False  # a training that saves its state when asked to end
+_ending = False  # SystemExit has been raised
+_interrupted = False  # by Ctrl-C
 
 # Options of glibc's mallopt(3).
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
@@ -29,17 +37,40 @@ def keep_freed_memory() -> bool:
     return all(mallopt(option, value) for option, value in options.items())
 
 
-def end_on_sigterm() -> None:
-    """End this process in order on SIGTERM, with `EXIT_CODE`, leaving no file half written.
+def end_on_signals() -> None:
+    """End this process in order when it is asked to, leaving no file half written.
 
-    SIGUSR1, the warning of schedulers, does the same. While a training can save itself
-    (`postpone_end`), Lightning lets it finish its step.
+    On SIGTERM and on SIGUSR1, the warning of schedulers, with `EXIT_CODE`; Ctrl-C does the same,
+    see `asked_to_end`. While a training can save itself (`postpone_end`), Lightning lets it finish
+    its step. Otherwise SystemExit is raised where the process is, once; if it has not ended
+    `SECONDS_TO_END` later, because that was in a long call or a callback that swallowed it, the
+    process is ended from a thread.
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end)
-        if hasattr(signal, "SIGUSR1"):
-            # Lightning's own handler on SLURM would save in the middle of a step.
-            signal.signal(signal.SIGUSR1, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    global _ending, _interrupted
+    if threading.current_thread() is not threading.main_thread():
+        return
+    _ending = _interrupted = False
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _interrupt)
+    if hasattr(signal, "SIGUSR1"):
+        # Lightning's own handler on SLURM would save in the middle of a step.
+        signal.signal(signal.SIGUSR1, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    _watch()
+
+
+def asked_to_end(error: BaseException) -> tuple[int, str] | None:
+    """Exit code and name of the signal that has asked this process to end; None if none has.
+
+    Args:
+        error: What ends it. Libraries make other errors of the SystemExit that is raised in them.
+    """
+    if not _ending and getattr(error, "code", None) != EXIT_CODE:
+        return None
+    return _by_signal()
+
+
+def _by_signal() -> tuple[int, str]:
+    return (128 + signal.SIGINT, "Ctrl-C") if _interrupted else (EXIT_CODE, "SIGTERM")
 
 
 def postpone_end(until_saved: bool) -> None:
@@ -49,6 +80,41 @@ def postpone_end(until_saved: bool) -> None:
 
 
 def _end(*_: object) -> None:
+    global _ending
     # Lightning calls this, too, after it has noted the signal.
-    if not _saves_first:
+    if not _saves_first and not _ending:
+        _ending = True
         raise SystemExit(EXIT_CODE)
+
+
+@functools.cache
+def _watch() -> None:
+    """Start the thread that ends this process where `_end` cannot."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    # A forked process would write its own signals into this pipe.
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    threading.Thread(target=_end_at_the_latest, args=(reading,), daemon=True).start()
+
+
+def _interrupt(*_: object) -> None:
+    """Treat Ctrl-C as SIGTERM, for which there are handlers that save or tell other processes."""
+    global _interrupted
+    _interrupted = True
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_at_the_latest(reading: int) -> None:
+    """Wait for a signal, whatever the main thread does, and end this process if it does not."""
+    while os.read(reading, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
+        pass
+    left_s = SECONDS_TO_END
+    while left_s > 0:
+        time.sleep(_TICK_S)
+        left_s = SECONDS_TO_END if _saves_first else left_s - _TICK_S
+    code, name = _by_signal()
+    for child in multiprocessing.active_children():
+        child.kill()
+    print(f"error: ended by {name}", file=sys.stderr, flush=True)
+    os._exit(code)

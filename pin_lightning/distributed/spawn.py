@@ -18,7 +18,7 @@ from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 from pytorch_lightning.trainer.call import _interrupt
 
 from pin_lightning.distributed.group import hush_lightning
-from pin_lightning.distributed.process import EXIT_CODE, end_on_sigterm, keep_freed_memory
+from pin_lightning.distributed.process import EXIT_CODE, end_on_signals, keep_freed_memory
 
 
 def _pack_generator(generator: torch.Generator) -> tuple[Any, tuple[str, bytes]]:
@@ -133,7 +133,7 @@ class SpawnedProcess(pl.Callback):
         """Set up a spawned process."""
         if os.getpid() == self.parent:
             return
-        end_on_sigterm()
+        end_on_signals()
         keep_freed_memory()
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         root = logging.getLogger()

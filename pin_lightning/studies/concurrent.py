@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from pin_lightning.distributed.process import end_on_sigterm, keep_freed_memory
+from pin_lightning.distributed.process import end_on_signals, keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,6 @@ def _call(
         os.dup2(file.fileno(), sys.stderr.fileno())
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     keep_freed_memory()
-    end_on_sigterm()
+    end_on_signals()
     torch.set_num_threads(threads)
     function(*arguments)

@@ -51,21 +51,48 @@ def test_the_papers_72_volumes_train_within_3_gb(tmp_path):
     assert max(limited.values()) < 3.0
 
 
-@pytest.fixture
-def handlers():
-    """Those of the process are there again after the test."""
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGUSR1)}
-    process.end_on_sigterm()
-    yield
-    process.postpone_end(until_saved=False)
-    for one, handler in before.items():
-        signal.signal(one, handler)
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
 def test_a_signal_ends_the_program_but_no_training_that_saves_itself(handlers, name):
     process.postpone_end(until_saved=True)
     os.kill(os.getpid(), getattr(signal, name))
     process.postpone_end(until_saved=False)
-    with pytest.raises(SystemExit, match="143"):
+    with pytest.raises(SystemExit, match="143") as ended:
         os.kill(os.getpid(), getattr(signal, name))
+    by_name = {"SIGINT": (130, "Ctrl-C")}
+    assert process.asked_to_end(ended.value) == by_name.get(name, (143, "SIGTERM"))
+    os.kill(os.getpid(), signal.SIGTERM)  # once is enough: it is ending
+    # What a library makes of it is not the reason.
+    assert process.asked_to_end(RuntimeError("no module")) is not None
+
+
+def test_nobody_has_asked(handlers):
+    assert process.asked_to_end(SystemExit(2)) is None
+    assert process.asked_to_end(ValueError("x")) is None
+
+
+SWALLOWS = """
+import os, signal, time
+from pin_lightning.distributed import process
+process.SECONDS_TO_END = 0.5
+process.end_on_signals()
+if os.fork() == 0:  # a signal of a forked process is its own
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(0)
+os.wait()
+time.sleep(1)
+print("alive", flush=True)
+while True:
+    try:
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(60)
+    except BaseException:
+        pass
+"""
+
+
+@pytest.mark.parametrize(("name", "said"), [("SIGTERM", "SIGTERM"), ("SIGINT", "Ctrl-C")])
+def test_a_process_that_swallows_the_exception_ends_nevertheless(name, said):
+    done = run("-c", SWALLOWS.format(name=name), timeout=60)
+    assert (done.stdout, done.stderr) == ("alive\n", f"error: ended by {said}\n")
+    assert done.returncode == {"SIGTERM": 143, "SIGINT": 130}[name]

@@ -25,7 +25,7 @@ def test_a_generator_goes_to_another_process_as_it_is():
 def spawned(monkeypatch):
     """A process that was spawned, with a root logger of its own."""
     made = SpawnedProcess(2)
-    monkeypatch.setattr("pin_lightning.distributed.spawn.end_on_sigterm", lambda: None)
+    monkeypatch.setattr("pin_lightning.distributed.spawn.end_on_signals", lambda: None)
     monkeypatch.setattr(logging, "root", logging.RootLogger(logging.WARNING))
     monkeypatch.setattr(logging.Logger, "root", logging.root)
     monkeypatch.setattr(logging, "getLogger", lambda name=None: logging.root)

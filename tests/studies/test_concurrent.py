@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pin_lightning.distributed.process import end_on_sigterm
 from pin_lightning.studies import concurrent as processes
 
 
@@ -29,15 +28,6 @@ class Threads(ThreadPoolExecutor):
 def threads(monkeypatch):
     monkeypatch.setattr(processes, "ProcessPoolExecutor", Threads)
     Threads.held, Threads.futures = [], []
-
-
-@pytest.fixture
-def handlers():
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGUSR1)}
-    end_on_sigterm()
-    yield
-    for one, handler in before.items():
-        signal.signal(one, handler)
 
 
 def test_each_call_is_made_and_no_more_at_once_than_asked_for(tmp_path):
