@@ -1,7 +1,17 @@
 """One-line messages of errors that the user can mend."""
 
+import errno
+
 from hydra.errors import InstantiationException
 from omegaconf.errors import OmegaConfBaseException
+
+# A quota and a limit on the size of files are full disks, too.
+FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+REMEDIES = {
+    **dict.fromkeys(FULL, "free some space and start again"),
+    errno.EROFS: "give a folder that can be written to",
+    errno.ENAMETOOLONG: "give it a shorter name",
+}
 
 
 def user_mistake(error: BaseException) -> str | None:
@@ -14,6 +24,9 @@ def user_mistake(error: BaseException) -> str | None:
         return user_mistake(cause) if cause is not None else str(error).splitlines()[0]
     if isinstance(error, OmegaConfBaseException):
         return f"config: {str(error).splitlines()[0]}"
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; {REMEDIES[error.errno]}"
     if isinstance(error, ValueError | OSError):
         return " ".join(str(error).split())
     return None

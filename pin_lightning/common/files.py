@@ -28,14 +28,27 @@ def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{_PART}{secrets.token_hex(6)}.{path.name[-_KEPT:]}")
     try:
-        yield temporary
-        if durable:
-            _sync(temporary)
-        temporary.replace(path)
-        if durable and os.name == "posix":  # elsewhere folders cannot be opened
-            _sync(path.parent)
+        with errors_named(path):
+            yield temporary
+            if durable:
+                _sync(temporary)
+            temporary.replace(path)
+            if durable and os.name == "posix":  # elsewhere folders cannot be opened
+                _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def errors_named(path: Path) -> Iterator[None]:
+    """Let errors of the system in the block, such as a full disk, name the file that is written."""
+    try:
+        yield
+    except OSError as error:
+        ours = error.filename is None or Path(error.filename).name.startswith(_PART)
+        if error.errno is None or not ours:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _sync(path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pin_lightning.common.files import errors_named
 from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 
 _NAME = ".landmarks.part{}.jsonl"
@@ -39,8 +40,19 @@ def slices_path(folder: Path, name: str) -> Path:
 @contextmanager
 def writing_part(folder: Path, rank: int) -> Iterator[Callable[[Reviewed | Failed], None]]:
     """Open the file of a process in the folder of all, and give what adds a volume to it."""
-    with (folder / _NAME.format(rank)).open("w", encoding="utf-8") as file:
-        yield lambda one: print(json.dumps(asdict(one), default=_plain), file=file)
+    path = folder / _NAME.format(rank)
+
+    def add(one: Reviewed | Failed) -> None:
+        with errors_named(path):
+            print(json.dumps(asdict(one), default=_plain), file=file, flush=True)
+
+    with errors_named(path):
+        file = path.open("w", encoding="utf-8")
+    try:
+        yield add
+    finally:
+        with errors_named(path):  # what a full disk did not take is written again
+            file.close()
 
 
 def read_parts(folder: Path, count: int, names: Sequence[str]) -> Iterator[Reviewed | Failed]:

@@ -1,6 +1,5 @@
 """Resumption: ``ckpt_path=last`` goes on with the same training in the same folder."""
 
-import errno
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from pin_lightning.common.errors import FULL
 from pin_lightning.common.files import remove_leftovers
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.runs import folder
@@ -24,8 +24,6 @@ FREE_SETTINGS = (
 log = logging.getLogger(__name__)
 
 LAST = "last"
-# A quota and a limit on the size of files are full disks, too.
-_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 # Settings of the trainer that may differ on resumption: devices, the end without a schedule, the
 # frequency of validation and logs. Others, such as precision, would train other weights.
 _TRAINER = (
@@ -127,7 +125,7 @@ def full_disk_named(run_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         where = f" ({error.filename})" if error.filename else ""
         reason = f"no space left to write to: {error.strerror}{where}"

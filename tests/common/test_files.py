@@ -1,9 +1,16 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 
-from pin_lightning.common.files import output_folder, remove_leftovers, whole_file, write_json
+from pin_lightning.common.files import (
+    output_folder,
+    remove_leftovers,
+    whole_file,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_appears_complete_in_a_new_folder(tmp_path):
@@ -61,3 +68,32 @@ def test_what_a_killed_process_left_is_removed_once_nobody_writes_it(tmp_path):
     remove_leftovers(tmp_path, older_than_s=50)
     assert [one.name for one in tmp_path.iterdir()] == [".hidden"]
     remove_leftovers(tmp_path / "absent")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_an_error_of_the_system_names_the_file_that_was_to_be_written(tmp_path):
+    """Writing to a full disk raises an error without any name."""
+    with (
+        pytest.raises(OSError, match="No space left on device") as full,
+        whole_file(tmp_path / "a"),
+    ):
+        Path("/dev/full").write_text("a" * 100_000)
+    assert full.value.filename == str(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_about_another_file_keeps_its_name_and_that_of_the_hidden_file_is_not_shown(
+    tmp_path,
+):
+    with pytest.raises(FileNotFoundError) as absent, whole_file(tmp_path / "a"):
+        (tmp_path / "b").read_text()
+    assert absent.value.filename == str(tmp_path / "b")
+    with pytest.raises(FileNotFoundError) as absent, whole_file(tmp_path / "a"):
+        pass
+    assert absent.value.filename == str(tmp_path / "a")
+
+
+def test_a_name_as_long_as_the_system_allows_can_be_written(tmp_path):
+    path = tmp_path / f"{'x' * 251}.txt"
+    write_text(path, "whole")
+    assert path.read_text() == "whole"
