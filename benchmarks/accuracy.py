@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from pin_lightning.cli.conf import CONF
 from pin_lightning.cli.program import quote_arguments
 from pin_lightning.common.files import write_text
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.data.survey import Survey
 from pin_lightning.distributed.process import keep_freed_memory
 from pin_lightning.evaluation.bootstrap import cluster_interval
@@ -171,7 +171,7 @@ def main() -> None:
     for name, change in LOCALISED.items():
         errors[name] = localised(output / REFERENCE, surveyed, change)
     table = write(errors, output / "table.md", title)
-    Console().print(table)
+    print_table(table)
 
 
 if __name__ == "__main__":

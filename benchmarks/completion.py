@@ -9,10 +9,10 @@ import hydra
 import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from pin_lightning.cli.conf import CONF
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.data.inspection import annotate, choose_landmarks, inspect_cases
 from pin_lightning.data.preprocessing import suggest_grid
 from pin_lightning.method.shape_models.completion import complete_shapes
@@ -50,7 +50,7 @@ def main(config: DictConfig) -> None:
         runs = [errors_mm(np.stack(cases), share, seed) for seed in range(REPEATS)]
         means = [np.concatenate(parts).mean() for parts in zip(*runs, strict=True)]
         table.add_row(f"{share:.0%}", *(f"{mean:.2f}" for mean in means))
-    Console().print(table)
+    print_table(table)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ pass of six samples, as multiples of the time with the fewest landmarks.
 import torch
 from hydra import compose, initialize_config_dir
 from machine import describe, median_seconds
-from rich.console import Console
 from rich.table import Table
 
 from pin_lightning.cli.conf import CONF
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.precision import network_dtype
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.distributed.process import keep_freed_memory
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.shape_models import PCAShapeModel, PointsShapeModel
@@ -75,7 +75,7 @@ def main() -> None:
         ratios = (localising / fewest[0], number / NUMBERS[0], training / fewest[1])
         shown = (f"{localising:.3f}", f"{ratios[0]:.1f}", f"{ratios[1]:.1f}")
         table.add_row(str(number), *shown, f"{training:.3f}", f"{ratios[2]:.1f}")
-    Console().print(table)
+    print_table(table)
 
 
 if __name__ == "__main__":

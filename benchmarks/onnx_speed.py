@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from landmark_number import localizer_of
 from machine import describe
-from rich.console import Console
 from rich.table import Table
 from setups import setups
 
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.deployment.graphs import LocalizerGraph, localizer_model, with_metadata
 from pin_lightning.deployment.parity import session
 from pin_lightning.deployment.volumes import synthetic_volumes
@@ -80,7 +80,7 @@ def main() -> None:
             by_torch, by_onnx = best[:, column].tolist()
             times = (f"{by_torch:.3f}", f"{by_onnx:.3f}", f"{by_onnx / by_torch:.2f}")
             table.add_row(f"{name}: {kind}", *times, at_most)
-    Console().print(table)
+    print_table(table)
 
 
 if __name__ == "__main__":

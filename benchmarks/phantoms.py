@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from accuracy import write
 from hydra import compose, initialize_config_dir
-from rich.console import Console
 
 from pin_lightning.cli.conf import CONF
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.distributed.process import keep_freed_memory
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.predictions_csv import read_predictions
@@ -66,10 +66,10 @@ def main() -> None:
     single = np.concatenate([one.errors_mm for one in singles], axis=1)
     three["single, three landmarks"] = single
     title = f"{len(evaluation.cases)} test cases, {len(evaluation.names)} landmarks"
-    Console().print(write(errors, output / "table.md", title, reference="multi"))
+    print_table(write(errors, output / "table.md", title, reference="multi"))
     title = f"the same test cases, {', '.join(SINGLES)}"
     reference = "multi, three landmarks"
-    Console().print(write(three, output / "table_three.md", title, reference=reference))
+    print_table(write(three, output / "table_three.md", title, reference=reference))
 
 
 if __name__ == "__main__":

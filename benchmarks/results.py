@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from pin_lightning.common.shown_table import print_table
 
 HEADER = ("what", "seconds", "floor", "x floor", "reference", "x faster", "at most")
 
@@ -73,9 +74,8 @@ def show(machine: dict[str, Any], rows: Sequence[Row], facts: Sequence[Fact]) ->
     others = Table("what", "value", "target")
     for fact in facts:
         others.add_row(fact.what, f"{fact.value:.3g} {fact.unit}", fact.target)
-    console = Console(width=None if Console().is_terminal else 160)
-    console.print(table)
-    console.print(others)
+    print_table(table)
+    print_table(others)
 
 
 def write(

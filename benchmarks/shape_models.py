@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from rich.console import Console
 from rich.table import Table
 
 from pin_lightning.cli.conf import CONF
 from pin_lightning.cli.program import quote_arguments
 from pin_lightning.common.files import write_text
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.common.tables import markdown
 from pin_lightning.data.inspection import annotate, choose_landmarks, inspect_cases
 from pin_lightning.data.preprocessing import suggest_grid
@@ -143,7 +143,7 @@ def main() -> None:
         table.add_row(*cells)
         body.append(cells)
         write_text(arguments.output / "table.md", markdown(HEADER, body))
-    Console().print(table)
+    print_table(table)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from pin_lightning.common.files import write_text
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.evaluation.bootstrap import cluster_interval
 
 
@@ -16,7 +16,7 @@ def show(path: Path, title: str, header: Sequence[str], rows: Sequence[Sequence[
     table = Table(*header, title=title)
     for cells in rows:
         table.add_row(*cells)
-    Console().print(table)
+    print_table(table)
     lines = (header, ("---",) * len(header), *rows)
     write_text(path, f"{title}\n\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines))
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pin_lightning.common.files import output_folder
 from pin_lightning.common.settings import refuse_missing
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.data.anatomy import FEWEST_LANDMARKS
 from pin_lightning.data.checks.cases import Finding
 from pin_lightning.data.framing import AsScanned, Framed, InAnatomy
@@ -80,7 +81,7 @@ def check(config: DictConfig) -> int:
     )
     console = Console()
     console.print(heading(surveyed), soft_wrap=True, markup=False)
-    console.print(findings_table(surveyed))
+    print_table(findings_table(surveyed))
     plots.save(_sheet(surveyed), sheet)
     counts = Counter(finding.level for finding in surveyed.findings)
     left_out = f"{len(surveyed.skipped)} cases left out; " if surveyed.skipped else ""

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from pin_lightning.common.files import write_json
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate, leave_one_case_out
 from pin_lightning.evaluation.evaluation import Evaluation
@@ -58,11 +58,11 @@ def report_folds(
         write_calibration(run_dir, fitted)
         test["error_bars"] = error_bars_of(evaluation, calibration, settings.bootstrap)
         write_json(run_dir / METRICS, {"test": test})
-    Console().print(fold_table(test))
+    print_table(fold_table(test))
     if "planes" in test:
-        Console().print(plane_table(test))
+        print_table(plane_table(test))
     if "poses" in test:
-        Console().print(pose_table(test))
+        print_table(pose_table(test))
     return {"test": test}
 
 

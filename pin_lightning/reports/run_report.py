@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from pin_lightning.common.files import write_json
 from pin_lightning.common.progress_bar import progress_bar
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.scan_levels import placed, scan_to_world
 from pin_lightning.data.skipped import count_skipped, read_skipped, skips_errors, write_skipped
@@ -86,11 +86,11 @@ def report(
     write_poses(run_dir / POSES, poses)
     report_convergence(run_dir, evaluations, convergence, settings.pictures)
     for part, one in metrics.items():
-        Console().print(error_table(one, f"{part}: {one['num_cases']} cases"))
+        print_table(error_table(one, f"{part}: {one['num_cases']} cases"))
         if "planes" in one:
-            Console().print(plane_table(one))
+            print_table(plane_table(one))
         if "poses" in one:
-            Console().print(pose_table(one))
+            print_table(pose_table(one))
     if settings.pictures:
         _draw(run_dir, predictor, parts, evaluations, kept)
         log.info("%s", write_run_page(run_dir, settings))

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pin_lightning.common.files import output_folder, write_text
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.common.tables import csv_text
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.evaluation import RADII_MM
@@ -52,7 +53,7 @@ def compare_runs(
     runs = (f"A: {_label(path_a)}", f"B: {_label(path_b)}")
     heading = (*runs, f"{comparison.num_cases} {split} cases")
     console = Console()
-    console.print(comparison_table(comparison, heading))
+    print_table(comparison_table(comparison, heading))
     for sentence in (verdict(comparison), *remarks(comparison), *paired.notes):
         console.print(sentence, markup=False, highlight=False)
     if output is not None:

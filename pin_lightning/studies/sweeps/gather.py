@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.text import Text
 
 from pin_lightning.cli.ending import end, note_failure
 from pin_lightning.common.settings import refuse_missing
+from pin_lightning.common.shown_table import print_table
 from pin_lightning.studies.sweeps.closing import RECORD, CloseSweep, shared_overrides
 from pin_lightning.studies.sweeps.published import published_of
 
@@ -112,7 +112,7 @@ def gather(sweep_dir: Path, config: Any, note: Callable[[str], None]) -> None:
             table = empty_table(title, header, wrap=True)
             for row in body:
                 table.add_row(*map(Text, row))
-            Console().print(table)
+            print_table(table)
     log.info("%s: table.md, table.csv, figure.png", sweep_dir)
 
 
