@@ -13,6 +13,7 @@ from rich.text import Text
 
 from pin_lightning.cli.conf import CONF
 from pin_lightning.cli.config_tree import options_of
+from pin_lightning.common.shown_table import print_table
 
 # Top-level keys of a config that compose it; users do not set them.
 COMPOSITION = ("defaults", "hydra")
@@ -33,7 +34,7 @@ def print_help(program: str, command: str) -> None:
                 name = f"{one.name} *" if one.is_default else f"{one.name}"
                 table.add_row(*map(Text, ("" if index else group, name, one.purpose)))
         console.print("\nGROUP=OPTION takes an option; * are those taken otherwise.\n")
-        console.print(table)
+        print_table(table, console)
     for name in (program, *parents_of(program)):
         settings = own if name == program else read_config(name)[1]
         if settings:

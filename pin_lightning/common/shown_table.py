@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-def print_table(table: Table) -> None:
+def print_table(table: Table, console: Console | None = None) -> None:
     """Print a table whose words are whole, in lines longer than a narrow terminal if need be.
 
     Rich itself would leave out what does not fit, down to whole columns.
@@ -14,6 +14,8 @@ def print_table(table: Table) -> None:
         cells = [str(one) for one in (column.header, *column.cells)]
         whole = cells if column.no_wrap else [word for one in cells for word in one.split()]
         column.min_width = max(map(cell_len, whole), default=0)
-    console = Console()
+    console = console or Console()
     needed = console.measure(table, options=console.options.update(max_width=10_000)).minimum
-    Console(width=max(console.width, needed)).print(table)
+    width, console.width = console.width, max(console.width, needed)
+    console.print(table)
+    console.width = width
