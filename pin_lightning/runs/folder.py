@@ -6,6 +6,8 @@ working grid, split), ``checkpoints/`` the weights together with the fitted shap
 
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,17 @@ def read_model(run_dir: Path) -> ModelRecord:
         return ModelRecord.of_json(ModelRecord.of_config(read_config(run_dir)).to_json())
 
     return read_versioned(run_dir / RECORD, parse, _REMEDY)
+
+
+@contextmanager
+def in_record(run_dir: Path) -> Iterator[None]:
+    """Let errors about values of the record in the block name its file."""
+    try:
+        yield
+    except ValueError as error:
+        if str(run_dir) in str(error):
+            raise
+        raise ValueError(f"{run_dir / RECORD}: {error}") from error
 
 
 def read_config(run_dir: Path) -> DictConfig:

@@ -106,17 +106,18 @@ def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, f
         )
     checkpoint = folder.best_checkpoint(run_dir)
     weights = read_weights(checkpoint)
-    if model.network.name in REGISTRY["network"]:
-        with torch.device("meta"):  # no memory for one that is larger than its file
-            _check_sizes(build_network(model, *sizes), weights, checkpoint)
-    localizer = build_localizer(
-        model,
-        model.build("shape", trust_run),
-        record.grid,
-        *sizes,
-        first_stage=load_localizer(first, trust_run)[0] if first.is_dir() else None,
-        trust_run=trust_run,
-    )
+    with folder.in_record(run_dir):
+        if model.network.name in REGISTRY["network"]:
+            with torch.device("meta"):  # no memory for one that is larger than its file
+                _check_sizes(build_network(model, *sizes), weights, checkpoint)
+        localizer = build_localizer(
+            model,
+            model.build("shape", trust_run),
+            record.grid,
+            *sizes,
+            first_stage=load_localizer(first, trust_run)[0] if first.is_dir() else None,
+            trust_run=trust_run,
+        )
     _set_weights(localizer, weights, checkpoint)
     return localizer.eval(), record
 

@@ -165,5 +165,6 @@ def load_pose(run_dir: Path) -> PoseStage | None:
         raise ValueError(
             f"run={run_dir}: its pose stage is not finished; go on with ckpt_path=last"
         )
-    finder = load_weights(build_finder(model, record), path)
-    return PoseStage(finder, record.limits, record.anatomy)
+    with folder.in_record(run_dir):
+        finder = build_finder(model, record)
+    return PoseStage(load_weights(finder, path), record.limits, record.anatomy)

@@ -1,6 +1,7 @@
 """Reading image files of any format: shape, affine, voxels."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def stem(path: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> str | None:
     >>> stem(Path("scans/ANNA.nii.gz"))
     'ANNA'
     """
-    if suffixes == IMAGE_SUFFIXES and path.is_dir():
+    if suffixes == IMAGE_SUFFIXES and os.path.isdir(path):  # no error for a name that is too long
         return path.absolute().name
     lowered = path.name.lower()
     return next((path.name[: -len(end)] for end in suffixes if lowered.endswith(end)), None)
@@ -82,15 +83,16 @@ def read_voxels(path: Path) -> Num[np.ndarray, "X Y Z"]:
 
 def _opened(path: Path) -> tuple[StoredImage, tuple[int, int, int]]:
     """An image whose header is right, and its shape: nothing else may be read or asked for."""
-    with readable(path):
-        image = _opener(path)(path)
-    shape = _checked_shape(path, image.shape)
-    check_size(path, shape, image.voxel_bytes)
-    check_place(path, image.affine)
-    try:
-        canonical_affine(image.affine, shape)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        with readable(path):
+            image = _opener(path)(path)
+        shape = _checked_shape(path, image.shape)
+        check_size(path, shape, image.voxel_bytes)
+        check_place(path, image.affine)
+        try:
+            canonical_affine(image.affine, shape)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
     return image, shape
 
 
