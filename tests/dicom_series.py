@@ -4,11 +4,12 @@ import numpy as np
 import SimpleITK as sitk
 
 
-def write_series(image, folder, uid="1.2.3.4", prefix=""):
+def write_series(image, folder, uid="1.2.3.4", prefix="", compressed=False):
     folder.mkdir(parents=True, exist_ok=True)
     direction = np.reshape(image.GetDirection(), (3, 3))
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
+    writer.SetUseCompression(compressed)  # JPEG 2000, lossless
     for number in range(image.GetDepth()):
         piece = image[:, :, number]
         position = image.TransformIndexToPhysicalPoint((0, 0, number))

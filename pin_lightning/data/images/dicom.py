@@ -15,7 +15,7 @@ from pin_lightning.data.images.dicom_file import (
     read_dicom,
     slices_of,
 )
-from pin_lightning.data.images.itk import itk_series, itk_voxels
+from pin_lightning.data.images.gdcm import decoded
 from pin_lightning.data.images.slices import Slice, stack, stack_affine
 from pin_lightning.data.images.stored import StoredImage
 
@@ -46,9 +46,8 @@ def open_series(folder: Path) -> StoredImage:
     slices = [one for file in files for one in slices_of(file)]
     numbered = [replace(one, number=number) for number, one in enumerate(slices)]
     ordered = stack(folder, numbered)
-    paths = [files[one.number].path for one in ordered]
-    is_one_scale = len({one.rescale for one in ordered}) == 1
-    return _stacked(folder, files[0], ordered, lambda: itk_series(paths, is_one_scale))
+    in_order = [files[one.number] for one in ordered]
+    return _stacked(folder, files[0], ordered, lambda: _slice_voxels(in_order, ordered))
 
 
 def open_dicom(path: Path) -> StoredImage:
@@ -67,7 +66,7 @@ def _of_frames(file: DicomFile) -> StoredImage:
     slices = slices_of(file)
     if len(slices) == 1:  # no volume, which its shape says
         return StoredImage(
-            (*file.size, 1), np.eye(4), file.voxel_bytes, lambda: itk_voxels(file.path)
+            (*file.size, 1), np.eye(4), file.voxel_bytes, lambda: native_frames(file).T
         )
     ordered = stack(file.path, slices)
     return _stacked(file.path, file, ordered, lambda: _frame_voxels(file, ordered))
@@ -114,6 +113,14 @@ def _files(folder: Path) -> list[Path]:
     return [one for one in files if not is_hidden(one) and one.name.upper() != "DICOMDIR"]
 
 
+def _slice_voxels(files: Sequence[DicomFile], ordered: Sequence[Slice]) -> np.ndarray:
+    """Rescaled voxels of files of one slice each, in order."""
+    rescale = [one.rescale for one in ordered]
+    if any(file.is_compressed for file in files):
+        return decoded([file.path for file in files], len(set(rescale)) == 1)
+    return _rescaled(np.concatenate([native_frames(file) for file in files]), rescale).T
+
+
 def _frame_voxels(file: DicomFile, ordered: Sequence[Slice]) -> Num[np.ndarray, "X Y Z"]:
     """Rescaled voxels of the frames of a file, in order."""
     order = [one.number for one in ordered]
@@ -123,8 +130,8 @@ def _frame_voxels(file: DicomFile, ordered: Sequence[Slice]) -> Num[np.ndarray, 
             raise ValueError(
                 f"{file.path}: compressed frames of different rescale slopes; save it uncompressed"
             )
-        decoded = itk_voxels(file.path)  # GDCM rescales all frames as the first
-        return decoded if is_in_order else decoded[..., order]
+        voxels = decoded([file.path])  # GDCM rescales all frames as the first
+        return voxels if is_in_order else voxels[..., order]
     frames = native_frames(file)
     voxels = _rescaled(frames if is_in_order else frames[order], [one.rescale for one in ordered])
     return voxels.T

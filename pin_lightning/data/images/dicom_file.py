@@ -90,7 +90,7 @@ def slices_of(file: DicomFile) -> list[Slice]:
 
 
 def native_frames(file: DicomFile) -> Num[np.ndarray, "Z Y X"]:
-    """Read the stored values of a file of several frames that is not compressed.
+    """Read the stored values of the frames of a file that is not compressed.
 
     Raises:
         ValueError: It is damaged.
@@ -105,9 +105,23 @@ def native_frames(file: DicomFile) -> Num[np.ndarray, "Z Y X"]:
             syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
             dataset.file_meta.TransferSyntaxUID = syntax
         frames: np.ndarray = pydicom.pixels.pixel_array(dataset, raw=True)
+        if len(file.frames) == 1:
+            frames = frames[None]
         if frames.shape != (len(file.frames), *file.size[::-1]):
             raise ValueError(f"frames of shape {frames.shape}")
+        return _without_unused_bits(frames, dataset)
+
+
+def _without_unused_bits(frames: Num[np.ndarray, "Z Y X"], dataset: Any) -> np.ndarray:
+    """Values of the bits that are used; others may hold an overlay or lack the sign."""
+    allocated = 8 * frames.dtype.itemsize
+    stored = int(dataset.get("BitsStored") or allocated)
+    above = allocated - 1 - int(dataset.get("HighBit", stored - 1))
+    if frames.dtype.kind not in "iu" or stored == allocated:
         return frames
+    if not (0 < stored <= allocated - above and above >= 0):
+        raise ValueError(f"{stored} of {allocated} bits, up to bit {allocated - 1 - above}")
+    return (frames << above) >> (allocated - stored)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pin_lightning.data.images.nrrd import NRRD_SUFFIXES, open_nrrd
 from pin_lightning.data.images.readable import readable, unreadable
 from pin_lightning.data.images.stored import StoredImage
 
-READING_VERSION = 2  # part of names of cached volumes; increment when voxels or places change
+READING_VERSION = 3  # part of names of cached volumes; increment when voxels or places change
 DICOM_SUFFIXES = (".dcm",)
 OPENERS = {
     NIFTI_SUFFIXES: open_nifti,

@@ -1,12 +1,15 @@
 import frames_of_dicom as frames
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_series import write_series
+from pydicom.uid import CTImageStorage
 from refusals import refused
 from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.geometry import itk_affine
+from pin_lightning.data.images import gdcm
 from pin_lightning.data.images.dicom import holds_dicom
 from pin_lightning.data.images.reading import read_header, read_voxels
 
@@ -115,3 +118,64 @@ def test_a_folder_of_slices_is_known_by_its_files(series, tmp_path):
     assert holds_dicom(series)
     (tmp_path / "empty").mkdir()
     assert not holds_dicom(tmp_path / "empty")
+
+
+def values_of(bits, signed):
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if signed else (0, 2**bits)
+    return np.random.default_rng(0).integers(low, high, frames.SHAPE)
+
+
+def single_slices(folder, values, bits, signed=0, overlay=False):
+    """Slices of 16 bits, of which `bits` are used; the others hold an overlay or no sign."""
+    random = np.random.default_rng(1)
+    stored = (values & (2**bits - 1)).astype(np.uint16)
+    if overlay:
+        stored |= random.integers(0, 2, frames.SHAPE).astype(np.uint16) << 15
+    for number, place in enumerate(frames.places()):
+        dataset = frames.image(stored[..., [number]].view(np.int16), CTImageStorage)
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, signed
+        dataset.ImagePositionPatient = list(place)
+        dataset.ImageOrientationPatient = frames.ORIENTATION
+        dataset.PixelSpacing, dataset.SeriesInstanceUID = frames.SPACING, "1.2.3"
+        dataset.SOPInstanceUID = f"1.2.3.{number + 1}"
+        dataset.RescaleSlope, dataset.RescaleIntercept = 1, -7
+        del dataset.NumberOfFrames
+        frames.save(dataset, folder / f"{number}.dcm")
+
+
+@pytest.mark.parametrize("overlay", [False, True])
+@pytest.mark.parametrize(("bits", "signed"), [(12, 0), (12, 1), (16, 0), (16, 1), (9, 1)])
+def test_bits_that_are_not_used_say_nothing(tmp_path, bits, signed, overlay):
+    """SimpleITK (GDCM) reads the same."""
+    values = values_of(bits, signed)
+    single_slices(tmp_path, values, bits, signed, overlay and bits < 16)
+    voxels = read_voxels(tmp_path)
+    np.testing.assert_array_equal(voxels, values - 7)
+    for number in range(frames.SHAPE[2]):
+        independent = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"{number}.dcm"))).T
+        np.testing.assert_array_equal(voxels[..., number], independent[..., 0])
+
+
+def test_compressed_slices_are_those_that_were_not(image, series, tmp_path):
+    write_series(image, tmp_path / "packed", compressed=True)
+    header = pydicom.dcmread(min((tmp_path / "packed").iterdir()))
+    assert header.file_meta.TransferSyntaxUID.is_compressed
+    np.testing.assert_array_equal(read_voxels(series), read_voxels(tmp_path / "packed"))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "its decoder ended by SIGSEGV"),
+        ("raise SystemExit(1)", "it cannot be decoded"),
+        ("import time; time.sleep(60)", "not decoded after 1 s"),
+    ],
+)
+def test_a_decoder_that_dies_is_one_line(image, tmp_path, monkeypatch, code, words):
+    series = tmp_path / "packed"
+    write_series(image, series, compressed=True)
+    (tmp_path / "decoder.py").write_text(code)
+    monkeypatch.setattr(gdcm, "DECODER", tmp_path / "decoder.py")
+    monkeypatch.setattr(gdcm, "MOST_SECONDS", 1)
+    with pytest.raises(ValueError, match=rf"{series}: cannot be read as an image \({words}\)"):
+        read_voxels(series)
