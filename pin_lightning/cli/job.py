@@ -16,6 +16,7 @@ from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.cli.failures import in_sweep
+from pin_lightning.distributed.process import postpone_end
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,10 @@ def run_alone(program: str, *arguments: object) -> Any:
                 process.stdin.flush()
                 code = process.wait()
             except BaseException:  # asked to end: so is the job
+                postpone_end(until_saved=True)
                 process.terminate()
+                process.wait()
+                postpone_end(until_saved=False)
                 raise
         known = answer.is_file()
         result, mistake = pickle.loads(answer.read_bytes()) if known else (None, _ended(code))

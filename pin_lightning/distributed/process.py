@@ -13,7 +13,7 @@ import time
 EXIT_CODE = 128 + signal.SIGTERM  # the shell's convention
 SECONDS_TO_END = 4.0
 _TICK_S = 0.1
-_saves_first = False  # a training that saves its state when asked to end
+_saves_first = False  # see `postpone_end`
 _ending = False  # SystemExit has been raised
 _interrupted = False  # by Ctrl-C
 
@@ -74,7 +74,10 @@ def _by_signal() -> tuple[int, str]:
 
 
 def postpone_end(until_saved: bool) -> None:
-    """Set whether a training saves its state and ends itself once it is asked to end."""
+    """Set whether a training, here or in a process that is waited for, saves its state first.
+
+    It ends itself once it is asked to end; until then this process is not ended either.
+    """
     global _saves_first
     _saves_first = until_saved
 

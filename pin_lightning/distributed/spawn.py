@@ -18,7 +18,12 @@ from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 from pytorch_lightning.trainer.call import _interrupt
 
 from pin_lightning.distributed.group import hush_lightning
-from pin_lightning.distributed.process import EXIT_CODE, end_on_signals, keep_freed_memory
+from pin_lightning.distributed.process import (
+    EXIT_CODE,
+    end_on_signals,
+    keep_freed_memory,
+    postpone_end,
+)
 
 
 def _pack_generator(generator: torch.Generator) -> tuple[Any, tuple[str, bytes]]:
@@ -77,6 +82,7 @@ def passing_sigterm_on() -> Iterator[None]:
         nonlocal asked
         asked = True
         processes = multiprocessing.active_children()
+        postpone_end(until_saved=bool(processes))
         for process in processes:
             process.terminate()
         if not processes:
@@ -90,6 +96,7 @@ def passing_sigterm_on() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        postpone_end(until_saved=False)
     if asked:
         raise SystemExit(EXIT_CODE)
 

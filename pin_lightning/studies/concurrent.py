@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from pin_lightning.distributed.process import end_on_signals, keep_freed_memory
+from pin_lightning.distributed.process import end_on_signals, keep_freed_memory, postpone_end
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +67,13 @@ def run_at_once(
                 f"start again with the same run_dir"
             ) from error
         except SystemExit:  # this process is asked to end, or one of the others was
+            postpone_end(until_saved=True)
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+            postpone_end(until_saved=False)
 
 
 def _call(
