@@ -28,6 +28,7 @@ from pin_lightning.runs.predictor import Localised
 CSV_COLUMNS = ("volume", "file", "landmark", "frame", "x", "y", "z", "spread_mm", "seconds")
 ERROR_BAR_COLUMNS = ("coverage", "radius_mm", "review")  # added for a run with a calibration
 POSE_COLUMNS = ("pose", "pose_score", "pose_lead")  # added for a run that finds the pose
+REMARKS = "remarks"  # the last column: why to look at a landmark or its volume
 FORMATS = ("mrk.json", "fcsv")
 # A folder that takes no more files ends the program.
 NO_MORE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -127,7 +128,13 @@ def _descriptions(one: Reviewed, error_bars: ErrorBars | None) -> list[str]:
         bars = [[text] for text in error_bars.texts(one.spread_mm, one.marked)]
     spreads = [f"spread over starts {spread:.2f} mm" for spread in one.spread_mm]
     parts = zip(bars, one.reasons, spreads, strict=True)
-    return [", ".join([*bar, *reasons, spread]) for bar, reasons, spread in parts]
+    return [", ".join([*bar, *reasons, *unlike(one), spread]) for bar, reasons, spread in parts]
+
+
+def unlike(one: Reviewed) -> list[str]:
+    """In which respects a volume is unlike the training, in a few words."""
+    respects = [remark.split(":")[0] for remark in one.remarks]
+    return [f"unlike the training ({', '.join(respects)})"] if respects else []
 
 
 @contextmanager
@@ -148,19 +155,19 @@ def landmark_table(
     pose_columns = POSE_COLUMNS if with_pose else ()
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*CSV_COLUMNS, *bar_columns, *pose_columns))
+        writer.writerow((*CSV_COLUMNS, *bar_columns, *pose_columns, REMARKS))
 
         def add_rows(one: Reviewed) -> None:
             bars: list[list[str]] = [[] for _ in names]
             if error_bars is not None:
                 bars = error_bars.cells(one.spread_mm, one.marked)
             pose, seconds = _pose_cells(one.pose) if with_pose else [], f"{one.seconds:.3f}"
-            columns = (names, one.positions_world, one.outside, one.spread_mm, bars)
-            for name, position, outside, spread, bar in zip(*columns, strict=True):
+            columns = (names, one.positions_world, one.outside, one.spread_mm, bars, one.reasons)
+            for name, position, outside, spread, bar, reasons in zip(*columns, strict=True):
                 xyz = [""] * 3 if outside else [f"{value:.4f}" for value in position]
                 named = [as_text(text) for text in (one.name, str(one.path), name)]
                 cells = [*named, "RAS", *xyz, f"{spread:.4f}", seconds]
-                writer.writerow([*cells, *bar, *pose])
+                writer.writerow([*cells, *bar, *pose, "; ".join((*reasons, *unlike(one)))])
 
         yield add_rows
 

@@ -32,11 +32,15 @@ def volume(name="a, b"):
 def test_a_row_for_each_landmark_by_hand(tmp_path):
     with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), None) as add:
         add(volume())
+        add(replace(volume(), remarks=("contrast: inverted", "texture: of noise, in numbers")))
         assert not (tmp_path / "landmarks.csv").exists()
+    unlike = "unlike the training (contrast, texture)"
     assert (tmp_path / "landmarks.csv").read_text("utf-8").splitlines() == [
-        HEADER,
-        '"a, b",in/a.nii,tip,RAS,1.0000,-2.0000,3.0000,0.5000,0.250',
-        '"a, b",in/a.nii,base,RAS,,,,2.0000,0.250',
+        f"{HEADER},remarks",
+        '"a, b",in/a.nii,tip,RAS,1.0000,-2.0000,3.0000,0.5000,0.250,',
+        '"a, b",in/a.nii,base,RAS,,,,2.0000,0.250,outside the scan',
+        f'"a, b",in/a.nii,tip,RAS,1.0000,-2.0000,3.0000,0.5000,0.250,"{unlike}"',
+        f'"a, b",in/a.nii,base,RAS,,,,2.0000,0.250,"outside the scan; {unlike}"',
     ]
 
 
@@ -56,9 +60,9 @@ def test_error_bars_have_columns_of_their_own(tmp_path):
     with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), bars) as add:
         add(volume())
     header, *rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
-    assert header == f"{HEADER},coverage,radius_mm,review"
+    assert header == f"{HEADER},coverage,radius_mm,review,remarks"
     # A factor times the usual error or the spread, whichever is more; what lies outside is marked.
-    assert [row.split(",")[-3:] for row in rows] == [
+    assert [row.split(",")[-4:-1] for row in rows] == [
         ["0.9", "1.0000", "no"],
         ["0.9", "4.0000", "yes"],
     ]
@@ -79,8 +83,8 @@ def test_a_run_that_finds_the_pose_has_columns_of_its_own(tmp_path):
         for pose in poses:
             add(replace(volume("a"), pose=pose))
     header, *rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
-    assert header == f"{HEADER},pose,pose_score,pose_lead"
-    assert [row.split(",")[-3:] for row in rows[::2]] == [
+    assert header == f"{HEADER},pose,pose_score,pose_lead,remarks"
+    assert [row.split(",")[-4:-1] for row in rows[::2]] == [
         ["sure", "0.5000", "1.2500"],
         ["uncertain", "2.0000", ""],
         ["", "", ""],
@@ -93,7 +97,7 @@ def test_an_uncertain_pose_marks_all_landmarks_for_review(tmp_path):
     with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), bars, True) as add:
         add(replace(volume(), pose=ReviewedPose(2.0, 0.0, True)))
     rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()[1:]
-    assert [row.split(",")[-4] for row in rows] == ["yes", "yes"]
+    assert [row.split(",")[-5] for row in rows] == ["yes", "yes"]
 
 
 def localised(uncertain):
@@ -150,3 +154,13 @@ def test_an_uncertain_pose_is_said_in_the_log_and_with_each_landmark(tmp_path, c
     assert caplog.messages[0] == "a: pose uncertain (score 0.50, lead 1.25)"
     points = json.loads((tmp_path / "a.mrk.json").read_text("utf-8"))["markups"][0]["controlPoints"]
     assert all(one["description"].startswith("pose uncertain, ") for one in points)
+
+
+def test_a_volume_unlike_the_training_is_said_with_each_landmark(tmp_path):
+    found = localised(uncertain=False)
+    remarks = ("contrast: other shares of grey values", "texture: rougher")
+    found = replace(found, prediction=replace(found.prediction, remarks=remarks))
+    outputs = VolumeOutputs(tmp_path, "mrk.json", (), None, GRID, slices=False)
+    outputs.write("a", Path("a.nii"), found)
+    points = json.loads((tmp_path / "a.mrk.json").read_text("utf-8"))["markups"][0]["controlPoints"]
+    assert all("unlike the training (contrast, texture), " in one["description"] for one in points)
