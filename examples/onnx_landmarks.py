@@ -24,7 +24,7 @@ import onnxruntime
 from nibabel import orientations
 from nibabel.filebasedimages import ImageFileError
 from onnx_pose import Found, PoseStep, find, scan_levels
-from onnx_window import window
+from onnx_window import window, without_metal
 from scipy import ndimage
 
 FORMAT_VERSIONS = ("1", "3")  # 3: in the frame of the anatomy, whose pose is found first
@@ -90,6 +90,7 @@ class Localizer:
         """
         voxels, affine = read_image(path)
         low_high = window(voxels, self.about["preprocessing"])
+        voxels = without_metal(voxels, low_high, self.about["preprocessing"])
         size = self.about["grid"]["size"]
         to_world, pose = self.place(voxels, affine, low_high)
         volume = working_volume(voxels, affine, to_world, size, low_high)

@@ -37,6 +37,17 @@ def window(voxels: np.ndarray, settings: Mapping[str, Any]) -> tuple[float, floa
     return (low, high) if low < high else (minimum, above.max())
 
 
+def without_metal(
+    voxels: np.ndarray, low_high: tuple[float, float], settings: Mapping[str, Any]
+) -> np.ndarray:
+    """With a robust window, voxels far beyond it are black: as what lies outside the image."""
+    low, high = low_high
+    bright = voxels > low + METAL_TIMES * (high - low)
+    if settings.get("window") != "robust" or not bright.any():
+        return voxels
+    return np.where(bright, np.asarray(low).astype(voxels.dtype), voxels)
+
+
 def robust_window(voxels: np.ndarray) -> tuple[float, float]:
     """Intensities that become 0 and 255: the low end by rank, the high end by summed signal."""
     every = next(k for k in range(1, voxels.size + 1) if voxels.size <= MOST_VOXELS * k**3)

@@ -72,6 +72,23 @@ def robust_window(voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
     return (low, high) if low < high else _of_few_levels(voxels)
 
 
+def without_metal(
+    voxels: Num[np.ndarray, "X Y Z"], window: tuple[float, float]
+) -> Num[np.ndarray, "X Y Z"]:
+    """Voxels as they are, but those far beyond a robust window are dark: as what lies outside.
+
+    Networks are trained on scans of which parts are cut away, not on metal.
+
+    >>> without_metal(np.array([[[-5, 10, 26, 3000]]]), (0.0, 10.0))
+    array([[[-5, 10,  0,  0]]])
+    """
+    low, high = window
+    bright = voxels > low + METAL_TIMES * (high - low)
+    return (
+        np.where(bright, np.asarray(low).astype(voxels.dtype), voxels) if bright.any() else voxels
+    )
+
+
 WINDOWS: Mapping[str, Window] = {"percentiles": percentile_window, "robust": robust_window}
 DEFAULT_WINDOW, ROBUST_WINDOW = "percentiles", "robust"
 

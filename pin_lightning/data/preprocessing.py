@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,12 @@ from scipy import ndimage
 
 from pin_lightning.common.geometry import Grid, canonical_affine, grid_affine
 from pin_lightning.data.images.reading import Header, read_header, read_voxels
-from pin_lightning.data.intensity_windows import DEFAULT_WINDOW, WINDOWS
+from pin_lightning.data.intensity_windows import (
+    DEFAULT_WINDOW,
+    ROBUST_WINDOW,
+    WINDOWS,
+    without_metal,
+)
 from pin_lightning.data.volume_facts import VolumeFacts, voxel_digest
 
 PREPROCESSING_VERSION = 2  # part of every cache file's name; increment when results change
@@ -47,11 +53,20 @@ class OriginalImage:
         voxels: Intensities along its own axes.
         affine: Voxel index to world RAS+ mm.
         window: Intensities that become black and white.
+        rule: Rule of the window, a name in `WINDOWS`.
     """
 
     voxels: Num[np.ndarray, "X Y Z"]
     affine: Float64[np.ndarray, "4 4"]
     window: tuple[float, float]
+    rule: str = DEFAULT_WINDOW
+
+    @cached_property
+    def seen(self) -> Num[np.ndarray, "X Y Z"]:
+        """Voxels for the networks: with a robust window, without metal."""
+        return (
+            without_metal(self.voxels, self.window) if self.rule == ROBUST_WINDOW else self.voxels
+        )
 
 
 def suggest_grid(
@@ -106,7 +121,7 @@ def read_image(path: Path, window: str = DEFAULT_WINDOW) -> OriginalImage:
         raise ValueError(f"{path}: some voxels are NaN or infinite; replace them by numbers")
     if voxels.min() == voxels.max():
         raise ValueError(f"{path}: all voxels are {voxels.flat[0]}; give an image with contrast")
-    return OriginalImage(voxels, affine, WINDOWS[window](voxels))
+    return OriginalImage(voxels, affine, WINDOWS[window](voxels), window)
 
 
 def preprocess(
@@ -124,7 +139,8 @@ def resample(
 ) -> WorkingVolume:
     """Make the working volume of an image.
 
-    The ends of its intensity window become 0 and 255, what lies beyond is clipped; then the image
+    The ends of its intensity window become 0 and 255, what lies beyond is clipped (metal, with a
+    robust window, becomes 0); then the image
     is resampled linearly, after a Gaussian along axes that lose resolution. Outside the image is 0.
 
     Args:
@@ -142,7 +158,7 @@ def resample(
     if affine is None:
         affine = grid_affine(image.affine, image.voxels.shape, grid)
     low, high = image.window
-    scaled = rescale(image.voxels, low, high)
+    scaled = rescale(image.seen, low, high)
     smoothed = antialias(scaled, voxel_sizes(image.affine), spacing_mm)
     scalar = tio.ScalarImage(tensor=torch.from_numpy(smoothed)[None], affine=image.affine)
     with torch.random.fork_rng(devices=[]):  # torchio draws random numbers nevertheless

@@ -68,7 +68,7 @@ def _read(path: Path, count: int) -> Level | None:
 
 def _make(image: Path, spacings_mm: Sequence[float], path: Path, window: str) -> Level:
     read = read_image(image, window)
-    made = scan_levels(read.voxels, read.affine, read.window, spacings_mm)
+    made = scan_levels(read.seen, read.affine, read.window, spacings_mm)
     with whole_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, *(one.numpy() for one in made.levels))
     return list(made.levels)

@@ -125,7 +125,7 @@ def _scans(predictor: Predictor, volumes: Volumes, images: Sequence[OriginalImag
     spacings_mm = predictor.locator.ensemble.members[0].spacings_mm
     if not images:
         return made_scans(volumes, predictor.localizer.grid.spacing_mm, spacings_mm)
-    return [scan_levels(one.voxels, one.affine, one.window, spacings_mm).levels for one in images]
+    return [scan_levels(one.seen, one.affine, one.window, spacings_mm).levels for one in images]
 
 
 def _poses(

@@ -114,4 +114,4 @@ class Locator:
 
     def _levels(self, image: OriginalImage) -> ScanLevels:
         spacings_mm = self.ensemble.members[0].spacings_mm
-        return scan_levels(image.voxels, image.affine, image.window, spacings_mm)
+        return scan_levels(image.seen, image.affine, image.window, spacings_mm)

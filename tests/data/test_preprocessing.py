@@ -17,6 +17,8 @@ from pin_lightning.data.intensity_windows import WINDOWS
 from pin_lightning.data.preprocessing import (
     antialias,
     preprocess,
+    read_image,
+    resample,
     rescale,
     suggest_grid,
 )
@@ -231,3 +233,27 @@ def test_what_was_half_written_a_day_ago_is_removed_from_the_cache(phantom_root,
     cache_volumes(find_cases(phantom_root)[:1], Grid((8, 8, 8), 20.0), tmp_path)
     assert not old.exists()
     assert new.exists()
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.float32])
+def test_metal_is_dark_with_a_robust_window_and_nowhere_else(tmp_path, kind):
+    """A block of 5 % of the scan, many times as bright as all the rest."""
+    volume = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(20, 20, 20)), 1.5)
+    volume = (1000 + 3000 * volume).clip(0).astype(kind)
+    metal = volume.copy()
+    metal[12:20, 12:20, 12:18] = 30000
+    plain, bright = (save(tmp_path / f"{n}.nii", v) for n, v in (("a", volume), ("b", metal)))
+    grid = Grid((20, 20, 20), 1.0)
+    before, after = (resample(read_image(one, "robust"), grid) for one in (plain, bright))
+    inside = np.zeros(volume.shape, bool)
+    inside[12:20, 12:20, 12:18] = True
+    assert after.intensity.numpy()[inside].max() == 0
+    apart = after.intensity.numpy().astype(int) - before.intensity.numpy()
+    assert np.abs(apart[~inside]).max() <= 12  # by the window, which is nearly the same
+    image = read_image(bright, "robust")
+    assert image.voxels.max() == 30000  # as stored, for slices
+    assert image.seen.dtype == kind
+    untouched = read_image(plain, "robust")
+    assert untouched.seen is untouched.voxels
+    percentiles = read_image(bright, "percentiles")
+    assert percentiles.seen is percentiles.voxels

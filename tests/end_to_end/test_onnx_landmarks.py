@@ -16,7 +16,7 @@ from small_localizers import NAMES, build
 from conftest import composed
 from pin_lightning.common.geometry import Grid, mm_to_world
 from pin_lightning.data.images.reading import read_header
-from pin_lightning.data.intensity_windows import robust_window
+from pin_lightning.data.intensity_windows import robust_window, without_metal
 from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.preprocessing import preprocess
 from pin_lightning.data.scan_levels import scan_levels
@@ -99,7 +99,13 @@ WINDOWED = {
 @pytest.mark.parametrize("change", WINDOWED.values(), ids=WINDOWED)
 def test_the_robust_window_is_that_of_the_package(change):
     voxels = np.squeeze(change(make_phantom(5, (27, 48, 44), (3.0, 3.0, 3.0)).volume))
-    assert example.window(voxels, {"window": "robust"}) == robust_window(voxels)
+    found = example.window(voxels, {"window": "robust"})
+    assert found == robust_window(voxels)
+    metal = voxels.copy()
+    metal.ravel()[:5] = np.iinfo(voxels.dtype).max if voxels.dtype.kind in "iu" else 1e9
+    seen = example.without_metal(metal, found, {"window": "robust"})
+    np.testing.assert_array_equal(seen, without_metal(metal, found))
+    assert example.without_metal(metal, found, {"window": "percentiles"}) is metal
 
 
 def test_a_window_of_another_rule_is_named():
