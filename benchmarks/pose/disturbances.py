@@ -98,26 +98,35 @@ def surrounded(scan: Scan, size: Sequence[int], generator: np.random.Generator) 
     return replace(scan, voxels=voxels, affine=moved(scan.affine, -first))
 
 
-def metal(scan: Scan, generator: np.random.Generator) -> Scan:
-    """Make 1 % of the voxels far brighter: balls. Landmarks within them are not visible."""
-    voxels = wide(scan.voxels)
-    low, high = np.percentile(voxels, [1, 99])
-    bright = low + METAL_TIMES * (high - low)
-    balls = np.zeros(voxels.shape, dtype=bool)
-    radius = max(1, round(0.03 * min(voxels.shape)))
-    while balls.mean() < METAL_SHARE:
-        middle = [int(generator.integers(size)) for size in voxels.shape]
-        around = tuple(
-            slice(max(0, m - radius), min(size, m + radius + 1))
-            for m, size in zip(middle, voxels.shape, strict=True)
-        )
-        grid = np.ogrid[around]
-        balls[around] |= sum((g - m) ** 2 for g, m in zip(grid, middle, strict=True)) <= radius**2
-    inside = np.round(np.nan_to_num(scan.landmarks_ijk)).astype(int)
-    inside = np.clip(inside, 0, np.array(voxels.shape) - 1)
-    hidden = balls[tuple(inside.T)]
-    seen = np.where(hidden[:, None], np.nan, scan.landmarks_world)
-    return Scan(np.where(balls, np.array(bright, voxels.dtype), voxels), scan.affine, seen)
+def metal(in_one_ball: bool) -> Disturbance:
+    """Make 1 % of the voxels far brighter, in balls. Landmarks within them are not visible."""
+
+    def disturb(scan: Scan, generator: np.random.Generator) -> Scan:
+        voxels = wide(scan.voxels)
+        low, high = np.percentile(voxels, [1, 99])
+        bright = low + METAL_TIMES * (high - low)
+        whole = (METAL_SHARE * voxels.size * 3 / (4 * np.pi)) ** (1 / 3)
+        radius = round(whole) + 1 if in_one_ball else max(1, round(0.03 * min(voxels.shape)))
+        balls = np.zeros(voxels.shape, dtype=bool)
+        while balls.mean() < METAL_SHARE:
+            balls |= _ball(voxels.shape, radius, generator, in_one_ball)
+        inside = np.round(np.nan_to_num(scan.landmarks_ijk)).astype(int)
+        inside = np.clip(inside, 0, np.array(voxels.shape) - 1)
+        hidden = balls[tuple(inside.T)]
+        seen = np.where(hidden[:, None], np.nan, scan.landmarks_world)
+        return Scan(np.where(balls, np.array(bright, voxels.dtype), voxels), scan.affine, seen)
+
+    return disturb
+
+
+def _ball(
+    shape: tuple[int, ...], radius: int, generator: np.random.Generator, whole: bool
+) -> np.ndarray:
+    """A ball at any place, or at any place where it is whole."""
+    room = radius if whole else 0
+    middle = [int(generator.integers(room, size - room)) for size in shape]
+    grid = np.ogrid[tuple(slice(0, size) for size in shape)]
+    return sum((g - m) ** 2 for g, m in zip(grid, middle, strict=True)) <= radius**2
 
 
 def turned(with_header: bool) -> Disturbance:
@@ -184,7 +193,8 @@ DISTURBANCES: dict[str, Disturbance] = {
     "half as much again of zeros": padded(0),
     "padding -3024": padded(-3024),
     "padding -32768": padded(-32768),
-    "1 % metal": metal,
+    "1 % metal, in balls all over the scan": metal(in_one_ball=False),
+    "1 % metal, in one ball": metal(in_one_ball=True),
     "voxels turned": turned(with_header=False),
     "header and voxels turned": turned(with_header=True),
 }
