@@ -14,6 +14,7 @@ MOST_VOXELS = 2**20
 FILLING_SHARE, FILLING_TIMES, NEIGHBOURS, FEWEST_LEVELS = 0.03, 10, 9, 8
 LOW_SHARE, SIGNAL_SHARE, EDGE_SHARE = 0.005, 0.97, 0.1
 METAL_TIMES, STRETCH_SHARE, STRETCH_OF_METAL = 2.5, 0.002, 0.25
+FAR_TIMES = 2.0
 LEAST_METAL, SURELY_METAL, MOST_METAL, BRIGHT_SIDE = 0.001, 0.06, 0.2, 4.0
 
 Histogram = tuple[np.ndarray, np.ndarray]  # sorted intensities, and how many voxels have each
@@ -42,7 +43,7 @@ def without_metal(
 ) -> np.ndarray:
     """With a robust window, voxels far beyond it are black: as what lies outside the image."""
     low, high = low_high
-    bright = voxels > low + METAL_TIMES * (high - low)
+    bright = voxels > low + FAR_TIMES * (high - low)
     if settings.get("window") != "robust" or not bright.any():
         return voxels
     return np.where(bright, np.asarray(low).astype(voxels.dtype), voxels)

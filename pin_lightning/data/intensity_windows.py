@@ -24,6 +24,8 @@ EDGE_SHARE = 0.1  # at most this share of the voxels mix a filling value with an
 # its brightness, and is almost empty: as shares of all voxels, and of those beyond it.
 METAL_TIMES, STRETCH_SHARE, STRETCH_OF_METAL = 2.5, 0.002, 0.25
 MOST_METAL, LEAST_METAL = 0.2, 0.001  # shares of the voxels
+# Voxels so many times as far above the low end as the high end is are dark to the networks.
+FAR_TIMES = 2.0
 # A larger share may be anatomy in noise: then the rest has to look like anatomy, with a bright side
 # so many times as wide as its dark side.
 SURELY_METAL, BRIGHT_SIDE = 0.06, 4.0
@@ -83,7 +85,7 @@ def without_metal(
     array([[[-5, 10,  0,  0]]])
     """
     low, high = window
-    bright = voxels > low + METAL_TIMES * (high - low)
+    bright = voxels > low + FAR_TIMES * (high - low)
     return (
         np.where(bright, np.asarray(low).astype(voxels.dtype), voxels) if bright.any() else voxels
     )
