@@ -181,7 +181,7 @@ def targets(run: Path | None) -> dict[str, Target]:
 
 def of_run(run: Path) -> dict[str, Target]:
     """The files of a run, each damaged in a copy of it that is then loaded."""
-    from pin_lightning.runs.folder import read_config
+    from pin_lightning.runs.folder import best_checkpoint, read_config
     from pin_lightning.runs.predictor import Predictor
 
     def copied(name: str, folder: Path) -> Path:
@@ -195,13 +195,14 @@ def of_run(run: Path) -> dict[str, Target]:
         Predictor.load(folder, device="cpu")
         read_config(folder)
 
-    names = {
-        "run.json": True,
-        "config.yaml": True,
-        "pose/pose.json": True,
-        "checkpoints/last.ckpt": False,
+    text = {f"run/{one}": one for one in ("run.json", "config.yaml", "pose/pose.json")}
+    found = {
+        name: Target(partial(copied, one), load, True)
+        for name, one in text.items()
+        if (run / one).is_file()
     }
-    return {f"run/{one}": Target(partial(copied, one), load, text) for one, text in names.items()}
+    checkpoint = str(best_checkpoint(run).relative_to(run))
+    return found | {"run/checkpoint": Target(partial(copied, checkpoint), load, False)}
 
 
 def _try(name: str, run: Path | None, seed: int, count: int, seconds: float, pipe: object) -> None:
