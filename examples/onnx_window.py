@@ -43,10 +43,10 @@ def without_metal(
 ) -> np.ndarray:
     """With a robust window, voxels far beyond it are black: as what lies outside the image."""
     low, high = low_high
-    bright = voxels > low + FAR_TIMES * (high - low)
-    if settings.get("window") != "robust" or not bright.any():
+    far = low + FAR_TIMES * (high - low)
+    if settings.get("window") != "robust" or voxels.max() <= far:
         return voxels
-    return np.where(bright, np.asarray(low).astype(voxels.dtype), voxels)
+    return np.where(voxels > far, np.asarray(low).astype(voxels.dtype), voxels)
 
 
 def robust_window(voxels: np.ndarray) -> tuple[float, float]:

@@ -42,7 +42,6 @@ def measure_disturbed(
 ) -> tuple[Measured | None, np.ndarray]:
     """Write a disturbed scan, and predict it; with which landmarks of the model it shows."""
     changed = disturbance(scan, np.random.default_rng(seed))
-    own = [measurer.all_names.index(name) for name in measurer.names]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scan.nii"
         nib.save(nib.Nifti1Image(changed.voxels, changed.affine), path)
@@ -50,8 +49,8 @@ def measure_disturbed(
             found = measurer.measure("disturbed", path, changed.landmarks_world)
         except ValueError as error:
             log.info("refused: %s", error)
-            return None, changed.visible()[own]
-    return found, changed.visible()[own]
+            return None, changed.visible()[measurer.own]
+    return found, changed.visible()[measurer.own]
 
 
 def loaded(measurer: Measurer, case: Case) -> Scan:

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 from programs import peak_gb
 
+from pin_lightning.data.images.reading import stem
 from pin_lightning.data.landmarks.files import read_landmarks
 from pose.disturbances import Scan, surrounded
 from pose.field import loaded
@@ -22,10 +23,9 @@ def predicted(measurer: Measurer, scan: Scan, image: Path, output: Path) -> tupl
     """Cells of a scan that ``infer.py`` predicts."""
     given = [f"run={measurer.run}", f"input={image}", f"output={output}"]
     peak, seconds = peak_gb("infer.py", *given)
-    found = read_landmarks(output / f"{image.name.split('.')[0]}.mrk.json")
-    own = [measurer.all_names.index(name) for name in measurer.names]
+    found = read_landmarks(output / f"{stem(image)}.mrk.json")
     found_world = found.select(measurer.names).positions_world
-    errors_mm = np.linalg.norm(found_world - scan.landmarks_world[own], axis=1)
+    errors_mm = np.linalg.norm(found_world - scan.landmarks_world[measurer.own], axis=1)
     size = " x ".join(map(str, scan.voxels.shape))
     return (size, number(peak, 2), number(seconds, 1), number(float(np.nanmean(errors_mm))))
 

@@ -64,6 +64,8 @@ class Measurer:
         self.all_names = self.names
         if self.predictor.locator is not None:
             self.all_names = read_pose_record(run).anatomy.names
+        # Places in `all_names` of the landmarks that the model localises.
+        self.own = [self.all_names.index(name) for name in self.names]
 
     def tested(self, root: str | None = None) -> list[Case]:
         """Test cases of the run, in its own data set or one in another folder."""
@@ -81,9 +83,8 @@ class Measurer:
     def measure(self, case: str, image: Path, truth_world: np.ndarray) -> Measured:
         """Predict a scan, and compare with the landmarks `all_names` in it."""
         found = self.predictor.predict(image)
-        own = [self.all_names.index(name) for name in self.names]
         errors_mm, placed_mm = (
-            np.linalg.norm(points - truth_world[own], axis=1)
+            np.linalg.norm(points - truth_world[self.own], axis=1)
             for points in (found.positions_world, found.mean_shape_world)
         )
         if found.pose is None or self.predictor.locator is None:

@@ -87,7 +87,6 @@ def start(program: str, main: Callable[[], Any]) -> None:
     unknown settings, or a run folder that cannot be made. `main` is under `hydra.main`.
     """
     keep_writing()
-    keep_freed_memory()
     if any(argument in HELP for argument in sys.argv[1:]):
         from pin_lightning.cli.help import command_of, print_help
 
@@ -96,6 +95,7 @@ def start(program: str, main: Callable[[], Any]) -> None:
     sys.argv[1:] = quote_arguments(sys.argv[1:])
     sys.argv[1:] = with_phantoms(program, sys.argv[1:])
     sys.argv += arguments_of_others(sys.argv[1:])
+    keep_freed_memory()
     logging.raiseExceptions = False  # a full disk would print a traceback for each log line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra raise instead of ending the process
     try:

@@ -85,10 +85,10 @@ def without_metal(
     array([[[-5, 10,  0,  0]]])
     """
     low, high = window
-    bright = voxels > low + FAR_TIMES * (high - low)
-    return (
-        np.where(bright, np.asarray(low).astype(voxels.dtype), voxels) if bright.any() else voxels
-    )
+    far = low + FAR_TIMES * (high - low)
+    if voxels.max() <= far:  # of most scans: no copy
+        return voxels
+    return np.where(voxels > far, np.asarray(low).astype(voxels.dtype), voxels)
 
 
 WINDOWS: Mapping[str, Window] = {"percentiles": percentile_window, "robust": robust_window}

@@ -140,8 +140,8 @@ def resample(
     """Make the working volume of an image.
 
     The ends of its intensity window become 0 and 255, what lies beyond is clipped (metal, with a
-    robust window, becomes 0); then the image
-    is resampled linearly, after a Gaussian along axes that lose resolution. Outside the image is 0.
+    robust window, becomes 0); then the image is resampled linearly, after a Gaussian along axes
+    that lose resolution. Outside the image is 0.
 
     Args:
         image: The image.
