@@ -16,6 +16,7 @@ LOW_SHARE, SIGNAL_SHARE, EDGE_SHARE = 0.005, 0.97, 0.1
 METAL_TIMES, STRETCH_SHARE, STRETCH_OF_METAL = 2.5, 0.002, 0.25
 FAR_TIMES = 2.0
 LEAST_METAL, SURELY_METAL, MOST_METAL, BRIGHT_SIDE = 0.001, 0.06, 0.2, 4.0
+SATURATED_TIMES = 1.2
 
 Histogram = tuple[np.ndarray, np.ndarray]  # sorted intensities, and how many voxels have each
 
@@ -87,7 +88,12 @@ def _without_edges(levels: np.ndarray, counts: np.ndarray, filling: float) -> Hi
 
 def _without_metal(levels: np.ndarray, counts: np.ndarray, low: float) -> Histogram:
     """Leave out what lies beyond an almost empty stretch of the range."""
-    total, brightness = counts.sum(), levels - low
+    total = counts.sum()
+    if counts[-1] >= LEAST_METAL * total and levels.size > 1:
+        second, brightest = levels[-2:] - low
+        if brightest >= SATURATED_TIMES * second > 0:
+            levels, counts = levels[:-1], counts[:-1]
+    brightness = levels - low
     at_least = np.append(np.cumsum(counts[::-1])[::-1], 0)
     beyond = at_least[np.searchsorted(levels, low + METAL_TIMES * brightness, side="right")]
     stretch = at_least[1:] - beyond

@@ -24,6 +24,7 @@ EDGE_SHARE = 0.1  # at most this share of the voxels mix a filling value with an
 # its brightness, and is almost empty: as shares of all voxels, and of those beyond it.
 METAL_TIMES, STRETCH_SHARE, STRETCH_OF_METAL = 2.5, 0.002, 0.25
 MOST_METAL, LEAST_METAL = 0.2, 0.001  # shares of the voxels
+SATURATED_TIMES = 1.2  # metal of one value is at least so many times as bright as all the rest
 # Voxels so many times as far above the low end as the high end is are dark to the networks.
 FAR_TIMES = 2.0
 # A larger share may be anatomy in noise: then the rest has to look like anatomy, with a bright side
@@ -128,8 +129,15 @@ def _without_edges(
 def _without_metal(
     levels: Float64[np.ndarray, " N"], counts: Int[np.ndarray, " N"], low: float
 ) -> tuple[Float64[np.ndarray, " M"], Int[np.ndarray, " M"]]:
-    """Leave out voxels that are many times as bright as all the others, above `low`."""
+    """Leave out voxels that are many times as bright as all the others, above `low`.
+
+    Of saturated metal, which is of one value, less is asked for.
+    """
     total = counts.sum()
+    if counts[-1] >= LEAST_METAL * total and levels.size > 1:
+        second, brightest = levels[-2:] - low
+        if brightest >= SATURATED_TIMES * second > 0:
+            levels, counts = levels[:-1], counts[:-1]
     at_least = np.append(np.cumsum(counts[::-1])[::-1], 0)
     brightness = levels - low
     end = low + METAL_TIMES * brightness

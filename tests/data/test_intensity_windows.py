@@ -47,13 +47,20 @@ def padded(voxels, value, times):
     return np.pad(voxels.astype(np.float32), [(one, one) for one in more], constant_values=value)
 
 
-def with_metal(voxels, share, constant):
-    """Make a share of the voxels 5 to 15 times as bright as all the others, or saturate them."""
+def with_metal(voxels, share):
+    """Make a share of the voxels 5 to 15 times as bright as almost all the others."""
     rng, metal = np.random.default_rng(0), voxels.astype(np.float32)
     low, top = float(voxels.min()), float(np.percentile(voxels, 99.9))
     chosen = rng.choice(voxels.size, int(share * voxels.size), replace=False)
-    times = 10 if constant else rng.uniform(5, 15, len(chosen))
-    metal.flat[chosen] = low + (top - low) * times
+    metal.flat[chosen] = low + (top - low) * rng.uniform(5, 15, len(chosen))
+    return metal.round()
+
+
+def with_saturated_metal(voxels, share, times):
+    """Give a share of the voxels one value, so many times as bright as the brightest."""
+    metal = voxels.astype(np.float32)
+    chosen = np.random.default_rng(0).choice(voxels.size, int(share * voxels.size), replace=False)
+    metal.flat[chosen] = metal.min() + times * np.ptp(metal)
     return metal.round()
 
 
@@ -64,10 +71,11 @@ DISTURBED = {
     "much padding": lambda one: padded(one, -1024, 5),
     "white padding": lambda one: padded(one, 32767, 2),
     "two paddings": lambda one: padded(padded(one, 0, 1.5), -3024, 1.5),
-    "metal": lambda one: with_metal(one, 0.01, constant=False),
-    "more metal": lambda one: with_metal(one, 0.03, constant=False),
-    "saturated metal": lambda one: with_metal(one, 0.03, constant=True),
-    "padding and metal": lambda one: padded(with_metal(one, 0.01, constant=False), -3024, 2),
+    "metal": lambda one: with_metal(one, 0.01),
+    "more metal": lambda one: with_metal(one, 0.03),
+    "saturated metal": lambda one: with_saturated_metal(one, 0.03, 10),
+    "saturated metal hardly brighter": lambda one: with_saturated_metal(one, 0.01, 1.3),
+    "padding and metal": lambda one: padded(with_metal(one, 0.01), -3024, 2),
     "other axes": lambda one: one.transpose(2, 0, 1)[::-1],
 }
 

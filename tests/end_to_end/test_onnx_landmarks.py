@@ -81,8 +81,9 @@ def test_whole_scans_at_coarse_spacings_are_those_of_the_package(settings, tmp_p
     np.testing.assert_allclose(to_world, expected.to_world, atol=1e-9)
 
 
-def with_metal(voxels):
-    return np.where(np.indices(voxels.shape).sum(axis=0) % 97 == 0, 20000, voxels.astype(np.int32))
+def with_metal(voxels, times=100):
+    bright = int(times * int(voxels.max()))
+    return np.where(np.indices(voxels.shape).sum(axis=0) % 97 == 0, bright, voxels.astype(np.int32))
 
 
 WINDOWED = {
@@ -92,6 +93,7 @@ WINDOWED = {
         np.pad(voxels.astype(np.float32), 6, constant_values=-3024), 1.3, order=1
     ),
     "metal": with_metal,
+    "metal hardly brighter": lambda voxels: with_metal(voxels, 1.3),
     "large": lambda voxels: np.tile(voxels, (6, 5, 4)),
 }
 
