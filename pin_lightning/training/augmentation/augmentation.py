@@ -67,9 +67,11 @@ class Augmentation:
         """Draw maps of N samples; None, without a draw, if all would be the identity."""
         return None if self.warp.is_identity else self.warp.draw(count, grid, generator)
 
-    def draw_intensity(self, count: int, generator: torch.Generator) -> Intensity | None:
+    def draw_intensity(
+        self, count: int, grid: Grid, generator: torch.Generator
+    ) -> Intensity | None:
         """Draw intensity changes of N samples; None, without a draw, if none is asked for."""
-        return None if self.intensity.is_identity else self.intensity.draw(count, generator)
+        return None if self.intensity.is_identity else self.intensity.draw(count, grid, generator)
 
     def move_landmarks(
         self, warp: Warp, landmarks_mm: Float[Tensor, "N L 3"]

@@ -7,6 +7,7 @@ import torch
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Num, Tensor
 from pin_lightning.distributed.ranks import WHOLE, Shard
+from pin_lightning.training.augmentation.dark_side import DarkSide
 from pin_lightning.training.augmentation.warped_patches import COLUMN_AXES, ROW_AXES, blocks
 from pin_lightning.training.augmentation.warps import check_not_negative
 
@@ -26,6 +27,7 @@ class Intensity:
         blur: SD in voxels of a Gaussian along rows and columns of each patch.
         bias: Logarithm of a smooth factor: a polynomial of the position, from -1 to 1 between the
             faces of the volume, with the terms x, y, z, xx, yy, zz, yz, xz, xy.
+        dark: What is not seen.
     """
 
     gain: Float[Tensor, " N"]
@@ -34,11 +36,13 @@ class Intensity:
     noise: Float[Tensor, " N"] | None = None
     blur: Float[Tensor, " N"] | None = None
     bias: Float[Tensor, "N 9"] | None = None
+    dark: DarkSide | None = None
 
     def __getitem__(self, samples: slice) -> "Intensity":
         asked = (self.gamma, self.noise, self.blur, self.bias)
-        some = [None if one is None else one[samples] for one in asked]
-        return Intensity(self.gain[samples], self.offset[samples], *some)
+        gamma, noise, blur, bias = (None if one is None else one[samples] for one in asked)
+        dark = None if self.dark is None else self.dark[samples]
+        return Intensity(self.gain[samples], self.offset[samples], gamma, noise, blur, bias, dark)
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,11 @@ class IntensitySettings:
         blur_sd_voxels: Root mean square of the SD of a blur; each sample has its own, half-normal.
         bias_sd: SD of each of the nine terms of the logarithm of a smooth factor, at the faces of
             the volume.
+        dark_probability: Share of samples in which up to half of the volume is dark, beyond a plane
+            of any direction, as where the field of view ends.
 
     Raises:
-        ValueError: A setting is negative or not finite.
+        ValueError: A setting is negative or not finite, or a share is above 1.
     """
 
     gain_sd: float = 0.0
@@ -65,21 +71,28 @@ class IntensitySettings:
     noise_sd: float = 0.0
     blur_sd_voxels: float = 0.0
     bias_sd: float = 0.0
+    dark_probability: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""
         check_not_negative(self)
+        if self.dark_probability > 1:
+            raise ValueError(
+                f"augmentation.dark_probability={self.dark_probability}: give a share from 0 to 1"
+            )
 
     @property
     def is_identity(self) -> bool:
         """True if every draw leaves intensities unchanged."""
         return self == IntensitySettings()
 
-    def draw(self, count: int, generator: torch.Generator) -> Intensity:
+    def draw(self, count: int, grid: Grid, generator: torch.Generator) -> Intensity:
         """Draw changes of `count` samples on the device of the generator."""
         normal = torch.randn(5, count, generator=generator, device=generator.device)
         gain, offset, gamma, noise, blur = normal
         terms = torch.randn(count, 9, generator=generator, device=generator.device)
+        probability = self.dark_probability
+        dark = DarkSide.draw(count, probability, grid, generator) if probability > 0 else None
         return Intensity(
             (self.gain_sd * gain).exp(),
             self.offset_sd * offset,
@@ -87,6 +100,7 @@ class IntensitySettings:
             self.noise_sd * noise.abs() if self.noise_sd > 0 else None,
             self.blur_sd_voxels * blur.abs() if self.blur_sd_voxels > 0 else None,
             self.bias_sd * terms if self.bias_sd > 0 else None,
+            dark,
         )
 
 
@@ -128,6 +142,8 @@ def change_intensity(
             normal = torch.randn(size, generator=generator, device=patches.device)[rows]
         values = _blurred(patches[block].float(), some, steps * spacing_voxels)
         there = values > 0
+        if some.dark is not None:
+            there &= some.dark.sees(centres_mm[block], steps_mm)
         factor = some.gain[:, None, None, None]
         if some.bias is not None:
             factor = factor * _bias_field(some.bias, centres_mm[block], steps_mm, grid)

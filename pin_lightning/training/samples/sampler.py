@@ -136,7 +136,7 @@ class ShapePatchSampler:
             landmarks_mm = augmentation.move_landmarks(warp, landmarks_mm)
         true_parameters = self.shape_model.encode(landmarks_mm)
         drawn = self.draw(true_parameters)
-        intensity = augmentation.draw_intensity(count, self.generator)
+        intensity = augmentation.draw_intensity(count, self.grid, self.generator)
         own = self.shard.rows
         parameters = drawn.parameters[own]
         moved = None if warp is None else warp[own]

@@ -17,6 +17,7 @@ GRID = Grid((61, 51, 41), 0.5)
 CENTRE = torch.zeros(1, 1, 3)
 EVERYTHING = {"gain_sd": 0.1, "offset_sd": 0.05, "gamma_sd": 0.2}
 EVERYTHING |= {"noise_sd": 0.02, "blur_sd_voxels": 0.7, "bias_sd": 0.1}
+EVERYTHING |= {"dark_probability": 0.3}
 
 
 def generator(seed=0):
@@ -98,7 +99,7 @@ def test_bias_is_one_polynomial_of_position_for_all_planes_and_landmarks():
 def test_dtype_stays_and_patches_are_left_alone(dtype):
     patches = noise(4, 3, 9, 9, dtype=dtype)
     before = patches.clone()
-    drawn = IntensitySettings(**EVERYTHING).draw(4, generator())
+    drawn = IntensitySettings(**EVERYTHING).draw(4, GRID, generator())
     changed = change(patches, drawn, CENTRE.expand(4, 1, 3))
     assert changed.dtype == dtype
     assert torch.equal(patches, before)
@@ -117,13 +118,13 @@ def test_all_zero_changes_nothing():
         IntensitySettings(**{name: value}).is_identity for name, value in EVERYTHING.items()
     )
     patches = noise(2, 3, 9, 9, dtype=torch.uint8)
-    same = change(patches, settings.draw(2, generator()), CENTRE.expand(2, 1, 3))
+    same = change(patches, settings.draw(2, GRID, generator()), CENTRE.expand(2, 1, 3))
     assert torch.equal(same, patches)
 
 
 def test_blocks_do_not_matter(monkeypatch):
     patches, centres_mm = noise(4, 3, 9, 9), CENTRE.expand(4, 1, 3)
-    quiet = IntensitySettings(**EVERYTHING | {"noise_sd": 0.0}).draw(4, generator())
+    quiet = IntensitySettings(**EVERYTHING | {"noise_sd": 0.0}).draw(4, GRID, generator())
     whole = change(patches, quiet, centres_mm)
     monkeypatch.setattr("pin_lightning.training.augmentation.warped_patches.BLOCK", 1)
     torch.testing.assert_close(change(patches, quiet, centres_mm), whole)
@@ -135,7 +136,7 @@ def test_noise_is_that_of_one_process_whoever_draws_it(monkeypatch, block):
         "pin_lightning.training.augmentation.warped_patches.BLOCK", block * 3 * 9 * 9
     )
     patches, centres_mm = noise(6, 3, 9, 9), CENTRE.expand(6, 1, 3)
-    drawn = IntensitySettings(gain_sd=0.1, noise_sd=0.1).draw(6, generator())
+    drawn = IntensitySettings(gain_sd=0.1, noise_sd=0.1).draw(6, GRID, generator())
     source = generator(1)
     whole = change_intensity(patches, centres_mm, drawn, GRID, source)
     for rank in range(3):
@@ -149,7 +150,7 @@ def test_noise_is_that_of_one_process_whoever_draws_it(monkeypatch, block):
 
 
 def test_draws_have_the_spread_asked_for():
-    drawn = IntensitySettings(**EVERYTHING).draw(5000, generator())
+    drawn = IntensitySettings(**EVERYTHING).draw(5000, GRID, generator())
     assert drawn.gain.log().std().item() == pytest.approx(0.1, rel=0.05)
     assert drawn.offset.std().item() == pytest.approx(0.05, rel=0.05)
     assert drawn.gamma.log().std().item() == pytest.approx(0.2, rel=0.05)
