@@ -7,7 +7,7 @@ DEMO := outputs/demo
 # A file's tests stay together, as they share what takes long to make. A worker that dies ends
 # all: were it replaced, the others could wait for ever at the end (pytest-xdist issue 1378).
 # Fast tests check the types of arguments; in slow ones, programs run as users run them.
-PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile --max-worker-restart 0
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile --max-worker-restart 0 --durations=20
 
 .PHONY: help install demo test test-all lint docs format bench clean
 .DEFAULT_GOAL := help

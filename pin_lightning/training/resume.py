@@ -115,8 +115,9 @@ def _check_schedules(path: Path, schedules: Sequence[dict[str, Any]], most: int)
 
 def clear_leftovers(run_dir: Path) -> None:
     """Remove half-written files of a killed training from its run folder."""
-    for place in (run_dir, run_dir / folder.CHECKPOINTS, run_dir / folder.LOGS):
-        remove_leftovers(place)
+    for stage in (run_dir, pose_folder(run_dir)):
+        for place in (stage, stage / folder.CHECKPOINTS, stage / folder.LOGS):
+            remove_leftovers(place)
 
 
 @contextmanager

@@ -1,10 +1,8 @@
-"""Processes that are killed, asked to end or run out of disk, and go on by the same command."""
+"""Processes that are asked to end or run out of disk, and go on by the same command."""
 
 import csv
 import logging
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -64,24 +62,6 @@ def asked_to_end(process, run_dir):
     assert f"asked to end: step {step} is saved, the same command with ckpt_path=last" in said
     assert "Traceback" not in said
     return step, said
-
-
-@pytest.mark.parametrize(("loader", "steps"), [("resident", [10, 60]), ("queue", [20])])
-def test_killed_at_any_moment_it_comes_to_the_same_weights(tiny, tmp_path, loader, steps):
-    config = composed(*tiny[loader], "run_name=x", "run_dir=unused")
-    whole, run_dir = tmp_path / "whole", tmp_path / "cut"
-    train(config, whole)
-    for step in steps:  # in training, and in the report
-        process = start(["train.py"], tiny[loader], run_dir)
-        wait_until(lambda step=step: last_step(run_dir) >= step, process)
-        time.sleep(random.uniform(0, 0.1))
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-    train(config, run_dir)
-    check_same_end(run_dir, whole)
-    names = {path.name for path in run_dir.rglob("*")}
-    assert not [name for name in names if name.startswith(".")] + [*names & {"unfinished"}]
-    assert {path.name for path in whole.rglob("*")} == names - {"train.log"}
 
 
 def test_asked_to_end_it_saves_its_step_and_says_how_to_go_on(tiny, tmp_path):

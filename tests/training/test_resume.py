@@ -105,12 +105,15 @@ def test_other_errors_are_let_through(run_dir):
 
 
 def test_what_a_killed_training_left_is_removed(run_dir):
+    stages = (run_dir, run_dir / "pose")
+    for name in ("checkpoints", "logs"):
+        (run_dir / "pose" / name).mkdir(parents=True)
     before = sorted(run_dir.rglob("*"))
-    names = ("a.csv", "checkpoints/last.ckpt", "logs/metrics.csv")
-    killed = [whole_file(run_dir / name) for name in names]
+    names = [one / name for one in stages for name in ("a", "checkpoints/a", "logs/a")]
+    killed = [whole_file(name) for name in names]
     for one in killed:
         one.__enter__().touch()
-    assert len(list(run_dir.rglob("*"))) == len(before) + 3
+    assert len(list(run_dir.rglob("*"))) == len(before) + 6
     clear_leftovers(run_dir)
     assert sorted(run_dir.rglob("*")) == before
 
