@@ -20,6 +20,16 @@ def has_fast_bf16(device: torch.device) -> bool:
     return False
 
 
+def check_precision(setting: str) -> None:
+    """Check a ``trainer.precision``.
+
+    Raises:
+        ValueError: The setting is unknown.
+    """
+    if setting not in SETTINGS:
+        raise ValueError(f"trainer.precision={setting[:80]}: give one of {', '.join(SETTINGS)}")
+
+
 def network_dtype(device: torch.device, setting: str = "auto") -> torch.dtype:
     """Data type that a network computes in on a device.
 
@@ -30,8 +40,7 @@ def network_dtype(device: torch.device, setting: str = "auto") -> torch.dtype:
     Raises:
         ValueError: The setting is unknown.
     """
-    if setting not in SETTINGS:
-        raise ValueError(f"trainer.precision={setting}: give one of {', '.join(SETTINGS)}")
+    check_precision(setting)
     if setting != "auto":
         return NETWORK_DTYPES[setting]
     return torch.bfloat16 if has_fast_bf16(device) else torch.float32

@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
+from pin_lightning.common.errors import failure
 from pin_lightning.common.files import output_folder, write_json, write_text
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.spelling import check_one_line, one_spelling
@@ -173,13 +174,18 @@ def read_model(run_dir: Path) -> ModelRecord:
 
 @contextmanager
 def in_record(run_dir: Path) -> Iterator[None]:
-    """Let errors about values of the record in the block name its file."""
+    """Let errors of what is built in the block from values of the record name its file.
+
+    Of values that are possible, but not together, libraries raise errors of many kinds.
+    """
     try:
         yield
     except ValueError as error:
         if str(run_dir) in str(error):
             raise
         raise ValueError(f"{run_dir / RECORD}: {error}") from error
+    except Exception as error:
+        raise ValueError(failure(run_dir / RECORD, error)) from error
 
 
 def read_config(run_dir: Path) -> DictConfig:

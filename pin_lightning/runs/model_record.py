@@ -15,6 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from pin_lightning.common.precision import check_precision
 from pin_lightning.method.networks import CompactNetwork, PaperNetwork, SharedNetwork
 from pin_lightning.method.pose import PoseFinder
 from pin_lightning.method.shape_models import (
@@ -145,6 +146,7 @@ class ModelRecord:
         hints = get_type_hints(cls)
         for name, value in others.items():
             _check(f"model.{name}", name, value, hints[name])
+        check_precision(others["precision"])
         return cls(**parts, **others)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:

@@ -53,6 +53,26 @@ def test_a_damaged_record_is_refused(run_copy):
             read_record(run_copy)
 
 
+@pytest.mark.parametrize(
+    ("keys", "value", "words"),
+    [
+        (("model", "precision"), "auuto", "trainer.precision=auuto: give one of auto"),
+        (("model", "network", "settings", "widths"), [-1, 16, 16, 16], "negative dimension"),
+        (("model", "network", "settings", "dropout"), 7.0, "dropout"),
+    ],
+)
+def test_values_that_make_no_model_are_one_line_with_the_file(keys, value, words, run_copy):
+    path = run_copy / "run.json"
+    record = part = json.loads(path.read_text("utf-8"))
+    for key in keys[:-1]:
+        part = part[key]
+    part[keys[-1]] = value
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=rf"run\.json: .*{words}") as caught:
+        Predictor.load(run_copy)
+    assert "\n" not in str(caught.value)
+
+
 def test_names_of_a_record_are_one_line_in_one_spelling(run_copy):
     path = run_copy / "run.json"
     record = json.loads(path.read_text("utf-8"))
