@@ -24,7 +24,7 @@ import onnxruntime
 from nibabel import orientations
 from nibabel.filebasedimages import ImageFileError
 from onnx_pose import Found, PoseStep, find, scan_levels
-from onnx_window import window, without_metal
+from onnx_window import rescaled, window, without_metal
 from scipy import ndimage
 
 FORMAT_VERSIONS = ("1", "3")  # 3: in the frame of the anatomy, whose pose is found first
@@ -193,9 +193,7 @@ def working_volume(
         size: Voxels of the working volume.
         low_high: Intensities that become 0 and 255.
     """
-    low, high = low_high
-    shifted = (voxels.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    scaled = np.clip(shifted, 0, 255)
+    scaled = rescaled(voxels, *low_high)
     sides_mm = np.linalg.norm(affine[:3, :3], axis=0)
     ratio = np.maximum(np.linalg.norm(to_world[:3, 0]) / sides_mm, 1)
     for axis, sigma in enumerate(np.sqrt((ratio**2 - 1) / (8 * np.log(2)))):

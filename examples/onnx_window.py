@@ -15,8 +15,9 @@ FILLING_SHARE, FILLING_TIMES, NEIGHBOURS, FEWEST_LEVELS = 0.03, 10, 9, 8
 LOW_SHARE, SIGNAL_SHARE, EDGE_SHARE = 0.005, 0.97, 0.1
 METAL_TIMES, STRETCH_SHARE, STRETCH_OF_METAL = 2.5, 0.002, 0.25
 FAR_TIMES = 2.0
-LEAST_METAL, SURELY_METAL, MOST_METAL, BRIGHT_SIDE = 0.001, 0.06, 0.2, 4.0
-SATURATED_TIMES = 1.2
+SURELY_METAL, MOST_METAL, BRIGHT_SIDE = 0.06, 0.2, 4.0
+SATURATED_SHARE, SATURATED_TIMES = 0.001, 1.2
+SMALLEST, MOST_RANGES = 1e-30, 1000.0  # of what float32 tells apart
 
 Histogram = tuple[np.ndarray, np.ndarray]  # sorted intensities, and how many voxels have each
 
@@ -48,6 +49,20 @@ def without_metal(
     if settings.get("window") != "robust" or voxels.max() <= far:
         return voxels
     return np.where(voxels > far, np.asarray(low).astype(voxels.dtype), voxels)
+
+
+def rescaled(voxels: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Intensities in float32 with the window from 0 to 255; in float64 where that is too coarse."""
+    unit = max(abs(low), abs(high))
+    fits = SMALLEST < unit < 1 / SMALLEST and unit <= MOST_RANGES * (high - low)
+    with np.errstate(over="ignore"):
+        if fits:
+            shifted = voxels.astype(np.float32)
+        else:
+            shifted, low, high = voxels.astype(np.float64) / unit, low / unit, high / unit
+        shifted -= shifted.dtype.type(low)
+        shifted *= shifted.dtype.type(255 / (high - low))
+    return np.clip(shifted, 0, 255).astype(np.float32)
 
 
 def robust_window(voxels: np.ndarray) -> tuple[float, float]:
@@ -89,7 +104,7 @@ def _without_edges(levels: np.ndarray, counts: np.ndarray, filling: float) -> Hi
 def _without_metal(levels: np.ndarray, counts: np.ndarray, low: float) -> Histogram:
     """Leave out what lies beyond an almost empty stretch of the range."""
     total = counts.sum()
-    if counts[-1] >= LEAST_METAL * total and levels.size > 1:
+    if counts[-1] >= SATURATED_SHARE * total and levels.size > 1:
         second, brightest = levels[-2:] - low
         if brightest >= SATURATED_TIMES * second > 0:
             levels, counts = levels[:-1], counts[:-1]
@@ -97,7 +112,7 @@ def _without_metal(levels: np.ndarray, counts: np.ndarray, low: float) -> Histog
     at_least = np.append(np.cumsum(counts[::-1])[::-1], 0)
     beyond = at_least[np.searchsorted(levels, low + METAL_TIMES * brightness, side="right")]
     stretch = at_least[1:] - beyond
-    ends = (brightness > 0) & (beyond >= LEAST_METAL * total) & (beyond <= MOST_METAL * total)
+    ends = (brightness > 0) & (beyond > 0) & (beyond <= MOST_METAL * total)
     ends &= stretch <= np.minimum(STRETCH_OF_METAL * beyond, STRETCH_SHARE * total)
     if not ends.any():
         return levels, counts

@@ -4,14 +4,14 @@ import unicodedata
 
 
 def one_spelling(name: str) -> str:
-    """A name in the one form (NFC) in which names are compared and written.
+    """A name in the one form (NFC, `readable`) in which names are compared and written.
 
     A letter with an accent is one character or two, as the system that wrote it prefers.
 
     >>> one_spelling("Mu\u0308ller") == "M\u00fcller"
     True
     """
-    return unicodedata.normalize("NFC", name)
+    return unicodedata.normalize("NFC", readable(name))
 
 
 def readable(name: str) -> str:
@@ -32,7 +32,9 @@ def check_one_line(where: str, name: str) -> None:
     """Validate that a name is one line of text, as the files that it is written to need.
 
     Raises:
-        ValueError: It holds a line break or a null character; the message begins with `where`.
+        ValueError: It holds a line break, a null character or half of a character (a surrogate);
+            the message begins with `where`.
     """
-    if (name and name.splitlines() != [name]) or "\0" in name:
+    is_half = any("\ud800" <= letter <= "\udfff" for letter in name)
+    if (name and name.splitlines() != [name]) or "\0" in name or is_half:
         raise ValueError(f"{where}: the name {name!r} is not one line of text; rename it")

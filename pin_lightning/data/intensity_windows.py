@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int, Num
+from jaxtyping import Bool, Float32, Float64, Int, Num
 from scipy import ndimage
 
 Window: TypeAlias = Callable[[Num[np.ndarray, "X Y Z"]], tuple[float, float]]
@@ -23,10 +23,13 @@ EDGE_SHARE = 0.1  # at most this share of the voxels mix a filling value with an
 # Metal lies beyond a stretch of the range that reaches from the end of the anatomy to so many times
 # its brightness, and is almost empty: as shares of all voxels, and of those beyond it.
 METAL_TIMES, STRETCH_SHARE, STRETCH_OF_METAL = 2.5, 0.002, 0.25
-MOST_METAL, LEAST_METAL = 0.2, 0.001  # shares of the voxels
-SATURATED_TIMES = 1.2  # metal of one value is at least so many times as bright as all the rest
+MOST_METAL = 0.2  # share of the voxels
+# Metal of one value, which so many have, is at least so many times as bright as all the rest.
+SATURATED_SHARE, SATURATED_TIMES = 0.001, 1.2
 # Voxels so many times as far above the low end as the high end is are dark to the networks.
 FAR_TIMES = 2.0
+# Of what float32 computes with: largest magnitude, and its distance from zero in ranges of values.
+SMALLEST, MOST_RANGES = 1e-30, 1000.0
 # A larger share may be anatomy in noise: then the rest has to look like anatomy, with a bright side
 # so many times as wide as its dark side.
 SURELY_METAL, BRIGHT_SIDE = 0.06, 4.0
@@ -92,6 +95,31 @@ def without_metal(
     return np.where(voxels > far, np.asarray(low).astype(voxels.dtype), voxels)
 
 
+def rescale(
+    voxels: Num[np.ndarray, "X Y Z"], low: float, high: float
+) -> Float32[np.ndarray, "X Y Z"]:
+    """Map intensities linearly, low to 0 and high to 255, and clip."""
+    with np.errstate(over="ignore"):  # far beyond the window
+        if fits_float32(low, high):
+            shifted: np.ndarray = voxels.astype(np.float32)
+        else:
+            unit = max(abs(low), abs(high))
+            shifted, low, high = voxels.astype(np.float64) / unit, low / unit, high / unit
+        shifted -= shifted.dtype.type(low)
+        shifted *= shifted.dtype.type(255 / (high - low))
+    return np.clip(shifted, 0, 255, out=shifted).astype(np.float32, copy=False)
+
+
+def fits_float32(low: float, high: float) -> bool:
+    """Tell whether float32 holds a range, and tells the values within it apart.
+
+    >>> fits_float32(-1000.0, 3000.0), fits_float32(2e9, 2e9 + 255), fits_float32(0.0, 1e300)
+    (True, False, False)
+    """
+    largest = max(abs(low), abs(high))
+    return bool(SMALLEST < largest < 1 / SMALLEST and largest <= MOST_RANGES * (high - low))
+
+
 WINDOWS: Mapping[str, Window] = {"percentiles": percentile_window, "robust": robust_window}
 DEFAULT_WINDOW, ROBUST_WINDOW = "percentiles", "robust"
 
@@ -134,7 +162,7 @@ def _without_metal(
     Of saturated metal, which is of one value, less is asked for.
     """
     total = counts.sum()
-    if counts[-1] >= LEAST_METAL * total and levels.size > 1:
+    if counts[-1] >= SATURATED_SHARE * total and levels.size > 1:
         second, brightest = levels[-2:] - low
         if brightest >= SATURATED_TIMES * second > 0:
             levels, counts = levels[:-1], counts[:-1]
@@ -145,7 +173,7 @@ def _without_metal(
     stretch = at_least[1:] - beyond
     is_end = (
         (brightness > 0)
-        & (beyond >= LEAST_METAL * total)
+        & (beyond > 0)
         & (beyond <= MOST_METAL * total)
         & (stretch <= np.minimum(STRETCH_OF_METAL * beyond, STRETCH_SHARE * total))
     )

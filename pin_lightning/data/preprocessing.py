@@ -17,11 +17,12 @@ from pin_lightning.data.intensity_windows import (
     DEFAULT_WINDOW,
     ROBUST_WINDOW,
     WINDOWS,
+    rescale,
     without_metal,
 )
 from pin_lightning.data.volume_facts import VolumeFacts, voxel_digest
 
-PREPROCESSING_VERSION = 2  # part of every cache file's name; increment when results change
+PREPROCESSING_VERSION = 3  # part of every cache file's name; increment when results change
 # Most voxels along the longest side, unless a spacing is given: a patch of a fixed number of voxels
 # should span a good part of the anatomy.
 LONGEST_SIDE = 160
@@ -166,14 +167,6 @@ def resample(
     intensity = resampled.round().clamp(0, 255).to(torch.uint8)
     facts = VolumeFacts(low=low, high=high, digest=voxel_digest(image.voxels, image.affine))
     return WorkingVolume(intensity=intensity, affine=affine, grid=grid, facts=facts)
-
-
-def rescale(
-    voxels: Num[np.ndarray, "X Y Z"], low: float, high: float
-) -> Float32[np.ndarray, "X Y Z"]:
-    """Map intensities linearly, low to 0 and high to 255, and clip."""
-    shifted = (voxels.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    return np.clip(shifted, 0, 255, out=shifted)
 
 
 def antialias(

@@ -10,6 +10,7 @@ from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.orientations import apply_orientation
 
 from pin_lightning.common.geometry import Grid, canonical_affine, canonical_axes, grid_affine
+from pin_lightning.data.intensity_windows import rescale
 
 MOST_VOXELS = 2**28  # of a level
 SLAB = 2**24  # voxels that are converted to float at once
@@ -90,10 +91,7 @@ def _shrunk(
     result = np.zeros(size, dtype=np.float32)
     thick = max(1, SLAB // (voxels.shape[1] * voxels.shape[2]))
     for first in range(0, voxels.shape[0], thick):
-        slab = voxels[first : first + thick].astype(np.float32)
-        slab -= np.float32(low)
-        slab *= np.float32(255 / (high - low))
-        np.clip(slab, 0, 255, out=slab)
+        slab = rescale(voxels[first : first + thick], low, high)
         slab = np.matmul(slab, weights[2].T)
         slab = np.matmul(weights[1], slab)
         result += np.tensordot(weights[0][:, first : first + thick], slab, axes=1)

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Num
 from nibabel.filebasedimages import ImageFileError
 
+from pin_lightning.data.intensity_windows import fits_float32
+
 MARK = "PIN"  # first word of the description in the NIfTI header (80 bytes); the facts follow
 DIGEST_BYTES = 8
 
@@ -39,9 +41,11 @@ def voxel_digest(voxels: Num[np.ndarray, "X Y Z"], affine: Num[np.ndarray, "4 4"
     """
     turned = orientations.apply_orientation(voxels, orientations.io_orientation(affine))
     digest = hashlib.blake2b(repr(turned.shape).encode(), digest_size=DIGEST_BYTES)
+    fits = fits_float32(float(turned.min()), float(turned.max()))
     for plane in turned:
         # Adding 0 turns negative zeros into positive ones.
-        digest.update((np.ascontiguousarray(plane, dtype="<f4") + np.float32(0)).tobytes())
+        same = np.ascontiguousarray(plane, dtype="<f4" if fits else "<f8") + np.float32(0)
+        digest.update(same.tobytes())
     return digest.hexdigest()
 
 

@@ -112,10 +112,11 @@ def _end_at_the_latest(reading: int) -> None:
     """Wait for a signal, whatever the main thread does, and end this process if it does not."""
     while os.read(reading, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
         pass
-    left_s = SECONDS_TO_END
-    while left_s > 0:
+    ends = time.monotonic() + SECONDS_TO_END
+    while time.monotonic() < ends:
         time.sleep(_TICK_S)
-        left_s = SECONDS_TO_END if _saves_first else left_s - _TICK_S
+        if _saves_first:
+            ends = time.monotonic() + SECONDS_TO_END
     code, name = _by_signal()
     for child in multiprocessing.active_children():
         child.kill()

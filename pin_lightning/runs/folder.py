@@ -145,6 +145,8 @@ def _record(data: dict[str, Any]) -> RunRecord:
     names = tuple(map(one_spelling, names))
     for name in names:
         check_one_line("names", name)
+    if len(set(names)) < len(names):
+        raise ValueError("names: two landmarks have the same one")
     split = Split(
         **{part: tuple(map(one_spelling, members)) for part, members in data["split"].items()}
     )

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 FORMAT_VERSION = 4
 MOST_BYTES, MOST_DEPTH = 2**20, 32  # of a config.yaml
+MOST_RECORD_BYTES = 2**25  # of a record, with the names of all cases
 Content = TypeVar("Content")
 
 # Modules named by a `config.yaml` of version 1, and where their contents are now.
@@ -53,6 +54,8 @@ def read_versioned(path: Path, parse: Callable[[dict[str, Any]], Content], remed
         ValueError: It is damaged, or of a version that this program does not know.
     """
     try:
+        if (size := path.stat().st_size) > MOST_RECORD_BYTES:
+            raise ValueError(f"{size} bytes, more than {MOST_RECORD_BYTES}")
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format_version"]
         is_known = type(version) is int and 1 <= version <= FORMAT_VERSION

@@ -142,6 +142,9 @@ def read_weights(checkpoint: Path, prefix: str = LOCALIZER_PREFIX) -> dict[str, 
         name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
     }
     for name, value in own.items():
+        is_plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
+        if not is_plain or value.is_complex() or value.is_quantized:
+            raise ValueError(f"{checkpoint}: {name} is not a plain tensor; restore the file")
         if not torch.isfinite(value).all():
             raise ValueError(f"{checkpoint}: {name} is not finite; train again or restore it")
     return own
@@ -181,7 +184,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: is not a checkpoint of plain tensors ({kind}); restore it, or train again"
         ) from error
-    if not isinstance(content, dict) or "state_dict" not in content:
+    state = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise ValueError(
             f"{path}: is not a checkpoint of this program (no state_dict); "
             f"give one that train.py wrote"

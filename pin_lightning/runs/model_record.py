@@ -215,6 +215,8 @@ def _check(setting: str, name: str, value: object, hint: Any) -> None:
     for number in numbers:
         if isinstance(number, int | float) and abs(number) > most:
             raise ValueError(f"{setting}={number}: is more than {most:g}")
+        if name in LARGEST and isinstance(number, int) and number < (name != "seed"):
+            raise ValueError(f"{setting}={number}: is too small")
 
 
 def _fits(value: object, hint: Any) -> bool:

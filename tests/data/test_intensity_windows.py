@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pin_lightning.data.intensity_windows import percentile_window, robust_window
+from pin_lightning.data.intensity_windows import percentile_window, rescale, robust_window
 
 SIDE = 48
 
@@ -73,6 +73,9 @@ DISTURBED = {
     "two paddings": lambda one: padded(padded(one, 0, 1.5), -3024, 1.5),
     "metal": lambda one: with_metal(one, 0.01),
     "more metal": lambda one: with_metal(one, 0.03),
+    "a hot pixel": lambda one: with_saturated_metal(one, 1.5 / one.size, 100),
+    "a little metal": lambda one: with_saturated_metal(one, 0.0004, 5),
+    "a little noisy metal": lambda one: with_metal(one, 0.0005),
     "saturated metal": lambda one: with_saturated_metal(one, 0.03, 10),
     "saturated metal hardly brighter": lambda one: with_saturated_metal(one, 0.01, 1.3),
     "padding and metal": lambda one: padded(with_metal(one, 0.01), -3024, 2),
@@ -178,3 +181,29 @@ def test_real_scans_keep_their_window():
         window = robust_window(voxels)
         for name, disturbed in DISTURBED.items():
             assert change(voxels, window, robust_window(disturbed(voxels))) < 0.03, name
+
+
+@pytest.mark.parametrize("times", [1e300, -1e300, 1e-310, 1e-40])
+def test_values_of_any_size_become_the_same_grey(times):
+    """As far as float64 holds them: the smallest have few digits."""
+    voxels = head_ct()[::4, ::4, ::4].astype(np.float64)
+    low, high = robust_window(voxels)
+    window = (low * times, high * times) if times > 0 else (high * times, low * times)
+    grey = rescale(voxels * times, *window)
+    expected = rescale(voxels, low, high)
+    np.testing.assert_allclose(grey, expected if times > 0 else 255 - expected, atol=1e-2)
+
+
+def test_an_offset_costs_no_grey_values():
+    voxels = np.arange(256, dtype=np.int32).reshape(16, 4, 4)
+    for moved in (voxels + 2_000_000_000, voxels + 1e9):
+        low, high = float(moved.min()), float(moved.max())
+        np.testing.assert_allclose(rescale(moved, low, high), voxels, atol=1e-5)
+    bytes_ = voxels.astype(np.uint8)
+    by_hand = (bytes_.astype(np.float32) - np.float32(20)) * np.float32(255 / 160)
+    np.testing.assert_array_equal(rescale(bytes_, 20, 180), by_hand.clip(0, 255))
+
+
+def test_the_whole_range_of_float64_is_a_window():
+    voxels = np.array([[[-1.7e308, 0, 1.7e308]]])
+    np.testing.assert_allclose(rescale(voxels, -1.7e308, 1.7e308), [[[0, 127.5, 255]]])

@@ -24,6 +24,16 @@ def root(phantom_root, tmp_path):
     return tmp_path / "data"
 
 
+def test_a_name_that_is_not_utf8_is_shown_with_its_bytes(root, tmp_path, capsys):
+    for folder in ("images", "landmarks"):
+        first = min((root / folder).iterdir())
+        other = first.with_name(b"M\xfcller".decode("utf-8", "surrogateescape"))
+        first.rename(other.with_name(other.name + "".join(first.suffixes)))
+    assert run(root, tmp_path) == 0
+    assert "M%FCller" in capsys.readouterr().out
+    assert (tmp_path / "sheet.png").is_file()
+
+
 def run(root, tmp_path, *more):
     settings = [f"data.root={root}", f"data.cache_dir={tmp_path}/cache"]
     return check(composed(*settings, f"sheet={tmp_path}/sheet.png", *more, config_name="check"))

@@ -57,7 +57,7 @@ def test_a_damaged_record_is_refused(run_copy):
     ("keys", "value", "words"),
     [
         (("model", "precision"), "auuto", "trainer.precision=auuto: give one of auto"),
-        (("model", "network", "settings", "widths"), [-1, 16, 16, 16], "negative dimension"),
+        (("model", "network", "settings", "widths"), [-1, 16, 16, 16], "widths=-1: is too small"),
         (("model", "network", "settings", "dropout"), 7.0, "dropout"),
     ],
 )
@@ -127,6 +127,29 @@ def test_damaged_checkpoints_are_refused(run_copy):
             read_checkpoint(path)
     path.write_bytes(whole)
     assert "state_dict" in read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda value: "weights",
+        lambda value: value.to_sparse(),
+        lambda value: value.to(torch.complex64),
+        lambda value: torch.full_like(value, torch.inf),
+    ],
+)
+def test_weights_that_are_no_plain_numbers_are_refused(other, run_copy):
+    path = run_copy / "checkpoints" / "best.ckpt"
+    content = torch.load(path, weights_only=True)
+    name = next(one for one in content["state_dict"] if one.startswith("localizer.network"))
+    content["state_dict"][name] = other(content["state_dict"][name])
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"best\.ckpt: network\..* is not (a plain tensor|finite)"):
+        Predictor.load(run_copy)
+    for state in ([1], {1: torch.zeros(2)}):
+        torch.save({"state_dict": state}, path)
+        with pytest.raises(ValueError, match=r"best\.ckpt: is not a checkpoint of this program"):
+            Predictor.load(run_copy)
 
 
 def test_weights_of_another_network_are_refused(run_copy):

@@ -225,9 +225,11 @@ def test_plain_settings_come_through(tmp_path):
         {"num_parameters": 10**9},
         {"names": ["x"] * 10**6},
         {"names": [["x"]]},
+        {"names": ["x", "y", "x"]},
+        {"padding": "x" * 2**25},
         {"names": []},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:40],
 )
 def test_records_far_above_any_use_are_refused(change, tmp_path):
     content = json.loads((VERSION1 / "multi" / "run.json").read_text("utf-8"))
@@ -252,7 +254,9 @@ def test_the_size_of_a_network_is_that_of_its_file(hostile, tmp_path):
         load_localizer(run)
 
 
-@pytest.mark.parametrize(("name", "value"), [("num_starts", 10**9), ("patch_side", 10**6)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("num_starts", 10**9), ("num_starts", -1), ("patch_side", 10**6)]
+)
 def test_settings_of_version_1_are_checked_alike(name, value, hostile):
     run, _ = hostile("os.mkdir", "shape", 1)
     config = OmegaConf.load(run / "config.yaml")

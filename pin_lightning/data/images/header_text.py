@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from pin_lightning.data.images.readable import check_is_file, readable, unreadable
 
 HEADER_BYTES = 1 << 20  # more than any header that lists one file per slice
-MAX_FILES = 10**5
+MAX_FILES = 10**4
 MAX_DIMENSION = 16  # of NRRD; more than any image has
 # One number as in slice%03d.raw, then first, last and step.
 PATTERN = re.compile(r"([^%]*%0?\d?d[^%]*)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)(?:\s+\d+)?")
@@ -107,14 +107,23 @@ def files_named(path: Path, value: str, listed: Sequence[str]) -> list[Path]:
     elif match := PATTERN.fullmatch(value):
         first, last, step = (int(number) for number in match.groups()[1:])
         if step == 0 or abs(last - first) // abs(step) >= MAX_FILES:
-            raise ValueError(f"{path}: files {value!r} are too many; correct the header")
+            raise _too_many(path, value)
         numbers = range(first, last + (1 if step > 0 else -1), step)
         names = [match[1] % number for number in numbers]
     else:
         names = [value] if value else []
     if not names:
         raise unreadable(path, "no file of voxels is named")
-    return [_beside(path, name) for name in names]
+    if len(names) > MAX_FILES:
+        raise _too_many(path, value)
+    files = [_beside(path, name) for name in names]
+    if any(file.resolve() == path.resolve() for file in files[:1]):
+        raise ValueError(f"{path}: names itself as the file of its voxels; correct the header")
+    return files
+
+
+def _too_many(path: Path, value: str) -> ValueError:
+    return ValueError(f"{path}: files {value!r} are too many; correct the header")
 
 
 def _beside(path: Path, name: str) -> Path:

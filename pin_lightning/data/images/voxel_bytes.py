@@ -20,6 +20,7 @@ INPUT_BYTES, CHUNK_BYTES = 1 << 16, 1 << 20
 RATIO = {"raw": 1, "deflate": 1040}
 # Bytes that may follow the voxels: padding. More means that header and voxels disagree.
 TRAILING_BYTES = 4096
+DIGITS = 64  # more than a number of a text file has, with what parts it from the next
 GZIP_MARK = b"\x1f\x8b"
 
 
@@ -113,11 +114,14 @@ def _read_text(
         OSError: A file is absent.
     """
     _check_files(files)
-    parts = []
+    parts, most = list[bytes](), count * DIGITS + TRAILING_BYTES
     for one in files:
         with one.path.open("rb") as file:
             _seek(file, one)
-            parts += file.read().replace(b",", b" ").split()
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise EOFError(f"voxels in {one.path.name}: more than {count} numbers need")
+        parts += content.replace(b",", b" ").split()
     if len(parts) != count:
         raise EOFError(f"{len(parts)} of {count} numbers")
     is_whole = dtype.kind in "iu"

@@ -74,10 +74,13 @@ def write_markups(
 
 
 def _point_list(path: Path) -> dict[str, Any]:
+    text = read_text(path)
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not valid JSON ({error}); save it again in 3D Slicer") from error
+    except ValueError as error:  # thousands of digits
+        raise ValueError(f"{path}: holds a number that is too large; correct it") from error
     markups = content.get("markups") if isinstance(content, dict) else None
     if not isinstance(markups, list) or not markups or not isinstance(markups[0], dict):
         raise ValueError(f"{path}: has no markups; save a point list from 3D Slicer")

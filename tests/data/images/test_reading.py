@@ -425,3 +425,11 @@ def test_parts_are_those_that_the_header_names(tmp_path):
     assert parts(path) == [path, tmp_path / "far away.raw"]
     np.testing.assert_array_equal(read_voxels(path), VOXELS)
     assert parts(tmp_path / "a.nii.gz") == [tmp_path / "a.nii.gz"]
+
+
+@pytest.mark.parametrize("change", [lambda v: v * 1e300, lambda v: v + 2_000_000_000])
+def test_the_digest_tells_images_apart_whatever_their_size(change):
+    one, other = VOXELS.astype(np.float64), VOXELS.astype(np.float64)[::-1].copy()
+    other[0, 0, 0] += 1
+    digests = {voxel_digest(change(voxels), np.eye(4)) for voxels in (one, one.copy(), other)}
+    assert len(digests) == 2

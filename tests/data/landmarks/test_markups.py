@@ -66,6 +66,7 @@ def test_written_file_is_what_slicer_expects(tmp_path):
 INVALID = {
     "json": ("{", "not valid JSON"),
     "too-deep": ("[" * 100_000, "not valid JSON"),
+    "huge-number": ('{"markups": ' + "9" * 5000 + "}", "a number that is too large; correct it"),
     "no-markups": ({}, "has no markups"),
     "not-an-object": ([], "has no markups"),
     "empty-markups": ({"markups": []}, "has no markups"),

@@ -287,7 +287,7 @@ def test_a_turned_head_is_the_same_head():
             one.landmarks_world - one.landmarks_world.mean(axis=0) for one in (straight, turned)
         ]
         rotation, left = Rotation.align_vectors(shapes[1], shapes[0])
-        assert left < 1e-6  # not a mirror image
+        assert left < 1e-4  # mm; not a mirror image
         assert rotation.magnitude() > 0.1
         assert np.array_equal(straight.affine, turned.affine)
 
