@@ -134,7 +134,8 @@ def readable_dicom(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as error:  # values are parsed when asked for, and damaged ones fail in any way
-        raise unreadable(path, file_fault(path) or type(error).__name__) from error
+        said = " ".join(str(error).split()) if isinstance(error, ValueError) else ""
+        raise unreadable(path, file_fault(path) or said or type(error).__name__) from error
 
 
 def _is_start(head: bytes) -> bool:

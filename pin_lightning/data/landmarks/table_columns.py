@@ -19,6 +19,10 @@ SUBJECT = ("subject", "participant_id", "patient", "animal")
 ROW_NUMBER = ("id", "name")  # of `CASE`: in the table of one case they may number its landmarks
 DEFINED = "defined"  # of 3D Slicer's tables: 0 for a landmark without a position
 FRAME = ("frame", "coordinate_system", "space")
+UNIT = ("unit", "units")
+# In a column of `UNIT`: lengths that are not mm.
+OTHER_UNITS = {"m", "cm", "nm", "um", "\u00b5m", "\u03bcm", "micron", "microns", "in", "inch"}
+OTHER_UNITS |= {"micrometer", "micrometers", "micrometre", "micrometres", "px", "pixel", "pixels"}
 COORDINATES = {
     ("x", "y", "z"): None,
     ("x_lps", "y_lps", "z_lps"): "LPS",
@@ -40,6 +44,7 @@ class TableColumns:
         case: Column of the case; None in a file of one case.
         subject: Column of the subject.
         frames: Columns that name the frame.
+        units: Columns that name the unit.
         frame: Frame given by the names of the coordinate columns.
         landmark: Column of the landmark in a long table; None in a wide one.
         defined: Column that tells whether the landmark of a row has a position.
@@ -50,6 +55,7 @@ class TableColumns:
     case: int | None
     subject: int | None
     frames: tuple[int, ...]
+    units: tuple[int, ...]
     frame: str | None
     landmark: int | None
     defined: int | None
@@ -103,6 +109,7 @@ def find_columns(path: Path, header: Sequence[str]) -> TableColumns:
         case=_index(path, keys, case),
         subject=_index(path, keys, _first(SUBJECT, keys)),
         frames=tuple(index for index, key in enumerate(keys) if key in FRAME),
+        units=tuple(index for index, key in enumerate(keys) if key in UNIT),
         frame=frame,
         landmark=None if bare is None else _index(path, keys, landmark),
         defined=_index(path, keys, DEFINED if bare is not None and DEFINED in keys else None),

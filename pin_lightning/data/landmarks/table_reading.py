@@ -69,6 +69,7 @@ def read_framed_table(path: Path, of_one_case: bool = False) -> FramedTable:
         raise ValueError(f"{path}: has no rows of landmarks; add them below a header line")
     columns, body = table_columns.find_columns(path, rows[0].cells), rows[1:]
     _check_widths(path, rows[0], body)
+    _check_units(path, columns, body)
     if of_one_case and columns.numbered and _names_each_once(columns, body):
         columns = replace(columns, case=None)
     if delimiter != ",":
@@ -107,6 +108,15 @@ def _check_widths(path: Path, header: Row, rows: Sequence[Row]) -> None:
                 f"{path}: line {row.line}: has {len(row.cells)} cells, the header has "
                 f"{len(header.cells)}; correct it, with double quotes around names with delimiters"
             )
+
+
+def _check_units(path: Path, columns: TableColumns, rows: Sequence[Row]) -> None:
+    for row in rows:
+        for unit in (row.cells[index] for index in columns.units):
+            if unit.lower() in table_columns.OTHER_UNITS:
+                raise ValueError(
+                    f"{path}: line {row.line}: its unit is {unit!r}; give positions in mm"
+                )
 
 
 def _check_marks(path: Path, columns: TableColumns, rows: Sequence[Row]) -> None:

@@ -134,6 +134,17 @@ def test_frame_that_a_table_says(save, text, frame):
     assert {framed.frame for framed in table.cases.values()} == {frame}
 
 
+@pytest.mark.parametrize("unit", ["um", "\u00b5m", "Microns", "cm", "pixels"])
+def test_a_unit_that_is_not_mm_is_refused(save, unit):
+    with pytest.raises(ValueError, match=f"line 2: its unit is '{unit}'; give positions in mm"):
+        read_framed_table(save(with_cells("unit", *[unit] * 4)))
+
+
+@pytest.mark.parametrize("unit", ["mm", "", "ICU"])
+def test_another_unit_is_none_or_no_length(save, unit):
+    assert list(read_framed_table(save(with_cells("unit", *[unit] * 4))).cases) == ["A", "B"]
+
+
 def long(*rows, header="case,landmark,x,y,z"):
     return "\n".join([header, *rows]) + "\n"
 
