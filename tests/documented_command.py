@@ -120,7 +120,7 @@ def main(name: str, arguments: list[str]) -> int:
         return log(given, "skipped")
     if name == "make":
         return log(given, "ran", [os.environ["REAL_MAKE"], *arguments])
-    if name in SKIPPED or arguments[0].startswith("benchmarks/"):
+    if name in SKIPPED or arguments[0].startswith(("benchmarks/", "tests/")):
         return log(given, "skipped")
     if name == "pin-lightning":
         arguments = ["-m", "pin_lightning", *arguments]
