@@ -3,7 +3,6 @@ import shutil
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from conftest import assert_predicts_as_evaluated, composed
 from pin_lightning.runs.folds import write_folds
@@ -37,9 +36,9 @@ def test_its_first_stage_validates_in_the_precision_that_it_predicts_in(
 ):
     """Each stage in that of its own training."""
     first = shutil.copytree(short_run, tmp_path / "first")
-    config = OmegaConf.load(first / "config.yaml")
-    config.trainer.precision = "bf16-mixed"
-    OmegaConf.save(config, first / "config.yaml")
+    record = json.loads((first / "run.json").read_text("utf-8"))
+    record["model"]["precision"] = "bf16-mixed"
+    (first / "run.json").write_text(json.dumps(record))
     seen, whole = [], PINModule.validation_step
 
     def noted(module, *args):
