@@ -82,20 +82,16 @@ def steps(run_dir: Path) -> Hashable:
 
 
 def trained_otherwise(first: Path, second: Path) -> list[str]:
-    """Differences of the checkpoints and tables of two runs, or folders of folds."""
-    from training.callbacks.test_checkpoints import differences
+    """Differences of the checkpoints, logs and tables of two runs, or folders of folds."""
+    from training.callbacks.test_checkpoints import check_same_end
 
-    from pin_lightning.runs.model import read_checkpoint
-
-    found = files_otherwise(first, second)
-    for name in sorted(one.relative_to(first) for one in first.rglob("*.ckpt")):
-        if not (second / name).is_file():
-            continue
-        states = [read_checkpoint(folder / name) for folder in (first, second)]
-        for state in states:
-            state.pop("callbacks", None)  # paths of the folder
-        found += [f"{name}{one}" for one in differences(*states)]
-    return found + tables_otherwise(first, second)
+    found = files_otherwise(first, second) + tables_otherwise(first, second)
+    for name in sorted(one.parent.parent.relative_to(first) for one in first.rglob("last.ckpt")):
+        try:
+            check_same_end(second / name, first / name)
+        except (AssertionError, ValueError, OSError) as error:
+            found.append(f"{name}: other checkpoints or logs {error}")
+    return found
 
 
 def files_otherwise(first: Path, second: Path) -> list[str]:

@@ -33,7 +33,6 @@ SETTINGS = [
     *("loader.batches_per_epoch=10", "trainer.max_steps=150", "trainer.val_check_interval=150"),
     *("data.split.test_fraction=0.2", "data.spacing_mm=1.0", "report.pictures=false"),
     *("pose.steps=1200", "pose.calibration_folds=2", "model.ema_decay=0.98"),
-    "pose.patch_side=17",
 ]
 
 
@@ -91,7 +90,7 @@ def test_a_turned_and_shifted_scan_is_found_within_a_few_degrees(run_dir, predic
             continue
         true = true_pose(run_dir, image, landmarks)
         off.append(rotation_degrees(found.pose.found.pose.rotation, true.rotation))
-    assert len(off) >= 4  # of six; what is called sure is right
+    assert len(off) >= 5  # of six; what is called sure is right
     assert np.median(off) < 3, off
     assert max(off) < 8, off
 

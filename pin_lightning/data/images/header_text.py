@@ -117,7 +117,7 @@ def files_named(path: Path, value: str, listed: Sequence[str]) -> list[Path]:
     if len(names) > MAX_FILES:
         raise _too_many(path, value)
     files = [_beside(path, name) for name in names]
-    if any(file.resolve() == path.resolve() for file in files[:1]):
+    if files[0].resolve() == path.resolve():
         raise ValueError(f"{path}: names itself as the file of its voxels; correct the header")
     return files
 
