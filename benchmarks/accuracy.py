@@ -18,8 +18,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from rich.table import Table
 
+from pin_lightning.cli.arguments import quote_arguments
 from pin_lightning.cli.conf import CONF
-from pin_lightning.cli.program import quote_arguments
 from pin_lightning.common.files import write_text
 from pin_lightning.common.shown_table import print_table
 from pin_lightning.data.survey import Survey

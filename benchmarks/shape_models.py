@@ -20,8 +20,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from rich.table import Table
 
+from pin_lightning.cli.arguments import quote_arguments
 from pin_lightning.cli.conf import CONF
-from pin_lightning.cli.program import quote_arguments
 from pin_lightning.common.files import write_text
 from pin_lightning.common.shown_table import print_table
 from pin_lightning.common.tables import markdown

@@ -2,7 +2,6 @@
 
 import runpy
 import sys
-from importlib.metadata import version
 
 HELP, VERSION = ("-h", "--help"), "--version"
 # Module of each program, and its purpose.
@@ -29,6 +28,8 @@ def main() -> None:
         print(usage())
         raise SystemExit(0 if name else 2)
     if name == VERSION:
+        from importlib.metadata import version
+
         print(version("pin-lightning"))
         return
     if name not in PROGRAMS:

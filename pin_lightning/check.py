@@ -1,12 +1,15 @@
 """Check a data set before training: ``python -m pin_lightning.check data=folder data.root=DIR``."""
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 
 @program("check")
-def main(config: DictConfig) -> None:
+def main(config: "DictConfig") -> None:
     """Check all cases; exit code 2 if an error is found."""
     from pin_lightning.reports import data_check  # heavy, after the config has composed
 

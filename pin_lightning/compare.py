@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from pin_lightning.cli.program import one_line_errors
+from pin_lightning.cli.program import in_order
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -24,14 +24,16 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-@one_line_errors
+@in_order
 def main(given: Sequence[str] | None = None) -> None:
     """Print the comparison and, with ``--output``, write it; exit code 2 on bad input."""
     asked = arguments(given)
     # Heavy imports, after the arguments
+    from pin_lightning.cli.tasks import one_line_errors
     from pin_lightning.studies.comparison.report import RADII_MM, compare_runs
 
-    compare_runs(asked.a, asked.b, asked.split, asked.radii or RADII_MM, asked.output)
+    compare = one_line_errors(compare_runs)
+    compare(asked.a, asked.b, asked.split, asked.radii or RADII_MM, asked.output)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Evaluate a run on new cases: ``python -m pin_lightning.evaluate run=RUN data.root=DIR``."""
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 
 @program("evaluate")
-def main(config: DictConfig) -> None:
+def main(config: "DictConfig") -> None:
     """Predict new cases, compare with the truth, and write the results of a training."""
     from pin_lightning.studies import new_cases  # heavy, after the config has composed
 

@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def with_run(arguments: Sequence[str]) -> list[str]:
@@ -25,7 +27,7 @@ def with_run(arguments: Sequence[str]) -> list[str]:
 
 
 @program("export")
-def main(config: DictConfig) -> None:
+def main(config: "DictConfig") -> None:
     """Write the files; exit code 2 if their outputs differ from PyTorch's."""
     from pin_lightning.deployment import writing  # heavy, after the config has composed
 

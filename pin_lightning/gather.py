@@ -3,15 +3,19 @@
 A sweep of `train.py` does this by itself, through a Hydra callback.
 """
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
-from pin_lightning.studies.sweeps.gather import gather_again
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @program("gather")
-def main(config: DictConfig) -> None:
+def main(config: "DictConfig") -> None:
     """Gather the jobs of a sweep, with its own settings or other ones."""
+    from pin_lightning.studies.sweeps.gather import gather_again
+
     gather_again(config)
 
 

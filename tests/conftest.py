@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pin_lightning.cli.program import quote_arguments
+from pin_lightning.cli.arguments import quote_arguments
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CT_ROOT = Path(

@@ -8,8 +8,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from pin_lightning.cli.arguments import quote_arguments
 from pin_lightning.cli.conf import CONF
-from pin_lightning.cli.program import quote_arguments
 
 OUTPUT = "outputs/poses"
 # A few small phantoms and steps: to see that a measurement runs.

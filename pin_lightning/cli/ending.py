@@ -20,7 +20,7 @@ def note_failure(mistake: str) -> None:
 def end(mistake: str, error: BaseException) -> NoReturn:
     """Print the line of an error and end this process with exit code 2.
 
-    If it has been asked to end, that is the reason, which `program.start` says.
+    If it has been asked to end, that is the reason, which `program.in_order` says.
     """
     if asked_to_end(error) is not None:
         raise SystemExit(EXIT_CODE) from error

@@ -1,12 +1,15 @@
 """Predict landmarks: ``python infer.py run=RUN input='volumes/*.nii.gz' output=predictions``."""
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 
 @program("infer")
-def main(config: DictConfig) -> None:
+def main(config: "DictConfig") -> None:
     """Predict every volume; exit code 2 when one could not be predicted."""
     from pin_lightning.inference import run  # heavy, after the config has composed
 

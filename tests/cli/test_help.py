@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 from programs import run
 
 from conftest import REPOSITORY
-from pin_lightning.cli import program as entry
+from pin_lightning.cli import hydra_program as entry
 from pin_lightning.cli.config_tree import CONF
 from pin_lightning.cli.help import parents_of, print_help, read_config, wrapped
 
@@ -51,7 +51,7 @@ def test_values_do_not_wrap():
 @pytest.mark.parametrize("flag", entry.HELP)
 def test_help_comes_before_the_program(flag, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["gather.py", "sweep=nowhere", flag])
-    entry.start("gather", lambda: pytest.fail("the program began"))
+    entry.start("gather", lambda _: pytest.fail("the program began"))
     assert capsys.readouterr().out.startswith("Make the table of a sweep again")
 
 

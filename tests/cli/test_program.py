@@ -1,6 +1,8 @@
+import subprocess
 import sys
 from pathlib import Path
 
+import hydra
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
@@ -9,10 +11,12 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError
 
+from pin_lightning.__main__ import PROGRAMS
 from pin_lightning.cli import ending
-from pin_lightning.cli import program as entry
+from pin_lightning.cli.arguments import quote_arguments
 from pin_lightning.cli.failures import Failure, read_failure, write_failure
-from pin_lightning.cli.program import one_line_errors, quote_arguments
+from pin_lightning.cli.hydra_program import start
+from pin_lightning.cli.tasks import one_line_errors
 from pin_lightning.common.settings import refuse_missing
 
 
@@ -89,11 +93,20 @@ def test_what_a_sweeper_raises_is_one_line_after_the_sweep_is_closed(monkeypatch
         ending.at_end.callback(print, "closed")
         raise ValueError("No trials are completed yet.")
 
+    monkeypatch.setattr(hydra, "main", lambda **_: lambda _: main)
     with pytest.raises(SystemExit) as stop:
-        entry.start("train", main)
+        start("train", pytest.fail)
     assert stop.value.code == 2
     said = capsys.readouterr()
     assert (said.out, said.err) == ("closed\n", "error: No trials are completed yet.\n")
+
+
+def test_programs_see_to_ctrl_c_before_they_import_what_takes_long():
+    modules = [module for module, _ in PROGRAMS.values()]
+    heavy = "print(*sys.modules.keys() & {'hydra', 'omegaconf', 'numpy', 'torch'})"
+    code = f"import sys, {', '.join(modules)}; {heavy}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
 
 
 def test_missing_values_are_named_even_behind_an_interpolation():

@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from programs import run
 
 from conftest import REPOSITORY, composed
-from pin_lightning.cli.program import quote_arguments
+from pin_lightning.cli.arguments import quote_arguments
 from pin_lightning.cli.unnamed_data import DOING, PHANTOMS, TOLD, TellOfPhantoms, with_phantoms
 
 # Experiments of a user: one with a folder, one with another layout.

@@ -1,6 +1,6 @@
 import pytest
 
-from pin_lightning.cli.program import one_line_errors
+from pin_lightning.cli.tasks import one_line_errors
 from pin_lightning.distributed.ranks import Shard, arguments_of_others, is_first, rank_name
 
 # Environment of a process: by nobody, Lightning, torchrun, SLURM, and by hand on a second machine.

@@ -11,7 +11,7 @@ import pytest
 from programs import run
 
 from conftest import REPOSITORY, composed
-from pin_lightning.cli.program import one_line_errors
+from pin_lightning.cli.tasks import one_line_errors
 from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.deployment.writing import export

@@ -10,7 +10,7 @@ import torch
 from programs import run
 
 from conftest import REPOSITORY, composed
-from pin_lightning.cli.program import one_line_errors
+from pin_lightning.cli.tasks import one_line_errors
 from pin_lightning.inference.run import infer
 from pin_lightning.reports.data_check import check
 from pin_lightning.training.run import train
