@@ -134,6 +134,9 @@ def _of_few_levels(voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:
 def _filling(counts: Int[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
     """Tell which of the sorted values of an image are filling values, by their counts."""
     typical = ndimage.median_filter(counts, NEIGHBOURS, mode="mirror")
+    inside = NEIGHBOURS // 2
+    if counts.size >= NEIGHBOURS:  # at the ends, the nearest values all lie on one side
+        typical[:inside], typical[-inside:] = typical[inside], typical[-inside - 1]
     return (counts > FILLING_SHARE * counts.sum()) & (counts > FILLING_TIMES * typical)
 
 

@@ -19,6 +19,7 @@ from pin_lightning.common.errors import failure
 from pin_lightning.common.files import output_folder, write_json, write_text
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.spelling import check_one_line, one_spelling
+from pin_lightning.data.images.limits import GB, memory_bytes
 from pin_lightning.data.intensity_windows import DEFAULT_WINDOW, WINDOWS
 from pin_lightning.data.splits import Split
 from pin_lightning.data.usual_images import UsualImages
@@ -39,6 +40,7 @@ _NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
 _REMEDY = "train again"
 # Bounds far above any use, so that a damaged or hostile record ends in one line.
 MOST_VOXELS = (4096, 2**31)  # along a side, and in all
+VOXEL_BYTES = 12  # of a working volume while it is made
 MOST_MM, MOST_NAMES = 1e4, 10_000
 
 
@@ -136,6 +138,11 @@ def _record(data: dict[str, Any]) -> RunRecord:
         raise ValueError(f"grid.size={str(size)[:80]}")
     if len(size) != 3 or math.prod(size) > MOST_VOXELS[1]:
         raise ValueError(f"grid.size={size}")
+    if (needed := math.prod(size) * VOXEL_BYTES) > (there := memory_bytes()):
+        raise ValueError(
+            f"grid.size={size} needs {needed / GB:.3g} GB of memory, this machine has "
+            f"{there / GB:.3g} GB"
+        )
     if not 0 < float(spacing_mm) < MOST_MM:
         raise ValueError(f"grid.spacing_mm={spacing_mm}")
     if not 1 <= len(names) <= MOST_NAMES or not all(isinstance(name, str) for name in names):

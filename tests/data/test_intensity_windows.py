@@ -71,6 +71,7 @@ DISTURBED = {
     "much padding": lambda one: padded(one, -1024, 5),
     "white padding": lambda one: padded(one, 32767, 2),
     "two paddings": lambda one: padded(padded(one, 0, 1.5), -3024, 1.5),
+    "three paddings": lambda one: padded(padded(padded(one, 0, 1.5), -3024, 1.5), -32768, 1.3),
     "metal": lambda one: with_metal(one, 0.01),
     "more metal": lambda one: with_metal(one, 0.03),
     "a hot pixel": lambda one: with_saturated_metal(one, 1.5 / one.size, 100),

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from conftest import composed
 from pin_lightning.__main__ import PROGRAMS
+from pin_lightning.runs import folder
 from pin_lightning.runs.folder import read_config, read_model, read_record
 from pin_lightning.runs.formats import MOST_BYTES, plain_yaml
 from pin_lightning.runs.model import load_localizer
@@ -235,6 +236,17 @@ def test_records_far_above_any_use_are_refused(change, tmp_path):
     content = json.loads((VERSION1 / "multi" / "run.json").read_text("utf-8"))
     (tmp_path / "run.json").write_text(json.dumps(content | change))
     with pytest.raises(ValueError, match=r"run\.json: is damaged"):
+        read_record(tmp_path)
+
+
+def test_a_working_volume_must_fit_into_memory(tmp_path, monkeypatch):
+    content = json.loads((VERSION1 / "multi" / "run.json").read_text("utf-8"))
+    content["grid"] = {"size": [1000, 1000, 1000], "spacing_mm": 1.0}
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    monkeypatch.setattr(folder, "memory_bytes", lambda: 12e9)
+    assert read_record(tmp_path).grid.size == (1000, 1000, 1000)
+    monkeypatch.setattr(folder, "memory_bytes", lambda: 11e9)
+    with pytest.raises(ValueError, match=r"run\.json: is damaged .*needs 12 GB.* has 11 GB"):
         read_record(tmp_path)
 
 

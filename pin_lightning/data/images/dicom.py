@@ -19,6 +19,12 @@ from pin_lightning.data.images.gdcm import decoded
 from pin_lightning.data.images.slices import Slice, stack, stack_affine
 from pin_lightning.data.images.stored import StoredImage
 
+# Attributes of a file that are the same throughout a scan, and their names in DICOM.
+OF_ONE_SCAN = {
+    "frame_of_reference": "FrameOfReferenceUID",
+    "photometric": "PhotometricInterpretation",
+}
+
 
 def holds_dicom(folder: Path) -> bool:
     """True if a folder holds a DICOM file."""
@@ -43,6 +49,7 @@ def open_series(folder: Path) -> StoredImage:
         raise ValueError(
             f"{several.path}: one of several files with many frames; keep one per folder"
         )
+    _check_of_one_scan(folder, files)
     slices = [one for file in files for one in slices_of(file)]
     numbered = [replace(one, number=number) for number, one in enumerate(slices)]
     ordered = stack(folder, numbered)
@@ -98,6 +105,21 @@ def _series(folder: Path) -> list[DicomFile]:
         said = ", ".join(_described(files) for files in series.values())
         raise ValueError(f"{folder}: has {len(series)} DICOM series ({said}); keep one per folder")
     return found
+
+
+def _check_of_one_scan(folder: Path, files: Sequence[DicomFile]) -> None:
+    """Refuse files whose positions or intensities do not mean the same."""
+    for attribute, name in OF_ONE_SCAN.items():
+        said: dict[str, Path] = {}
+        for file in files:
+            said.setdefault(getattr(file, attribute), file.path)
+        said.pop("", None)
+        if len(said) > 1:
+            (one, first), (other, second) = list(said.items())[:2]
+            raise ValueError(
+                f"{folder}: {name} is {one} in {first.name} and {other} in {second.name}; "
+                f"keep the slices of one scan only"
+            )
 
 
 def _described(files: Sequence[DicomFile]) -> str:

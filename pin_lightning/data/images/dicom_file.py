@@ -30,6 +30,8 @@ class DicomFile:
         path: Its path.
         series: UID of its series.
         description: Description of its series.
+        frame_of_reference: UID of what its positions refer to; empty if it does not say.
+        photometric: Whether low values are dark (``MONOCHROME2``); empty if it does not say.
         frames: Headers of its frames; none if the file is not an image.
         size: Columns and rows.
         channels: Values per voxel.
@@ -41,6 +43,8 @@ class DicomFile:
     path: Path
     series: str
     description: str
+    frame_of_reference: str
+    photometric: str
     frames: tuple[FrameHeader, ...]
     size: tuple[int, int]
     channels: int
@@ -163,6 +167,8 @@ def _described(path: Path, dataset: Any, bytes_left: int) -> DicomFile:
         path=path,
         series=str(dataset.get("SeriesInstanceUID", "")),
         description=str(dataset.get("SeriesDescription", "")),
+        frame_of_reference=str(dataset.get("FrameOfReferenceUID") or ""),
+        photometric=str(dataset.get("PhotometricInterpretation") or ""),
         frames=frames,
         size=(columns, rows),
         channels=3 if is_palette else channels,

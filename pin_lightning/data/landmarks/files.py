@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.common.spelling import one_spelling
 from pin_lightning.data.landmarks.fcsv import read_fcsv, write_fcsv
 from pin_lightning.data.landmarks.framed import FRAMES, FramedLandmarks
 from pin_lightning.data.landmarks.markups import read_markups, write_markups
@@ -12,6 +13,7 @@ from pin_lightning.data.landmarks.table_reading import UNNAMED_CASE, read_framed
 from pin_lightning.data.landmarks.table_writing import write_case_table
 
 Way = TypeVar("Way")
+CSV = ".csv"
 
 
 def read_landmarks(
@@ -121,18 +123,25 @@ def _read_case_table(path: Path) -> FramedLandmarks:
             f"{path}: holds {len(table.cases)} cases ({', '.join(list(table.cases)[:5])}, ...); "
             f"use data=csv for a table of many cases"
         )
-    return next(iter(table.cases.values()))
+    case, landmarks = next(iter(table.cases.items()))
+    own = path.name[: -len(CSV)]
+    if case not in (UNNAMED_CASE, one_spelling(own)) and path.with_name(f"{case}{CSV}").exists():
+        raise ValueError(
+            f"{path}: its landmarks are those of case {case}, which has a file of its own; "
+            f"correct the case, or take the file away"
+        )
+    return landmarks
 
 
 # Longest suffix first where one ends in another.
 READERS: dict[str, Callable[[Path], FramedLandmarks]] = {
     ".mrk.json": read_markups,
     ".fcsv": read_fcsv,
-    ".csv": _read_case_table,
+    CSV: _read_case_table,
 }
 WRITERS: dict[str, Callable[[Path, LandmarkSet, Sequence[str] | None, str], None]] = {
     ".mrk.json": write_markups,
     ".fcsv": write_fcsv,
-    ".csv": write_case_table,
+    CSV: write_case_table,
 }
 LANDMARK_SUFFIXES: tuple[str, ...] = tuple(READERS)

@@ -97,7 +97,25 @@ def add_a_report(image, series):
     frames.save(report, series / "report.dcm")
 
 
+def refer_to_another_scan(image, series):
+    change(files(series)[1], FrameOfReferenceUID="1.2.3.8")
+    change(files(series)[3], FrameOfReferenceUID="1.2.3.9")
+
+
+def invert_a_slice(image, series):
+    change(files(series)[3], PhotometricInterpretation="MONOCHROME1")
+
+
+def change(path, **values):
+    dataset = pydicom.dcmread(path)
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    dataset.save_as(path)
+
+
 BAD = {
+    "a slice of another frame of reference": refer_to_another_scan,
+    "a slice that is inverted": invert_a_slice,
     "a slice is missing": lose_a_slice,
     "a slice twice": double_a_slice,
     "no slices": lose_all,

@@ -171,6 +171,14 @@ def test_csv_of_one_case(save, text):
     assert landmarks.positions_world.tolist() == [[1, 2, 3]]
 
 
+def test_csv_of_another_case_that_has_a_file_too(save):
+    text = "case,landmark,x,y,z,frame\nB,nose,1,2,3,RAS\n"
+    assert read_landmarks(save(text, "A.csv")).names == ("nose",)  # B is another name of A
+    save(text, "B.csv")
+    with pytest.raises(ValueError, match=r"A\.csv: its landmarks are those of case B, which has"):
+        read_landmarks(save(text, "A.csv"))
+
+
 def test_csv_of_many_cases_is_not_one_case(save):
     with pytest.raises(ValueError, match=r"holds 2 cases \(A scan, B.*data=csv"):
         read_landmarks(save(TABLE, "all.csv"))
