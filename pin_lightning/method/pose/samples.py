@@ -17,7 +17,7 @@ LARGEST = {"any": (60.0, 180.0), "upright": (30.0, 45.0)}  # degrees: of near sa
 SHIFT_SHARES = (1 / 200, 1 / 6)  # of the anatomy's extent: smallest and largest usual shift
 SCALE_SD, STRETCH_SD = 0.06, 0.03
 CUT_SHARE, MOST_CUT = 0.05, 0.8  # of sides that are cut away; the largest depth, of half the scan
-GAIN_SD, OFFSET_SD, NOISE_SD = 0.2, 0.03, 0.03  # of patches as the network sees them
+GAIN_SD, OFFSET_SD, NOISE_SD = 0.3, 0.03, 0.1  # of patches as the network sees them
 
 
 @dataclass(frozen=True)
