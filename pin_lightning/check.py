@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
+from pin_lightning.distributed.process import importing
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 @program("check")
 def main(config: "DictConfig") -> None:
     """Check all cases; exit code 2 if an error is found."""
-    from pin_lightning.reports import data_check  # heavy, after the config has composed
+    with importing():
+        from pin_lightning.reports import data_check  # heavy, after the config has composed
 
     if data_check.check(config) > 0:
         raise SystemExit(2)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
+from pin_lightning.distributed.process import importing
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 @program("evaluate")
 def main(config: "DictConfig") -> None:
     """Predict new cases, compare with the truth, and write the results of a training."""
-    from pin_lightning.studies import new_cases  # heavy, after the config has composed
+    with importing():
+        from pin_lightning.studies import new_cases  # heavy, after the config has composed
 
     new_cases.evaluate_new(config)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
+from pin_lightning.distributed.process import importing
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,7 +30,8 @@ def with_run(arguments: Sequence[str]) -> list[str]:
 @program("export")
 def main(config: "DictConfig") -> None:
     """Write the files; exit code 2 if their outputs differ from PyTorch's."""
-    from pin_lightning.deployment import writing  # heavy, after the config has composed
+    with importing():
+        from pin_lightning.deployment import writing  # heavy, after the config has composed
 
     writing.export(config)
 

@@ -16,7 +16,7 @@ from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.cli.failures import in_sweep
-from pin_lightning.distributed.process import postpone_end
+from pin_lightning.distributed.process import importing, postpone_end
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ def run_training(program: str, config: DictConfig, split: str) -> float | None:
     hydra_config = HydraConfig.get()
     config.overrides = list(hydra_config.overrides.task)
     run_dir = Path(hydra_config.runtime.output_dir)
-    run = partial(run_alone, program) if in_sweep() else get_method(JOBS[program][1])
+    with importing():
+        run = partial(run_alone, program) if in_sweep() else get_method(JOBS[program][1])
     metrics = run(config, run_dir)
     return metrics[split]["radial_error_mm"]["mean"] if split in metrics else None
 

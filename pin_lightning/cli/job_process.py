@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pin_lightning.cli.job import JOBS, one_after_the_other
 from pin_lightning.common.errors import user_mistake
 from pin_lightning.common.files import whole_file
-from pin_lightning.distributed.process import end_on_signals, keep_freed_memory
+from pin_lightning.distributed.process import end_on_signals, importing, keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,9 @@ def _set_up_logging(hydra: DictConfig) -> None:
 def _outcome(program: str, arguments: Any) -> tuple[Any, str | None]:
     """The result of a call and None, or None and the line of its failure."""
     try:
-        return get_method(JOBS[program][0])(*arguments), None
+        with importing():
+            function = get_method(JOBS[program][0])
+        return function(*arguments), None
     except (Exception, SystemExit) as error:
         if (mistake := user_mistake(error)) is None:  # a defect, or no memory left
             log.exception("a defect in the job")

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import gc
 import multiprocessing
 import os
 import platform
@@ -9,6 +10,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 EXIT_CODE = 128 + signal.SIGTERM  # the shell's convention
 SECONDS_TO_END = 4.0
@@ -35,6 +38,21 @@ def keep_freed_memory() -> bool:
     # One arena: threads that read volumes reuse the memory that training frees.
     options = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _NEVER, _ARENA_MAX: 1}
     return all(mallopt(option, value) for option, value in options.items())
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Context in which heavy libraries are imported: nothing of theirs is garbage.
+
+    Python would look for garbage again and again as their millions of objects are made, a seventh
+    of the time that the imports take, and among all of them whenever it looks later.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def end_on_signals() -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pin_lightning.cli.program import program
+from pin_lightning.distributed.process import importing
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 @program("infer")
 def main(config: "DictConfig") -> None:
     """Predict every volume; exit code 2 when one could not be predicted."""
-    from pin_lightning.inference import run  # heavy, after the config has composed
+    with importing():
+        from pin_lightning.inference import run  # heavy, after the config has composed
 
     if run.infer(config) > 0:
         raise SystemExit(2)

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import platform
@@ -49,6 +50,17 @@ def test_the_papers_72_volumes_train_within_3_gb(tmp_path):
     limited = {fact["what"]: fact["value"] for fact in facts if fact["target"].endswith("GB")}
     assert len(limited) == 1
     assert max(limited.values()) < 3.0
+
+
+def test_imports_are_not_looked_through_for_garbage():
+    before = gc.get_freeze_count()
+    with pytest.raises(ImportError), process.importing():  # noqa: PT012
+        assert not gc.isenabled()
+        kept = [[] for _ in range(10)]
+        raise ImportError
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= before + len(kept)
+    assert not any(one is kept for one in gc.get_objects())
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
