@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from sklearn.covariance import LedoitWolf
 
 MAX_ITERATIONS = 50  # it converges in about ten
 TOLERANCE_MM = 1e-3
@@ -71,6 +70,8 @@ def _conditional_means(
     values: Float64[np.ndarray, "M D"], known: Bool[np.ndarray, "M D"]
 ) -> Float64[np.ndarray, "M D"]:
     """Fit a Gaussian to all rows, and set unknown values to ``m_u + S_uk S_kk^-1 (x_k - m_k)``."""
+    from sklearn.covariance import LedoitWolf  # heavy, and not needed to predict
+
     model = LedoitWolf().fit(values)
     mean, covariance = model.location_, model.covariance_
     filled = values.copy()

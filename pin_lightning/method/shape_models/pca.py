@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from sklearn.decomposition import PCA
 
 from pin_lightning.common.settings import is_number
 from pin_lightning.common.types import Float, Tensor
@@ -34,6 +33,8 @@ class PCAShapeModel(ShapeModel):
         Raises:
             ValueError: Fewer than two shapes, or more components than the shapes can give.
         """
+        from sklearn.decomposition import PCA  # heavy, and not needed to predict
+
         flat = check_shapes(shapes_mm).flatten(1).double().cpu().numpy()
         pca = PCA(self._check_components(*flat.shape), svd_solver="full").fit(flat)
         self.mean_mm_ = torch.from_numpy(pca.mean_).float().unflatten(0, (-1, 3))

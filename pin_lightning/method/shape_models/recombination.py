@@ -5,7 +5,6 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
-from sklearn.covariance import LedoitWolf
 
 ROUNDS = 5  # of alignment; real shapes move less than a micrometre after the third
 Shapes: TypeAlias = Float64[np.ndarray, "M L 3"]
@@ -61,6 +60,8 @@ def _similarity(
 
 def _predicted_poses(aligned_mm: Shapes, poses: Poses) -> Poses:
     """Conditional mean of each pose given the aligned shape."""
+    from sklearn.covariance import LedoitWolf  # heavy, and not needed to predict
+
     deviations = aligned_mm - aligned_mm.mean(axis=0)
     flat = deviations.reshape(len(deviations), -1) / len(deviations[0]) ** 0.5
     # The few directions in which the shapes differ; rotations and sizes as mm at a landmark.
