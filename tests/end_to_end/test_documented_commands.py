@@ -21,15 +21,15 @@ from pin_lightning.data.sources.phantom import phantom_cases
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if BLOCK.search(page.read_text("utf-8"))]
-# Folders that blocks name before a command makes or reads them.
-MADE = ("my_skulls", "new", "new_skulls", "scans")
+# What blocks name before a command makes or reads it: a data set, and folders of volumes.
+DATA, VOLUMES = "my_skulls", ("new", "new_skulls", "scans")
 
 
 @pytest.fixture(scope="module")
 def samples(short_run, tmp_path_factory):
     """A data set and a run, for what placeholders stand for."""
     folder = tmp_path_factory.mktemp("samples")
-    phantom_cases(folder / "data", 30, size=(54, 35, 47), spacing_mm=(3.0, 3.0, 3.0))
+    phantom_cases(folder / "data", 20, size=(54, 35, 47), spacing_mm=(3.0, 3.0, 3.0))
     (folder / "data" / "phantom.json").unlink()
     shutil.copytree(short_run, folder / "run")
     return folder
@@ -45,9 +45,11 @@ def fresh(samples, tmp_path):
     for name in listed.stdout.strip("\0").split("\0"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, folder / name)
-    for name in MADE:
-        part = "data" if name == "my_skulls" else "data/images"
-        shutil.copytree(samples / part, folder / name)
+    shutil.copytree(samples / "data", folder / DATA)
+    for name in VOLUMES:
+        (folder / name).mkdir()
+        for image in sorted((samples / "data" / "images").iterdir())[:2]:
+            shutil.copy(image, folder / name)
     commands = folder / ".venv" / "bin"
     commands.mkdir(parents=True)
     (commands / "activate").touch()

@@ -42,19 +42,23 @@ def pages(short_settings, phantom_root, tmp_path_factory):
     root = tmp_path_factory.mktemp("pages")
     shown = [*short_settings, "report.pictures=true"]
     plane = "+data.planes.TC.landmarks=[CSP,leftCerebellar,rightCerebellar]"
-    train(composed(*shown, plane), root / "run")
-    few_steps = ["trainer.max_steps=4", "trainer.val_check_interval=4", "data.split.folds=2"]
-    folds = composed(*shown, *few_steps, config_name="cross_validate")
-    folds.calibration.coverage = 0.6
-    cross_validate(folds, root / "folds")
+    steps = ["trainer.max_steps=10", "trainer.val_check_interval=5"]
+    train(composed(*shown, *steps, plane), root / "run")
+    steps = ["trainer.max_steps=4", "trainer.val_check_interval=4", "data.split.folds=2"]
+    for settings in (short_settings, shown):  # pictures of all folds together, not of each
+        folds = composed(*settings, *steps, config_name="cross_validate")
+        folds.calibration.coverage = 0.6
+        cross_validate(folds, root / "folds")
     hostile = evaluation_of(20, 45, hostile=True)
     for number in range(2):
         write_page_run(root / "hostile" / f"fold{number}", evaluation_of(10, 45, hostile=True))
     write_folds(root / "hostile", 2)
     report_folds(root / "hostile", hostile, ConformalSettings(), QUICK)
     images = root / "images"
-    shutil.copytree(phantom_root / "images", images)
-    next(iter(images.iterdir())).rename(images / "a & <script>alert(1)<:script>.nii.gz")
+    images.mkdir()
+    names = ("head 1", "head 2", "a & <script>alert(1)<:script>")
+    for name, image in zip(names, sorted((phantom_root / "images").iterdir()), strict=False):
+        shutil.copy(image, images / f"{name}.nii.gz")
     (images / "broken.nii.gz").write_bytes(b"nothing")
     settings = [f"run={root / 'folds'}", f"input={images}", f"output={root / 'prediction'}"]
     infer(composed(*settings, "device=cpu", config_name="infer"))
