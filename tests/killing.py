@@ -30,6 +30,7 @@ SMALL = [
     *("pose.patch_side=9", "pose.steps=40", "checkpoint.every_steps=1", "ckpt_path=last"),
     *("data.split.val_fraction=0.2", "report.bootstrap.resamples=100"),
 ]
+WHOLE = "whole"  # folder of a program that was not killed
 TIMES = "seconds"  # ends the names of columns that differ from run to run
 
 
@@ -137,10 +138,11 @@ def predicted(folder: Path) -> Hashable:
 
 
 def programs(place: Path) -> dict[str, Program]:
-    """All programs, with data in a folder, and the run that predicts, made when it is asked for."""
+    """All programs, with data in a folder. The run that predicts is that of the first, unkilled."""
     from ball_scans import write_ball_scans
 
-    root, run = write_ball_scans(place / "balls", 10), place / "run"
+    root = write_ball_scans(place / "balls", 10)
+    run = own_folder(place, "train, resident") / WHOLE
     data = [f"data.root={root}", f"data.cache_dir={place / 'cache'}"]
 
     def training(program: Sequence[str], *own: str) -> Program:
@@ -174,6 +176,11 @@ def programs(place: Path) -> dict[str, Program]:
             predicting, predicted, predicted_otherwise, is_unfinished, "prediction.json", 8.0
         ),
     }
+
+
+def own_folder(place: Path, name: str) -> Path:
+    """Folder of what one program writes."""
+    return place / name.replace(", ", "_")
 
 
 def start(program: Program, folder: Path) -> subprocess.Popen[bytes]:
@@ -243,9 +250,10 @@ def kill_again_and_again(
     program: Program, place: Path, kills: int, draw: random.Random
 ) -> Survived:
     """Kill a program so many times, and compare whenever it comes to its end, and in the end."""
-    whole, folder, survived = place / "whole", place / "cut", Survived()
+    whole, folder, survived = place / WHOLE, place / "cut", Survived()
     try:
-        finish(program, whole)
+        if not whole.is_dir():
+            finish(program, whole)
         while survived.kills < kills and not survived.wrong:
             if killed(program, folder, draw):
                 survived.kills += 1
@@ -274,8 +282,7 @@ def main() -> None:
         known = programs(place)
         for name in [one for one in sys.argv[1:] if "=" not in one] or list(known):
             began = time.monotonic()
-            own = place / name.replace(", ", "_")
-            done = kill_again_and_again(known[name], own, kills, draw)
+            done = kill_again_and_again(known[name], own_folder(place, name), kills, draw)
             print(
                 f"{name}: {done.kills} kills, {done.ends} ends, {len(done.places)} different "
                 f"places, {len(done.wrong)} wrong, {time.monotonic() - began:.0f} s",

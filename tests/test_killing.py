@@ -8,10 +8,20 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("killed")
+
+
+@pytest.fixture(scope="module")
+def programs(place):
+    return killing.programs(place)
+
+
 @pytest.mark.parametrize("name", ["train, resident", "train, queue", "infer"])
-def test_killed_at_any_moment_it_comes_to_the_same_end(name, tmp_path):
-    program = killing.programs(tmp_path)[name]
-    done = killing.kill_again_and_again(program, tmp_path / "own", 2, random.Random(0))
+def test_killed_at_any_moment_it_comes_to_the_same_end(name, programs, place):
+    own = killing.own_folder(place, name)
+    done = killing.kill_again_and_again(programs[name], own, 2, random.Random(0))
     assert done.wrong == []
     assert done.kills == 2
 
