@@ -12,6 +12,9 @@ NEW_HEAD := $(RUN) -c "import sys; from pin_lightning.data.sources.phantom impor
 # Fast tests check the types of arguments; in slow ones, programs run as users run them.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --dist loadfile --max-worker-restart 0 --durations=20
 
+# Where it is set, as in many images, every program that a test starts would compile this package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo demo-in-line demo-any-pose test test-all lint docs format bench clean
 .DEFAULT_GOAL := help
 
