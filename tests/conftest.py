@@ -1,5 +1,6 @@
 """Fixtures: a small phantom data set, and one short training that many tests look at."""
 
+import gc
 import json
 import os
 import signal
@@ -11,10 +12,17 @@ from hydra import compose, initialize_config_dir
 
 from pin_lightning.cli.arguments import quote_arguments
 
+gc.disable()  # no search for garbage among libraries and tests while they are loaded
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 CT_ROOT = Path(
     os.environ.get("PIN_CT_DATA", REPOSITORY.parent / "shared" / "data" / "mouse_skull_ct")
 )
+
+
+def pytest_collection_finish():
+    gc.freeze()  # nor later
+    gc.enable()
 
 
 def composed(*overrides, config_name="train", with_hydra=False):

@@ -96,8 +96,7 @@ def cache_dir(tmp_path_factory):
     """Where working volumes are made once; collecting garbage after each training costs little."""
     gc.collect()
     gc.freeze()
-    yield tmp_path_factory.mktemp("cache")
-    gc.unfreeze()
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
