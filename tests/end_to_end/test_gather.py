@@ -156,6 +156,7 @@ def test_the_alpha_sweep_covers_both_ends():
 @pytest.mark.slow
 def test_a_job_that_fails_does_not_lose_the_others(short_settings, tmp_path):
     settings = [one for one in short_settings if not one.startswith("run_dir")]
+    settings += ["trainer.max_steps=2", "trainer.val_check_interval=2"]
     sweep = f"hydra.sweep.dir={tmp_path / 'sweep'}"
     result = run("train.py", "-m", *settings, sweep, "model.alpha=0.5,7")
     assert result.returncode == 2

@@ -121,32 +121,39 @@ def test_single_landmark_uses_the_identity_and_19_starts(short_settings, tmp_pat
     assert OmegaConf.load(tmp_path / "config.yaml").model.num_starts == 19
 
 
-def test_a_run_reports_its_planes(short_settings, tmp_path):
-    metrics = train(composed(*short_settings, PLANE, "trainer.max_steps=15"), tmp_path)
-    evaluations = read_predictions(tmp_path / "predictions.csv")
-    groups = plane_groups(OmegaConf.load(tmp_path / "config.yaml").data.planes)
-    rows = (tmp_path / "planes.csv").read_text("utf-8").splitlines()
+@pytest.fixture(scope="module")
+def shown_run(short_settings, tmp_path_factory):
+    """Run folder of a training with planes and pictures."""
+    run_dir = tmp_path_factory.mktemp("runs") / "shown"
+    settings = [*short_settings, PLANE, "trainer.max_steps=15", "report.pictures=true"]
+    train(composed(*settings), run_dir)
+    return run_dir
+
+
+def test_a_run_reports_its_planes(shown_run):
+    metrics = json.loads((shown_run / "metrics.json").read_text("utf-8"))
+    evaluations = read_predictions(shown_run / "predictions.csv")
+    groups = plane_groups(OmegaConf.load(shown_run / "config.yaml").data.planes)
+    rows = (shown_run / "planes.csv").read_text("utf-8").splitlines()
     assert len(rows) == 1 + sum(len(one.cases) for one in evaluations.values())
     for part, evaluation in evaluations.items():
         assert metrics[part]["planes"] == plane_metrics(evaluation, groups)["planes"]
 
 
-def test_pictures_are_of_all_splits_and_of_cases_of_the_last(short_settings, tmp_path):
-    settings = [*short_settings, PLANE, "trainer.max_steps=15", "report.pictures=true"]
-    train(composed(*settings), tmp_path)
+def test_pictures_are_of_all_splits_and_of_cases_of_the_last(shown_run):
     labels = [f"test_{label}" for label in ("best", "median", "worst")]
     kinds = ("case.png", "planes.png", "starts.png", "starts.gif", "starts.json")
     splits = [
         f"{part}_{kind}.png" for part in ("val", "test") for kind in ("errors", "convergence")
     ]
     expected = {f"{label}_{kind}" for label in labels for kind in kinds} | {*splits, "training.png"}
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == expected
+    assert {path.name for path in (shown_run / "figures").iterdir()} == expected
     for label in labels:
-        with Image.open(tmp_path / "figures" / f"{label}_starts.gif") as film:
+        with Image.open(shown_run / "figures" / f"{label}_starts.gif") as film:
             assert film.n_frames > 1
-        content = json.loads((tmp_path / "figures" / f"{label}_starts.json").read_text("utf-8"))
+        content = json.loads((shown_run / "figures" / f"{label}_starts.json").read_text("utf-8"))
         assert any(trace.get("name") == "true" for trace in content["data"])
-    assert (tmp_path / "report.html").is_file()
+    assert (shown_run / "report.html").is_file()
 
 
 @pytest.mark.parametrize(

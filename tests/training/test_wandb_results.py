@@ -120,6 +120,7 @@ def sweep(short_settings, tmp_path_factory, listener):
     settings = [one for one in short_settings if not one.startswith(("run_name", "run_dir"))]
     settings = [one for one in settings if not one.startswith("report.")]
     settings += ["model.alpha=0.25,0.75", "logger=wandb", f"hydra.sweep.dir={folder}/alpha"]
+    settings += ["model.num_starts=2"]  # for quick pictures
     command = [sys.executable, str(REPOSITORY / "train.py"), "-m", *settings]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=500
