@@ -7,6 +7,7 @@ training went on.
 """
 
 import csv
+import fnmatch
 import json
 import os
 import random
@@ -232,13 +233,22 @@ def killed(program: Program, folder: Path, draw: random.Random) -> bool:
     process = start(program, folder)
     is_waiting = draw.random() < AT_WORK
     while is_waiting and time.time() < began + LONGEST and process.poll() is None:
-        is_waiting = not any(_made(one) > began for one in folder.rglob(program.written))
+        is_waiting = not any(_made(one) > began for one in _found(folder, program.written))
         time.sleep(0.01)
     if ended(process, folder, program.seconds * draw.random()):
         return False
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return True
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    """Files of a folder, of which sub-folders may go away meanwhile (`rglob` then fails)."""
+    return [
+        Path(where, one)
+        for where, _, names in os.walk(folder)
+        for one in fnmatch.filter(names, pattern)
+    ]
 
 
 def _made(path: Path) -> float:

@@ -21,7 +21,6 @@ from pin_lightning.method.pose import samples
 from pin_lightning.method.pose.finder import FoundPose, PoseFinder, Which
 from pin_lightning.method.pose.limits import Judged
 from pin_lightning.method.pose.network import PoseOutputs
-from pin_lightning.method.pose.rigid import fit_poses
 from pin_lightning.runs.folder import LAST_CHECKPOINT
 from pin_lightning.runs.model_record import ModelRecord
 from pin_lightning.runs.pose_stage import PoseRecord, build_finder, load_weights
@@ -47,9 +46,8 @@ class ByResidual(PoseFinder):
         self, placed_mm: torch.Tensor, said: PoseOutputs, which: Which = slice(None)
     ) -> torch.Tensor:
         """The root of the mean squared residual."""
-        shape_mm, weights = self.shape_mm[which], torch.exp(-2 * said.log_error)
-        fitted = fit_poses(shape_mm, placed_mm, weights, self.with_scale)
-        return (fitted.place(shape_mm) - placed_mm).square().sum(-1).mean(-1).sqrt()
+        fitted = self.fitted(placed_mm, said, which)
+        return (fitted.place(self.shape_mm[which]) - placed_mm).square().sum(-1).mean(-1).sqrt()
 
 
 @dataclass(frozen=True, eq=False)

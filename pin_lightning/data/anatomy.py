@@ -26,6 +26,9 @@ SIZES_DIFFER = 1.1  # largest size of a shape divided by the smallest, from whic
 ALIKE = (
     0.85  # smallest singular value of the mean rotation matrix of scans that lie alike: 30 degrees
 )
+# The factor of the mean size within which sizes are found: that of the training shapes times the
+# first, but at least the second (so far go the samples of poses), at most the third.
+SPARE_SIZE, LEAST_SCALE, MOST_SCALE = 1.2, 1.35, 4.0
 MARGIN = 0.15  # around the anatomy, as a share of its largest extent
 FEWEST_LANDMARKS = 3  # of a case, to have a pose
 # SD of the errors of poses that the pose stage finds: rotation about each axis, shift along it.
@@ -41,12 +44,18 @@ class Anatomy:
     Attributes:
         names: Landmarks of the reference shape.
         reference_mm: Reference shape in the frame, whose origin is the centre of the anatomy.
-        with_scale: Whether shapes differ in size, so that scans are brought to one size, too.
+        largest_scale: Where shapes differ in size, scans are brought to one size, too, which lies
+            within this factor of the reference shape's; else 1.
     """
 
     names: tuple[str, ...]
     reference_mm: Float64[np.ndarray, "L 3"]
-    with_scale: bool
+    largest_scale: float = 1.0
+
+    @property
+    def with_scale(self) -> bool:
+        """Whether scans are brought to one size."""
+        return self.largest_scale > 1
 
     @property
     def extent_mm(self) -> float:
@@ -111,7 +120,9 @@ def anatomy_of(
     alike = np.linalg.svd(average, compute_uv=False).min() >= ALIKE
     upright_mm = mean_mm @ (nearest if alike else _principal(mean_mm, nearest)).T
     centre_mm = (np.nanmax(upright_mm, axis=0) + np.nanmin(upright_mm, axis=0)) / 2
-    anatomy = Anatomy(tuple(names), upright_mm - centre_mm, with_scale)
+    farthest = SPARE_SIZE * float(np.exp(np.abs(np.log(scales)).max()))
+    largest_scale = float(np.clip(farthest, LEAST_SCALE, MOST_SCALE)) if with_scale else 1.0
+    anatomy = Anatomy(tuple(names), upright_mm - centre_mm, largest_scale)
     return anatomy, PoseSpread(float(turns.max()), float(np.median(turns)), ratio)
 
 

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from pin_lightning.common.types import Float, Int, Tensor, UInt8
 from pin_lightning.deployment.graphs import model_of
-from pin_lightning.method.pose.finder import LARGEST_SCALE, PoseFinder
-from pin_lightning.method.pose.rigid import Poses, fit_poses
-from pin_lightning.method.pose.scans import Scans, border_of
+from pin_lightning.method.pose.finder import PoseFinder
+from pin_lightning.method.pose.rigid import Poses
+from pin_lightning.method.pose.scans import Scans
 
 POSE_OUTPUTS = ("moved_linear", "moved_shift_mm", "log_error", "score")
 _EXAMPLE = (40, 41, 42)  # voxels of the finest scan that the export follows through
@@ -45,13 +45,11 @@ class PoseStep(nn.Module):
             The moved poses; of those given, the mean log expected error, and the score.
         """
         finder = self.finder
-        border = border_of(finder.patch_side, LARGEST_SCALE)
         pairs = zip(levels, finder.spacings_mm, strict=True)
-        scans = [_laid_out(level, spacing_mm, border) for level, spacing_mm in pairs]
+        scans = [_laid_out(level, spacing_mm, finder.border) for level, spacing_mm in pairs]
         poses = Poses(linear, shift_mm)
         placed_mm, said = finder.predicted_at_once(scans, poses, landmarks)
-        weights = torch.exp(-2 * said.log_error)
-        moved = fit_poses(finder.shape_mm[landmarks], placed_mm, weights, finder.with_scale)
+        moved = finder.fitted(placed_mm, said, landmarks)
         scores = said.log_error.mean(dim=1), -said.evidence.sum(dim=1)
         return moved.linear, moved.shift_mm, *scores
 

@@ -32,7 +32,7 @@ def pose_metadata(
         "breadth_mm": stage.breadth_mm,
         "spacings_mm": list(stage.spacings_mm),
         "rotations": numbers(starts.start_rotations(stage.rotations, stage.num_rotations)),
-        "with_scale": stage.with_scale,
+        "with_scale": stage.largest_scale > 1,
         "place_step": starts.STEP,
         "most_places": starts.MOST_PLACES,
         "faint": starts.FAINT,

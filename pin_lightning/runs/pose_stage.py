@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from pin_lightning.common.files import write_json
-from pin_lightning.data.anatomy import Anatomy
+from pin_lightning.data.anatomy import LEAST_SCALE, MOST_SCALE, Anatomy
 from pin_lightning.method.pose.finder import PoseFinder
 from pin_lightning.method.pose.limits import PoseLimits
 from pin_lightning.runs import folder
@@ -68,7 +68,7 @@ def write_pose_record(run_dir: Path, record: PoseRecord) -> None:
     content = {
         "format_version": FORMAT_VERSION,
         "reference_mm": dict(zip(anatomy.names, anatomy.reference_mm.tolist(), strict=True)),
-        "with_scale": anatomy.with_scale,
+        "largest_scale": anatomy.largest_scale,
         "spacings_mm": list(record.spacings_mm),
         "trained_on": list(record.trained_on),
         "limits": None if record.limits is None else asdict(record.limits),
@@ -105,7 +105,11 @@ def _record(content: Mapping[str, Any]) -> PoseRecord:
         limits = PoseLimits(float(limits["score"]), float(limits["lead"]))
         if math.isnan(limits.score) or math.isnan(limits.lead):
             raise ValueError(f"limits={limits}")
-    anatomy = Anatomy(names, reference_mm, bool(content["with_scale"]))
+    earlier = LEAST_SCALE if content.get("with_scale") else 1.0  # all that older records say
+    largest_scale = float(content.get("largest_scale", earlier))
+    if not 1 <= largest_scale <= MOST_SCALE:
+        raise ValueError(f"largest_scale={largest_scale}")
+    anatomy = Anatomy(names, reference_mm, largest_scale)
     return PoseRecord(anatomy, spacings_mm, tuple(map(str, content["trained_on"])), limits)
 
 
@@ -124,7 +128,7 @@ def build_finder(
         "pose",
         mean_mm=torch.from_numpy(mean).float(),
         spacings_mm=record.spacings_mm,
-        with_scale=record.anatomy.with_scale,
+        largest_scale=record.anatomy.largest_scale,
         precision=model.precision,
     )
     return finder

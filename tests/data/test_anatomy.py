@@ -57,6 +57,14 @@ def test_sizes_are_found_where_they_differ_by_a_tenth(sizes, asked, found):
     assert spread.size_ratio == pytest.approx(sizes[1] / sizes[0], rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "largest"), [((0.9, 1.1), 1.35), ((0.5, 2.0), 2.4), ((0.1, 10.0), 4.0)]
+)
+def test_sizes_are_looked_for_a_fifth_beyond_those_of_training(sizes, largest):
+    pair = np.stack([size * LONG for size in sizes])
+    assert anatomy_of(pair, NAMES)[0].largest_scale == pytest.approx(largest, rel=0.01)
+
+
 def test_a_case_is_posed_where_it_lies():
     placed = shapes(90, sizes=(0.8, 1.2), noise=0.0)
     anatomy, _ = anatomy_of(placed, NAMES)

@@ -39,7 +39,7 @@ def test_a_run_that_finds_the_pose_is_of_another_format():
 
 
 def test_what_the_search_of_a_pose_needs():
-    finder = small_finder(with_scale=True)
+    finder = small_finder(largest_scale=1.35)
     entries = pose_metadata(finder, PoseLimits(-1.0, 0.5), "robust")
     found = json.loads(entries["search"])
     assert json.loads(entries["format_version"]) == 3

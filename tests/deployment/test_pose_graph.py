@@ -26,7 +26,7 @@ def files(tmp_path_factory):
     """Two finders, of which sizes are found, with their files."""
     folder, finders = tmp_path_factory.mktemp("poses"), []
     for seed in range(2):
-        finder = small_finder(seed, with_scale=True)
+        finder = small_finder(seed, largest_scale=1.35)
         entries = pose_metadata(finder, LIMITS)
         (folder / f"{seed}.onnx").write_bytes(
             with_metadata(pose_model(PoseStep(finder), 18), entries)

@@ -63,7 +63,7 @@ def test_what_is_written_and_said(config, agreeing, tmp_path, caplog):
 
 def posed(count):
     """The predictor of a run, or of folds, that finds the pose first."""
-    anatomy = Anatomy(NAMES, np.eye(3), with_scale=False)
+    anatomy = Anatomy(NAMES, np.eye(3))
     poses = [PoseStage(small_finder(seed), PoseLimits(0.0, 0.0), anatomy) for seed in range(count)]
     return Predictor(build("pca"), NAMES, "cpu", poses=poses, window="robust")
 

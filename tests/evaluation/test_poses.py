@@ -11,7 +11,7 @@ from pin_lightning.method.pose.finder import FoundPose
 
 # A cross of arms 10, 20 and 30 mm, whose extent is 60 mm.
 ARMS = np.diag([10.0, 20, 30])
-ANATOMY = Anatomy(tuple("abcdef"), np.concatenate([ARMS, -ARMS]), with_scale=False)
+ANATOMY = Anatomy(tuple("abcdef"), np.concatenate([ARMS, -ARMS]))
 
 
 def turned(degrees, shift_mm=(0.0, 0, 0)):

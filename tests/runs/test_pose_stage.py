@@ -18,7 +18,7 @@ from pin_lightning.runs.pose_stage import (
 )
 
 SHAPE = np.random.default_rng(0).normal(0, 20, (5, 3))
-ANATOMY = Anatomy(tuple("abcde"), SHAPE, True)
+ANATOMY = Anatomy(tuple("abcde"), SHAPE, 1.5)
 RECORD = PoseRecord(ANATOMY, (1.0, 2.5), ("a", "b"), PoseLimits(-2.0, 0.5))
 POSE = {"kind": "find", "rotations": "any", "landmarks": 4, "patch_side": 9, "num_rotations": 24}
 POSE |= {"score": "evidence"}
@@ -50,7 +50,16 @@ def test_a_stage_comes_back(tmp_path):
     finder, limits = load_pose(run_dir)[:2]
     assert limits == PoseLimits(-2.0, 0.5)
     assert len(finder.chosen_) == 4
-    assert finder.with_scale
+    assert finder.largest_scale == 1.5
+
+
+@pytest.mark.parametrize(("with_scale", "largest"), [(True, 1.35), (False, 1.0)])
+def test_earlier_records_say_only_whether_sizes_are_found(tmp_path, with_scale, largest):
+    path = posed_run(tmp_path / "run") / "pose" / "pose.json"
+    content = json.loads(path.read_text("utf-8"))
+    del content["largest_scale"]
+    path.write_text(json.dumps({**content, "with_scale": with_scale}))
+    assert read_pose_record(tmp_path / "run").anatomy.largest_scale == largest
 
 
 def test_a_run_without_a_stage_has_none(tmp_path):
@@ -64,6 +73,9 @@ def test_a_run_without_a_stage_has_none(tmp_path):
         ({"reference_mm": {name: [0, 0] for name in "abcde"}}, "damaged"),
         ({"reference_mm": {name: [1e9, 0, 0] for name in "abcde"}}, "too large"),
         ({"spacings_mm": []}, "spacings_mm"),
+        ({"largest_scale": 0.5}, "largest_scale"),
+        ({"largest_scale": 1e6}, "largest_scale"),
+        ({"largest_scale": float("nan")}, "largest_scale"),
         ({"spacings_mm": [1.0] * 9}, "spacings_mm"),
         ({"spacings_mm": [-1.0, 2.0]}, "spacings_mm"),
         ({"limits": {"score": "x", "lead": 1}}, "damaged"),

@@ -29,7 +29,7 @@ class PoseEnsemble(nn.Module):
     def __init__(self, finders: Sequence[PoseFinder]) -> None:
         super().__init__()
         kinds = {
-            (one.spacings_mm, one.with_scale, len(one.mean_mm_), one.network.has_evidence)
+            (one.spacings_mm, one.largest_scale > 1, len(one.mean_mm_), one.network.has_evidence)
             for one in finders
         }
         if len(kinds) != 1:

@@ -21,7 +21,7 @@ from pin_lightning.method.pose.starts import GROUPS, distinct, start_poses, star
 
 Which: TypeAlias = slice | Tensor  # of the landmarks that are looked at
 
-LARGEST_SCALE = 1.35  # of patches: shapes differ in size, samples more so
+SAMPLE_SCALE = 1.35  # of patches of samples, whose sizes vary
 MOST_LANDMARKS, MOST_SIDE = 256, 129  # far above any use
 CHUNK = 2048  # patches of landmarks that are cut at once
 SCORES = ("evidence", "expected_error")  # by which poses are compared in the end
@@ -99,7 +99,7 @@ class PoseFinder(nn.Module):
         mean_mm: Mean shape in the anatomical frame.
         spacings_mm: Voxel sides of the scans that patches are cut from, finest first.
         rotations: ``any``, or ``upright`` where scans lie much as in training.
-        with_scale: Find the size, too.
+        largest_scale: Above 1 the size is found, too, within this factor of the mean shape's.
         landmarks: Most landmarks of the shape that are looked at.
         patch_side: Patch side P in voxels, odd.
         num_rotations: Rotations of the starts, 24 or 60.
@@ -119,7 +119,7 @@ class PoseFinder(nn.Module):
         mean_mm: Float[Tensor, "L 3"],
         spacings_mm: Sequence[float],
         rotations: str = "any",
-        with_scale: bool = False,
+        largest_scale: float = 1.0,
         landmarks: int = 16,
         patch_side: int = 25,
         num_rotations: int = 24,
@@ -130,7 +130,7 @@ class PoseFinder(nn.Module):
         check_finder(rotations, landmarks, patch_side, num_rotations, score)
         self.spacings_mm = tuple(spacings_mm)
         self.rotations = rotations
-        self.with_scale = with_scale
+        self.largest_scale = largest_scale
         self.patch_side = patch_side
         self.num_rotations = num_rotations
         self.precision = precision
@@ -163,14 +163,26 @@ class PoseFinder(nn.Module):
         """Unit of displacements and expected errors."""
         return 10 * self.spacings_mm[0]
 
+    @property
+    def border(self) -> int:
+        """Border of scans, in voxels, that holds what patches see beyond them."""
+        return border_of(self.patch_side, max(SAMPLE_SCALE, self.largest_scale))
+
+    def fitted(
+        self, placed_mm: Float[Tensor, "N L 3"], said: PoseOutputs, which: Which = slice(None)
+    ) -> Poses:
+        """Poses that fit predicted landmarks best, each weighted by its expected error."""
+        weights = torch.exp(-2 * said.log_error)
+        return fit_poses(self.shape_mm[which], placed_mm, weights, self.largest_scale)
+
     def choose_dtype(self, device: torch.device) -> None:
         """Set the precision of the network to that of its training."""
         self.network_dtype = network_dtype(device, self.precision)
 
     def scans(self, levels: Sequence[Sequence[UInt8[Tensor, "_ _ _"]]]) -> list[Scans]:
         """Lay out scans, given at each spacing."""
-        border = border_of(self.patch_side, LARGEST_SCALE)
         pairs = zip(levels, self.spacings_mm, strict=True)
+        border = self.border
         return [Scans.of(volumes, spacing_mm, border) for volumes, spacing_mm in pairs]
 
     @torch.no_grad()
@@ -235,10 +247,10 @@ class PoseFinder(nn.Module):
     ) -> tuple[Poses, Float[Tensor, " N"]]:
         """Move poses by some steps; returns them and their scores, of where they ended if asked."""
         dtype = torch.float32 if rescored else self.network_dtype
-        shape_mm, said = self.shape_mm[which], None
+        said = None
         for _ in range(steps):
             placed_mm, said = self.predicted(scans, poses, which, dtype)
-            poses = fit_poses(shape_mm, placed_mm, torch.exp(-2 * said.log_error), self.with_scale)
+            poses = self.fitted(placed_mm, said, which)
             if path is not None:
                 path.add(poses)
         if rescored or said is None:

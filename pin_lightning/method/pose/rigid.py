@@ -48,7 +48,7 @@ def fit_poses(
     shape_mm: Float[Tensor, "L 3"],
     placed_mm: Float[Tensor, "N L 3"],
     weights: Float[Tensor, "N L"],
-    with_scale: bool = False,
+    largest_scale: float = 1.0,
 ) -> Poses:
     """Fit the poses that place a shape with the least sum of weighted squared distances.
 
@@ -60,7 +60,8 @@ def fit_poses(
         shape_mm: The shape.
         placed_mm: Where its landmarks should lie.
         weights: Weights of the landmarks, above 0.
-        with_scale: Fit the size, too.
+        largest_scale: Above 1 the size is fitted, too, within this factor of the shape's: an
+            iteration that has lost the anatomy could make it vanish.
     """
     share = (weights / weights.sum(dim=1, keepdim=True)).double()[..., None]
     source, target = shape_mm.double(), placed_mm.double()
@@ -69,10 +70,11 @@ def fit_poses(
     moments = (share[..., None] * source[..., None] * target[..., None, :]).sum(1)
     rotation = rotations(_largest_eigenvector(_horn(moments)))
     scale = torch.ones_like(share[:, 0])
-    if with_scale:
+    if largest_scale > 1:
         aligned = (rotation[:, None] * source[..., None, :]).sum(-1)
         size = (share * source.square()).sum((1, 2)).clamp(min=_TINY)
         scale = ((share * aligned * target).sum((1, 2)) / size)[:, None]
+        scale = scale.clamp(1 / largest_scale, largest_scale)
     linear = rotation * scale[..., None]
     shift_mm = centre_placed - (linear * centre[:, None]).sum(-1)
     return Poses(linear.to(placed_mm.dtype), shift_mm.to(placed_mm.dtype))

@@ -67,7 +67,7 @@ def test_a_network_that_knows_leads_to_the_pose(degrees, scale):
 
     turn = Rotation.from_rotvec(np.radians(degrees) * np.array([0.6, 0.0, 0.8])).as_matrix()
     true = Poses(torch.tensor(scale * turn)[None].float(), torch.tensor([[3.0, -2.0, 4.0]]))
-    found = told_finder(true, with_scale=True)(levels_of())
+    found = told_finder(true, largest_scale=2.0)(levels_of())
     np.testing.assert_allclose(found[0].pose.rotation, turn, atol=1e-4)
     np.testing.assert_allclose(found[0].pose.shift_mm, [3, -2, 4], atol=1e-2)
     assert found[0].pose.scale == pytest.approx(scale, abs=1e-4)

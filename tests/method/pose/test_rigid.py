@@ -44,10 +44,19 @@ def test_poses_are_those_of_scipy_with_weights():
 @pytest.mark.parametrize("scale", [0.5, 1.0, 1.3])
 def test_known_poses_are_recovered_with_their_size(scale):
     points, turns, shift = placed(scale=scale)
-    found = fit_poses(SHAPE, points, torch.ones(5, 7), with_scale=True)
+    found = fit_poses(SHAPE, points, torch.ones(5, 7), largest_scale=3.0)
     np.testing.assert_allclose(found.linear, scale * turns, atol=1e-5)
     np.testing.assert_allclose(found.shift_mm, shift, atol=1e-4)
     torch.testing.assert_close(found.place(SHAPE), points, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(0.01, 0.5), (5.0, 2.0)])
+def test_a_shape_does_not_vanish(scale, expected):
+    points, turns, _ = placed(scale=scale)
+    found = fit_poses(SHAPE, points, torch.ones(5, 7), largest_scale=2.0)
+    np.testing.assert_allclose(found.linear, expected * turns, atol=1e-4)
+    centre = found.place(SHAPE).mean(dim=1)
+    torch.testing.assert_close(centre, points.mean(dim=1), atol=1e-3, rtol=0)
 
 
 def test_a_mirror_image_is_never_fitted_by_a_reflection():
