@@ -1,5 +1,6 @@
 """Reading and writing landmark files of any format in world coordinates."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -124,8 +125,9 @@ def _read_case_table(path: Path) -> FramedLandmarks:
             f"use data=csv for a table of many cases"
         )
     case, landmarks = next(iter(table.cases.items()))
-    own = path.name[: -len(CSV)]
-    if case not in (UNNAMED_CASE, one_spelling(own)) and path.with_name(f"{case}{CSV}").exists():
+    own = one_spelling(path.name[: -len(CSV)])
+    # As text: `Path.exists` refuses names that are too long.
+    if case not in (UNNAMED_CASE, own) and os.path.exists(f"{path.parent}/{case}{CSV}"):
         raise ValueError(
             f"{path}: its landmarks are those of case {case}, which has a file of its own; "
             f"correct the case, or take the file away"

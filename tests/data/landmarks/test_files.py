@@ -174,6 +174,8 @@ def test_csv_of_one_case(save, text):
 def test_csv_of_another_case_that_has_a_file_too(save):
     text = "case,landmark,x,y,z,frame\nB,nose,1,2,3,RAS\n"
     assert read_landmarks(save(text, "A.csv")).names == ("nose",)  # B is another name of A
+    long = text.replace("\nB,", f"\n{'B' * 300},")
+    assert read_landmarks(save(long, "A.csv")).names == ("nose",)
     save(text, "B.csv")
     with pytest.raises(ValueError, match=r"A\.csv: its landmarks are those of case B, which has"):
         read_landmarks(save(text, "A.csv"))
