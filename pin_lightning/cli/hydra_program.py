@@ -18,7 +18,7 @@ from pin_lightning.cli.refusals import hydra_refusal
 from pin_lightning.cli.streams import keep_writing
 from pin_lightning.cli.tasks import one_line_errors
 from pin_lightning.cli.unnamed_data import with_phantoms
-from pin_lightning.distributed.process import asked_to_end, keep_freed_memory
+from pin_lightning.distributed.process import asked_to_end
 from pin_lightning.distributed.ranks import arguments_of_others
 
 HELP = ("-h", "--help")
@@ -43,7 +43,6 @@ def start(program: str, task: Callable[[DictConfig], Any]) -> None:
     sys.argv[1:] = quote_arguments(sys.argv[1:])
     sys.argv[1:] = with_phantoms(program, sys.argv[1:])
     sys.argv += arguments_of_others(sys.argv[1:])
-    keep_freed_memory()
     logging.raiseExceptions = False  # a full disk would print a traceback for each log line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra raise instead of ending the process
     main = hydra.main(config_path=str(CONF), config_name=program, version_base="1.3")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pin_lightning.distributed.process import asked_to_end, end_on_signals
+from pin_lightning.distributed.process import asked_to_end, end_on_signals, keep_freed_memory
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -20,6 +20,7 @@ def in_order(main: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(main)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
+            keep_freed_memory()  # before there is another thread, whose memory would be apart
             end_on_signals()
             return main(*args, **kwargs)
         except BaseException as error:
