@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $@
 
-demo: demo-in-line demo-any-pose  ## phantoms: training, errors, a new volume; then in any orientation (15 minutes)
+demo: demo-in-line demo-any-pose  ## phantoms: training, errors, a new volume; then in any orientation
 	@echo
 	@echo "Look at:"
 	@echo "  $(DEMO)/report.html              what the model can and cannot do, on one page"
@@ -43,7 +43,7 @@ demo-in-line: $(INSTALLED)  # heads along the axes of their volumes, by the pape
 	$(NEW_HEAD) $(DEMO)/new_volume none 1
 	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction
 
-demo-any-pose: $(INSTALLED)  # heads in any orientation, five of them annotated (12 minutes)
+demo-any-pose: $(INSTALLED)  # heads in any orientation, five of them annotated
 	$(RUN) train.py experiment=demo_any_pose run_dir=$(ANY_POSE)
 	$(NEW_HEAD) $(ANY_POSE)/new_volume scan 1.5
 	$(RUN) infer.py run=$(ANY_POSE) input='$(ANY_POSE)/new_volume/images/*.nii.gz' output=$(ANY_POSE)/prediction
