@@ -42,10 +42,10 @@ def keep_freed_memory() -> bool:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Context in which heavy libraries are imported: nothing of theirs is garbage.
+    """Context in which heavy libraries are imported: garbage is looked for once, at the end.
 
-    Python would look for garbage again and again as their millions of objects are made, a seventh
-    of the time that the imports take, and among all of them whenever it looks later.
+    Python would look for it again and again as their millions of objects are made, a seventh of the
+    time that the imports take, and among all of them whenever it looks later.
     """
     gc.disable()
     try:

@@ -19,7 +19,7 @@ from pin_lightning.common.errors import failure
 from pin_lightning.common.files import output_folder, write_json, write_text
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.spelling import check_one_line, one_spelling
-from pin_lightning.data.images.limits import GB, memory_bytes
+from pin_lightning.data.images.limits import check_memory
 from pin_lightning.data.intensity_windows import DEFAULT_WINDOW, WINDOWS
 from pin_lightning.data.splits import Split
 from pin_lightning.data.usual_images import UsualImages
@@ -138,11 +138,7 @@ def _record(data: dict[str, Any]) -> RunRecord:
         raise ValueError(f"grid.size={str(size)[:80]}")
     if len(size) != 3 or math.prod(size) > MOST_VOXELS[1]:
         raise ValueError(f"grid.size={size}")
-    if (needed := math.prod(size) * VOXEL_BYTES) > (there := memory_bytes()):
-        raise ValueError(
-            f"grid.size={size} needs {needed / GB:.3g} GB of memory, this machine has "
-            f"{there / GB:.3g} GB"
-        )
+    check_memory(f"grid.size={size}", math.prod(size) * VOXEL_BYTES)
     if not 0 < float(spacing_mm) < MOST_MM:
         raise ValueError(f"grid.spacing_mm={spacing_mm}")
     if not 1 <= len(names) <= MOST_NAMES or not all(isinstance(name, str) for name in names):

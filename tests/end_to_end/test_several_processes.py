@@ -9,7 +9,6 @@ import torch
 from programs import run
 
 from conftest import REPOSITORY, composed
-from pin_lightning.inference.run import infer
 from pin_lightning.runs.model import read_checkpoint
 from pin_lightning.training.run import train
 
@@ -198,14 +197,9 @@ def volumes(phantom_root, tmp_path_factory):
     return folder
 
 
-def settings_of(short_run, volumes, output):
-    paths = [f"run={short_run}", f"input={volumes}", f"output={output}"]
-    return [*paths, "batch_size=1", "device=cpu"]
-
-
 def inferred(program, short_run, volumes, output, *settings):
-    given = settings_of(short_run, volumes, output)
-    return run_both(program, *given, *settings, cwd=output.parent)
+    paths = [f"run={short_run}", f"input={volumes}", f"output={output}", "batch_size=1"]
+    return run_both(program, *paths, "device=cpu", *settings, cwd=output.parent)
 
 
 def rows_of(output):
@@ -216,11 +210,10 @@ def rows_of(output):
 def test_two_processes_predict_what_one_would_and_name_each_failure_once(
     short_run, volumes, tmp_path
 ):
-    alone = settings_of(short_run, volumes, tmp_path / "one")
-    assert infer(composed(*alone, config_name="infer")) == 1
+    one = inferred(REPOSITORY / "infer.py", short_run, volumes, tmp_path / "one")
     both = ["strategy=ddp", "devices=2"]
     two = inferred(REPOSITORY / "infer.py", short_run, volumes, tmp_path / "two", *both)
-    assert two.returncode == 2, two.stderr
+    assert one.returncode == two.returncode == 2, two.stderr
     assert rows_of(tmp_path / "two") == rows_of(tmp_path / "one")
     assert len(rows_of(tmp_path / "two")) == 4 * 10
     names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("one", "two")]

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from conftest import composed
 from pin_lightning.__main__ import PROGRAMS
-from pin_lightning.runs import folder
+from pin_lightning.data.images import limits
 from pin_lightning.runs.folder import read_config, read_model, read_record
 from pin_lightning.runs.formats import MOST_BYTES, plain_yaml
 from pin_lightning.runs.model import load_localizer
@@ -243,9 +243,9 @@ def test_a_working_volume_must_fit_into_memory(tmp_path, monkeypatch):
     content = json.loads((VERSION1 / "multi" / "run.json").read_text("utf-8"))
     content["grid"] = {"size": [1000, 1000, 1000], "spacing_mm": 1.0}
     (tmp_path / "run.json").write_text(json.dumps(content))
-    monkeypatch.setattr(folder, "memory_bytes", lambda: 12e9)
+    monkeypatch.setattr(limits, "memory_bytes", lambda: 12e9)
     assert read_record(tmp_path).grid.size == (1000, 1000, 1000)
-    monkeypatch.setattr(folder, "memory_bytes", lambda: 11e9)
+    monkeypatch.setattr(limits, "memory_bytes", lambda: 11e9)
     with pytest.raises(ValueError, match=r"run\.json: is damaged .*needs 12 GB.* has 11 GB"):
         read_record(tmp_path)
 

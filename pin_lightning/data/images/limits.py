@@ -30,12 +30,7 @@ def check_size(path: Path, shape: Sequence[int], voxel_bytes: int) -> None:
     if count > MAX_VOXELS:
         raise ValueError(f"{said}, over {MAX_VOXELS} voxels; crop it or save it coarser")
     # Intensities are worked on with 4 bytes each.
-    needed, there = count * max(voxel_bytes, 4), memory_bytes()
-    if needed > there:
-        raise ValueError(
-            f"{said}, which needs {needed / GB:.3g} GB of memory; this machine has "
-            f"{there / GB:.3g} GB: crop it or save it coarser"
-        )
+    check_memory(f"{said}, which", count * max(voxel_bytes, 4), ": crop it or save it coarser")
 
 
 def check_spacing(path: Path, spacing_mm: Vector) -> None:
@@ -70,6 +65,25 @@ def check_place(path: Path, affine: Num[np.ndarray, "4 4"]) -> None:
         raise ValueError(
             f"{path}: its first voxel is at {position} mm, over {MAX_POSITION_MM:g} mm away; "
             f"correct the header"
+        )
+
+
+def check_memory(said: str, needed_bytes: float, remedy: str = "") -> None:
+    """Validate that this machine has so much memory.
+
+    Args:
+        said: What needs it, for the message.
+        needed_bytes: How much.
+        remedy: What to do, for the end of the message.
+
+    Raises:
+        ValueError: It has less.
+    """
+    there = memory_bytes()
+    if needed_bytes > there:
+        raise ValueError(
+            f"{said} needs {needed_bytes / GB:.3g} GB of memory; this machine has "
+            f"{there / GB:.3g} GB{remedy}"
         )
 
 
