@@ -40,6 +40,18 @@ def keep_freed_memory() -> bool:
     return all(mallopt(option, value) for option, value in options.items())
 
 
+def return_freed_memory() -> bool:
+    """Return to the system what this process has freed, once, before it needs one large block.
+
+    What many small pieces of other work have left cannot hold it. Returns False for C libraries
+    other than glibc.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    ctypes.CDLL(None).malloc_trim(0)
+    return True
+
+
 @contextmanager
 def importing() -> Iterator[None]:
     """Context in which heavy libraries are imported: garbage is looked for once, at the end.

@@ -16,6 +16,7 @@ from pin_lightning.data.renaming import Renaming
 from pin_lightning.data.skipped import count_skipped, write_skipped
 from pin_lightning.data.survey import Survey, refuse_errors, survey
 from pin_lightning.distributed.group import speak_if_first
+from pin_lightning.distributed.process import return_freed_memory
 from pin_lightning.distributed.ranks import is_first
 from pin_lightning.distributed.strategies import Several, check_strategy
 from pin_lightning.evaluation.planes.groups import check_groups, plane_groups
@@ -143,6 +144,7 @@ def _train(
         if not is_first():
             return {}
         gc.collect()  # trainer and module refer to each other, and to the volumes
+        return_freed_memory()
         load_weights(plan.localizer, best_checkpoint(run_dir))
         evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
         if not evaluated:

@@ -15,6 +15,7 @@ from pin_lightning.common.files import whole_file
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.volume_cache import STACK, load_volume
 from pin_lightning.distributed.group import first_before_others, least_of_all
+from pin_lightning.distributed.process import return_freed_memory
 from pin_lightning.distributed.random_states import seed_of
 from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.patches import BorderedVolumes, bordered_size
@@ -101,6 +102,7 @@ class ResidentLoader(ResumableLoader):
 
     def _load(self) -> Pyramid:
         grid, spacings = self.sampler.grid, self.sampler.patch_spacings
+        return_freed_memory()  # of preprocessing
         levels = tuple(self._load_level(factor) for factor in spacings)
         return Pyramid(levels, tuple(coarser_grid(grid, factor) for factor in spacings))
 
