@@ -5,8 +5,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEMO := outputs/demo
 ANY_POSE := outputs/demo_any_pose
-NEW_HEAD := $(RUN) -c "import sys; from pin_lightning.data.sources.phantom import phantom_cases as p; \
-	p(root=sys.argv[1], num_cases=1, seed=1000, turned=sys.argv[2], field=float(sys.argv[3]))"
+NEW_HEAD = $(RUN) -c "from pin_lightning.data.sources.phantom import phantom_cases as p; p(num_cases=1, seed=1000, $(HEAD))"
 # A file's tests stay together, as they share what takes long to make. A worker that dies ends
 # all: were it replaced, the others could wait for ever at the end (pytest-xdist issue 1378).
 # Fast tests check the types of arguments; in slow ones, programs run as users run them.
@@ -28,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $@
 
-demo: demo-in-line demo-any-pose  ## phantoms: training, errors, a new volume; then in any orientation
+demo: demo-in-line demo-any-pose  ## phantoms: training, errors, a new volume; then in any orientation (12 minutes)
 	@echo
 	@echo "Look at:"
 	@echo "  $(DEMO)/report.html              what the model can and cannot do, on one page"
@@ -38,14 +37,16 @@ demo: demo-in-line demo-any-pose  ## phantoms: training, errors, a new volume; t
 	@echo "  $(DEMO)/prediction/*.mrk.json    landmarks of the new volume: drop both files on 3D Slicer"
 	@echo "  $(ANY_POSE)/...         the same for heads in any orientation, five of them annotated"
 
+demo-in-line: HEAD := root='$(DEMO)/new_volume'
 demo-in-line: $(INSTALLED)  # heads along the axes of their volumes, by the paper's model (2 minutes)
 	$(RUN) train.py experiment=demo model=multi run_dir=$(DEMO)
-	$(NEW_HEAD) $(DEMO)/new_volume none 1
+	$(NEW_HEAD)
 	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction
 
-demo-any-pose: $(INSTALLED)  # heads in any orientation, five of them annotated
+demo-any-pose: HEAD := root='$(ANY_POSE)/new_volume', size=(65, 42, 56), spacing_mm=[2.5] * 3, turned='scan', field=1.5
+demo-any-pose: $(INSTALLED)  # heads in any orientation, five of them annotated (10 minutes)
 	$(RUN) train.py experiment=demo_any_pose run_dir=$(ANY_POSE)
-	$(NEW_HEAD) $(ANY_POSE)/new_volume scan 1.5
+	$(NEW_HEAD)
 	$(RUN) infer.py run=$(ANY_POSE) input='$(ANY_POSE)/new_volume/images/*.nii.gz' output=$(ANY_POSE)/prediction
 
 test: $(INSTALLED)  ## fast tests

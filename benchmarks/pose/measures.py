@@ -94,7 +94,7 @@ class Measurer:
         scan_mm = placed(truth_world, scan_to_world(affine, shape))
         finder = self.predictor.locator.ensemble.members[0]
         mean_mm = finder.mean_mm_.double().cpu().numpy()
-        true = fit_pose(mean_mm, scan_mm, with_scale=finder.with_scale)
+        true = fit_pose(mean_mm, scan_mm, with_scale=finder.largest_scale > 1)
         judged = Judged.of(found.pose.found, true, mean_mm, finder.extent_mm)
         position_mm = judged.share * finder.extent_mm
         marked = (found.pose.uncertain, found.pose.seconds)

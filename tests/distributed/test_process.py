@@ -24,6 +24,21 @@ after = resource.getrusage(resource.RUSAGE_SELF)
 print(kept, after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxrss)
 """
 
+RETURNED = """
+from pathlib import Path
+import torch
+from pin_lightning.distributed.process import keep_freed_memory, return_freed_memory
+def resident_mb():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1000
+keep_freed_memory()
+pieces = [torch.ones(250_000) for _ in range(800)]  # of 1 MB
+last = torch.ones(250_000)
+del pieces
+kept = resident_mb()
+print(return_freed_memory(), kept, resident_mb())
+"""
+
 
 @pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these options")
@@ -38,6 +53,17 @@ def test_memory_that_was_freed_is_used_again_and_does_not_grow():
 def test_other_c_libraries_are_left_alone(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert process.keep_freed_memory() is False
+    assert process.return_freed_memory() is False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")
+def test_freed_memory_is_returned_when_asked():
+    printed = run("-c", RETURNED).stdout.split()
+    assert printed[0] == "True"
+    kept, returned = map(int, printed[1:])
+    assert kept > 600
+    assert returned < kept - 600
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 import torch
 from ball_scans import ball_scan, write_ball_scans
 from nibabel.affines import apply_affine
+from programs import run
 from scipy.spatial.transform import Rotation
 
 from conftest import composed
@@ -129,6 +130,16 @@ def test_noise_and_an_empty_scan_are_uncertain(predictor, tmp_path):
     ):
         path = saved(tmp_path, nib.Nifti1Image(voxels.astype(np.uint8), affine))
         assert predictor.predict(path).pose.uncertain
+
+
+def test_the_benchmark_of_disturbed_scans_runs(run_dir, tmp_path):
+    settings = (f"run={run_dir}", "cases=1", f"output={tmp_path}")
+    done = run("benchmarks/poses.py", "field", *settings, timeout=600)
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "field.md").read_text("utf-8").splitlines()
+    (turned,) = [row for row in rows if row.startswith("| header and voxels turned")]
+    assert "| 1 of 1 | 0 | 0 |" in turned
+    assert "| noise | 1 | 1 | 0 |" in (tmp_path / "uncertain.md").read_text("utf-8")
 
 
 def test_a_larger_field_of_view_changes_nothing(predictor, tmp_path):
