@@ -15,6 +15,7 @@ DEFAULT_GAP = 0.33
 SDS = 3.0  # of the usual score or gap, above which a score is uncertain
 NEVER_SURE = (-1e6, 1e6)  # limits of a stage that finds nothing in the scans it was trained on
 USUAL_LEAD = 0.35  # share of the usual lead of right poses, below which one is uncertain
+OFTEN_WRONG = 0.1  # share of held-out scans found wrong, above which good scores tell little
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def calibrate(
 
     A network scores scans that it was trained on better than new ones. So the limit of scores is
     that of training scans plus the gap measured on networks that were trained without some scans.
-    Wrong poses of held-out scans lie beyond one of the limits.
+    Wrong poses of held-out scans lie beyond one of the limits; where there are many, as after few
+    training scans, beyond that of leads, since other wrong ones will score better.
 
     Args:
         trained_on: Poses found by the network in scans that trained it.
@@ -91,7 +93,8 @@ def calibrate(
     lead = USUAL_LEAD * float(np.median(finite)) if finite else 0.0
     # A wrong pose within the limit of scores must not pass that of leads, or there is no other.
     wrong = [(middle + one.score - usual, one.lead) for one, usual in held_out if not one.is_right]
-    passing = [(one, its) for one, its in wrong if one <= score]
+    often = len(wrong) > OFTEN_WRONG * len(held_out)
+    passing = [(one, its) for one, its in wrong if often or one <= score]
     lead = max([lead, *(1.05 * its for _, its in passing if math.isfinite(its))])
     score = min([score, *(one - 1e-3 for one, its in passing if not math.isfinite(its))])
     return PoseLimits(score, lead)

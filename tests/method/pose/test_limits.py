@@ -63,6 +63,13 @@ def test_a_wrong_pose_with_a_bad_score_does_not_raise_the_limit_of_leads():
     assert calibrate([right(-2.5)] * 10, [*held_out, (wrong(3.0, 0.9), -2.5)]) == without
 
 
+def test_where_many_are_wrong_no_pose_with_such_a_lead_is_sure():
+    held_out = [(right(-2.5), -2.5)] * 8 + [(wrong(3.0, 0.9), -2.5), (wrong(3.0, 0.5), -2.5)]
+    limits = calibrate([right(-2.5)] * 10, held_out)
+    assert limits.lead == pytest.approx(1.05 * 0.9)
+    assert limits.score == calibrate([right(-2.5)] * 10, held_out[:8]).score
+
+
 def test_a_wrong_pose_without_a_second_lies_beyond_the_limit_of_scores():
     held_out = [(right(-2.5), -2.5)] * 9 + [(wrong(-2.4, math.inf), -2.5)]
     limits = calibrate([right(-2.5)] * 10, held_out)
