@@ -69,16 +69,23 @@ def _moved_means(shapes_mm: Float64[np.ndarray, "M L 3"]) -> Float64[np.ndarray,
 def _conditional_means(
     values: Float64[np.ndarray, "M D"], known: Bool[np.ndarray, "M D"]
 ) -> Float64[np.ndarray, "M D"]:
-    """Fit a Gaussian to all rows, and set unknown values to ``m_u + S_uk S_kk^-1 (x_k - m_k)``."""
+    """Fit a Gaussian to all rows, and set unknown values to their conditional mean.
+
+    That is ``m_u + S_uk S_kk^-1 (x_k - m_k)``, or by the inverse P of the covariance, of which only
+    the few unknown rows are needed, ``m_u - P_uu^-1 P_uk (x_k - m_k)``.
+    """
     from sklearn.covariance import LedoitWolf  # heavy, and not needed to predict
 
     model = LedoitWolf().fit(values)
-    mean, covariance = model.location_, model.covariance_
-    filled = values.copy()
-    for row, there in zip(filled, known, strict=True):
-        if not there.all():
-            # Least squares, as the covariance of shapes that are all the same is singular.
-            within, across = covariance[np.ix_(there, there)], covariance[np.ix_(~there, there)]
-            weights = np.linalg.lstsq(within, row[there] - mean[there], rcond=None)[0]
-            row[~there] = mean[~there] + across @ weights
+    mean, precision = model.location_, model.precision_  # pseudo-inverse: shapes may be all alike
+    pull = np.where(known, values - mean, 0) @ precision
+    filled, counts = values.copy(), (~known).sum(axis=1)
+    for count in np.unique(counts[counts > 0]):
+        rows = np.flatnonzero(counts == count)
+        unknown = np.nonzero(~known[rows])[1].reshape(len(rows), count)
+        within = precision[unknown[:, :, None], unknown[:, None, :]]
+        across = np.take_along_axis(pull[rows], unknown, axis=1)
+        # Least squares where all shapes are the same, whose covariance is 0.
+        moved = np.linalg.pinv(within, hermitian=True) @ across[..., None]
+        filled[rows[:, None], unknown] = mean[unknown] - moved[..., 0]
     return filled
