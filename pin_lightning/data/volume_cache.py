@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,9 @@ def cache_volumes(
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Make the working volumes that are absent or damaged, with a progress bar on a terminal.
 
+    Programs that do so at once on one folder, on any machines, share the work: each goes through
+    the volumes in an order of its own, and leaves out those that are there by then.
+
     Each is an uncompressed uint8 NIfTI, which 3D Slicer shows and which can be memory-mapped. Its
     name changes with the image's files, its frame, the rule of its window and the version of the
     preprocessing.
@@ -84,21 +88,33 @@ def cache_volumes(
     """
     remove_leftovers(cache_dir, ONE_DAY)  # other programs may be writing to it
     remove_leftovers(cache_dir, STACKS_KEPT, STACK.format("*"))
-    files, messages = {}, {}
-    with progress_bar(cases, "working volumes", len(cases)) as counted:
+    made: dict[str, Path | str] = {}
+    shuffled = random.SystemRandom().sample(cases, len(cases))
+    with progress_bar(shuffled, "working volumes", len(cases)) as counted:
         for case in counted:
-            try:
-                affine = None if affines is None else affines[case.name]
-                target = _cache_file(case.image, grid, affine, cache_dir, window)
-                whole = _is_whole(target, grid)
-                volume = None if whole else preprocess(case.image, grid, affine, window)
-            except ValueError as error:
-                messages[case.name] = str(error)
-                continue
-            if volume is not None:
-                _save(volume, target)
-            files[case.name] = target
-    return files, messages
+            affine = None if affines is None else affines[case.name]
+            made[case.name] = _cached(case, grid, affine, cache_dir, window)
+    in_order = [(case.name, made[case.name]) for case in cases]
+    files = {name: one for name, one in in_order if isinstance(one, Path)}
+    return files, {name: one for name, one in in_order if isinstance(one, str)}
+
+
+def _cached(
+    case: Case,
+    grid: Grid,
+    affine: Float64[np.ndarray, "4 4"] | None,
+    cache_dir: Path,
+    window: str,
+) -> Path | str:
+    """File of a working volume, made where it is not there, or what is wrong with the image."""
+    try:
+        target = _cache_file(case.image, grid, affine, cache_dir, window)
+        volume = None if _is_whole(target, grid) else preprocess(case.image, grid, affine, window)
+    except ValueError as error:
+        return str(error)
+    if volume is not None:
+        _save(volume, target)
+    return target
 
 
 def _cache_file(

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 
 import nibabel as nib
@@ -223,6 +225,52 @@ def test_cache_volumes_is_silent_and_gives_files_by_name(tmp_path, capfd):
     assert str(bad) in failures["bad"]
     assert not torch.equal(*(load_volume(file).intensity for file in files.values()))
     assert capfd.readouterr() == ("", "")
+
+
+SHARING = """
+import sys
+from pathlib import Path
+from pin_lightning.common.geometry import Grid
+from pin_lightning.data import volume_cache
+from pin_lightning.data.cases import Case
+made, preprocess = [], volume_cache.preprocess
+def counting(*arguments):
+    made.append(arguments[0])
+    return preprocess(*arguments)
+volume_cache.preprocess = counting
+cases = [Case(one.stem, one, None, None, one.stem) for one in sorted(Path(sys.argv[1]).iterdir())]
+print("ready", flush=True)
+input()
+files, failures = volume_cache.cache_volumes(cases, Grid((40, 40, 40), 1.0), Path(sys.argv[2]))
+print(len(made), len(files), len(failures))
+"""
+
+
+@pytest.mark.slow
+def test_programs_share_the_work_on_one_cache(tmp_path):
+    images, cache, count = tmp_path / "images", tmp_path / "cache", 60
+    images.mkdir()
+    paths = [
+        save(images / f"case{index}.nii", random_image(index, (40, 40, 40)))
+        for index in range(count)
+    ]
+    command = [sys.executable, "-c", SHARING, images, cache]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    programs = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    assert [one.stdout.readline() for one in programs] == ["ready\n"] * 3
+    for one in programs:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    said = [one.communicate(timeout=300)[0].split() for one in programs]
+    made, found, failed = zip(*(map(int, one) for one in said), strict=True)
+    assert found == (count,) * 3
+    assert failed == (0,) * 3
+    assert min(made) > 0
+    assert count <= sum(made) < 1.5 * count  # two may have begun the same one
+    alone = [cached_volume(path, Grid((40, 40, 40), 1.0), tmp_path / "alone") for path in paths]
+    assert {one.name: one.read_bytes() for one in cache.iterdir()} == {
+        one.name: one.read_bytes() for one in alone
+    }
 
 
 def test_what_was_half_written_a_day_ago_is_removed_from_the_cache(phantom_root, tmp_path):
