@@ -1,7 +1,9 @@
 """Images of a pattern, with the names of their outputs."""
 
+import codecs
 import glob
 import os
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,19 +13,26 @@ from pin_lightning.common.spelling import check_one_line, one_spelling, readable
 from pin_lightning.data.images.reading import stem
 from pin_lightning.data.series_folders import INDEX, series_folders
 
+STANDARD_INPUT = "-"
+
 
 def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
     """Images of a path or glob pattern (or several), by a unique name for their outputs.
 
-    A folder gives its images and, at any depth, its folders of DICOM files, each of which is one
-    image. What exists under the name of a pattern, or of its first folders, is taken as it is.
-    Files of the same name in several folders are told apart by their folders' names.
+    ``@FILE`` is a file with a path in each line, ``-`` the same from standard input: each is an
+    image or the folder of a DICOM series, also where there is none, which is then refused alone.
+    Of patterns, a folder gives its images and, at any depth, its folders of DICOM files, each of
+    which is one image. What exists under the name of a pattern, or of its first folders, is
+    taken as it is. Files of the same name in several folders are told apart by these.
 
     Raises:
-        ValueError: No file matches, two cannot be told apart, or a name is not one line.
+        ValueError: No file matches, a list cannot be read, two cannot be told apart, or a name is
+            not one line.
     """
-    patterns = [pattern] if isinstance(pattern, str) else list(pattern)
-    matches = [path for one in patterns for path in _matches(str(one))]
+    given = [pattern] if isinstance(pattern, str) else [str(one) for one in pattern]
+    listed = {path for one in given if is_list(one) for path in _listed(one)}
+    patterns = [one for one in given if not is_list(one)]
+    matches = [path for one in patterns for path in _matches(one)]
     matches = [path.parent if path.name.upper() == INDEX else path for path in matches]
     # Not only files: pipes and broken links are refused, with their names, where they are read.
     paths = {path for path in matches if not path.is_dir()}
@@ -33,7 +42,10 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
         inside = [path for path in matches[0].iterdir() if not path.is_dir()]
         paths |= {path for path in inside if stem(path) and not is_hidden(path)}
     # Slices of a series that is there as a whole are not volumes of their own.
-    found = sorted(path for path in paths if path.is_dir() or path.parent not in paths)
+    found = [path for path in paths if path.is_dir() or path.parent not in paths]
+    found = sorted({*found, *listed})
+    if not found and not patterns:
+        raise ValueError(f"input={pattern}: names no file; give a path in each line")
     if not found:
         how = "quote the pattern, check the folder"
         if folders:
@@ -43,6 +55,29 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
     for name in names:
         check_one_line(f"input={pattern}", name)
     return dict(zip(names, found, strict=True))
+
+
+def is_list(given: str) -> bool:
+    """Whether an input names a list of images; what exists under that name is no list."""
+    return given == STANDARD_INPUT or (given.startswith("@") and not Path(given).exists())
+
+
+def _listed(given: str) -> Iterator[Path]:
+    """Paths of a list, each once, seen from the working directory; empty lines are skipped."""
+    try:
+        content = (
+            sys.stdin.buffer.read() if given == STANDARD_INPUT else Path(given[1:]).read_bytes()
+        )
+    except OSError as error:
+        raise ValueError(
+            f"input={given}: cannot be read ({error.strerror}); after @ give a file with the path "
+            f"of an image in each line"
+        ) from error
+    for number, line in enumerate(content.removeprefix(codecs.BOM_UTF8).splitlines(), 1):
+        if b"\0" in line:
+            raise ValueError(f"input={given}: line {number} is no path; give a path in each line")
+        if line.strip():
+            yield Path(os.fsdecode(line))
 
 
 def _matches(pattern: str) -> list[Path]:

@@ -1,3 +1,4 @@
+import io
 import os
 from pathlib import Path
 
@@ -65,6 +66,44 @@ def test_a_folder_gives_its_images_and_a_series_is_one(tmp_path):
     assert find_inputs(f"{tmp_path}/**/*.dcm").keys() == {"0", "1"}
     found = find_inputs(f"{tmp_path}/**/*")
     assert found == expected | series | {"notes.txt": tmp_path / "notes.txt"}
+
+
+def test_a_list_gives_each_path_once_also_those_that_are_not_there(tmp_path, monkeypatch):
+    touch(tmp_path, "a.nii", "other/b [1].nii", "@c.nii")
+    series(tmp_path / "dicom")
+    monkeypatch.chdir(tmp_path)
+    lines = ["\ufeffa.nii", "", f"{tmp_path}/other/b [1].nii", "./a.nii", "dicom", "gone.nii.gz"]
+    Path("list.txt").write_bytes("\r\n".join(lines).encode())
+    expected = {"a": Path("a.nii"), "b [1]": tmp_path / "other/b [1].nii", "dicom": Path("dicom")}
+    expected["gone"] = Path("gone.nii.gz")
+    assert find_inputs("@list.txt") == expected
+    assert find_inputs(["@list.txt", "@c.nii"]) == expected | {"@c": Path("@c.nii")}
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a.nii\ndicom")))
+    assert find_inputs("-") == {"a": Path("a.nii"), "dicom": Path("dicom")}
+
+
+def test_names_in_a_list_may_have_any_bytes(tmp_path):
+    name = os.fsdecode(b"\xff.nii")
+    (tmp_path / "list.txt").write_bytes(os.fsencode(tmp_path / name))
+    assert list(find_inputs(f"@{tmp_path}/list.txt").values()) == [tmp_path / name]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, r"input=@\S+list\.txt: cannot be read \(No such file or directory\); after @ give"),
+        (b"\n \n", r"input=@\S+list\.txt: names no file; give a path in each line"),
+        (
+            "a\nb".encode("utf-16"),
+            r"input=@\S+list\.txt: line 1 is no path; give a path in each line",
+        ),
+    ],
+)
+def test_refuses_a_list_without_paths(tmp_path, content, said):
+    if content is not None:
+        (tmp_path / "list.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        find_inputs(f"@{tmp_path}/list.txt")
 
 
 def series(folder: Path, count: int = 2, name: str = "IM{}") -> Path:

@@ -1,8 +1,10 @@
 import pytest
 import torch
 
+from conftest import composed
 from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.inference.processes import Alone, Together, prediction_processes
+from pin_lightning.inference.run import infer
 
 
 def test_one_process_waits_for_no_other():
@@ -26,6 +28,12 @@ def test_several_know_their_part_and_their_graphics_card(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     devices = [third.device(one) for one in ("auto", "cuda", "cuda:1")]
     assert devices == ["cuda:0", "cuda:0", "cuda:1"]
+
+
+def test_standard_input_is_for_one_process(tmp_path):
+    given = ["run=gone", "input=-", f"output={tmp_path}", "strategy=ddp", "devices=2"]
+    with pytest.raises(ValueError, match="input=-: is read by one process alone; with"):
+        infer(composed(*given, config_name="infer"))
 
 
 @pytest.mark.parametrize(
