@@ -3,12 +3,18 @@
 What takes long to import, Hydra among it, is imported once Ctrl-C and SIGTERM are seen to.
 """
 
+import atexit
 import functools
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pin_lightning.distributed.process import asked_to_end, end_on_signals, keep_freed_memory
+from pin_lightning.distributed.process import (
+    asked_to_end,
+    end_on_signals,
+    ignore_signals,
+    keep_freed_memory,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,6 +35,8 @@ def in_order(main: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             print(f"error: ended by {asked[1]}", file=sys.stderr)
             raise SystemExit(asked[0]) from error
+        finally:
+            atexit.register(ignore_signals)  # the first to be called of what is registered by now
 
     return wrapper
 

@@ -89,6 +89,17 @@ def end_on_signals() -> None:
     _watch()
 
 
+def ignore_signals() -> None:
+    """Let the signals of `end_on_signals` change nothing from here on: what was to be done is done.
+
+    Python would restore their defaults while it takes down its modules: the process would be
+    killed without a word.
+    """
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 def asked_to_end(error: BaseException) -> tuple[int, str] | None:
     """Exit code and name of the signal that has asked this process to end; None if none has.
 

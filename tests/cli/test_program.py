@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,28 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(capsys, error, line):
     printed = capsys.readouterr().err
     assert printed.startswith(line)
     assert printed.count("\n") == 1
+
+
+LATE = """
+import time
+from pin_lightning.cli.program import in_order
+class SlowToGo:
+    def __del__(self, sleep=time.sleep):
+        print("going", flush=True)
+        sleep(1)
+kept = SlowToGo()  # until Python takes down its modules
+in_order(print)("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_signal_changes_nothing_once_all_is_done(name):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", LATE], **pipes)
+    assert [process.stdout.readline() for _ in range(2)] == ["done\n", "going\n"]
+    process.send_signal(getattr(signal, name))
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("error", [TypeError("a defect"), AssertionError("a defect")])

@@ -87,7 +87,7 @@ def test_processes_that_are_spawned_save_where_the_first_is_asked_to_end(tiny, t
 
 def test_folds_go_on_where_they_were_killed(tiny, tmp_path, caplog):
     settings = [*tiny["resident"], "data.split.folds=2", "calibration.coverage=null"]
-    settings += ["trainer.max_steps=20", "folds_at_once=2"]
+    settings += ["trainer.max_steps=200", "folds_at_once=2"]  # one must not end before both began
     program, run_dir = ["-m", "pin_lightning.cross_validate"], tmp_path / "cut"
     process = start(program, settings, run_dir)
     folds = [run_dir / f"fold{number}" for number in range(2)]
