@@ -10,8 +10,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 EXIT_CODE = 128 + signal.SIGTERM  # the shell's convention
 SECONDS_TO_END = 4.0
@@ -140,7 +141,20 @@ def _watch() -> None:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     # A forked process would write its own signals into this pipe.
     os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    sys.unraisablehook = functools.partial(_raise_later, sys.unraisablehook)
     threading.Thread(target=_end_at_the_latest, args=(reading,), daemon=True).start()
+
+
+def _raise_later(otherwise: Callable[[Any], object], ignored: Any) -> None:
+    """Raise again soon what `_end` raised where Python ignores it, as in destructors."""
+    global _ending
+    if not _ending or ignored.exc_type is not SystemExit:
+        otherwise(ignored)
+        return
+    _ending = False
+    again = threading.Timer(_TICK_S, os.kill, (os.getpid(), signal.SIGTERM))
+    again.daemon = True
+    again.start()
 
 
 def _interrupt(*_: object) -> None:

@@ -68,6 +68,30 @@ def test_a_signal_changes_nothing_once_all_is_done(name):
     assert process.returncode == 0
 
 
+IGNORED = """
+import signal, time
+from pin_lightning.cli.program import in_order
+class Ending:
+    def __del__(self):
+        signal.raise_signal(signal.{name})
+        time.sleep(0)
+def main():
+    Ending()  # what is raised in its destructor goes no further
+    for _ in range(200):
+        time.sleep(0.01)
+in_order(main)()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"), [("SIGINT", 130, "Ctrl-C"), ("SIGTERM", 143, "SIGTERM")]
+)
+def test_a_signal_in_a_destructor_ends_the_program_in_a_line(name, code, said):
+    command = [sys.executable, "-c", IGNORED.format(name=name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, f"error: ended by {said}\n")
+
+
 @pytest.mark.parametrize("error", [TypeError("a defect"), AssertionError("a defect")])
 def test_a_defect_keeps_its_traceback(error):
     with pytest.raises(type(error)):
