@@ -42,10 +42,10 @@ def keep_freed_memory() -> bool:
 
 
 def return_freed_memory() -> bool:
-    """Return to the system what this process has freed, once, before it needs one large block.
+    """Return to the system, this once, what this process has freed so far.
 
-    What many small pieces of other work have left cannot hold it. Returns False for C libraries
-    other than glibc.
+    Between work of different kinds: what small pieces have left does not hold a large block.
+    Returns False for C libraries other than glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -74,7 +74,8 @@ def end_on_signals() -> None:
 
     On SIGTERM and on SIGUSR1, the warning of schedulers, with `EXIT_CODE`; Ctrl-C does the same,
     see `asked_to_end`. While a training can save itself (`postpone_end`), Lightning lets it finish
-    its step. Otherwise SystemExit is raised where the process is, once; if it has not ended
+    its step. Otherwise SystemExit is raised where the process is, and again only where Python
+    ignores it, as in a destructor; if it has not ended
     `SECONDS_TO_END` later, because that was in a long call or a callback that swallowed it, the
     process is ended from a thread.
     """

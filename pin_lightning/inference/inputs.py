@@ -1,4 +1,4 @@
-"""Images of a pattern, with the names of their outputs."""
+"""Images of patterns and lists, with the names of their outputs."""
 
 import codecs
 import glob
@@ -30,8 +30,8 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
             not one line.
     """
     given = [pattern] if isinstance(pattern, str) else [str(one) for one in pattern]
-    listed = {path for one in given if is_list(one) for path in _listed(one)}
-    patterns = [one for one in given if not is_list(one)]
+    listed = {path for one in given if _is_list(one) for path in _listed(one)}
+    patterns = [one for one in given if not _is_list(one)]
     matches = [path for one in patterns for path in _matches(one)]
     matches = [path.parent if path.name.upper() == INDEX else path for path in matches]
     # Not only files: pipes and broken links are refused, with their names, where they are read.
@@ -57,17 +57,16 @@ def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
     return dict(zip(names, found, strict=True))
 
 
-def is_list(given: str) -> bool:
+def _is_list(given: str) -> bool:
     """Whether an input names a list of images; what exists under that name is no list."""
     return given == STANDARD_INPUT or (given.startswith("@") and not Path(given).exists())
 
 
 def _listed(given: str) -> Iterator[Path]:
-    """Paths of a list, each once, seen from the working directory; empty lines are skipped."""
+    """Paths of a list, seen from the working directory; empty lines are skipped."""
     try:
-        content = (
-            sys.stdin.buffer.read() if given == STANDARD_INPUT else Path(given[1:]).read_bytes()
-        )
+        given_here = given == STANDARD_INPUT
+        content = sys.stdin.buffer.read() if given_here else Path(given[1:]).read_bytes()
     except OSError as error:
         raise ValueError(
             f"input={given}: cannot be read ({error.strerror}); after @ give a file with the path "

@@ -91,7 +91,8 @@ def calibrate(
     leads = [one.lead for one, _ in right] or [one.lead for one in trained_on if one.is_right]
     finite = [lead for lead in leads if math.isfinite(lead)]
     lead = USUAL_LEAD * float(np.median(finite)) if finite else 0.0
-    # A wrong pose within the limit of scores must not pass that of leads, or there is no other.
+    # Wrong poses within the limit of scores must not pass that of leads, or there is no other; nor
+    # must those beyond it where they are many.
     wrong = [(middle + one.score - usual, one.lead) for one, usual in held_out if not one.is_right]
     often = len(wrong) > OFTEN_WRONG * len(held_out)
     passing = [(one, its) for one, its in wrong if often or one <= score]
