@@ -94,6 +94,8 @@ class PoseStep:
         for one in about["rounds"]:
             if one["landmarks"] < most and len(scores) <= one["kept"]:
                 continue
+            if one["turned_over"]:
+                poses = with_half_turns(poses, about, one["turned_over"])
             look = (min(one["landmarks"], most), one["steps"], one["rescored"])
             poses, scores = self.iterate(levels, poses, *look)
             order = np.argsort(scores, kind="stable")
@@ -209,6 +211,18 @@ def grid(shape: Sequence[int], about: Mapping[str, Any]) -> np.ndarray:
         step_mm *= 1.1
     lines = [(np.arange(one) - one // 2) * (step_mm / spacing_mm) for one in counts]
     return np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def with_half_turns(poses: Poses, about: Mapping[str, Any], count: int) -> Poses:
+    """Add half turns of the first poses: a nearly symmetric anatomy may be turned over."""
+    linear, shift_mm = poses
+    turns = np.array(about["half_turns"], dtype=np.float32)
+    centre = np.array(about["turned_about_mm"], dtype=np.float32)
+    few = linear[:count, None]
+    moved_mm = few @ (centre - turns @ centre)[..., None]
+    turned_mm = (shift_mm[:count, None] + moved_mm[..., 0]).reshape(-1, 3)
+    turned = (few @ turns).reshape(-1, 3, 3)
+    return np.concatenate([linear, turned]), np.concatenate([shift_mm, turned_mm])
 
 
 def distinct(poses: Poses, order: np.ndarray, same: Mapping[str, float], most: int) -> list[int]:

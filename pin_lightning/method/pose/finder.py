@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
 from pin_lightning.method.pose.network import PoseNetwork, PoseOutputs, scaled
 from pin_lightning.method.pose.path import PosePath
 from pin_lightning.method.pose.rigid import Poses, fit_poses, turned, unit
+from pin_lightning.method.pose.rounds import ROUNDS, turned_over
 from pin_lightning.method.pose.samples import LARGEST
 from pin_lightning.method.pose.scans import Box, Scans, border_of, cut_levels_posed, planes
 from pin_lightning.method.pose.starts import GROUPS, distinct, start_poses, start_rotations
@@ -26,27 +27,6 @@ MOST_LANDMARKS, MOST_SIDE = 256, 129  # far above any use
 CHUNK = 2048  # patches of landmarks that are cut at once
 SCORES = ("evidence", "expected_error")  # by which poses are compared in the end
 SAME_DEGREES, SAME_SHARE = 25.0, 0.12  # poses closer in angle and shift (of the extent) are one
-
-
-class Round(NamedTuple):
-    """A round of the search: poses move, then the best distinct ones are kept.
-
-    Attributes:
-        landmarks: Landmarks that are looked at.
-        steps: Iterations.
-        kept: Poses kept.
-        rescored: Score poses by the evidence where they ended, and compute in float32, so that all
-            devices agree; else by the log expected error where they were before the last step:
-            that tells how near a pose comes, too, and costs a look at the scan less.
-    """
-
-    landmarks: int
-    steps: int
-    kept: int
-    rescored: bool = False
-
-
-ROUNDS = (Round(4, 1, 64), Round(8, 2, 12), Round(16, 3, 4), Round(16, 4, 4, True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,13 +204,17 @@ class PoseFinder(nn.Module):
         if path is not None:
             path.add(poses)
         scores = torch.zeros(len(poses.linear), device=poses.linear.device)
-        for landmarks, steps, kept, rescored in ROUNDS:
-            if landmarks < len(self.chosen_) and len(scores) <= kept:
+        for one in ROUNDS:
+            if one.landmarks < len(self.chosen_) and len(scores) <= one.kept:
                 continue
-            which = slice(min(landmarks, len(self.chosen_)))
-            poses, scores = self.iterate(scans, poses, steps, which, path, rescored)
+            which = slice(min(one.landmarks, len(self.chosen_)))
+            if one.turned_over and self.rotations == "any":
+                poses = turned_over(poses, self.mean_mm_, one.turned_over)
+                if path is not None:
+                    path.branch(poses, one.turned_over)
+            poses, scores = self.iterate(scans, poses, one.steps, which, path, one.rescored)
             near = (np.radians(SAME_DEGREES), SAME_SHARE * self.extent_mm)
-            best = distinct(poses, scores.argsort(stable=True), *near, kept)
+            best = distinct(poses, scores.argsort(stable=True), *near, one.kept)
             poses, scores = poses.take(best), scores[best]
             if path is not None:
                 path.keep(best)

@@ -94,11 +94,16 @@ def calibrate(
     # Wrong poses within the limit of scores must not pass that of leads, or there is no other; nor
     # must those beyond it where they are many.
     wrong = [(middle + one.score - usual, one.lead) for one, usual in held_out if not one.is_right]
-    often = len(wrong) > OFTEN_WRONG * len(held_out)
+    often = often_wrong(held_out)
     passing = [(one, its) for one, its in wrong if often or one <= score]
     lead = max([lead, *(1.05 * its for _, its in passing if math.isfinite(its))])
     score = min([score, *(one - 1e-3 for one, its in passing if not math.isfinite(its))])
     return PoseLimits(score, lead)
+
+
+def often_wrong(held_out: Sequence[tuple[Judged, float]]) -> bool:
+    """Tell whether so many poses of held-out scans are wrong that good scores tell little."""
+    return sum(not one.is_right for one, _ in held_out) > OFTEN_WRONG * len(held_out)
 
 
 def _sd(values: np.ndarray) -> float:

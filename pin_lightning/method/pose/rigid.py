@@ -118,6 +118,25 @@ def rotations(quaternions: Float[Tensor, "N 4"]) -> Float[Tensor, "N 3 3"]:
     return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
+def rotations_about(
+    directions: Float[Tensor, "N 3"], degrees: Float[Tensor, " N"]
+) -> Float[Tensor, "N 3 3"]:
+    """Rotation matrices about directions of any length."""
+    half = torch.deg2rad(degrees) / 2
+    along = directions / directions.norm(dim=1, keepdim=True)
+    return rotations(torch.cat([half.cos()[:, None], half.sin()[:, None] * along], dim=1))
+
+
+def half_turns(shape_mm: Float[Tensor, "L 3"]) -> Float[Tensor, "3 3 3"]:
+    """Rotations by 180 degrees about the principal axes of a shape.
+
+    A nearly symmetric anatomy looks alike after them.
+    """
+    centred = shape_mm - shape_mm.mean(dim=0)
+    axes = torch.linalg.svd(centred, full_matrices=True)[2]
+    return rotations_about(axes, torch.full((3,), 180.0, device=axes.device))
+
+
 def angles(one: Float[Tensor, "N 3 3"], other: Float[Tensor, "N 3 3"]) -> Float[Tensor, " N"]:
     """Angles in radians between rotations, or between poses' matrices of the same scales."""
     half_chord = (unit(one) - unit(other)).square().sum((-2, -1)).sqrt() / 8**0.5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from pin_lightning.common.types import Float, Tensor
-from pin_lightning.method.pose.rigid import Poses, rotations
+from pin_lightning.method.pose.rigid import Poses, rotations_about
 from pin_lightning.method.pose.scans import Box
 
 NEAR_DEGREES = 2.0  # smallest usual rotation
@@ -32,19 +32,20 @@ class PoseSampling:
     rotations: str
     extent_mm: float
 
-    def draw(self, true: Poses, axes: Float[Tensor, "3 3"], generator: torch.Generator) -> Poses:
+    def draw(
+        self, true: Poses, half_turns: Float[Tensor, "3 3 3"], generator: torch.Generator
+    ) -> Poses:
         """Draw one pose for each true pose.
 
         Sizes and stretches along the axes vary, too, so that patches show shapes of other sizes.
 
         Args:
             true: True poses of N samples.
-            axes: Principal axes of the mean shape as columns: nearly symmetric anatomy looks alike
-                after half turns about them.
+            half_turns: About the principal axes of the mean shape.
             generator: Source of the draws.
         """
         count = len(true.linear)
-        turn = self._rotations(count, axes, generator)
+        turn = self._rotations(count, half_turns, generator)
         normal = torch.randn(count, 4, generator=generator)
         stretch = torch.exp(SCALE_SD * normal[:, :1] + STRETCH_SD * normal[:, 1:])
         linear = (true.linear @ turn) * stretch[:, None]
@@ -55,7 +56,7 @@ class PoseSampling:
         return Poses(linear, true.shift_mm + shift)
 
     def _rotations(
-        self, count: int, axes: Float[Tensor, "3 3"], generator: torch.Generator
+        self, count: int, half_turns: Float[Tensor, "3 3 3"], generator: torch.Generator
     ) -> Float[Tensor, "N 3 3"]:
         largest, farthest = LARGEST[self.rotations]
         uniform = torch.rand(count, 3, generator=generator)
@@ -64,18 +65,9 @@ class PoseSampling:
         turned = (uniform[:, 1] > 1 - TURNED_SHARE) & (self.rotations == "any")
         degrees = torch.where(turned, TURN_DEGREES * uniform[:, 0], degrees)
         directions = torch.randn(count, 3, generator=generator)
-        turn = _about(directions, degrees)
-        half_turns = _about(axes.T, torch.full((3,), 180.0))
+        turn = rotations_about(directions, degrees)
         which = (3 * uniform[:, 2]).long().clamp(max=2)
         return torch.where(turned[:, None, None], half_turns[which] @ turn, turn)
-
-
-def _about(
-    directions: Float[Tensor, "N 3"], degrees: Float[Tensor, " N"]
-) -> Float[Tensor, "N 3 3"]:
-    half = torch.deg2rad(degrees) / 2
-    unit = directions / directions.norm(dim=1, keepdim=True)
-    return rotations(torch.cat([half.cos()[:, None], half.sin()[:, None] * unit], dim=1))
 
 
 def draw_box(half_mm: Float[Tensor, "N 3"], generator: torch.Generator) -> Box:

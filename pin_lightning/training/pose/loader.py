@@ -11,7 +11,7 @@ from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.pose.finder import PoseFinder
 from pin_lightning.method.pose.limits import RIGHT_SHARE
 from pin_lightning.method.pose.network import scaled
-from pin_lightning.method.pose.rigid import Poses
+from pin_lightning.method.pose.rigid import Poses, half_turns
 from pin_lightning.method.pose.samples import PoseSampling, draw_box, noisy
 from pin_lightning.method.pose.scans import Scans
 from pin_lightning.training.samples.resumable import ResumableLoader
@@ -54,7 +54,7 @@ class PoseLoader(ResumableLoader):
         self.batch_size = batch_size
         self.shard = shard
         self.sampling = PoseSampling(finder.rotations, finder.extent_mm)
-        self.axes = principal_axes(finder.mean_mm_.cpu())
+        self.half_turns = half_turns(finder.mean_mm_.cpu())
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class PoseLoader(ResumableLoader):
     def _batch(self) -> dict[str, Tensor]:
         count, generator = self.batch_size * self.shard.count, self.generator
         index = torch.randint(len(self.landmarks_mm), (count,), generator=generator)
-        poses = self.sampling.draw(self.poses.take(index), self.axes, generator)
+        poses = self.sampling.draw(self.poses.take(index), self.half_turns, generator)
         box = draw_box(self._half_mm(index), generator)
         own = slice(self.shard.rank * self.batch_size, (self.shard.rank + 1) * self.batch_size)
         index, poses, box = index[own], poses.take(own), box.take(own, self.device)
@@ -104,12 +104,6 @@ class PoseLoader(ResumableLoader):
         """Half the sides of scans."""
         finest: Scans = self.scans[0]
         return (finest.size.cpu()[index] - 2 * finest.border) * finest.spacing_mm / 2
-
-
-def principal_axes(shape_mm: Float[Tensor, "L 3"]) -> Float[Tensor, "3 3"]:
-    """Principal axes of a shape as columns."""
-    centred = shape_mm - shape_mm.mean(dim=0)
-    return torch.linalg.svd(centred, full_matrices=True)[2].T.contiguous()
 
 
 class PoseDataModule(pl.LightningDataModule):

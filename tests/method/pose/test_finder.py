@@ -18,7 +18,7 @@ from pin_lightning.method.pose.network import (
     evidence_loss,
     pose_loss,
 )
-from pin_lightning.method.pose.rigid import Poses
+from pin_lightning.method.pose.rigid import Poses, angles, half_turns
 
 SHAPE = torch.from_numpy(CENTRES_MM).float()
 
@@ -41,10 +41,35 @@ class Told(torch.nn.Module):
         return PoseOutputs(displacement, log_error, -log_error)
 
 
-def told_finder(true, **settings):
+class Deceived(Told):
+    """Sees two poses, the truth and a turned one, and leads to the nearer of them.
+
+    Only in the end it can tell which is right.
+    """
+
+    def __init__(self, finder, true, other):
+        super().__init__(finder, true)
+        self.other = other
+
+    def forward(self, patches, which=slice(None)):
+        linear = self.given[0].linear
+        to_true, to_other = (
+            angles(linear, one.linear.expand_as(linear)) for one in (self.true, self.other)
+        )
+        nearer = to_true < to_other
+        told = super().forward(patches, which)
+        self.true, true = self.other, self.true
+        turned = super().forward(patches, which)
+        self.true = true
+        chosen = (torch.where(nearer.view(-1, 1, 1), told[0], turned[0]),)
+        chosen += (torch.where(nearer[:, None], told[1], turned[1]),)
+        return PoseOutputs(*chosen, torch.where(nearer[:, None], 1.0, 0.0) - chosen[1])
+
+
+def told_finder(true, other=None, **settings):
     """A finder whose network knows the pose."""
     finder = PoseFinder(SHAPE, (2.0, 5.0), patch_side=9, **settings)
-    network = Told(finder, true)
+    network = Told(finder, true) if other is None else Deceived(finder, true, other)
     cut = finder.patches
 
     def remembered(scans, index, poses, which=slice(None), box=None):
@@ -72,6 +97,20 @@ def test_a_network_that_knows_leads_to_the_pose(degrees, scale):
     np.testing.assert_allclose(found[0].pose.shift_mm, [3, -2, 4], atol=1e-2)
     assert found[0].pose.scale == pytest.approx(scale, abs=1e-4)
     assert found[0].lead == pytest.approx(found[0].second_score - found[0].score)
+
+
+@pytest.mark.parametrize("rotations", ["any", "upright"])
+def test_an_anatomy_that_is_seen_turned_over_is_tried_the_other_way(rotations, monkeypatch):
+    """All starts lie nearer to the pose that is turned by half about a principal axis."""
+    true = Poses(half_turns(SHAPE)[:1], torch.zeros(1, 3))
+    other = Poses(torch.eye(3)[None], torch.zeros(1, 3))
+    start = lambda *_: torch.eye(3)[None]  # noqa: E731
+    monkeypatch.setattr("pin_lightning.method.pose.finder.start_rotations", start)
+    found = told_finder(true, other, rotations=rotations)(levels_of())
+    expected = true if rotations == "any" else other  # upright scans are not turned over
+    np.testing.assert_allclose(found[0].pose.rotation, expected.linear[0], atol=1e-4)
+    if rotations == "any":
+        np.testing.assert_allclose(found[1].pose.rotation, other.linear[0], atol=1e-4)
 
 
 def test_landmarks_are_spread_and_extents_are_largest_distances():

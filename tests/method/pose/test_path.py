@@ -41,6 +41,22 @@ def test_of_many_starts_some_are_shown(most, starts):
     assert x.tolist() == starts
 
 
+def test_branches_come_from_where_they_branched_off():
+    path = PosePath()
+    path.add(at(0.0, 1, 2))
+    path.add(at(10.0, 11, 12))
+    path.keep(torch.tensor([2, 0]))  # starts 2 and 0
+    path.branch(at(12.0, 10, 50, 60), 1)  # two of start 2
+    path.add(at(22.0, 20, 51, 61))
+    path.keep(torch.tensor([3, 1, 0]))  # a branch is the best, start 0, start 2
+    path.add(at(71.0, 30, 32))
+    x = path.landmarks_mm(torch.zeros(1, 3), 9)[:, :, 0, 0].numpy()
+    nan = np.nan
+    # By columns: the branch, starts 0 and 2, and start 1.
+    expected = [[2, 0, 2, 1], [12, 10, 12, nan], [61, 20, 22, nan], [71, 30, 32, nan]]
+    np.testing.assert_array_equal(x, expected)
+
+
 def test_a_search_is_the_same_with_its_path():
     torch.manual_seed(0)
     finder = PoseFinder(SHAPE_MM, (1.0, 2.0), patch_side=5).eval()

@@ -5,7 +5,15 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from pin_lightning.method.pose.rigid import Poses, angles, fit_poses, rotations, unit
+from pin_lightning.method.pose.rigid import (
+    Poses,
+    angles,
+    fit_poses,
+    half_turns,
+    rotations,
+    rotations_about,
+    unit,
+)
 
 SHAPE = torch.tensor(np.random.default_rng(0).normal(0, 10, (7, 3))).float()
 
@@ -102,3 +110,21 @@ def test_some_of_the_poses():
     poses = Poses(torch.arange(27.0).view(3, 3, 3), torch.arange(9.0).view(3, 3))
     some = poses.take(torch.tensor([2, 0]))
     assert some.shift_mm.tolist() == [[6, 7, 8], [0, 1, 2]]
+
+
+def test_rotations_about_directions_are_those_of_scipy():
+    directions = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    degrees = torch.tensor([0.0, 5, 60, 120, 180, 300])
+    unit_vectors = (directions / directions.norm(dim=1, keepdim=True)).numpy()
+    expected = Rotation.from_rotvec(unit_vectors * degrees[:, None].numpy(), degrees=True)
+    found = rotations_about(directions, degrees)
+    np.testing.assert_allclose(found, expected.as_matrix(), atol=1e-6)
+
+
+def test_half_turns_of_a_box_by_hand():
+    """A box along the axes, anywhere: two of three signs change."""
+    corners = torch.cartesian_prod(*3 * [torch.tensor([-1.0, 1])]) * torch.tensor([1.0, 5, 3])
+    found = half_turns(corners + torch.tensor([7.0, 8, 9]))
+    expected = [torch.tensor(one) for one in ([-1.0, 1, -1], [-1, -1, 1.0], [1.0, -1, -1])]
+    for turn, signs in zip(found, expected, strict=True):  # the longest axis first
+        torch.testing.assert_close(turn, torch.diag(signs), atol=1e-6, rtol=0)

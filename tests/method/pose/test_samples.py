@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pin_lightning.method.pose import samples
-from pin_lightning.method.pose.rigid import Poses, angles, unit
+from pin_lightning.method.pose.rigid import Poses, angles, rotations_about, unit
 from pin_lightning.method.pose.samples import PoseSampling, draw_box, noisy
 
 COUNT = 4000
@@ -12,7 +12,8 @@ TRUE = Poses(torch.eye(3).repeat(COUNT, 1, 1), torch.zeros(COUNT, 3))
 
 def drawn(rotations, axes=None):
     axes = torch.eye(3) if axes is None else axes
-    return PoseSampling(rotations, 60.0).draw(TRUE, axes, torch.Generator().manual_seed(0))
+    turns = rotations_about(axes.T, torch.full((3,), 180.0))
+    return PoseSampling(rotations, 60.0).draw(TRUE, turns, torch.Generator().manual_seed(0))
 
 
 def turns(poses):
