@@ -16,6 +16,11 @@ from pin_lightning.data.series_folders import INDEX, series_folders
 STANDARD_INPUT = "-"
 
 
+def names_standard_input(pattern: str | Sequence[str]) -> bool:
+    """Whether one of the inputs is a list on standard input."""
+    return STANDARD_INPUT in ([pattern] if isinstance(pattern, str) else list(pattern))
+
+
 def find_inputs(pattern: str | Sequence[str]) -> dict[str, Path]:
     """Images of a path or glob pattern (or several), by a unique name for their outputs.
 

@@ -13,7 +13,7 @@ from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
 from pin_lightning.distributed.group import ends_together, speak_if_first, strategy_name
 from pin_lightning.distributed.ranks import Shard, is_first
-from pin_lightning.inference.inputs import STANDARD_INPUT, find_inputs
+from pin_lightning.inference.inputs import find_inputs, names_standard_input
 from pin_lightning.inference.outputs import FORMATS, VolumeOutputs, landmark_table
 from pin_lightning.inference.overlap import refuse_overlap
 from pin_lightning.inference.parts import (
@@ -52,7 +52,7 @@ def infer(config: DictConfig) -> int:
     _check_settings(config)
     strategy, number = config.trainer.strategy, (config.devices, config.num_nodes)
     processes = prediction_processes(strategy_name(strategy), *number)
-    if config.input == STANDARD_INPUT and isinstance(processes, Together):
+    if names_standard_input(config.input) and isinstance(processes, Together):
         raise ValueError(
             "input=-: is read by one process alone; with strategy=ddp give input=@FILE"
         )

@@ -30,8 +30,9 @@ def test_several_know_their_part_and_their_graphics_card(monkeypatch):
     assert devices == ["cuda:0", "cuda:0", "cuda:1"]
 
 
-def test_standard_input_is_for_one_process(tmp_path):
-    given = ["run=gone", "input=-", f"output={tmp_path}", "strategy=ddp", "devices=2"]
+@pytest.mark.parametrize("inputs", ["-", "[scan.nii.gz,-]"])
+def test_standard_input_is_for_one_process(inputs, tmp_path):
+    given = ["run=gone", f"input={inputs}", f"output={tmp_path}", "strategy=ddp", "devices=2"]
     with pytest.raises(ValueError, match="input=-: is read by one process alone; with"):
         infer(composed(*given, config_name="infer"))
 
