@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +41,19 @@ def main(given: Sequence[str]) -> None:
     found = {name: tested(name, settings, own["output"]) for name in own["sets"]}
     summaries = [summary(one, own["far_mm"]) for one in found.values()]
     rows = [(key, *(one[key] for one in summaries)) for key in summaries[0]]
+    if "upright" in found:
+        rows += beside_upright(found)
+    show(own["output"] / "phantoms.md", " ".join(settings), ("", *found), rows)
+
+
+def beside_upright(found: Mapping[str, Sequence[Measured]]) -> list[tuple[str, ...]]:
+    """Rows: mean errors of the heads whose pose is right, and of the same heads upright."""
     all_upright = {one.case: one for one in found["upright"]}
-    both: list[list[str]] = []
+    own, before = [], []
     for one in found.values():
         right = [case for case in one if case.is_right]
-        sets = ([all_upright[case.case] for case in right], right)
-        means = [float(np.mean([case.errors_mm for case in of])) if of else np.nan for of in sets]
-        both.append([number(mean) for mean in means])
-    rows.append(("mean error of the heads found right, mm", *(own_ for _, own_ in both)))
-    rows.append(("the same heads upright, mm", *(before for before, _ in both)))
-    show(own["output"] / "phantoms.md", " ".join(settings), ("", *found), rows)
+        for cells, of in ((own, right), (before, [all_upright[case.case] for case in right])):
+            cells.append(number(float(np.mean([c.errors_mm for c in of])) if of else np.nan))
+    own.insert(0, "mean error of the heads found right, mm")
+    before.insert(0, "the same heads upright, mm")
+    return [tuple(own), tuple(before)]

@@ -15,6 +15,8 @@ DEFAULT_GAP = 0.33
 SDS = 3.0  # of the usual score or gap, above which a score is uncertain
 NEVER_SURE = (-1e6, 1e6)  # limits of a stage that finds nothing in the scans it was trained on
 USUAL_LEAD = 0.35  # share of the usual lead of right poses, below which one is uncertain
+# By how much limits lie beyond a wrong pose: shares of the usual score, and of its lead.
+CLEAR, CLEAR_LEAD = 0.025, 0.05
 OFTEN_WRONG = 0.1  # share of held-out scans found wrong, above which good scores tell little
 
 
@@ -32,7 +34,11 @@ class PoseLimits:
 
     def is_uncertain(self, found: FoundPose) -> bool:
         """Tell whether a pose is uncertain; a score that is not a number is."""
-        return not (found.score <= self.score and found.lead >= self.lead)
+        return not self.hold(found.score, found.lead)
+
+    def hold(self, score: float, lead: float) -> bool:
+        """Tell whether a score and a lead are within the limits."""
+        return score <= self.score and lead >= self.lead
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,9 @@ def calibrate(
 
     A network scores scans that it was trained on better than new ones. So the limit of scores is
     that of training scans plus the gap measured on networks that were trained without some scans.
-    Wrong poses of held-out scans lie beyond one of the limits; where there are many, as after few
-    training scans, beyond that of leads, since other wrong ones will score better.
+    Wrong poses of held-out scans lie beyond one of the limits, that which leaves more of the right
+    ones sure; where there are many, as after few training scans, beyond that of leads, since other
+    wrong ones will score better.
 
     Args:
         trained_on: Poses found by the network in scans that trained it.
@@ -91,14 +98,38 @@ def calibrate(
     leads = [one.lead for one, _ in right] or [one.lead for one in trained_on if one.is_right]
     finite = [lead for lead in leads if math.isfinite(lead)]
     lead = USUAL_LEAD * float(np.median(finite)) if finite else 0.0
-    # Wrong poses within the limit of scores must not pass that of leads, or there is no other; nor
-    # must those beyond it where they are many.
-    wrong = [(middle + one.score - usual, one.lead) for one, usual in held_out if not one.is_right]
-    often = often_wrong(held_out)
-    passing = [(one, its) for one, its in wrong if often or one <= score]
-    lead = max([lead, *(1.05 * its for _, its in passing if math.isfinite(its))])
-    score = min([score, *(one - 1e-3 for one, its in passing if not math.isfinite(its))])
-    return PoseLimits(score, lead)
+    usual_limits = PoseLimits(score, lead)
+    others = [(middle + one.score - usual, one) for one, usual in held_out]
+    right_ones, wrong_ones = (
+        [(its, one.lead) for its, one in others if one.is_right is kind] for kind in (True, False)
+    )
+    clear = CLEAR * abs(middle)
+    return _beyond(wrong_ones, right_ones, usual_limits, clear, often_wrong(held_out))
+
+
+def _beyond(
+    wrong: Sequence[tuple[float, float]],
+    right: Sequence[tuple[float, float]],
+    usual: PoseLimits,
+    clear: float,
+    often: bool,
+) -> PoseLimits:
+    """Limits that hold for no wrong pose, and for the most right ones; pairs: score and lead.
+
+    Args:
+        wrong: Wrong poses.
+        right: Right ones.
+        usual: Limits without wrong ones.
+        clear: How far a limit of scores lies below the score of a wrong one.
+        often: Whether wrong ones are many: their leads then count whatever they score.
+    """
+    found = []
+    for score in [usual.score, *(one - clear for one, _ in wrong if one <= usual.score)]:
+        leads = [lead for one, lead in wrong if one <= score or (often and math.isfinite(lead))]
+        least = max([usual.lead, *((1 + CLEAR_LEAD) * lead for lead in leads)])
+        if math.isfinite(least):  # else one without a second pose scores well
+            found.append(PoseLimits(score, least))
+    return max(found, key=lambda limits: sum(limits.hold(*one) for one in right))
 
 
 def often_wrong(held_out: Sequence[tuple[Judged, float]]) -> bool:

@@ -70,6 +70,21 @@ def test_where_many_are_wrong_no_pose_with_such_a_lead_is_sure():
     assert limits.score == calibrate([right(-2.5)] * 10, held_out[:8]).score
 
 
+def test_a_stricter_limit_of_scores_is_taken_where_it_leaves_more_right_poses_sure():
+    """By hand: usual scores -8; one wrong pose at -4, with a large lead."""
+    held_out = [(right(score, 2.0), -8.0) for score in (-8.0, -7.0, -6.0, -5.0, -3.0)] * 4
+    held_out += [(right(-8.0, 9.0), -8.0), (wrong(-4.0, 8.0), -8.0)]
+    limits = calibrate([right(-8.0, 2.0)] * 10, held_out)
+    assert limits.score == pytest.approx(-4.0 - 0.025 * 8)  # all but the -3 stay sure
+    assert limits.lead == pytest.approx(0.35 * 2)
+    # Where most right poses have a larger lead, the limit of leads costs less.
+    large = [(Judged(one.score, 9.0, one.degrees, one.share), usual) for one, usual in held_out]
+    large[-1] = (wrong(-4.0, 8.0), -8.0)
+    limits = calibrate([right(-8.0, 9.0)] * 10, large)
+    assert limits.score > -3
+    assert limits.lead == pytest.approx(1.05 * 8)
+
+
 def test_a_wrong_pose_without_a_second_lies_beyond_the_limit_of_scores():
     held_out = [(right(-2.5), -2.5)] * 9 + [(wrong(-2.4, math.inf), -2.5)]
     limits = calibrate([right(-2.5)] * 10, held_out)
