@@ -50,8 +50,20 @@ def test_what_the_search_of_a_pose_needs():
     assert found["spacings_mm"] == [2.0, 5.0]
     assert found["limits"] == {"score": -1.0, "lead": 0.5}
     assert found["with_scale"] is True
-    first = {"landmarks": 4, "steps": 1, "kept": 64, "rescored": False}
+    first = {"landmarks": 4, "steps": 1, "kept": 64, "turned_over": 0, "rescored": False}
     assert found["rounds"][0] == first
+    assert [one["turned_over"] for one in found["rounds"]] == [0, 0, 4, 0]
+    turns, centre = np.array(found["half_turns"]), np.array(found["turned_about_mm"])
+    np.testing.assert_allclose(turns @ turns, np.broadcast_to(np.eye(3), (3, 3, 3)), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.det(turns), 1, atol=1e-6)
+    np.testing.assert_allclose(centre, finder.mean_mm_.mean(dim=0), atol=1e-5)
+
+
+def test_scans_that_are_upright_are_not_turned_over():
+    finder = small_finder(rotations="upright")
+    found = json.loads(pose_metadata(finder, PoseLimits(-1.0, 0.5))["search"])
+    assert {one["turned_over"] for one in found["rounds"]} == {0}
+    assert found["rotations"] == np.eye(3)[None].tolist()
 
 
 @pytest.mark.parametrize("kind", ["pca", "autoencoder", "identity", "points"])

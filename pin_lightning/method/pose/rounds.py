@@ -46,7 +46,8 @@ def turned_over(poses: Poses, shape_mm: Float[Tensor, "L 3"], count: int) -> Pos
     """
     turns, centre = half_turns(shape_mm), shape_mm.mean(dim=0)
     few = poses.take(slice(0, count))
-    linear = (few.linear[:, None] @ turns).flatten(0, 1)
+    # Products and sums, as in `turned`: the precision of a matrix product may be lowered.
+    linear = (few.linear[:, None, :, :, None] * turns[:, None]).sum(-2).flatten(0, 1)
     moved_mm = centre - turned(turns, centre.expand(3, 1, -1))[:, 0]
     offsets_mm = turned(few.linear, moved_mm.expand(len(few.linear), -1, -1))
     shift_mm = (few.shift_mm[:, None] + offsets_mm).flatten(0, 1)

@@ -69,7 +69,7 @@ def _held_out(
             usual = float(np.median([one.score for one in judge(other, cases, rest)]))
             held_out += [(one, usual) for one in judge(other, cases, tested)]
             if often_wrong(held_out) and share != shares[-1]:
-                log.info("pose stage: trained longer, to tell how sure a pose is")
+                log.info("pose stage: too few poses right in held-out scans, trained longer")
                 break
         else:
             break
