@@ -9,7 +9,7 @@ from pin_lightning.method.pose import ensemble, finder, starts
 from pin_lightning.method.pose.finder import PoseFinder
 from pin_lightning.method.pose.limits import PoseLimits
 from pin_lightning.method.pose.rigid import half_turns
-from pin_lightning.method.pose.rounds import ROUNDS
+from pin_lightning.method.pose.rounds import search_rounds
 
 LEVEL_STEPS = (
     "clip((voxel - low) * 255 / (high - low), 0, 255) in float32",
@@ -28,8 +28,6 @@ def pose_metadata(
         limits: When a pose is uncertain, by the scores of all stages of the run.
         window: Rule of the intensity window.
     """
-    any_orientation = stage.rotations == "any"
-    rounds = [one if any_orientation else one._replace(turned_over=0) for one in ROUNDS]
     search: dict[str, Any] = {
         "shape_mm": numbers(stage.shape_mm),
         "extent_mm": stage.extent_mm,
@@ -40,7 +38,7 @@ def pose_metadata(
         "place_step": starts.STEP,
         "most_places": starts.MOST_PLACES,
         "faint": starts.FAINT,
-        "rounds": [one._asdict() for one in rounds],
+        "rounds": [one._asdict() for one in search_rounds(stage.rotations)],
         "half_turns": numbers(half_turns(stage.mean_mm_)),
         "turned_about_mm": numbers(stage.mean_mm_.mean(dim=0)),
         "same": {"degrees": finder.SAME_DEGREES, "mm": finder.SAME_SHARE * stage.extent_mm},

@@ -15,7 +15,7 @@ from pin_lightning.common.types import Float, Int, Num, Tensor, UInt8
 from pin_lightning.method.pose.network import PoseNetwork, PoseOutputs, scaled
 from pin_lightning.method.pose.path import PosePath
 from pin_lightning.method.pose.rigid import Poses, fit_poses, turned, unit
-from pin_lightning.method.pose.rounds import ROUNDS, turned_over
+from pin_lightning.method.pose.rounds import search_rounds, turned_over
 from pin_lightning.method.pose.samples import LARGEST
 from pin_lightning.method.pose.scans import Box, Scans, border_of, cut_levels_posed, planes
 from pin_lightning.method.pose.starts import GROUPS, distinct, start_poses, start_rotations
@@ -204,11 +204,11 @@ class PoseFinder(nn.Module):
         if path is not None:
             path.add(poses)
         scores = torch.zeros(len(poses.linear), device=poses.linear.device)
-        for one in ROUNDS:
+        for one in search_rounds(self.rotations):
             if one.landmarks < len(self.chosen_) and len(scores) <= one.kept:
                 continue
             which = slice(min(one.landmarks, len(self.chosen_)))
-            if one.turned_over and self.rotations == "any":
+            if one.turned_over:
                 poses = turned_over(poses, self.mean_mm_, one.turned_over)
                 if path is not None:
                     path.branch(poses, one.turned_over)

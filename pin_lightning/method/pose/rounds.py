@@ -38,6 +38,11 @@ ROUNDS = (
 )
 
 
+def search_rounds(rotations: str) -> tuple[Round, ...]:
+    """Rounds of a search for ``any`` orientation, or for ``upright`` scans: none is turned over."""
+    return ROUNDS if rotations == "any" else tuple(one._replace(turned_over=0) for one in ROUNDS)
+
+
 def turned_over(poses: Poses, shape_mm: Float[Tensor, "L 3"], count: int) -> Poses:
     """Add three half turns of each of the first poses, about the centre of the shape.
 
