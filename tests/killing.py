@@ -8,7 +8,6 @@ training went on.
 
 import csv
 import fnmatch
-import json
 import os
 import random
 import shutil
@@ -133,6 +132,11 @@ def is_in_training(folder: Path) -> bool:
     return any(folder.rglob("unfinished")) or not (folder / "predictions.csv").is_file()
 
 
+def is_in_prediction(folder: Path) -> bool:
+    """Whether a prediction is not done: its page is written last."""
+    return not (folder / "review.html").is_file()
+
+
 def predicted(folder: Path) -> Hashable:
     """Files that a prediction has written."""
     return tuple(sorted(one.name for one in folder.glob("*.mrk.json")))
@@ -165,16 +169,12 @@ def programs(place: Path) -> dict[str, Program]:
             finish(resident, run)
         return ["infer.py", f"run={run}", f"input={root / 'images'}", f"output={folder}"]
 
-    def is_unfinished(folder: Path) -> bool:
-        record = folder / "prediction.json"
-        return not record.is_file() or not json.loads(record.read_text("utf-8"))["finished"]
-
     return {
         "train, resident": resident,
         "train, queue": training(["train.py"], *queue),
         "cross_validate": training(["-m", "pin_lightning.cross_validate"], *folds),
         "infer": Program(
-            predicting, predicted, predicted_otherwise, is_unfinished, "prediction.json", 8.0
+            predicting, predicted, predicted_otherwise, is_in_prediction, "prediction.json", 8.0
         ),
     }
 

@@ -36,7 +36,7 @@ from pin_lightning.deployment.pose_metadata import pose_metadata
 from pin_lightning.deployment.pose_parity import check_pose
 from pin_lightning.deployment.pose_scans import Levels, asked, made_scans
 from pin_lightning.deployment.volumes import Volumes, volumes_of_run
-from pin_lightning.inference.run import find_inputs
+from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.runs.predictor import Predictor
@@ -108,7 +108,7 @@ def _images(config: DictConfig, window: str) -> list[OriginalImage]:
     """Images of the user for the parity check."""
     if config.input is None:
         return []
-    return [read_image(path, window) for path in find_inputs(config.input).values()]
+    return [read_image(one.path, window) for one in find_inputs(config.input).values()]
 
 
 def _volumes(run: Path, predictor: Predictor, images: Sequence[OriginalImage]) -> Volumes:

@@ -1,167 +1,164 @@
-"""Predict many volumes: Slicer markups for each, one CSV and one page for all."""
+"""Predict many volumes: Slicer markups for each, one table and one page for all."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from pin_lightning.common.files import output_folder
 from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
-from pin_lightning.distributed.group import ends_together, speak_if_first, strategy_name
-from pin_lightning.distributed.ranks import Shard, is_first
-from pin_lightning.inference.inputs import find_inputs, names_standard_input
-from pin_lightning.inference.outputs import FORMATS, VolumeOutputs, landmark_table
-from pin_lightning.inference.overlap import refuse_overlap
-from pin_lightning.inference.parts import (
-    Failed,
-    read_parts,
-    slices_path,
-    without_parts,
-    writing_part,
+from pin_lightning.inference.beginning import (
+    MOST_NAMED,
+    begin,
+    part_lists,
+    remove_tables,
+    remove_unfinished,
+    some,
 )
+from pin_lightning.inference.header import PredictionHeader
+from pin_lightning.inference.inputs import find_inputs, named_as_before
+from pin_lightning.inference.lines import say, say_nothing_else, volume_line
+from pin_lightning.inference.merging import merge_folder
+from pin_lightning.inference.outputs import FORMATS, VolumeOutputs
+from pin_lightning.inference.overlap import refuse_overlap
+from pin_lightning.inference.part import Part
 from pin_lightning.inference.plane_slices import groups_of_run
-from pin_lightning.inference.processes import Alone, Together, prediction_processes
-from pin_lightning.inference.record import recorded
-from pin_lightning.reports.pages.review_page import Review
-from pin_lightning.reports.pages.thumbnails import MiddleSlices
+from pin_lightning.inference.records import Failed, Record, Records
+from pin_lightning.inference.stamps import stamp_of
+from pin_lightning.inference.work import source_of, what_is_left
 from pin_lightning.runs.error_bars import ErrorBars
+from pin_lightning.runs.fingerprint import run_fingerprint
 from pin_lightning.runs.predictor import Predictor
+
+RETRY, LOGS = ("none", "failed"), ("text", "json")
 
 log = logging.getLogger(__name__)
 
 
 def infer(config: DictConfig) -> int:
-    """Predict every volume that a pattern names.
+    """Predict the volumes that a pattern names and that are not predicted yet, or a part of them.
 
     Args:
         config: Composed from `conf/infer.yaml`.
 
     Returns:
-        Number of volumes that could not be predicted; each is named, and the others are finished.
-        0 in all processes but the first, which counts for all.
+        Number of volumes that could not be predicted, now or before; each is named, and the others
+        are finished.
 
     Raises:
         ValueError: The run folder, the pattern, the output folder or a setting is wrong.
     """
-    speak_if_first(logging.WARNING)
     refuse_missing(config)
     _check_settings(config)
-    strategy, number = config.trainer.strategy, (config.devices, config.num_nodes)
-    processes = prediction_processes(strategy_name(strategy), *number)
-    if names_standard_input(config.input) and isinstance(processes, Together):
-        raise ValueError(
-            "input=-: is read by one process alone; with strategy=ddp give input=@FILE"
-        )
-    predictor = Predictor.load(config.run, processes.device(config.device), config.trust_run)
-    error_bars = _error_bars(predictor, config)
+    part = Part.of(config.part)
+    if config.log == "json":
+        say_nothing_else()
+    predictor = Predictor.load(config.run, config.device, config.trust_run)
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
-    inputs = find_inputs(config.input)
+    inputs, folder = find_inputs(config.input), Path(config.output)
+    if not config.overwrite:
+        known = {key: name for one in part_lists(folder) for name, key in one.volumes.items()}
+        inputs = named_as_before(inputs, known)
+    refuse_overlap(config.output, config.input, (one.path for one in inputs.values()))
     planes = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
-    refuse_overlap(config.output, config.input, inputs.values())
-    folder, grid = output_folder("output", config.output), predictor.localizer.grid
-    kept = config.review_page > 0
-    outputs = VolumeOutputs(folder, config.format, planes, error_bars, grid, kept)
-    review = Review(predictor.names, error_bars)
-    run = Path(config.run).resolve().name
-    with _own(folder, run, outputs, inputs, config.replace) if is_first() else nullcontext():
-        names, shard = _predict(processes, predictor, outputs, inputs, config)
-        if shard.rank > 0:
-            return 0
-        _merge(folder, review, names, shard.count, predictor.locator is not None)
-        if config.review_page:
-            slices = lambda name: MiddleSlices.load(slices_path(folder, name))  # noqa: E731
-            review.write(folder, grid, config.review_page, run, slices)
-    failed = [name for name, _ in review.failed]
-    log.info("%d of %d volumes predicted, in %s", len(names) - len(failed), len(names), folder)
-    if failed:
-        log.error("%d not predicted: %s", len(failed), ", ".join(failed))
+    header = _header(predictor, [plane.name for plane in planes], config)
+    own = {name: one for name, one in inputs.items() if part.holds(one.key)}
+    with owned_folder("output", folder, None if part.is_whole else part.file_name):
+        if part.is_whole:  # nobody else writes here
+            remove_unfinished(folder)
+        volumes = {name: one.key for name, one in own.items()}
+        begin(folder, header, part, volumes, config.overwrite)
+        work = what_is_left(folder, header, own, config.retry == "failed")
+        if work.done or work.failed:
+            before = (work.done, len(work.failed), len(work.todo))
+            log.info("%d volumes predicted before, %d failed before, %d to do", *before)
+        if work.todo:
+            remove_tables(folder)
+        outputs = VolumeOutputs(folder, header, planes, config.review_page > 0)
+        failed = [*work.failed, *_predict(predictor, outputs, work.todo, config)]
+        if part.is_whole:
+            merge_folder(folder, config.review_page)
+    _say_end(config, part, len(own), failed)
     return len(failed)
 
 
-@contextmanager
-def _own(
-    folder: Path,
-    run: str,
-    outputs: VolumeOutputs,
-    inputs: Mapping[str, Path],
-    replace: bool,
-) -> Iterator[None]:
-    """Keep others out of the output folder, and record what is written there."""
-    files = {name: outputs.files(name) for name in inputs}
-    with (
-        owned_folder("output", folder),
-        recorded(folder, run, files, replace),
-        without_parts(folder),
-    ):
-        yield
-
-
 def _predict(
-    processes: Alone | Together,
-    predictor: Predictor,
-    outputs: VolumeOutputs,
-    inputs: Mapping[str, Path],
-    config: DictConfig,
-) -> tuple[list[str], Shard]:
-    """Predict this process's volumes, wait for the others, return all names and its shard."""
-    with ends_together(processes.launcher):
-        processes.start()
-        inputs = processes.of_first(inputs)  # a file may have come since: all have one list
-        shard = processes.shard
-        own = dict(shard.of(list(inputs.items())))
-        settings = (config.batch_size, config.readers)
-        results = predictor.localise_many(own.values(), *settings, bool(outputs.planes))
-        named = zip(own, results, strict=True)
-        with (
-            closing(results),
-            writing_part(outputs.folder, shard.rank) as add,
-            progress_bar(named, "predicting", len(own), quiet=shard.rank > 0) as counted,
-        ):
-            for name, (path, result) in counted:
-                add(outputs.write(name, path, result))
-        if shard.count > 1:
-            log.info("own %d volumes done, waiting for the other processes", len(own))
-        processes.wait()
-    return list(inputs), shard
+    predictor: Predictor, outputs: VolumeOutputs, todo: Mapping[str, Path], config: DictConfig
+) -> list[str]:
+    """Predict volumes; returns the names of those that failed."""
+    stamps, failed = dict[str, str](), list[str]()
 
+    def paths() -> Iterator[Path]:
+        for name, path in todo.items():
+            stamps[name] = stamp_of(path)  # before it is read
+            yield path
 
-def _merge(folder: Path, review: Review, names: Sequence[str], count: int, with_pose: bool) -> None:
-    columns = (review.names, review.error_bars, with_pose)
-    with landmark_table(folder / "landmarks.csv", *columns) as add:
-        for one in read_parts(folder, count, names):
+    settings = (config.batch_size, config.readers, bool(outputs.planes))
+    results = predictor.localise_many(paths(), *settings)
+    records, by = Records(outputs.folder), outputs.header.by
+    named = zip(todo, results, strict=True)
+    with closing(results), progress_bar(named, "predicting", len(todo)) as counted:
+        for name, (path, result) in counted:
+            one = outputs.write(name, path, result)
+            records.write(Record(one, source_of(path), stamps.pop(name), by))
             if isinstance(one, Failed):
-                review.add_failed(one.name, one.path, one.reason)
-            else:
-                add(one)
-                review.volumes.append(one)
+                failed.append(name)
+            if config.log == "json":
+                say(**volume_line(one))
+    return failed
+
+
+def _say_end(config: DictConfig, part: Part, number: int, failed: list[str]) -> None:
+    what = "" if part.is_whole else f"part {part}: "
+    predicted = number - len(failed)
+    log.info("%s%d of %d volumes predicted, in %s", what, predicted, number, config.output)
+    if failed:
+        log.error("%d not predicted: %s", len(failed), some(failed, MOST_NAMED))
+    if config.log == "json":
+        state = {"state": "finished", "part": str(part)}
+        say(**state, volumes=number, predicted=predicted, failed=len(failed))
+
+
+def _header(predictor: Predictor, planes: list[str], config: DictConfig) -> PredictionHeader:
+    calibration, above_mm = predictor.calibration, config.review_above_mm
+    run = Path(config.run).resolve()
+    if calibration is None and above_mm is not None:
+        raise ValueError(
+            f"review_above_mm={above_mm}: run={config.run} has no error bars; give a folder of "
+            f"pin-lightning cross-validate, or leave it out"
+        )
+    if calibration is not None:
+        ErrorBars(calibration, above_mm)  # refuses a wrong limit
+        if config.num_starts is not None:
+            log.warning("num_starts=%s: radii were fitted with another number", config.num_starts)
+    return PredictionHeader(
+        run=run.name,
+        fingerprint=run_fingerprint(run),
+        version=version("pin-lightning"),
+        format=config.format,
+        planes=tuple(planes),
+        num_starts=config.num_starts,
+        review_above_mm=above_mm,
+        names=predictor.names,
+        grid=predictor.localizer.grid,
+        with_pose=predictor.locator is not None,
+        calibration=calibration,
+    )
 
 
 def _check_settings(config: DictConfig) -> None:
-    if config.format not in FORMATS:
-        raise ValueError(f"format={config.format}: give one of {', '.join(FORMATS)}")
+    for setting, known in (("format", FORMATS), ("retry", RETRY), ("log", LOGS)):
+        if config[setting] not in known:
+            raise ValueError(f"{setting}={config[setting]}: give one of {', '.join(known)}")
     for setting in ("batch_size", "readers"):
         check_count(setting, config[setting])
     check_count("review_page", config.review_page, least=0)
-    for setting in ("planes", "replace"):
+    for setting in ("planes", "overwrite"):
         check_flag(setting, config[setting])
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)
-
-
-def _error_bars(predictor: Predictor, config: DictConfig) -> ErrorBars | None:
-    calibration, above_mm = predictor.calibration, config.review_above_mm
-    if calibration is None:
-        if above_mm is not None:
-            raise ValueError(
-                f"review_above_mm={above_mm}: run={config.run} has no error bars; give a folder of "
-                f"pin-lightning cross-validate, or leave it out"
-            )
-        return None
-    if config.num_starts is not None and is_first():
-        log.warning("num_starts=%s: radii were fitted with another number", config.num_starts)
-    return ErrorBars(calibration, above_mm)

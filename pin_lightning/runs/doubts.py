@@ -103,47 +103,48 @@ class Reviewed:
 
 @dataclass(frozen=True, eq=False)
 class Doubts:
-    """Doubt about the landmarks of each volume.
+    """Doubt about the landmarks of a volume.
 
     Attributes:
         ratio: Radius or spread, divided by what is usual for the landmark.
         flagged: Landmarks that a person should look at.
     """
 
-    ratio: Float64[np.ndarray, "N L"]
-    flagged: Bool[np.ndarray, "N L"]
+    ratio: Float64[np.ndarray, " L"]
+    flagged: Bool[np.ndarray, " L"]
 
     @property
-    def order(self) -> list[int]:
-        """Indices of volumes by their most doubtful landmark, the most doubtful first.
+    def rank(self) -> tuple[bool, float]:
+        """Larger, the more doubtful: by the most doubtful landmark.
 
-        Before these come volumes in which nothing is known of any landmark.
+        Above all are volumes in which nothing is known of any landmark.
         """
-        lost = np.isinf(self.ratio).all(axis=1)
-        return np.lexsort((-self.ratio.max(axis=1), ~lost)).tolist()
+        return bool(np.isinf(self.ratio).all()), float(self.ratio.max())
+
+
+def usual_of(doubt_mm: Float64[np.ndarray, "N L"]) -> Float64[np.ndarray, " L"]:
+    """Median radius or spread of each landmark over volumes; infinite where none is known."""
+    known = np.isfinite(doubt_mm)
+    finite_mm = np.where(known, doubt_mm, np.nan)
+    return np.nanmedian(np.where(known.any(axis=0), finite_mm, np.inf), axis=0)
 
 
 def doubts_of(
-    doubt_mm: Float64[np.ndarray, "N L"],
-    error_bars: ErrorBars | None,
-    marked: Bool[np.ndarray, "N L"] | bool = False,
+    one: Reviewed, usual_mm: Float64[np.ndarray, " L"], error_bars: ErrorBars | None
 ) -> Doubts:
-    """Compare radii with the calibration's, or spreads with their medians over the volumes.
+    """Compare the radii of a volume with the calibration's, or its spreads with the usual ones.
 
     Args:
-        doubt_mm: Radii or spreads; not finite where nothing is known.
+        one: The volume.
+        usual_mm: Spreads as of `usual_of`; of no meaning with error bars.
         error_bars: Error bars of the run, if it has any.
-        marked: Landmarks that are flagged whatever their radius.
     """
+    doubt_mm, marked = one.doubt_mm, one.marked
     known, ratio = np.isfinite(doubt_mm), np.full_like(doubt_mm, np.inf)  # not finite: the worst
-    if error_bars is None:
-        finite_mm = np.where(known, doubt_mm, np.nan)
-        usual_mm = np.nanmedian(np.where(known.any(axis=0), finite_mm, np.inf), axis=0)
-    else:
+    if error_bars is not None:
         usual_mm = error_bars.calibration.median_radius_mm
     np.divide(doubt_mm, np.maximum(usual_mm, 1e-9), out=ratio, where=known)
     if error_bars is None:
         return Doubts(ratio, (ratio > UNUSUAL) | marked)
-    above_mm = error_bars.review_above_mm
-    flagged = [error_bars.calibration.for_review(one, above_mm) for one in doubt_mm]
-    return Doubts(ratio, np.array(flagged) | np.isinf(ratio) | marked)
+    flagged = error_bars.calibration.for_review(doubt_mm, error_bars.review_above_mm)
+    return Doubts(ratio, flagged | np.isinf(ratio) | marked)

@@ -87,15 +87,19 @@ def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer],
 
 def write_calibration(run_dir: Path, calibration: Calibration) -> None:
     """Write error bars as plain JSON, by the name of the landmark."""
+    write_json(run_dir / CALIBRATION, calibration_json(calibration))
+
+
+def calibration_json(calibration: Calibration) -> dict[str, Any]:
+    """Error bars as plain JSON."""
     columns = zip(*(getattr(calibration, name).tolist() for name in _ARRAYS), strict=True)
     landmarks = [dict(zip(_ARRAYS, column, strict=True)) for column in columns]
-    content = {
+    return {
         "format_version": FORMAT_VERSION,
         **asdict(calibration.settings),
         "num_cases": calibration.num_cases,
         "landmarks": dict(zip(calibration.names, landmarks, strict=True)),
     }
-    write_json(run_dir / CALIBRATION, content)
 
 
 def read_calibration(run_dir: Path, names: tuple[str, ...]) -> Calibration | None:
@@ -107,7 +111,7 @@ def read_calibration(run_dir: Path, names: tuple[str, ...]) -> Calibration | Non
     path = run_dir / CALIBRATION
     if not path.is_file():
         return None
-    calibration = read_versioned(path, _calibration, _remedy(run_dir))
+    calibration = read_versioned(path, calibration_of, _remedy(run_dir))
     if calibration.names != names:
         raise ValueError(
             f"{path}: is of the landmarks {', '.join(calibration.names)}, the run has "
@@ -121,7 +125,12 @@ def _fold_count(content: dict[str, Any]) -> int:
     return int(content["folds"])
 
 
-def _calibration(content: dict[str, Any]) -> Calibration:
+def calibration_of(content: dict[str, Any]) -> Calibration:
+    """Error bars from what `calibration_json` gives.
+
+    Raises:
+        ValueError: A number is wrong.
+    """
     settings = ConformalSettings(content["coverage"], content["spread_weight"], content["pooled"])
     landmarks = content["landmarks"]
     arrays = [np.array([float(one[name]) for one in landmarks.values()]) for name in _ARRAYS]

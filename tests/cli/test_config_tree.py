@@ -39,7 +39,7 @@ def test_the_default_is_what_is_taken_where_nothing_is_named(of_train):
 
 
 def test_a_program_has_only_the_groups_that_it_uses():
-    groups = {"infer": ["strategy"], "report": [], "check": ["data"], "evaluate": ["data"]}
+    groups = {"infer": [], "report": [], "check": ["data"], "evaluate": ["data"]}
     assert {program: list(config_tree.groups_of(program)) for program in groups} == groups
 
 

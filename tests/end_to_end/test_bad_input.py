@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 BAD_CASES = BAD_IMAGES | BAD_LANDMARKS
 GOOD = {"Köpfchen ß": 0.0, "日本 head (1)": 20.0}  # volumes that differ in their angle only
 MOVED = "head 3"
-OWN_FILES = ("landmarks.csv", "review.html", "prediction.json")  # of a prediction as a whole
+# Of a prediction as a whole.
+OWN_FILES = ("landmarks.csv", "failed.csv", "review.html", "prediction.json", "records")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from pin_lightning.inference.inputs import find_inputs
+from pin_lightning.inference import inputs
+from pin_lightning.inference.inputs import Input, named_as_before
+
+
+def find_inputs(pattern):
+    return {name: one.path for name, one in inputs.find_inputs(pattern).items()}
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -183,3 +188,53 @@ def test_what_is_no_file_is_not_left_out_silently(tmp_path):
     os.mkfifo(tmp_path / "c.nii.gz")
     expected = {name: tmp_path / f"{name}.nii.gz" for name in "abc"}
     assert find_inputs(str(tmp_path)) == find_inputs(f"{tmp_path}/*.nii.gz") == expected
+
+
+def keys(pattern):
+    return {name: one.key for name, one in inputs.find_inputs(pattern).items()}
+
+
+def test_a_key_is_the_path_below_the_folder_that_is_searched(tmp_path, monkeypatch):
+    """Wherever that is, so that a part is the same on all machines."""
+    touch(tmp_path, "here/x/a.nii", "here/b.nii", "there/mounted/x/a.nii", "there/mounted/b.nii")
+    (tmp_path / "here" / "series").mkdir()
+    (tmp_path / "here" / "series" / "1.dcm").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "here" / "series" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    expected = {"a": "x/a.nii", "b": "b.nii"}
+    assert keys(f"{tmp_path}/here/**/*.nii") == expected
+    assert keys(f"{tmp_path}/there/mounted/**/*.nii") == expected
+    assert keys(f"{tmp_path}/here") == {"b": "b.nii", "series": "series"}
+    assert keys(f"{tmp_path}/here/series") == {"series": "series"}
+    assert keys(f"{tmp_path}/here/series/DICOMDIR") == {"series": "series"}
+    assert keys(f"{tmp_path}/here/b.nii") == {"b": "b.nii"}
+    monkeypatch.chdir(tmp_path / "here")
+    assert keys("**/*.nii") == expected
+    (tmp_path / "list").write_text("x/a.nii\n../here/b.nii")
+    assert keys(f"@{tmp_path}/list") == {"a": "x/a.nii", "b": "../here/b.nii"}
+    touch(tmp_path / "M", os.fsdecode(b"M\xfc.nii"), "Mu\u0308.nii")
+    assert keys(f"{tmp_path}/M") == {"M%FC": "M%FC.nii", "M\u00fc": "M\u00fc.nii"}
+
+
+def test_names_stay_whatever_files_come_later(tmp_path):
+    touch(tmp_path, "x/a.nii", "y/b.nii")
+    pattern = f"{tmp_path}/**/*.nii"
+    before = {key: name for name, key in keys(pattern).items()}
+    assert before == {"x/a.nii": "a", "y/b.nii": "b"}
+    touch(tmp_path, "y/a.nii")
+    assert set(find_inputs(pattern)) == {"x_a", "y_a", "y_b"}
+    named = named_as_before(inputs.find_inputs(pattern), before)
+    assert {name: one.key for name, one in named.items()} == {
+        **{"a": "x/a.nii", "y_a": "y/a.nii", "b": "y/b.nii"}
+    }
+
+
+def test_the_same_path_below_two_folders_has_no_name_of_before(tmp_path):
+    touch(tmp_path, "x/a.nii", "y/a.nii")
+    found = inputs.find_inputs([f"{tmp_path}/x/*", f"{tmp_path}/y/*"])
+    assert set(named_as_before(found, {"a.nii": "a"})) == {"x_a", "y_a"}
+
+
+def test_a_new_name_that_is_taken_is_refused(tmp_path):
+    new = {"a": Input(tmp_path / "x/a.nii", "x/a.nii"), "x_a": Input(tmp_path / "x_a", "x_a.nii")}
+    with pytest.raises(ValueError, match=r"x/a\.nii and \S+x_a would have the same name"):
+        named_as_before(new, {"x/a.nii": "x_a"})

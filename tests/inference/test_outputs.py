@@ -5,99 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from inference.headers import header_of
 
 from pin_lightning.common.alignment import Pose
 from pin_lightning.common.geometry import Grid
-from pin_lightning.data.landmarks.files import read_landmarks, read_table
+from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.preprocessing import WorkingVolume
 from pin_lightning.data.volume_facts import VolumeFacts
-from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
-from pin_lightning.inference.outputs import VolumeOutputs, landmark_table
+from pin_lightning.inference.outputs import VolumeOutputs
 from pin_lightning.method.localizer import Trajectory
 from pin_lightning.method.pose.finder import FoundPose
-from pin_lightning.runs.doubts import Reviewed, ReviewedPose
-from pin_lightning.runs.error_bars import ErrorBars
 from pin_lightning.runs.locator import Located
 from pin_lightning.runs.predictor import Localised, Prediction
 
 GRID = Grid((2, 2, 2), 1.0)  # far shorter than the volume, whose field of view may be any
-HEADER = "volume,file,landmark,frame,x,y,z,spread_mm,seconds"
-
-
-def volume(name="a, b"):
-    positions, spread = np.array([[1.0, -2.00004, 3], [np.nan, 0, 0]]), np.array([0.5, 2.0])
-    return Reviewed(name, Path("in/a.nii"), positions, spread, None, np.array([False, True]), 0.25)
-
-
-def test_a_row_for_each_landmark_by_hand(tmp_path):
-    with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), None) as add:
-        add(volume())
-        add(replace(volume(), remarks=("contrast: inverted", "texture: of noise, in numbers")))
-        assert not (tmp_path / "landmarks.csv").exists()
-    unlike = "unlike the training (contrast, texture)"
-    assert (tmp_path / "landmarks.csv").read_text("utf-8").splitlines() == [
-        f"{HEADER},remarks",
-        '"a, b",in/a.nii,tip,RAS,1.0000,-2.0000,3.0000,0.5000,0.250,',
-        '"a, b",in/a.nii,base,RAS,,,,2.0000,0.250,outside the scan',
-        f'"a, b",in/a.nii,tip,RAS,1.0000,-2.0000,3.0000,0.5000,0.250,"{unlike}"',
-        f'"a, b",in/a.nii,base,RAS,,,,2.0000,0.250,"outside the scan; {unlike}"',
-    ]
-
-
-def test_names_are_no_formulas_and_are_read_back(tmp_path):
-    path = tmp_path / "landmarks.csv"
-    with landmark_table(path, ("=tip", "-base"), None) as add:
-        add(volume("@a"))
-    rows = [line.split(",") for line in path.read_text("utf-8").splitlines()[1:]]
-    assert [(row[0], row[2]) for row in rows] == [("'@a", "'=tip"), ("'@a", "'-base")]
-    ((case, landmarks),) = read_table(path)[0].items()
-    assert (case, landmarks.names) == ("@a", ("=tip", "-base"))
-
-
-def test_error_bars_have_columns_of_their_own(tmp_path):
-    arrays = (np.ones(2), np.array([1.0, 2.0]), np.array([1.0, 4.0]))
-    bars = ErrorBars(Calibration(ConformalSettings(), ("tip", "base"), 9, *arrays), None)
-    with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), bars) as add:
-        add(volume())
-    header, *rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
-    assert header == f"{HEADER},coverage,radius_mm,review,remarks"
-    # A factor times the usual error or the spread, whichever is more; what lies outside is marked.
-    assert [row.split(",")[-4:-1] for row in rows] == [
-        ["0.9", "1.0000", "no"],
-        ["0.9", "4.0000", "yes"],
-    ]
-
-
-def test_a_table_that_fails_is_not_there(tmp_path):
-    with (
-        pytest.raises(ValueError, match="zip"),
-        landmark_table(tmp_path / "landmarks.csv", ("tip",), None) as add,
-    ):
-        add(volume())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_run_that_finds_the_pose_has_columns_of_its_own(tmp_path):
-    poses = (ReviewedPose(0.5, 1.25, False), ReviewedPose(2.0, float("inf"), True), None)
-    with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), None, with_pose=True) as add:
-        for pose in poses:
-            add(replace(volume("a"), pose=pose))
-    header, *rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()
-    assert header == f"{HEADER},pose,pose_score,pose_lead,remarks"
-    assert [row.split(",")[-4:-1] for row in rows[::2]] == [
-        ["sure", "0.5000", "1.2500"],
-        ["uncertain", "2.0000", ""],
-        ["", "", ""],
-    ]
-
-
-def test_an_uncertain_pose_marks_all_landmarks_for_review(tmp_path):
-    arrays = (np.ones(2), np.array([1.0, 2.0]), np.array([1.0, 4.0]))
-    bars = ErrorBars(Calibration(ConformalSettings(), ("tip", "base"), 9, *arrays), None)
-    with landmark_table(tmp_path / "landmarks.csv", ("tip", "base"), bars, True) as add:
-        add(replace(volume(), pose=ReviewedPose(2.0, 0.0, True)))
-    rows = (tmp_path / "landmarks.csv").read_text("utf-8").splitlines()[1:]
-    assert [row.split(",")[-5] for row in rows] == ["yes", "yes"]
 
 
 def localised(uncertain):
@@ -123,7 +44,7 @@ def localised(uncertain):
 
 
 def write(folder, form, uncertain):
-    outputs = VolumeOutputs(folder, form, (), None, GRID, slices=False)
+    outputs = VolumeOutputs(folder, header_of(format=form, grid=GRID), (), slices=False)
     return outputs.write("a", Path("a.nii"), localised(uncertain))
 
 
@@ -160,7 +81,7 @@ def test_a_volume_unlike_the_training_is_said_with_each_landmark(tmp_path):
     found = localised(uncertain=False)
     remarks = ("contrast: other shares of grey values", "texture: rougher")
     found = replace(found, prediction=replace(found.prediction, remarks=remarks))
-    outputs = VolumeOutputs(tmp_path, "mrk.json", (), None, GRID, slices=False)
+    outputs = VolumeOutputs(tmp_path, header_of(grid=GRID), (), slices=False)
     outputs.write("a", Path("a.nii"), found)
     points = json.loads((tmp_path / "a.mrk.json").read_text("utf-8"))["markups"][0]["controlPoints"]
     assert all("unlike the training (contrast, texture), " in one["description"] for one in points)

@@ -172,4 +172,5 @@ def test_infer_reads_each_image_once_and_leaves_nothing_behind(
     names = {path.name for path in (tmp_path / "out").iterdir()}
     each = {".mrk.json", "_TV.nii.gz", "_TV.png", "_TC.nii.gz", "_TC.png"}
     files = {f"{name}{ending}" for name in ("straight", "oblique") for ending in each}
-    assert names == {"landmarks.csv", "review.html", "prediction.json"} | files
+    tables = {"landmarks.csv", "failed.csv", "review.html"}
+    assert names == {*tables, "prediction.json", "records"} | files

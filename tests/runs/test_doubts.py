@@ -5,10 +5,25 @@ import numpy as np
 import pytest
 
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
-from pin_lightning.runs.doubts import Reviewed, ReviewedPose, doubts_of
+from pin_lightning.runs.doubts import Reviewed, ReviewedPose, doubts_of, usual_of
 from pin_lightning.runs.error_bars import ErrorBars
 
 SPREAD = np.array([[1.0, 2.0], [1.0, 9.0], [2.0, 2.0]])
+
+
+class Compared:
+    """Doubts about several volumes, of which each row has the spreads, and their order."""
+
+    def __init__(self, spreads, bars, marked=None):
+        marks = [None] * len(spreads) if marked is None else marked
+        usual, each = usual_of(spreads), []
+        for spread, mark in zip(spreads, marks, strict=True):
+            arrays = (np.zeros((len(spread), 3)), spread, None, np.zeros(len(spread), dtype=bool))
+            one = Reviewed("a", Path("a.nii"), *arrays, near_border=mark)
+            each.append(doubts_of(one, usual, bars))
+        self.ratio = np.stack([one.ratio for one in each])
+        self.flagged = np.stack([one.flagged for one in each])
+        self.order = sorted(range(len(each)), key=lambda index: each[index].rank, reverse=True)
 
 
 def error_bars(above_mm=None):
@@ -17,34 +32,34 @@ def error_bars(above_mm=None):
 
 
 def test_without_error_bars_volumes_are_compared_with_one_another():
-    doubts = doubts_of(SPREAD, None)
+    doubts = Compared(SPREAD, None)
     np.testing.assert_allclose(doubts.ratio, [[1, 1], [1, 4.5], [2, 1]])
     np.testing.assert_array_equal(doubts.flagged, [[0, 0], [0, 1], [0, 0]])
     assert doubts.order == [1, 2, 0]
 
 
 def test_with_error_bars_what_is_usual_comes_from_them():
-    doubts = doubts_of(SPREAD, error_bars())
+    doubts = Compared(SPREAD, error_bars())
     np.testing.assert_allclose(doubts.ratio, SPREAD / [1, 4])
     np.testing.assert_array_equal(doubts.flagged, [[0, 0], [0, 1], [0, 0]])
-    limited = doubts_of(SPREAD, error_bars(above_mm=1.5))
+    limited = Compared(SPREAD, error_bars(above_mm=1.5))
     np.testing.assert_array_equal(limited.flagged, [[0, 1], [0, 1], [1, 1]])
 
 
 @pytest.mark.parametrize("spread", [np.zeros((1, 2)), np.ones((1, 2))])
 def test_one_volume_is_like_itself(spread):
-    doubts = doubts_of(spread, None)
+    doubts = Compared(spread, None)
     assert not doubts.flagged.any()
     assert doubts.order == [0]
 
 
 def test_what_is_not_finite_is_the_most_doubtful_and_spoils_no_other():
     spread = np.array([[1.0, 2.0], [np.nan, 2.0], [1.0, np.inf], [1.0, 2.0]])
-    doubts = doubts_of(spread, None)
+    doubts = Compared(spread, None)
     np.testing.assert_array_equal(doubts.flagged, [[0, 0], [1, 0], [0, 1], [0, 0]])
     np.testing.assert_array_equal(doubts.ratio[0], [1, 1])
     assert doubts.order[:2] == [1, 2]
-    assert doubts_of(np.full((2, 1), np.nan), error_bars=None).flagged.all()
+    assert Compared(np.full((2, 1), np.nan), None).flagged.all()
 
 
 @pytest.mark.filterwarnings("error")
@@ -52,8 +67,8 @@ def test_what_is_not_finite_is_the_most_doubtful_and_spoils_no_other():
 def test_volumes_that_are_all_far_off_are_flagged_without_a_warning(bars):
     """Outside its volume in most, a landmark has no usual spread that is finite."""
     astray = np.array([[np.inf, 1.0], [np.inf, np.nan], [3.0, np.inf]])
-    assert doubts_of(astray, bars).order == [1, 0, 2]  # nothing is known of the second
-    assert doubts_of(np.full((2, 2), np.inf), bars).flagged.all()
+    assert Compared(astray, bars).order == [1, 0, 2]  # nothing is known of the second
+    assert Compared(np.full((2, 2), np.inf), bars).flagged.all()
 
 
 def test_a_landmark_outside_its_volume_is_the_most_doubtful():
@@ -74,14 +89,17 @@ def test_where_the_pose_is_uncertain_no_spread_counts():
     assert not one.uncertain
     assert one.reasons == [[], []]
     volumes = [one, sure, lost, replace(one, outside=np.array([True, False])), lost]
-    doubts = doubts_of(np.stack([each.doubt_mm for each in volumes]), None)
-    assert doubts.order == [2, 4, 3, 0, 1]
-    np.testing.assert_allclose(doubts.ratio[:2], 1)  # of what is known, not of what is not
+    usual = usual_of(np.stack([each.doubt_mm for each in volumes]))
+    doubts = [doubts_of(each, usual, None) for each in volumes]
+    order = sorted(range(5), key=lambda index: doubts[index].rank, reverse=True)
+    assert order == [2, 4, 3, 0, 1]
+    for each in doubts[:2]:
+        np.testing.assert_allclose(each.ratio, 1)  # of what is known, not of what is not
 
 
 @pytest.mark.parametrize("bars", [None, error_bars()])
 def test_what_is_marked_is_flagged_whatever_its_radius(bars):
     marked = np.array([[1, 0], [0, 0], [0, 0]], dtype=bool)
     np.testing.assert_array_equal(
-        doubts_of(SPREAD, bars, marked).flagged, doubts_of(SPREAD, bars).flagged | marked
+        Compared(SPREAD, bars, marked).flagged, Compared(SPREAD, bars).flagged | marked
     )

@@ -1,11 +1,13 @@
 """The page of a prediction without truth: the most doubtful volumes first."""
 
-from collections.abc import Callable, Iterator
+import heapq
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Float64
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.reports.pages import tables
@@ -16,6 +18,8 @@ from pin_lightning.runs.doubts import Doubts, Reviewed, ReviewedPose, doubts_of
 from pin_lightning.runs.error_bars import ErrorBars
 
 PAGE = "review.html"
+MOST_NAMED = 200  # volumes that failed, or are unlike the training, on the page
+SlicesOf: TypeAlias = Callable[[str], MiddleSlices | None]
 
 
 @dataclass(frozen=True)
@@ -34,69 +38,104 @@ class VolumeView:
 
 
 @dataclass
-class Review:
-    """Collects predictions one by one and writes their page.
+class Named:
+    """Volumes that are named, each with a text.
 
     Attributes:
-        names: Landmark names.
-        error_bars: Error bars of the run, None without them.
-        volumes: Predictions so far.
-        failed: Volumes that could not be predicted, with the reason.
+        shown: The first ones.
+        more: Number of the others.
     """
 
-    names: tuple[str, ...]
-    error_bars: ErrorBars | None
-    volumes: list[Reviewed] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    shown: list[tuple[str, str]] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, name: str, text: str) -> None:
+        """Name a volume."""
+        if len(self.shown) < MOST_NAMED:
+            self.shown.append((name, text))
+        else:
+            self.more += 1
+
+
+class Review:
+    """Counts predictions one by one, keeps the most doubtful, and writes their page.
+
+    Args:
+        names: Landmark names.
+        error_bars: Error bars of the run, None without them.
+        usual_mm: Usual spread of each landmark; of no meaning with error bars.
+        most: Volumes on the page.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        error_bars: ErrorBars | None,
+        usual_mm: Float64[np.ndarray, " L"],
+        most: int,
+    ) -> None:
+        self.names, self.error_bars, self.usual_mm, self.most = names, error_bars, usual_mm, most
+        self.total = self.flagged = self.flagged_volumes = self.uncertain = 0
+        self.failed, self.unlike = Named(), Named()
+        self._with_pose = False
+        self._kept = list[tuple[tuple[bool, float], int, Reviewed, Doubts]]()
+
+    def add(self, one: Reviewed) -> None:
+        """Count a volume, and keep it while it is among the most doubtful."""
+        doubts = doubts_of(one, self.usual_mm, self.error_bars)
+        self.total += 1
+        self.flagged += int(doubts.flagged.sum())
+        self.flagged_volumes += bool(doubts.flagged.any())
+        self.uncertain += one.uncertain
+        self._with_pose |= one.pose is not None
+        if one.remarks:
+            self.unlike.add(one.name, "; ".join(one.remarks))
+        heapq.heappush(self._kept, (doubts.rank, -self.total, one, doubts))
+        if len(self._kept) > self.most:
+            heapq.heappop(self._kept)
 
     def add_failed(self, name: str, path: Path, reason: str) -> None:
         """Note the reason why a volume could not be predicted, without the folder of its file."""
-        self.failed.append((name, reason.replace(str(path), path.name)))
+        self.failed.add(name, reason.replace(str(path), path.name))
 
-    def write(
-        self, output: Path, grid: Grid, most: int, run: str, slices: Callable[[str], MiddleSlices]
-    ) -> Path:
-        """Write the page of at most so many volumes into a folder.
+    def write(self, output: Path, grid: Grid, run: str, slices: SlicesOf) -> Path:
+        """Write the page into a folder.
 
-        `slices` gives the slices of a volume by its name, `grid` is the working grid of the run.
+        Args:
+            output: The folder.
+            grid: Working grid of the run.
+            run: Name of the run.
+            slices: Slices of a volume by its name, if there are any.
         """
-        content: dict[str, Any] = {"flagged": 0, "flagged_volumes": 0, "summary": None}
-        content["volumes"] = []
-        if self.volumes:
-            doubt_mm = np.stack([one.doubt_mm for one in self.volumes])
-            marked = np.stack([one.marked for one in self.volumes])
-            doubts = doubts_of(doubt_mm, self.error_bars, marked)
-            content = {
-                "flagged": int(doubts.flagged.sum()),
-                "flagged_volumes": int(doubts.flagged.any(axis=1).sum()),
-                "summary": self._summary(doubts, most),
-                "volumes": list(self._views(doubts, most, grid, slices)),
-            }
+        shown = [(one, doubts) for _, _, one, doubts in sorted(self._kept, reverse=True)]
         return write_page(
             output / PAGE,
             "review.html.j2",
             run=run,
             failed=self.failed,
-            unlike=[(one.name, "; ".join(one.remarks)) for one in self.volumes if one.remarks],
-            total=len(self.volumes),
-            uncertain=sum(one.uncertain for one in self.volumes),
+            unlike=self.unlike,
+            total=self.total,
+            uncertain=self.uncertain,
             with_pose=self._with_pose,
             landmarks=len(self.names),
             bars=self.error_bars,
-            **content,
+            flagged=self.flagged,
+            flagged_volumes=self.flagged_volumes,
+            summary=self._summary(shown) if shown else None,
+            volumes=[self._view(one, doubts, grid, slices) for one, doubts in shown],
         )
 
-    def _summary(self, doubts: Doubts, most: int) -> Table:
+    def _summary(self, shown: Sequence[tuple[Reviewed, Doubts]]) -> Table:
         rows = []
-        for index in doubts.order[:most]:
-            one, worst = self.volumes[index], int(doubts.ratio[index].argmax())
+        for one, doubts in shown:
+            worst = int(doubts.ratio.argmax())
             row = (
                 Cell(one.name),
                 *([_pose_cell(one.pose)] if self._with_pose else []),
-                number(float(doubts.ratio[index, worst])),
+                number(float(doubts.ratio[worst])),
                 Cell(tables.UNKNOWN if one.uncertain else self.names[worst]),
                 number(float(one.doubt_mm[worst])),
-                tables.failures(int(doubts.flagged[index].sum())),
+                tables.failures(int(doubts.flagged.sum())),
             )
             rows.append(row)
         columns = (
@@ -105,10 +144,6 @@ class Review:
             *(*tables.names("of landmark"), *tables.numbers(f"{self._kind}, mm", "Flagged")),
         )
         return Table("Volumes, the most doubtful first", columns, tuple(rows), short=10)
-
-    @property
-    def _with_pose(self) -> bool:
-        return any(one.pose is not None for one in self.volumes)
 
     @property
     def _kind(self) -> str:
@@ -122,20 +157,17 @@ class Review:
         times = three_digits(float(ratio.max()))
         return f"{self._kind} {times} times the usual, at {self.names[int(ratio.argmax())]}"
 
-    def _views(
-        self, doubts: Doubts, most: int, grid: Grid, slices: Callable[[str], MiddleSlices]
-    ) -> Iterator[VolumeView]:
-        for index in doubts.order[:most]:
-            one, flagged = self.volumes[index], doubts.flagged[index]
-            pictures = thumbnails(slices(one.name), grid, self.names, one.radius_mm, flagged)
-            yield VolumeView(
-                name=one.name,
-                uncertain=one.uncertain,
-                ratio=self._ratio(one, doubts.ratio[index]),
-                flagged=tuple(name for name, mark in zip(self.names, flagged, strict=True) if mark),
-                pictures=tuple(pictures),
-                table=_positions(one, self.names, doubts.ratio[index], flagged),
-            )
+    def _view(self, one: Reviewed, doubts: Doubts, grid: Grid, slices: SlicesOf) -> VolumeView:
+        ratio, flagged, cut = doubts.ratio, doubts.flagged, slices(one.name)
+        pictures = cut and thumbnails(cut, grid, self.names, one.radius_mm, flagged)
+        return VolumeView(
+            name=one.name,
+            uncertain=one.uncertain,
+            ratio=self._ratio(one, ratio),
+            flagged=tuple(name for name, mark in zip(self.names, flagged, strict=True) if mark),
+            pictures=tuple(pictures or ()),
+            table=_positions(one, self.names, ratio, flagged),
+        )
 
 
 def _positions(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from matplotlib.image import imsave
 
-from pin_lightning.common.files import errors_named
+from pin_lightning.common.files import whole_file
 from pin_lightning.common.geometry import Grid
 from pin_lightning.reports.figures.labels import PLANES
 from pin_lightning.reports.pages.page import data_uri
@@ -68,8 +68,8 @@ class MiddleSlices:
 
     def save(self, path: Path) -> None:
         """Write them to an ``.npz`` file."""
-        with errors_named(path):
-            np.savez(path, self.landmarks_ijk, *self.pictures)
+        with whole_file(path) as temporary:
+            np.savez_compressed(temporary, self.landmarks_ijk, *self.pictures)
 
     @classmethod
     def load(cls, path: Path) -> "MiddleSlices":

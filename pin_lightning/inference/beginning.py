@@ -1,0 +1,177 @@
+"""The beginning of a prediction in a folder, whatever lies there already."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from pin_lightning.common.files import remove_leftovers, write_json
+from pin_lightning.common.ownership import refuse_parts
+from pin_lightning.inference.header import HEADER, PredictionHeader, read_header, refuse_elsewhere
+from pin_lightning.inference.part import Part
+from pin_lightning.inference.records import RECORDS, Records
+
+TABLES = ("landmarks.csv", "review.html", "failed.csv")
+PARTS = f"{RECORDS}/parts"  # a file for each part, with the names of its volumes
+MOST_NAMED = 20  # volumes that failed, in the last line of a program
+
+
+@dataclass(frozen=True)
+class PartList:
+    """The volumes that a part set out to predict.
+
+    Attributes:
+        part: The part.
+        volumes: Keys of its inputs by the names of their outputs.
+    """
+
+    part: Part
+    volumes: Mapping[str, str]
+
+
+def part_lists(folder: Path) -> Iterator[PartList]:
+    """Read the lists of all parts that have begun.
+
+    Raises:
+        ValueError: One is damaged.
+    """
+    for path in sorted((folder / PARTS).glob("*.json")):
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            volumes = {str(name): str(key) for name, key in content["volumes"].items()}
+            for name in volumes:
+                refuse_elsewhere(f"{name}.json")
+            yield PartList(Part.of(content["part"]), volumes)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(
+                f"{path}: is damaged ({' '.join(str(error).split())}); remove it and start again"
+            ) from error
+
+
+def begin(
+    folder: Path, header: PredictionHeader, part: Part, volumes: Mapping[str, str], overwrite: bool
+) -> None:
+    """Let a part predict into a folder: note what predicts, and the names of its volumes.
+
+    What an earlier prediction left stays, unless it is asked to go: then all of it goes where the
+    run or settings are others or the part is the whole, else that of the part.
+
+    Args:
+        folder: The output folder.
+        header: What predicts.
+        part: The part.
+        volumes: As of `PartList`.
+        overwrite: Let results of before go.
+
+    Raises:
+        ValueError: The folder holds results of another run or other settings, or files that no
+            prediction recorded and that would be overwritten.
+    """
+    (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / RECORDS / ".lock"):
+        before = read_header(folder)
+        known = dict(_recorded(folder, before))
+        _refuse_foreign(folder, header, volumes, known)
+        other = before is not None and _difference(before, header)
+        if other and not overwrite:
+            raise ValueError(
+                f"output={folder}: holds results of {other}; give another folder, or "
+                f"overwrite=true to remove them"
+            )
+        if other:
+            refuse_parts("output", folder, part.file_name)
+        if overwrite:
+            going = known if other or part.is_whole else known.keys() & volumes.keys()
+            _remove(folder, {name: known[name] for name in going})
+        if other or (overwrite and part.is_whole):
+            for path in (folder / PARTS).glob("*.json"):
+                path.unlink()
+        header.write(folder)
+        listed = folder / PARTS / f"{part.file_name}.json"
+        _forget_unfinished(folder, listed, volumes, known)
+        write_json(listed, {"part": str(part), "volumes": dict(volumes)})
+
+
+def remove_tables(folder: Path) -> None:
+    """Remove the tables of all volumes, which are made again when all are done."""
+    for name in TABLES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove temporary files that killed processes left in a folder that nobody works in."""
+    for one in (folder, folder / RECORDS, folder / PARTS):
+        remove_leftovers(one)
+
+
+def _difference(before: object, header: PredictionHeader) -> str | None:
+    if isinstance(before, PredictionHeader):
+        return header.difference(before)
+    return "an earlier version of this program"
+
+
+def _recorded(
+    folder: Path, before: PredictionHeader | Mapping[str, Sequence[str]] | None
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """Names of all volumes that predictions have recorded, each with its files."""
+    if before is None:
+        return
+    if not isinstance(before, PredictionHeader):
+        yield from before.items()
+        return
+    for listed in part_lists(folder):
+        yield from ((name, before.files(name)) for name in listed.volumes)
+    yield from ((name, before.files(name)) for name in Records(folder).names())
+
+
+def _refuse_foreign(
+    folder: Path, header: PredictionHeader, names: Iterable[str], known: Mapping[str, Sequence[str]]
+) -> None:
+    own = {one for files in known.values() for one in files}
+    written = [one for name in names for one in header.files(name)]
+    if not (folder / HEADER).is_file():
+        written += TABLES
+    # A name may be too long for the system: `os.path` says that there is no such file.
+    if foreign := [one for one in written if one not in own and os.path.lexists(folder / one)]:
+        raise ValueError(
+            f"output={folder}: holds {some(foreign)}, which no prediction here recorded and this "
+            f"one would overwrite; give another folder, or move them away"
+        )
+
+
+def _remove(folder: Path, files: Mapping[str, Sequence[str]]) -> None:
+    if files:
+        remove_tables(folder)
+    records = Records(folder)
+    for name, own in files.items():
+        records.remove(name)
+        for one in own:
+            if os.path.lexists(folder / one):
+                (folder / one).unlink()
+
+
+def _forget_unfinished(
+    folder: Path, listed: Path, volumes: Mapping[str, str], known: Mapping[str, Sequence[str]]
+) -> None:
+    """Remove what a part left of volumes that it began, did not finish and no longer has."""
+    if not listed.is_file():
+        return
+    records = Records(folder)
+    for one in part_lists(folder):
+        if listed.name == f"{one.part.file_name}.json":
+            dropped = [name for name in one.volumes if name not in volumes]
+            gone = [name for name in dropped if not records.read(name)]
+            _remove(folder, {name: known[name] for name in gone})
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first of some names, and how many more there are.
+
+    >>> some(["a", "b", "c", "d"])
+    'a, b, c and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
