@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEMO := outputs/demo
 ANY_POSE := outputs/demo_any_pose
-NEW_HEAD = $(RUN) -c "from pin_lightning.data.sources.phantom import phantom_cases as p; p(num_cases=1, seed=1000, $(HEAD))"
+NEW_HEADS = $(RUN) -c "from pin_lightning.data.sources.phantom import phantom_cases as p; p(seed=1000, $(HEADS))"
 # A file's tests stay together, as they share what takes long to make. A worker that dies ends
 # all: were it replaced, the others could wait for ever at the end (pytest-xdist issue 1378).
 # Fast tests check the types of arguments; in slow ones, programs run as users run them.
@@ -37,17 +37,17 @@ demo: demo-in-line demo-any-pose  ## phantoms: training, errors, a new volume; t
 	@echo "  $(DEMO)/prediction/*.mrk.json    landmarks of the new volume: drop both files on 3D Slicer"
 	@echo "  $(ANY_POSE)/...         the same for heads in any orientation, five of them annotated"
 
-demo-in-line: HEAD := root='$(DEMO)/new_volume'
+demo-in-line: HEADS := root='$(DEMO)/new_volume', num_cases=1
 demo-in-line: $(INSTALLED)  # heads along the axes of their volumes, by the paper's model (2 minutes)
 	$(RUN) train.py experiment=demo model=multi run_dir=$(DEMO)
-	$(NEW_HEAD)
-	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction
+	$(NEW_HEADS)
+	$(RUN) infer.py run=$(DEMO) input='$(DEMO)/new_volume/images/*.nii.gz' output=$(DEMO)/prediction overwrite=true
 
-demo-any-pose: HEAD := root='$(ANY_POSE)/new_volume', size=(65, 42, 56), spacing_mm=[2.5] * 3, turned='scan', field=1.5
+demo-any-pose: HEADS := root='$(ANY_POSE)/new_volumes', num_cases=4, size=(65, 42, 56), spacing_mm=[2.5] * 3, turned='scan', field=1.5
 demo-any-pose: $(INSTALLED)  # heads in any orientation, five of them annotated (10 minutes)
 	$(RUN) train.py experiment=demo_any_pose run_dir=$(ANY_POSE)
-	$(NEW_HEAD)
-	$(RUN) infer.py run=$(ANY_POSE) input='$(ANY_POSE)/new_volume/images/*.nii.gz' output=$(ANY_POSE)/prediction
+	$(NEW_HEADS)
+	$(RUN) infer.py run=$(ANY_POSE) input='$(ANY_POSE)/new_volumes/images/*.nii.gz' output=$(ANY_POSE)/prediction overwrite=true
 
 test: $(INSTALLED)  ## fast tests
 	$(PYTEST) -m "not slow"

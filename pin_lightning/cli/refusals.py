@@ -53,8 +53,8 @@ def no_such_option(group: str, option: str) -> str:
         return f"{group}={option}: there is no such group of options"
     near = get_close_matches(option.lower(), [one.lower() for one in names], n=1, cutoff=SIMILAR)
     near = [one for one in names if one.lower() in near]
-    meant = f"did you mean {group}={near[0]}? " if near else ""
-    return f"{group}={option}: there is no such option; {meant}There are {', '.join(names)}"
+    meant = f"did you mean {group}={near[0]}? There" if near else "there"
+    return f"{group}={option}: there is no such option; {meant} are {', '.join(names)}"
 
 
 def no_such_setting(key: str, program: str, arguments: Sequence[str]) -> str:

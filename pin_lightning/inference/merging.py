@@ -25,6 +25,7 @@ from pin_lightning.inference.tables import failed_table, landmark_table
 from pin_lightning.reports.pages.review_page import PAGE, Review
 from pin_lightning.runs.doubts import Reviewed, usual_of
 
+LEAST_VOXELS = 0.1  # of a usual spread; less is nothing to look at
 MOST_COMPARED = 1000  # volumes of which the usual spread is the median
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ def merge_folder(folder: Path, review_page: int) -> Merged:
         )
     names, records, bars = header.names, Records(folder), header.error_bars
     usual_mm = np.ones(len(names)) if bars else _usual_mm(_volumes(records, header), len(names))
+    usual_mm = np.maximum(usual_mm, LEAST_VOXELS * header.grid.spacing_mm)
     review = Review(names, bars, usual_mm, review_page)
     failed, done = list[str](), set[str]()
     with (

@@ -86,7 +86,7 @@ def check(config: DictConfig) -> int:
     counts = Counter(finding.level for finding in surveyed.findings)
     left_out = f"{len(surveyed.skipped)} cases left out; " if surveyed.skipped else ""
     console.print(
-        f"{counts['error']} errors, {counts['warning']} warnings; {left_out}"
+        f"{_number(counts['error'], 'error')}, {_number(counts['warning'], 'warning')}; {left_out}"
         f"{len(surveyed.names)} landmarks; "
         f"working volumes of {'x'.join(map(str, surveyed.grid.size))} voxels of "
         f"{surveyed.grid.spacing_mm:g} mm; look at {sheet}",
@@ -95,6 +95,10 @@ def check(config: DictConfig) -> int:
     )
     check_groups(plane_groups(data.planes), surveyed.known_names, surveyed.names)
     return counts["error"]
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def heading(surveyed: Survey) -> str:

@@ -108,18 +108,22 @@ class Doubts:
     Attributes:
         ratio: Radius or spread, divided by what is usual for the landmark.
         flagged: Landmarks that a person should look at.
+        pose_score: Score of the pose; 0 without one.
     """
 
     ratio: Float64[np.ndarray, " L"]
     flagged: Bool[np.ndarray, " L"]
+    pose_score: float = 0.0
 
     @property
     def rank(self) -> tuple[bool, float]:
         """Larger, the more doubtful: by the most doubtful landmark.
 
-        Above all are volumes in which nothing is known of any landmark.
+        Above all are volumes in which nothing is known of any landmark, by the score of the pose.
         """
-        return bool(np.isinf(self.ratio).all()), float(self.ratio.max())
+        if np.isinf(self.ratio).all():
+            return True, self.pose_score
+        return False, float(self.ratio.max())
 
 
 def usual_of(doubt_mm: Float64[np.ndarray, "N L"]) -> Float64[np.ndarray, " L"]:
@@ -140,11 +144,12 @@ def doubts_of(
         error_bars: Error bars of the run, if it has any.
     """
     doubt_mm, marked = one.doubt_mm, one.marked
+    score = 0.0 if one.pose is None else one.pose.score
     known, ratio = np.isfinite(doubt_mm), np.full_like(doubt_mm, np.inf)  # not finite: the worst
     if error_bars is not None:
         usual_mm = error_bars.calibration.median_radius_mm
     np.divide(doubt_mm, np.maximum(usual_mm, 1e-9), out=ratio, where=known)
     if error_bars is None:
-        return Doubts(ratio, (ratio > UNUSUAL) | marked)
+        return Doubts(ratio, (ratio > UNUSUAL) | marked, score)
     flagged = error_bars.calibration.for_review(doubt_mm, error_bars.review_above_mm)
-    return Doubts(ratio, flagged | np.isinf(ratio) | marked)
+    return Doubts(ratio, flagged | np.isinf(ratio) | marked, score)

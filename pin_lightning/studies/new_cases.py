@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,9 +14,12 @@ from pin_lightning.common.names import did_you_mean
 from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import refuse_missing
 from pin_lightning.data.checks import cases as checks
+from pin_lightning.data.checks.aligned_shapes import align
 from pin_lightning.data.checks.cases import Finding
 from pin_lightning.data.checks.label_sets import label_sets
-from pin_lightning.data.inspection import AnnotatedCase, annotate, inspect_cases
+from pin_lightning.data.checks.naming import swapped
+from pin_lightning.data.framing import scan_landmarks
+from pin_lightning.data.inspection import AnnotatedCase, Inspected, annotate, inspect_cases
 from pin_lightning.data.renaming import Renaming
 from pin_lightning.data.skipped import (
     count_skipped,
@@ -111,6 +115,7 @@ def _read_cases(
     count_skipped(skipped, len(found_cases))
     found = dict.fromkeys(name for one in inspected for name in one.landmarks.names)
     check_groups(settings.planes, [*found, *predictor.names], predictor.names)
+    _warn_of_shapes(inspected, predictor.names)
     cases = [annotate(one, predictor.names, predictor.localizer.grid) for one in inspected]
     known = [one for one in cases if one.landmarks.defined.any()]
     if not known:
@@ -123,6 +128,15 @@ def _read_cases(
         bare = [one.case.name for one in cases if not one.landmarks.defined.any()]
         log.warning("none of the landmarks in %s: left out", ", ".join(bare))
     return known, skipped
+
+
+def _warn_of_shapes(inspected: Sequence[Inspected], names: Sequence[str]) -> None:
+    """Point out exchanged names and mirrored cases, as a check of the data would."""
+    shapes_mm = np.stack([scan_landmarks(one, names) for one in inspected])
+    called = [one.case.name for one in inspected]
+    if np.isfinite(shapes_mm).any():
+        for finding in swapped(shapes_mm, called, names, align(shapes_mm)):
+            log.warning("%s", finding)
 
 
 def _warn_of_training_cases(cases: Sequence[AnnotatedCase], records: Sequence[RunRecord]) -> None:

@@ -67,7 +67,7 @@ def test_the_setting_that_is_meant(meant, wrong):
 
 def test_the_option_that_is_meant():
     said = no_such_option("update_rule", "D")
-    assert said == "update_rule=D: there is no such option; There are A, B, C"
+    assert said == "update_rule=D: there is no such option; there are A, B, C"
     said = no_such_option("sampling", "sctter")
     assert "did you mean sampling=scatter? There are approach, " in said
     assert "did you mean shape=pca? " in no_such_option("shape", "PCA")

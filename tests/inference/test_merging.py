@@ -75,6 +75,16 @@ def test_of_very_many_volumes_some_tell_what_is_usual(tmp_path, monkeypatch):
     np.testing.assert_array_equal(merging._usual_mm(iter(volumes), 2), np.median(spreads, axis=0))
 
 
+def test_a_tenth_of_a_voxel_is_nothing_to_look_at(tmp_path):
+    """Spreads of the rounding of numbers would differ many times."""
+    begin(tmp_path, OWN, Part(), {"a": "a", "b": "b", "c": "c"}, overwrite=False)
+    write(tmp_path, volume("a", (1e-4, 0.1)), volume("b", (1e-4, 0.1)), volume("c", (0.19, 0.21)))
+    merge_folder(tmp_path, 50)
+    text = (tmp_path / "review.html").read_text("utf-8")
+    assert "1 of 6 landmarks in 1 of 3 volumes is flagged" in text
+    assert "Spread 2.10 times the usual, at base" in text
+
+
 def test_nothing_predicted(tmp_path):
     begin(tmp_path, OWN, Part(), {"a": "a"}, overwrite=False)
     assert merge_folder(tmp_path, 50).missing == ("a",)

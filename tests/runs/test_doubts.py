@@ -103,3 +103,12 @@ def test_what_is_marked_is_flagged_whatever_its_radius(bars):
     np.testing.assert_array_equal(
         Compared(SPREAD, bars, marked).flagged, Compared(SPREAD, bars).flagged | marked
     )
+
+
+def test_of_uncertain_poses_the_worst_comes_first():
+    arrays = (np.zeros((1, 3)), np.ones(1), None, np.array([False]))
+    one = Reviewed("a", Path("a.nii"), *arrays)
+    scores = (-13.8, 21.0, 3.0)
+    lost = [replace(one, pose=ReviewedPose(score, 0.1, True)) for score in scores]
+    ranks = [doubts_of(each, np.ones(1), None).rank for each in (*lost, one)]
+    assert sorted(range(4), key=lambda index: ranks[index], reverse=True) == [1, 2, 0, 3]

@@ -8,7 +8,7 @@ from programs import run
 
 from conftest import composed
 from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.data.landmarks.files import write_landmarks
+from pin_lightning.data.landmarks.files import read_landmarks, write_landmarks
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.runs.folder import read_record
@@ -39,6 +39,16 @@ def test_errors_are_those_of_the_run_on_the_same_cases(short_run, phantom_root, 
     split = read_record(tmp_path / "out").split
     assert split.test == found.cases
     assert split.train == record.split.train
+
+
+def test_exchanged_names_are_said(short_run, phantom_root, tmp_path, caplog):
+    root = shutil.copytree(phantom_root, tmp_path / "data")
+    path = sorted((root / "landmarks").iterdir())[0]
+    given = read_landmarks(path)
+    first, second, *others = given.names
+    write_landmarks(path, LandmarkSet.of([second, first, *others], given.positions_world))
+    evaluate_new(config_of(short_run, root, tmp_path / "out"))
+    assert f"{path.name.split('.')[0]}: names {first} and {second} look swapped" in caplog.text
 
 
 def test_radii_are_tested_on_new_cases(short_run, phantom_root, tmp_path):

@@ -18,6 +18,7 @@ from pin_lightning.reports.figures.plots import PREDICTED, TRUE
 from pin_lightning.reports.figures.trajectory_plots import predicted_path, start_colours
 
 MAX_SHOWN = 30  # iterations
+FIRST = 1  # rank in the legend, before the starts, which may be many
 SLICE_SIDE, MARGIN = 100, 0.05  # voxels of the slice; share of the volume shown beyond the paths
 GREY, CLEAR = "#808080", "rgba(0,0,0,0)"  # for light and dark pages
 MOVE_MS = 400
@@ -136,6 +137,7 @@ def _markers(
         **_points(places_mm),
         "mode": "markers",
         "name": name,
+        "legendrank": FIRST,
         "marker": marker,
         "text": list(words),
         "hovertemplate": "%{text}",
@@ -161,6 +163,7 @@ def _slice(
     return {
         "type": "surface",
         "name": "slice",
+        "legendrank": FIRST,
         "showlegend": True,
         "x": _numbers(x_mm),
         "y": _numbers(y_mm),
@@ -187,7 +190,7 @@ def _layout(iterations: Sequence[int]) -> dict[str, Any]:
         "scene": {
             "aspectmode": "data",
             "bgcolor": CLEAR,
-            "camera": {"eye": {"x": 1.45, "y": 1.45, "z": 1.2}},
+            "camera": {"eye": {"x": 1.65, "y": 1.65, "z": 1.35}},
             **{f"{name}axis": {**axis, "title": {"text": f"{name} (mm)"}} for name in "xyz"},
         },
         "sliders": [_slider(iterations)],

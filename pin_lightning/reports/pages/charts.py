@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
 from pin_lightning.evaluation.coverage import Covered
 from pin_lightning.reports.figures.plots import BLUE, ORANGE, Figure, new_figure, tidy
@@ -54,7 +54,9 @@ def _radius_axis(axes: Axes, sorted_mm: Sequence[np.ndarray], radii_mm: Sequence
     shown = [radius for radius in radii_mm if left <= radius <= right]
     if len(shown) >= 2:
         axes.set_xticks(shown)
-        axes.set_xticks([], minor=True)
+    else:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda radius, _: f"{radius:g}"))
 
 

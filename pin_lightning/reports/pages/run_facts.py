@@ -125,6 +125,8 @@ def training_facts(run: RunFacts) -> list[tuple[str, str]]:
     record, setting = run.records[0], run.setting
     grid, patch_side = record.grid, setting("model.patch_side")
     size = " \u00d7 ".join(map(str, grid.size))
+    batch = setting("loader.batch_size")  # null follows the number of landmarks
+    of_batch = "" if batch is None else f" of {batch}"
     facts = [
         ("Data", data_name(run)),
         ("Cases", _cases(run)),
@@ -134,7 +136,7 @@ def training_facts(run: RunFacts) -> list[tuple[str, str]]:
         ("Network", f"{_class_of(run, 'network')}, patches of {patch_side} voxels"),
         ("Iteration", _iteration(run)),
         ("Weight of direction", f"alpha = {setting('model.alpha')}"),
-        ("Training", f"{setting('trainer.max_steps')} steps of {setting('loader.batch_size')}"),
+        ("Training", f"{setting('trainer.max_steps')} steps{of_batch}"),
         ("Seed", str(setting("seed"))),
     ]
     if run.skipped:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.precision import training_device
 from pin_lightning.method.pose.finder import PoseFinder
-from pin_lightning.method.pose.limits import Judged, PoseLimits, calibrate, often_wrong
+from pin_lightning.method.pose.limits import NEVER_SURE, Judged, PoseLimits, calibrate, often_wrong
 from pin_lightning.runs.folder import LAST_CHECKPOINT
 from pin_lightning.runs.pose_stage import PoseRecord, load_weights
 from pin_lightning.training.pose.fit import PoseCases, fit_pose_stage
@@ -42,10 +42,11 @@ def pose_limits(
         held_out = _held_out(config, record, cases, folder)
     limits = calibrate(own, held_out)
     found = [one.is_right for one, _ in held_out] or [one.is_right for one in own]
+    uncertain = f"uncertain from a score of {limits.score:.2f}, a lead below {limits.lead:.2f}"
     log.info(
-        "pose stage: %d of %d scans right (%s); uncertain from a score of %.2f, a lead below %.2f",
+        "pose stage: %d of %d scans right (%s); %s",
         *(sum(found), len(found), "held out" if held_out else "training scans"),
-        *(limits.score, limits.lead),
+        uncertain if limits != PoseLimits(*NEVER_SURE) else "every pose will be uncertain",
     )
     return limits
 

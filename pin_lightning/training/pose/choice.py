@@ -79,7 +79,9 @@ def check_pose(config: DictConfig) -> None:
     check_count("pose.calibration_folds", pose.calibration_folds, least=0)
     spacings = list(pose.spacings)
     if not spacings or not all(is_number(one) and 0 < one < 1 for one in spacings):
-        raise ValueError(f"pose.spacings={spacings}: give shares of the anatomy's extent below 1")
+        raise ValueError(
+            f"pose.spacings={spacings}: give shares of the anatomy's extent between 0 and 1"
+        )
     if sorted(set(spacings)) != spacings:
         raise ValueError(f"pose.spacings={spacings}: give different ones, the finest first")
     if pose.run is not None and read_model(reused_run(config)).pose is None:

@@ -31,7 +31,7 @@ def recorded():
 def test_starts_are_followed_until_they_are_left_behind():
     x = recorded().landmarks_mm(torch.zeros(1, 3), 9)[:, :, 0, 0].numpy()
     nan = np.nan
-    expected = [[3, 0, 1, 2], [13, nan, nan, 12], [23, nan, nan, nan], [33, nan, nan, nan]]
+    expected = [[3, 0, 1, 2], [13, 10, 11, 12], [23, nan, nan, 22], [33, nan, nan, nan]]
     np.testing.assert_array_equal(x, expected)
 
 
@@ -53,7 +53,7 @@ def test_branches_come_from_where_they_branched_off():
     x = path.landmarks_mm(torch.zeros(1, 3), 9)[:, :, 0, 0].numpy()
     nan = np.nan
     # By columns: the branch, starts 0 and 2, and start 1.
-    expected = [[2, 0, 2, 1], [12, 10, 12, nan], [61, 20, 22, nan], [71, 30, 32, nan]]
+    expected = [[2, 0, 2, 1], [12, 10, 12, 11], [61, 20, 22, nan], [71, 30, 32, nan]]
     np.testing.assert_array_equal(x, expected)
 
 

@@ -8,18 +8,19 @@ from page_runs import SCENE
 
 from pin_lightning.reports.figures.plots import new_figure
 from pin_lightning.reports.pages.page import Picture, Scene, write_page
+from pin_lightning.reports.pages.review_page import Named
 
 
 def review(path, scenes=(), run="run"):
     """A page of the simplest template."""
-    empty = {"failed": [], "total": 0, "landmarks": 1, "flagged": 0, "flagged_volumes": 0}
+    empty = {"failed": Named(), "unlike": Named(), "total": 0, "landmarks": 1}
+    empty |= {"flagged": 0, "flagged_volumes": 0}
     none = {
         "bars": None,
         "summary": None,
         "volumes": [],
         "uncertain": 0,
         "with_pose": False,
-        "unlike": [],
     }
     return write_page(path, "review.html.j2", scenes, run=run, **empty, **none)
 
