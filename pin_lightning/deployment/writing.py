@@ -108,7 +108,11 @@ def _images(config: DictConfig, window: str) -> list[OriginalImage]:
     """Images of the user for the parity check."""
     if config.input is None:
         return []
-    return [read_image(one.path, window) for one in find_inputs(config.input).values()]
+    images = []
+    for one in find_inputs(config.input).values():
+        with one.file.local() as path:
+            images.append(read_image(path, window))
+    return images
 
 
 def _volumes(run: Path, predictor: Predictor, images: Sequence[OriginalImage]) -> Volumes:

@@ -29,7 +29,7 @@ def say(**content: Any) -> None:
 
 def volume_line(one: Reviewed | Failed) -> Mapping[str, Any]:
     """What is said of a volume."""
-    about = {"volume": one.name, "file": str(one.path)}
+    about = {"volume": one.name, "file": one.file}
     if isinstance(one, Failed):
         return {**about, "state": "failed", "reason": one.reason}
     radius_mm = None if one.radius_mm is None else float(one.radius_mm.max())

@@ -111,7 +111,7 @@ def merge_folder(folder: Path, review_page: int) -> Merged:
             if isinstance(one, Failed):
                 failed.append(one.name)
                 add_failed(one)
-                review.add_failed(one.name, one.path, one.reason)
+                review.add_failed(one.name, one.file, one.reason)
             else:
                 add(one)
                 review.add(one)

@@ -46,28 +46,28 @@ class VolumeOutputs:
     planes: tuple[PlaneGroup, ...]
     slices: bool
 
-    def write(self, name: str, path: Path, result: Localised | ValueError) -> Reviewed | Failed:
+    def write(self, name: str, file: str, result: Localised | ValueError) -> Reviewed | Failed:
         """Write the files of a volume and return its numbers; log an error instead if it failed.
 
         Raises:
             OSError: The folder can no longer be written to.
         """
-        shown = Path(readable(str(path)))
+        shown = readable(file)
         try:
             if isinstance(result, ValueError):
                 raise result
             return self._write(name, shown, result)
         except Exception as error:
-            for file in self.header.files(name):
+            for one in self.header.files(name):
                 with suppress(OSError):  # such as a name that is too long
-                    (self.folder / file).unlink()
+                    (self.folder / one).unlink()
             if isinstance(error, OSError) and error.errno in NO_MORE_FILES:
                 raise
             reason = readable(failure(name, error))
             log.error("%s: %s", name, reason)
             return Failed(name, shown, reason)
 
-    def _write(self, name: str, path: Path, result: Localised) -> Reviewed:
+    def _write(self, name: str, file: str, result: Localised) -> Reviewed:
         prediction, slices = result.prediction, {}
         if self.planes:
             assert result.image is not None
@@ -79,7 +79,7 @@ class VolumeOutputs:
         remarks = (*sized, *prediction.remarks)
         if remarks:
             log.warning("%s: unlike the training: %s", name, "; ".join(remarks))
-        reviewed = Reviewed.of(name, path, prediction, remarks)
+        reviewed = Reviewed.of(name, file, prediction, remarks)
         if reviewed.uncertain:
             log.warning("%s: pose uncertain (%s)", name, reviewed.pose)
         if prediction.outside.any():

@@ -28,7 +28,7 @@ class Failed:
     """A volume that could not be predicted, by the name that its outputs would have."""
 
     name: str
-    path: Path
+    file: str
     reason: str
 
 
@@ -104,8 +104,8 @@ class Records:
         return self.folder / f"{name}.{ending}"
 
 
-def _plain(value: np.ndarray | Path) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else str(value)
+def _plain(value: np.ndarray) -> Any:
+    return value.tolist()
 
 
 def _read(path: Path) -> Record | None:
@@ -118,7 +118,6 @@ def _read(path: Path) -> Record | None:
 
 
 def _volume(cells: dict[str, Any]) -> Reviewed | Failed:
-    cells["path"] = Path(cells["path"])
     if "reason" in cells:
         return Failed(**cells)
     arrays = {key: None if cells[key] is None else np.array(cells[key]) for key in _ARRAYS}

@@ -19,6 +19,7 @@ from pin_lightning.inference.beginning import (
     remove_unfinished,
     some,
 )
+from pin_lightning.inference.files import InputFile, LocalInput
 from pin_lightning.inference.header import PredictionHeader
 from pin_lightning.inference.inputs import find_inputs, named_as_before
 from pin_lightning.inference.lines import say, say_nothing_else, volume_line
@@ -28,8 +29,7 @@ from pin_lightning.inference.overlap import refuse_overlap
 from pin_lightning.inference.part import Part
 from pin_lightning.inference.plane_slices import groups_of_run
 from pin_lightning.inference.records import Failed, Record, Records
-from pin_lightning.inference.stamps import stamp_of
-from pin_lightning.inference.work import source_of, what_is_left
+from pin_lightning.inference.work import what_is_left
 from pin_lightning.runs.error_bars import ErrorBars
 from pin_lightning.runs.fingerprint import run_fingerprint
 from pin_lightning.runs.predictor import Predictor
@@ -60,20 +60,20 @@ def infer(config: DictConfig) -> int:
     predictor = Predictor.load(config.run, config.device, config.trust_run)
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
-    inputs, folder = find_inputs(config.input), Path(config.output)
+    inputs, folder = find_inputs(config.input, part.holds), Path(config.output)
     if not config.overwrite:
         known = {key: name for one in part_lists(folder) for name, key in one.volumes.items()}
         inputs = named_as_before(inputs, known)
-    refuse_overlap(config.output, config.input, (one.path for one in inputs.values()))
+    local = [one.file.path for one in inputs.values() if isinstance(one.file, LocalInput)]
+    refuse_overlap(config.output, config.input, local)
     planes = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
     header = _header(predictor, [plane.name for plane in planes], config)
-    own = {name: one for name, one in inputs.items() if part.holds(one.key)}
     with owned_folder("output", folder, None if part.is_whole else part.file_name):
         if part.is_whole:  # nobody else writes here
             remove_unfinished(folder)
-        volumes = {name: one.key for name, one in own.items()}
+        volumes = {name: one.key for name, one in inputs.items()}
         begin(folder, header, part, volumes, config.overwrite)
-        work = what_is_left(folder, header, own, config.retry == "failed")
+        work = what_is_left(folder, header, inputs, config.retry == "failed")
         if work.done or work.failed:
             before = (work.done, len(work.failed), len(work.todo))
             log.info("%d volumes predicted before, %d failed before, %d to do", *before)
@@ -83,29 +83,29 @@ def infer(config: DictConfig) -> int:
         failed = [*work.failed, *_predict(predictor, outputs, work.todo, config)]
         if part.is_whole:
             merge_folder(folder, config.review_page)
-    _say_end(config, part, len(own), failed)
+    _say_end(config, part, len(inputs), failed)
     return len(failed)
 
 
 def _predict(
-    predictor: Predictor, outputs: VolumeOutputs, todo: Mapping[str, Path], config: DictConfig
+    predictor: Predictor, outputs: VolumeOutputs, todo: Mapping[str, InputFile], config: DictConfig
 ) -> list[str]:
     """Predict volumes; returns the names of those that failed."""
     stamps, failed = dict[str, str](), list[str]()
 
-    def paths() -> Iterator[Path]:
-        for name, path in todo.items():
-            stamps[name] = stamp_of(path)  # before it is read
-            yield path
+    def files() -> Iterator[InputFile]:
+        for name, file in todo.items():
+            stamps[name] = file.stamp()  # before it is read
+            yield file
 
     settings = (config.batch_size, config.readers, bool(outputs.planes))
-    results = predictor.localise_many(paths(), *settings)
+    results = predictor.localise_many(files(), *settings)
     records, by = Records(outputs.folder), outputs.header.by
-    named = zip(todo, results, strict=True)
+    named = zip(todo.items(), results, strict=True)
     with closing(results), progress_bar(named, "predicting", len(todo)) as counted:
-        for name, (path, result) in counted:
-            one = outputs.write(name, path, result)
-            records.write(Record(one, source_of(path), stamps.pop(name), by))
+        for (name, file), (_, result) in counted:
+            one = outputs.write(name, file.shown, result)
+            records.write(Record(one, file.source, stamps.pop(name), by))
             if isinstance(one, Failed):
                 failed.append(name)
             if config.log == "json":

@@ -48,7 +48,7 @@ def landmark_table(
             columns = (names, one.positions_world, one.outside, one.spread_mm, bars, one.reasons)
             for name, position, outside, spread, bar, reasons in zip(*columns, strict=True):
                 xyz = [""] * 3 if outside else [f"{value:.4f}" for value in position]
-                named = [as_text(text) for text in (one.name, str(one.path), name)]
+                named = [as_text(text) for text in (one.name, one.file, name)]
                 cells = [*named, "RAS", *xyz, f"{spread:.4f}", seconds]
                 write_row([*cells, *bar, *pose, "; ".join((*reasons, *unlike(one)))])
 
@@ -61,7 +61,7 @@ def failed_table(path: Path) -> Iterator[Callable[[Failed], None]]:
     with _table(path, FAILED_COLUMNS) as write_row:
 
         def add_row(one: Failed) -> None:
-            write_row([as_text(str(cell)) for cell in (one.name, one.path, one.reason)])
+            write_row([as_text(cell) for cell in (one.name, one.file, one.reason)])
 
         yield add_row
 

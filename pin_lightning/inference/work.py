@@ -1,14 +1,13 @@
 """What is not done yet."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pin_lightning.inference.files import InputFile
 from pin_lightning.inference.header import PredictionHeader
 from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.records import Failed, Records
-from pin_lightning.inference.stamps import stamp_of
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Work:
         done: Number of those that are predicted.
     """
 
-    todo: Mapping[str, Path]
+    todo: Mapping[str, InputFile]
     failed: tuple[str, ...]
     done: int
 
@@ -40,14 +39,14 @@ def what_is_left(
     Raises:
         ValueError: The folder holds results of another file of the same name.
     """
-    todo, failed, done, records = dict[str, Path](), list[str](), 0, Records(folder)
-    for name, (path, _) in inputs.items():
+    todo, failed, done, records = dict[str, InputFile](), list[str](), 0, Records(folder)
+    for name, (file, _) in inputs.items():
         record = records.read(name)
         if record is None or record.by != header.by:
-            todo[name] = path
+            todo[name] = file
             continue
-        changed = record.stamp != stamp_of(path)
-        if changed and record.source != source_of(path):
+        changed = record.stamp != file.stamp()
+        if changed and record.source != file.source:
             raise ValueError(
                 f"output={folder}: holds results of another {name}, {record.source}; give another "
                 f"folder, or overwrite=true to do it anew"
@@ -55,7 +54,7 @@ def what_is_left(
         if isinstance(record.one, Failed) and not changed and not retry:
             failed.append(name)
         elif changed or isinstance(record.one, Failed) or not _is_there(folder, header, name):
-            todo[name] = path
+            todo[name] = file
         else:
             done += 1
     return Work(todo, tuple(failed), done)
@@ -63,8 +62,3 @@ def what_is_left(
 
 def _is_there(folder: Path, header: PredictionHeader, name: str) -> bool:
     return (folder / header.files(name)[0]).is_file()
-
-
-def source_of(path: Path) -> str:
-    """An input as an absolute path, in the words of a record."""
-    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")

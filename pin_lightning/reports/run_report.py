@@ -30,6 +30,7 @@ from pin_lightning.reports.pages.run_page import write_run_page
 from pin_lightning.reports.terminal_tables import error_table, plane_table, pose_table
 from pin_lightning.runs.folder import FIGURES, LOGS, METRICS, PLANES, POSES, PREDICTIONS
 from pin_lightning.runs.predictor import Localised, Predictor
+from pin_lightning.runs.volume_file import LocalFile
 
 log = logging.getLogger(__name__)
 
@@ -159,13 +160,13 @@ def evaluate(
     Raises:
         ValueError: An image, or with `skipped` all images, cannot be read.
     """
-    paths = [annotated.case.image for annotated in cases]
+    files = [LocalFile(annotated.case.image) for annotated in cases]
     arrays, convergence = [], {}  # not whole predictions, whose trajectories are large
     known = []
     with_images = kept is not None and bool(groups_within(kept.groups, predictor.names))
     with (
-        closing(predictor.localise_many(paths, with_images=with_images)) as results,
-        progress_bar(results, f"evaluating {part}", len(paths)) as counted,
+        closing(predictor.localise_many(files, with_images=with_images)) as results,
+        progress_bar(results, f"evaluating {part}", len(files)) as counted,
     ):
         for annotated, (_, localised) in zip(cases, counted, strict=True):
             if isinstance(localised, ValueError):

@@ -1,7 +1,6 @@
 """Doubt about predictions without any truth, relative to what is usual for each landmark."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -42,13 +41,13 @@ class ReviewedPose:
 
 @dataclass(frozen=True, eq=False)
 class Reviewed:
-    """The numbers of a prediction, as in `Prediction`, with its image and the name of its outputs.
+    """The numbers of a prediction, as in `Prediction`, with its file and the name of its outputs.
 
     No volume is kept. `near_border` is None where no landmark is; `pose` without a pose stage.
     """
 
     name: str
-    path: Path
+    file: str
     positions_world: Float64[np.ndarray, "L 3"]
     spread_mm: Float64[np.ndarray, " L"]
     radius_mm: Float64[np.ndarray, " L"] | None
@@ -60,12 +59,12 @@ class Reviewed:
 
     @classmethod
     def of(
-        cls, name: str, path: Path, prediction: Prediction, remarks: tuple[str, ...] = ()
+        cls, name: str, file: str, prediction: Prediction, remarks: tuple[str, ...] = ()
     ) -> "Reviewed":
         """Keep the numbers of a prediction, and remarks on its volume."""
         arrays = (prediction.positions_world, prediction.spread_mm, prediction.radius_mm)
         return cls(
-            *(name, path, *arrays, prediction.outside, prediction.seconds, remarks),
+            *(name, file, *arrays, prediction.outside, prediction.seconds, remarks),
             near_border=prediction.near_border,
             pose=ReviewedPose.of(prediction.pose),
         )

@@ -30,6 +30,7 @@ from pin_lightning.runs.locator import Located, Locator
 from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.pose_stage import PoseStage, load_pose
 from pin_lightning.runs.read_ahead import read_ahead
+from pin_lightning.runs.volume_file import LocalFile, VolumeFile
 
 # Nearer to the border of the scan, a landmark's surroundings are cut away: in voxels, and as a
 # share of the scan's side, since a tight crop has all landmarks near its border.
@@ -94,7 +95,7 @@ class _Read:
     remarks: tuple[str, ...] = ()
 
 
-_Reading: TypeAlias = tuple[Path, _Read | ValueError]
+_Reading: TypeAlias = tuple[VolumeFile, _Read | ValueError]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +184,7 @@ class Predictor:
         Raises:
             ValueError: The file is not a readable 3D volume.
         """
-        reading = self._read(Path(path))
+        reading = self._read(LocalFile(Path(path)))
         if isinstance(reading, ValueError):
             raise reading
         return self._localise([reading])[0]
@@ -220,29 +221,30 @@ class Predictor:
         Raises:
             ValueError: A number is below one.
         """
-        return _predictions(self.localise_many(paths, batch_size, readers))
+        files = (LocalFile(Path(path)) for path in paths)
+        return _predictions(self.localise_many(files, batch_size, readers))
 
     def localise_many(
         self,
-        paths: Iterable[str | Path],
+        files: Iterable[VolumeFile],
         batch_size: int = 4,
         readers: int = 2,
         with_images: bool = False,
-    ) -> Generator[tuple[Path, Localised | ValueError], None, None]:
+    ) -> Generator[tuple[VolumeFile, Localised | ValueError], None, None]:
         """Predict like `predict_many`, and give the volumes that predictions were made from.
 
         `with_images` adds images as stored, of which about ``2 * batch_size`` are then in memory.
         """
         check_count("batch_size", batch_size)
         check_count("readers", readers)
-        return self._localise_many(map(Path, paths), batch_size, readers, with_images)
+        return self._localise_many(iter(files), batch_size, readers, with_images)
 
     def _localise_many(
-        self, paths: Iterator[Path], batch_size: int, readers: int, with_images: bool
-    ) -> Generator[tuple[Path, Localised | ValueError], None, None]:
+        self, files: Iterator[VolumeFile], batch_size: int, readers: int, with_images: bool
+    ) -> Generator[tuple[VolumeFile, Localised | ValueError], None, None]:
         batch: list[_Reading] = []
         read = partial(self._read, with_image=with_images)
-        with closing(read_ahead(read, paths, max(batch_size, readers), readers)) as readings:
+        with closing(read_ahead(read, files, max(batch_size, readers), readers)) as readings:
             for reading in readings:
                 batch.append(reading)
                 volumes = sum(isinstance(one, _Read) for _, one in batch)
@@ -251,30 +253,33 @@ class Predictor:
                     batch = []
             yield from self._finish(batch)
 
-    def _finish(self, batch: list[_Reading]) -> list[tuple[Path, Localised | ValueError]]:
-        made = iter(self._localised([(path, one) for path, one in batch if isinstance(one, _Read)]))
-        return [(path, one if isinstance(one, ValueError) else next(made)) for path, one in batch]
+    def _finish(self, batch: list[_Reading]) -> list[tuple[VolumeFile, Localised | ValueError]]:
+        made = iter(self._localised([(file, one) for file, one in batch if isinstance(one, _Read)]))
+        return [(file, one if isinstance(one, ValueError) else next(made)) for file, one in batch]
 
-    def _localised(self, read: Sequence[tuple[Path, _Read]]) -> list[Localised | ValueError]:
+    def _localised(self, read: Sequence[tuple[VolumeFile, _Read]]) -> list[Localised | ValueError]:
         """Localise together, or one by one where that fails: one must not end the others."""
         try:
             made = self._localise([one for _, one in read])
         except Exception as error:
             log.debug("%d volumes", len(read), exc_info=True)
             if len(read) == 1:
-                return [ValueError(failure(read[0][0], error))]
+                return [ValueError(failure(read[0][0].shown, error))]
             return [found for pair in read for found in self._localised([pair])]
         pairs = zip(made, read, strict=True)
         return [Localised(found, one.volume, one.header, one.image) for found, (_, one) in pairs]
 
-    def _read(self, path: Path, with_image: bool = False) -> _Read | ValueError:
-        began = time.perf_counter()
+    def _read(self, file: VolumeFile, with_image: bool = False) -> _Read | ValueError:
+        began, path = time.perf_counter(), None
         try:
-            image = read_image(path, self.window)
-            volume, pose = self.place(image)
+            with file.local() as path:
+                image = read_image(path, self.window)
+                volume, pose = self.place(image)
         except Exception as error:
-            log.debug("%s", path, exc_info=True)
-            return ValueError(failure(path, error))  # a new one: a traceback keeps voxels alive
+            log.debug("%s", file.shown, exc_info=True)
+            said = failure(file.shown, error)
+            # A new one: a traceback keeps voxels alive.
+            return ValueError(said if path is None else said.replace(str(path), file.shown))
         if self.device.type == "cuda":
             with torch.cuda.device(self.device):
                 volume = replace(volume, intensity=volume.intensity.pin_memory())
@@ -332,13 +337,13 @@ def _seen(
 
 
 def _predictions(
-    results: Generator[tuple[Path, Localised | ValueError], None, None],
+    results: Generator[tuple[VolumeFile, Localised | ValueError], None, None],
 ) -> Generator[tuple[Path, Prediction | ValueError], None, None]:
     with closing(results):
-        for path, found in results:
+        for file, found in results:
             one = found if isinstance(found, ValueError) else found.prediction
             del found  # or the volume would live on while the prediction is looked at
-            yield path, one
+            yield Path(file.shown), one
 
 
 def _one_by_one(batch: Trajectory) -> list[Trajectory]:

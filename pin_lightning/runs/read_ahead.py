@@ -4,32 +4,32 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
+File = TypeVar("File")
 Reading = TypeVar("Reading")
 
 
 def read_ahead(
-    read: Callable[[Path], Reading], paths: Iterator[Path], ahead: int, readers: int
-) -> Generator[tuple[Path, Reading], None, None]:
+    read: Callable[[File], Reading], files: Iterator[File], ahead: int, readers: int
+) -> Generator[tuple[File, Reading], None, None]:
     """Read files in threads, in their order; close the generator to end the threads early.
 
     Args:
         read: Reads one file.
-        paths: Files, taken as they are needed.
+        files: Files, taken as they are needed.
         ahead: Files that are read, or wait to be fetched, at a time.
         readers: Threads.
     """
     pool = ThreadPoolExecutor(readers, "reader")
-    pending: deque[tuple[Path, Future[Reading]]] = deque()
+    pending: deque[tuple[File, Future[Reading]]] = deque()
     try:
-        pending.extend((path, pool.submit(read, path)) for path in islice(paths, ahead))
+        pending.extend((file, pool.submit(read, file)) for file in islice(files, ahead))
         while pending:
-            path, future = pending.popleft()
+            file, future = pending.popleft()
             reading = future.result()
-            pending.extend((path, pool.submit(read, path)) for path in islice(paths, 1))
-            yield path, reading
+            pending.extend((file, pool.submit(read, file)) for file in islice(files, 1))
+            yield file, reading
             del future, reading  # or the volume would live on while the next one is waited for
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ def predict(folder, header=PLANES, part=None, volumes=VOLUMES, done=("a", "b"), 
         for file in header.files(name):
             (folder / file).write_text(header.run)
         arrays = (np.zeros((2, 3)), np.zeros(2), None, np.zeros(2, dtype=bool))
-        one = Reviewed(name, Path(f"{name}.nii"), *arrays)
+        one = Reviewed(name, f"{name}.nii", *arrays)
         Records(folder).write(Record(one, f"/{name}.nii", "stamp", header.by))
     for name in TABLES:
         (folder / name).write_text(header.run)

@@ -5,7 +5,9 @@ import errno
 import json
 import os
 import shutil
+import tarfile
 
+import fsspec
 import nibabel as nib
 import pytest
 
@@ -139,6 +141,37 @@ def test_parts_do_together_what_one_process_does(predict, folder, tmp_path):
         assert table(out, name) == table(whole, name)
     pages = [(one / "review.html").read_text("utf-8") for one in (out, whole)]
     assert pages[0].count("data:image/png") == pages[1].count("data:image/png") == 12
+
+
+def test_volumes_in_archives_and_at_addresses_are_the_same(predict, folder, tmp_path, capfd):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    (folder / "bad.nii.gz").write_bytes(b"no image")
+    predict(output=whole)
+    with tarfile.open(tmp_path / "all.tar", "w") as tar:
+        for path in folder.iterdir():
+            tar.add(path, path.name)
+    files = fsspec.filesystem("memory")
+    files.put(str(tmp_path / "all.tar"), "/bucket/all.tar")
+    files.put(str(folder / "a.nii.gz"), "/bucket/scans/a.nii.gz")
+    try:
+        source = ["memory://bucket/*.tar", "memory://bucket/scans"]
+        given = f"input=[{','.join(source)}]"
+        assert predict(given, output=out)[1] == 1
+        assert predict(given, output=out) == ([], 1)
+    finally:
+        files.store.clear()
+    here = {(row["volume"], row["landmark"]): row for row in table(whole)}
+    for row in table(out):
+        own = here[row["volume"].removeprefix("all_"), row["landmark"]]
+        assert row["file"] == (
+            "memory:///bucket/scans/a.nii.gz"
+            if row["volume"] == "a"
+            else f"memory:///bucket/all.tar/{row['volume'][4:]}.nii.gz"
+        )
+        assert [row[key] for key in "xyz"] == [own[key] for key in "xyz"]
+    [failed] = table(out, "failed.csv")
+    assert failed["reason"].startswith("memory:///bucket/all.tar/bad.nii.gz: cannot be read")
+    assert len({row["volume"] for row in table(out)}) == 5
 
 
 def test_what_failed_is_tried_again_only_if_asked_or_changed(predict, folder, tmp_path):

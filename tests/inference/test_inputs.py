@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from pin_lightning.inference import inputs
+from pin_lightning.inference.files import LocalInput
 from pin_lightning.inference.inputs import Input, named_as_before
 
 
 def find_inputs(pattern):
-    return {name: one.path for name, one in inputs.find_inputs(pattern).items()}
+    return {name: Path(one.file.shown) for name, one in inputs.find_inputs(pattern).items()}
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -235,6 +236,9 @@ def test_the_same_path_below_two_folders_has_no_name_of_before(tmp_path):
 
 
 def test_a_new_name_that_is_taken_is_refused(tmp_path):
-    new = {"a": Input(tmp_path / "x/a.nii", "x/a.nii"), "x_a": Input(tmp_path / "x_a", "x_a.nii")}
+    new = {
+        "a": Input(LocalInput(tmp_path / "x/a.nii"), "x/a.nii"),
+        "x_a": Input(LocalInput(tmp_path / "x_a"), "x_a.nii"),
+    }
     with pytest.raises(ValueError, match=r"x/a\.nii and \S+x_a would have the same name"):
         named_as_before(new, {"x/a.nii": "x_a"})

@@ -4,7 +4,6 @@ import math
 import sys
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +23,7 @@ def said(capsys, **content):
 
 def test_a_line_for_each_volume_by_hand(capsys):
     arrays = (np.zeros((2, 3)), np.array([0.5, 2.0]), np.array([1.0, 4.0]), np.array([True, False]))
-    one = Reviewed("a\n", Path("in/a.nii"), *arrays, 0.12345, ("size: large",))
+    one = Reviewed("a\n", "in/a.nii", *arrays, 0.12345, ("size: large",))
     expected = {
         **{"volume": "a\n", "file": "in/a.nii", "state": "predicted", "seconds": 0.123},
         **{"pose": None, "pose_score": None, "pose_lead": None, "largest_radius_mm": 4.0},
@@ -34,7 +33,7 @@ def test_a_line_for_each_volume_by_hand(capsys):
     posed = replace(one, pose=ReviewedPose(-3.5, math.inf, True), radius_mm=None)
     changed = {"pose": "uncertain", "pose_score": -3.5, "largest_radius_mm": None}
     assert said(capsys, **volume_line(posed)) == {**expected, **changed}
-    failed = volume_line(Failed("b", Path("b.nii"), "b.nii: no ß"))
+    failed = volume_line(Failed("b", "b.nii", "b.nii: no ß"))
     assert said(capsys, **failed) == {
         **{"volume": "b", "file": "b.nii", "state": "failed", "reason": "b.nii: no ß"}
     }

@@ -1,5 +1,4 @@
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ OWN = header_of()
 
 def volume(name, spread=(1.0, 1.0)):
     arrays = (np.zeros((2, 3)), np.array(spread), None, np.zeros(2, dtype=bool))
-    return Reviewed(name, Path(f"{name}.nii"), *arrays)
+    return Reviewed(name, f"{name}.nii", *arrays)
 
 
 def write(folder, *volumes, by=OWN.by):
@@ -35,7 +34,7 @@ def rows(folder, table):
 def test_all_that_is_done_and_what_is_missing(tmp_path, caplog):
     begin(tmp_path, OWN, Part(1, 3), {"b": "b", "a": "a", "x": "x"}, overwrite=False)
     begin(tmp_path, OWN, Part(3, 3), {"c": "c", "d": "d"}, overwrite=False)
-    failed = Failed("d", Path("/in/d.nii"), "/in/d.nii: is no image")
+    failed = Failed("d", "/in/d.nii", "/in/d.nii: is no image")
     write(tmp_path, volume("b"), volume("a"), volume("c", (9.0, 1.0)), failed)
     write(tmp_path, volume("x"), by="another")
     caplog.set_level("INFO")

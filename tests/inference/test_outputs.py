@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +44,7 @@ def localised(uncertain):
 
 def write(folder, form, uncertain):
     outputs = VolumeOutputs(folder, header_of(format=form, grid=GRID), (), slices=False)
-    return outputs.write("a", Path("a.nii"), localised(uncertain))
+    return outputs.write("a", "a.nii", localised(uncertain))
 
 
 @pytest.mark.parametrize("form", ["mrk.json", "fcsv"])
@@ -82,6 +81,6 @@ def test_a_volume_unlike_the_training_is_said_with_each_landmark(tmp_path):
     remarks = ("contrast: other shares of grey values", "texture: rougher")
     found = replace(found, prediction=replace(found.prediction, remarks=remarks))
     outputs = VolumeOutputs(tmp_path, header_of(grid=GRID), (), slices=False)
-    outputs.write("a", Path("a.nii"), found)
+    outputs.write("a", "a.nii", found)
     points = json.loads((tmp_path / "a.mrk.json").read_text("utf-8"))["markups"][0]["controlPoints"]
     assert all("unlike the training (contrast, texture), " in one["description"] for one in points)

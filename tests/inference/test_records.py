@@ -1,6 +1,5 @@
 import json
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ def volume(name, seed, radius=True):
     numbers[0, 3] = [np.nan, np.inf][seed % 2]
     arrays = (numbers[:, :3], numbers[:, 3], numbers[:, 4] if radius else None)
     seen = (np.array([True, False]), seed / 7, ("size: ß",))
-    one = Reviewed(name, Path(f"/x/{name}.nii"), *arrays, *seen)
+    one = Reviewed(name, f"/x/{name}.nii", *arrays, *seen)
     if seed == 0:
         return one
     pose = ReviewedPose(seed / 3, [np.inf, 1 / 7][seed % 2], seed % 2 == 0)
@@ -27,7 +26,7 @@ def volume(name, seed, radius=True):
 @pytest.fixture
 def volumes():
     found = [volume(name, seed, radius=seed != 2) for seed, name in enumerate(NAMES)]
-    found[3] = Failed("d", Path("/x/d.nii"), "is no image: \n é")
+    found[3] = Failed("d", "/x/d.nii", "is no image: \n é")
     return found
 
 

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ HEADER = "volume,file,landmark,frame,x,y,z,spread_mm,seconds"
 
 def volume(name="a, b"):
     positions, spread = np.array([[1.0, -2.00004, 3], [np.nan, 0, 0]]), np.array([0.5, 2.0])
-    return Reviewed(name, Path("in/a.nii"), positions, spread, None, np.array([False, True]), 0.25)
+    return Reviewed(name, "in/a.nii", positions, spread, None, np.array([False, True]), 0.25)
 
 
 def test_a_row_for_each_landmark_by_hand(tmp_path):
@@ -96,7 +95,7 @@ def test_what_failed_has_a_row_each_by_hand(tmp_path):
         pass
     assert path.read_text("utf-8") == "volume,file,reason\n"
     with failed_table(path) as add:
-        add(Failed("=a", Path("in/=a.nii"), "in/=a.nii: is no image, but text"))
+        add(Failed("=a", "in/=a.nii", "in/=a.nii: is no image, but text"))
     assert path.read_text("utf-8").splitlines()[1:] == [
         '\'=a,in/=a.nii,"in/=a.nii: is no image, but text"'
     ]

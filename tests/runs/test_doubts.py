@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ class Compared:
         usual, each = usual_of(spreads), []
         for spread, mark in zip(spreads, marks, strict=True):
             arrays = (np.zeros((len(spread), 3)), spread, None, np.zeros(len(spread), dtype=bool))
-            one = Reviewed("a", Path("a.nii"), *arrays, near_border=mark)
+            one = Reviewed("a", "a.nii", *arrays, near_border=mark)
             each.append(doubts_of(one, usual, bars))
         self.ratio = np.stack([one.ratio for one in each])
         self.flagged = np.stack([one.flagged for one in each])
@@ -73,13 +72,13 @@ def test_volumes_that_are_all_far_off_are_flagged_without_a_warning(bars):
 
 def test_a_landmark_outside_its_volume_is_the_most_doubtful():
     arrays = (np.zeros((2, 3)), np.array([1.0, 2.0]), None)
-    one = Reviewed("a", Path("a.nii"), *arrays, np.array([False, True]))
+    one = Reviewed("a", "a.nii", *arrays, np.array([False, True]))
     np.testing.assert_array_equal(one.doubt_mm, [1, np.inf])
 
 
 def test_where_the_pose_is_uncertain_no_spread_counts():
     arrays = (np.zeros((2, 3)), np.array([1.0, 2.0]), None)
-    one = Reviewed("a", Path("a.nii"), *arrays, np.array([False, False]))
+    one = Reviewed("a", "a.nii", *arrays, np.array([False, False]))
     sure = replace(one, pose=ReviewedPose(0.1, 1.0, False), near_border=np.array([False, True]))
     lost = replace(one, pose=ReviewedPose(3.0, 0.1, True))
     np.testing.assert_array_equal(sure.doubt_mm, [1, 2])
@@ -107,7 +106,7 @@ def test_what_is_marked_is_flagged_whatever_its_radius(bars):
 
 def test_of_uncertain_poses_the_worst_comes_first():
     arrays = (np.zeros((1, 3)), np.ones(1), None, np.array([False]))
-    one = Reviewed("a", Path("a.nii"), *arrays)
+    one = Reviewed("a", "a.nii", *arrays)
     scores = (-13.8, 21.0, 3.0)
     lost = [replace(one, pose=ReviewedPose(score, 0.1, True)) for score in scores]
     ranks = [doubts_of(each, np.ones(1), None).rank for each in (*lost, one)]

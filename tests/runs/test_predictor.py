@@ -16,6 +16,7 @@ from pin_lightning.method.shape_models import PCAShapeModel
 from pin_lightning.method.update_rules import RuleB
 from pin_lightning.runs import predictor as predictor_module
 from pin_lightning.runs.predictor import Predictor
+from pin_lightning.runs.volume_file import LocalFile
 
 GRID = Grid((14, 13, 12), 2.0)
 LONG = 20  # seconds after which a thread that waits counts as stuck
@@ -130,13 +131,14 @@ def test_memory_does_not_grow_with_the_number_of_files(predictor, paths, monkeyp
         return volume
 
     monkeypatch.setattr(predictor_module, "resample", counted)
-    endless = (paths[index % len(paths)] for index in count())
+    endless = (LocalFile(paths[index % len(paths)]) for index in count())
     with closing(predictor.localise_many(endless, 2, 2, with_images)) as results:
         for _, one in islice(results, 30):
             assert (one.image is not None) == with_images
             del one
     assert max(most) <= 2 * 2 + 1  # and one that is being handed over
     assert max(most_images) <= (2 * 2 + 1 if with_images else 2)  # else those being read
+    endless = (paths[index % len(paths)] for index in count())
     with closing(predictor.predict_many(endless, batch_size=2, readers=2)) as predictions:
         assert len(list(islice(predictions, 30))) == 30
     assert max(most) <= 2 * 2 + 1

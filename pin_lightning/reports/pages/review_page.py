@@ -94,9 +94,9 @@ class Review:
         if len(self._kept) > self.most:
             heapq.heappop(self._kept)
 
-    def add_failed(self, name: str, path: Path, reason: str) -> None:
+    def add_failed(self, name: str, file: str, reason: str) -> None:
         """Note the reason why a volume could not be predicted, without the folder of its file."""
-        self.failed.add(name, reason.replace(str(path), path.name))
+        self.failed.add(name, reason.replace(file, Path(file).name))
 
     def write(self, output: Path, grid: Grid, run: str, slices: SlicesOf) -> Path:
         """Write the page into a folder.

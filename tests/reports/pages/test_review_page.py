@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from page_runs import HOSTILE
@@ -22,7 +21,7 @@ def slices(name):
 def reviewed(name, spread):
     positions = np.array([[0.0, 0, 0], [3, 2, 1]])
     outside = np.zeros(len(spread), dtype=bool)
-    return Reviewed(name, Path(f"{name}.nii"), positions, np.array(spread), None, outside)
+    return Reviewed(name, f"{name}.nii", positions, np.array(spread), None, outside)
 
 
 def page(review, tmp_path, cut=slices):
@@ -57,7 +56,7 @@ def test_the_most_doubtful_come_first_and_only_so_many(tmp_path):
 
 def test_what_could_not_be_read_is_on_top(tmp_path):
     review = review_of()
-    review.add_failed("broken", tmp_path / "broken.nii", f"{tmp_path}/broken.nii: is no image")
+    review.add_failed("broken", f"{tmp_path}/broken.nii", f"{tmp_path}/broken.nii: is no image")
     text = page(review, tmp_path)
     assert text.index("Could not be predicted") < text.index("<h2>b</h2>")
     assert "broken.nii: is no image" in text
@@ -108,7 +107,7 @@ def test_of_very_many_only_some_are_named_and_shown(tmp_path):
     volumes = [reviewed(f"v{number}", [1.0, 1.0 + number]) for number in range(300)]
     review = review_of([replace(one, remarks=("size: large",)) for one in volumes], most=2)
     for one in volumes:
-        review.add_failed(one.name, one.path, "is no image")
+        review.add_failed(one.name, one.file, "is no image")
     text = page(review, tmp_path, lambda _: None)
     assert re.findall(r"<h2>(\w+)</h2>", text)[-2:] == ["v299", "v298"]
     assert "And 100 more, in failed.csv." in text
