@@ -35,6 +35,7 @@ class PredictionHeader:
         grid: Working grid.
         with_pose: Whether the run finds the pose.
         calibration: Error bars of the run, if it has any.
+        dicom: Whether reports on DICOM series are written.
     """
 
     run: str
@@ -48,6 +49,7 @@ class PredictionHeader:
     grid: Grid
     with_pose: bool
     calibration: Calibration | None
+    dicom: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class PredictionHeader:
         return {
             "format": self.format,
             "planes": planes,
+            "dicom": self.dicom,
             "num_starts": self.num_starts,
             "review_above_mm": self.review_above_mm,
             "version": self.version,
@@ -64,7 +67,10 @@ class PredictionHeader:
     @property
     def by(self) -> str:
         """Hash of run and settings, as in the records of volumes."""
-        text = json.dumps([self.fingerprint, self.settings])
+        settings = self.settings
+        if not self.dicom:  # so that records of before there were reports stay valid
+            del settings["dicom"]
+        text = json.dumps([self.fingerprint, settings])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -77,7 +83,8 @@ class PredictionHeader:
     def files(self, name: str) -> list[str]:
         """Names of all files that may be written for a volume, its record apart."""
         slices = (slice_files(name, plane) for plane in self.planes)
-        return [f"{name}.{self.format}", *(one for pair in slices for one in pair)]
+        report = [report_file(name)] if self.dicom else []
+        return [f"{name}.{self.format}", *report, *(one for pair in slices for one in pair)]
 
     def difference(self, other: "PredictionHeader") -> str | None:
         """In what another one differs, in a few words; None if in nothing."""
@@ -98,6 +105,11 @@ class PredictionHeader:
             **{"calibration": calibration},
         }
         write_json(folder / HEADER, content)
+
+
+def report_file(name: str) -> str:
+    """Name of the file of a DICOM report."""
+    return f"{name}.dcm"
 
 
 def read_header(folder: Path) -> PredictionHeader | FilesOf | None:
@@ -146,6 +158,7 @@ def _header(content: Mapping[str, Any]) -> PredictionHeader:
         grid=Grid((x, y, z), float(content["spacing_mm"])),
         with_pose=bool(content["with_pose"]),
         calibration=calibration or None,
+        dicom=bool(content.get("dicom", False)),
     )
 
 

@@ -14,7 +14,8 @@ from pin_lightning.common.spelling import readable
 from pin_lightning.data.images.reading import Header
 from pin_lightning.data.landmarks.files import write_landmarks
 from pin_lightning.evaluation.planes.groups import PlaneGroup
-from pin_lightning.inference.header import PredictionHeader
+from pin_lightning.inference.dicom_reports import write_report
+from pin_lightning.inference.header import PredictionHeader, report_file
 from pin_lightning.inference.plane_slices import cut_slices, write_slices
 from pin_lightning.inference.records import Failed, Records
 from pin_lightning.reports.pages.thumbnails import MiddleSlices
@@ -56,7 +57,7 @@ class VolumeOutputs:
         try:
             if isinstance(result, ValueError):
                 raise result
-            return self._write(name, shown, result)
+            return self._write(name, file, shown, result)
         except Exception as error:
             for one in self.header.files(name):
                 with suppress(OSError):  # such as a name that is too long
@@ -67,7 +68,7 @@ class VolumeOutputs:
             log.error("%s: %s", name, reason)
             return Failed(name, shown, reason)
 
-    def _write(self, name: str, file: str, result: Localised) -> Reviewed:
+    def _write(self, name: str, file: str, shown: str, result: Localised) -> Reviewed:
         prediction, slices = result.prediction, {}
         if self.planes:
             assert result.image is not None
@@ -79,7 +80,7 @@ class VolumeOutputs:
         remarks = (*sized, *prediction.remarks)
         if remarks:
             log.warning("%s: unlike the training: %s", name, "; ".join(remarks))
-        reviewed = Reviewed.of(name, file, prediction, remarks)
+        reviewed = Reviewed.of(name, shown, prediction, remarks)
         if reviewed.uncertain:
             log.warning("%s: pose uncertain (%s)", name, reviewed.pose)
         if prediction.outside.any():
@@ -88,6 +89,8 @@ class VolumeOutputs:
         texts = _descriptions(reviewed, self.header.error_bars)
         landmarks = self.folder / f"{name}.{self.header.format}"
         write_landmarks(landmarks, prediction.landmarks, texts, absent="missing")
+        if self.header.dicom:
+            write_report(self.folder / report_file(name), Path(file), reviewed, self.header)
         write_slices(self.folder, name, slices)
         if self.slices:
             self._keep_slices(name, result)

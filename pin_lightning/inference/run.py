@@ -19,6 +19,7 @@ from pin_lightning.inference.beginning import (
     remove_unfinished,
     some,
 )
+from pin_lightning.inference.dicom_reports import refuse_without_highdicom
 from pin_lightning.inference.files import InputFile, LocalInput
 from pin_lightning.inference.header import PredictionHeader
 from pin_lightning.inference.inputs import find_inputs, named_as_before
@@ -54,6 +55,8 @@ def infer(config: DictConfig) -> int:
     """
     refuse_missing(config)
     _check_settings(config)
+    if config.dicom:
+        refuse_without_highdicom()
     part = Part.of(config.part)
     if config.log == "json":
         say_nothing_else()
@@ -148,6 +151,7 @@ def _header(predictor: Predictor, planes: list[str], config: DictConfig) -> Pred
         grid=predictor.localizer.grid,
         with_pose=predictor.locator is not None,
         calibration=calibration,
+        dicom=config.dicom,
     )
 
 
@@ -158,7 +162,7 @@ def _check_settings(config: DictConfig) -> None:
     for setting in ("batch_size", "readers"):
         check_count(setting, config[setting])
     check_count("review_page", config.review_page, least=0)
-    for setting in ("planes", "overwrite"):
+    for setting in ("planes", "dicom", "overwrite"):
         check_flag(setting, config[setting])
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)

@@ -37,7 +37,7 @@ class ErrorBars:
         share = f"{100 * self.calibration.settings.coverage:g} %"
         return [
             f"{'review: ' if review else ''}{share} within {radius:.2f} mm"
-            for radius, review in self._judged(spread_mm, marked)
+            for radius, review in self.judged(spread_mm, marked)
         ]
 
     def cells(self, spread_mm: Spreads, marked: Marks) -> list[list[str]]:
@@ -45,10 +45,11 @@ class ErrorBars:
         coverage = f"{self.calibration.settings.coverage:g}"
         return [
             [coverage, f"{radius:.4f}", "yes" if review else "no"]
-            for radius, review in self._judged(spread_mm, marked)
+            for radius, review in self.judged(spread_mm, marked)
         ]
 
-    def _judged(self, spread_mm: Spreads, marked: Marks) -> list[tuple[float, bool]]:
+    def judged(self, spread_mm: Spreads, marked: Marks) -> list[tuple[float, bool]]:
+        """Radius in mm, and whether it is to be reviewed, for each landmark."""
         radius_mm = self.calibration.radius_mm(spread_mm)
         marks = self.calibration.for_review(radius_mm, self.review_above_mm) | marked
         return list(zip(radius_mm.tolist(), marks.tolist(), strict=True))

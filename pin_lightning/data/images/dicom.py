@@ -31,6 +31,12 @@ def holds_dicom(folder: Path) -> bool:
     return any(is_dicom(path) for path in _files(folder))
 
 
+def dicom_files(path: Path) -> list[Path]:
+    """DICOM files of an image: it itself, or those of a folder; none if it is of another format."""
+    files = _files(path) if path.is_dir() else [path]
+    return [one for one in files if is_dicom(one)]
+
+
 def open_series(folder: Path) -> StoredImage:
     """Read the headers of a DICOM series.
 
@@ -89,7 +95,7 @@ def _stacked(
 
 def _series(folder: Path) -> list[DicomFile]:
     """Files of the one series of a folder."""
-    found = [read_dicom(path) for path in _files(folder) if is_dicom(path)]
+    found = [read_dicom(path) for path in dicom_files(folder)]
     if not found:
         raise ValueError(f"{folder}: a folder without DICOM images; give the folder of one series")
     others = [file.path for file in found if not file.frames]

@@ -1,0 +1,1 @@
+"""Predictions as DICOM structured reports; needs highdicom, which only this package imports."""
