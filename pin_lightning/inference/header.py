@@ -67,10 +67,7 @@ class PredictionHeader:
     @property
     def by(self) -> str:
         """Hash of run and settings, as in the records of volumes."""
-        settings = self.settings
-        if not self.dicom:  # so that records of before there were reports stay valid
-            del settings["dicom"]
-        text = json.dumps([self.fingerprint, settings])
+        text = json.dumps([self.fingerprint, self.settings])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -158,7 +155,7 @@ def _header(content: Mapping[str, Any]) -> PredictionHeader:
         grid=Grid((x, y, z), float(content["spacing_mm"])),
         with_pose=bool(content["with_pose"]),
         calibration=calibration or None,
-        dicom=bool(content.get("dicom", False)),
+        dicom=bool(content["dicom"]),
     )
 
 

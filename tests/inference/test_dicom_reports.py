@@ -1,7 +1,6 @@
 """Reports beside landmark files: when there is one, when there is none, and what that says."""
 
 import errno
-import json
 import warnings
 from dataclasses import replace
 from importlib import util
@@ -19,8 +18,6 @@ from conftest import composed
 from pin_lightning.inference import dicom_reports
 from pin_lightning.inference.beginning import begin
 from pin_lightning.inference.dicom_reports import write_report
-from pin_lightning.inference.header import HEADER as HEADER_FILE
-from pin_lightning.inference.header import read_header
 from pin_lightning.inference.part import Part
 from pin_lightning.inference.run import infer
 
@@ -157,18 +154,6 @@ def test_it_is_among_the_files_and_settings(tmp_path):
     begin(tmp_path, without, part, {"a": "a"}, overwrite=False)
     with pytest.raises(ValueError, match="holds results of dicom=False"):
         begin(tmp_path, header_of(dicom=True), part, {"a": "a"}, overwrite=False)
-
-
-def test_folders_of_before_there_were_reports_stay_valid(tmp_path):
-    """This hash is that of the version before."""
-    assert header_of().by == "2d1b6e9d1b5522c1"
-    header_of().write(tmp_path)
-    content = json.loads((tmp_path / HEADER_FILE).read_text("utf-8"))
-    del content["dicom"]
-    (tmp_path / HEADER_FILE).write_text(json.dumps(content))
-    assert header_of().difference(read_header(tmp_path)) is None
-    header_of(dicom=True).write(tmp_path)
-    assert read_header(tmp_path).dicom
 
 
 def test_without_the_package_nothing_is_done(short_run, source, tmp_path, monkeypatch):
