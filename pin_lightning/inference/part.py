@@ -11,7 +11,7 @@ class Part:
     """Part `number` of `count`, chosen by a hash of each volume's path: new files move no others.
 
     >>> [Part.of("1/2").holds(key) for key in ("a.nii", "b.nii")]
-    [False, True]
+    [True, False]
     """
 
     number: int = 1
