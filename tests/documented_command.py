@@ -15,7 +15,7 @@ from pathlib import Path
 
 NAMES = ("python", "make", "pin-lightning", "torchrun", "srun")
 # What a test does not do: it installs nothing, needs no account, and runs no test in a test.
-SKIPPED = {"pip", "uv", "git", "docker", "wandb", "scontrol"}
+SKIPPED = {"pip", "uv", "git", "docker", "wandb", "scontrol", "bids-validator-deno"}
 SEARCHED = re.compile(r"=(interval|tag|choice|range)\(")  # values of a sweeper alone
 TARGETS = {"install", "demo", "help"}  # of make; the others test, time and install
 COMPOSED = {
@@ -25,7 +25,7 @@ COMPOSED = {
     r"experiment=(paper|\w+_paper)": "a graphics card",
     r"experiment=(table1|table2|alpha|bending|tune)": "hours",
 }
-NO_CONFIG = ("compare", "examples/onnx_landmarks", "-c")
+NO_CONFIG = ("bids", "compare", "examples/onnx_landmarks", "-c")
 TRAINING = ("train", "cross_validate")
 SHORT = ("trainer.max_steps=2", "trainer.val_check_interval=2", "loader.batch_size=4")
 SHORT += ("pose.steps=2", "pose.calibration_folds=0")
@@ -93,6 +93,12 @@ def provide(arguments: list[str], samples: Path) -> None:
             continue
         if key == "data.root":
             shutil.copytree(samples / "data", path)
+        elif key == "BIDS_DIR":
+            from bids_data import write_bids
+
+            write_bids(path)
+        elif key == "OUTPUT_DIR":
+            continue
         elif key == "run" or one.isupper():
             shutil.copytree(samples / "run", path)
         elif key == "input":

@@ -11,7 +11,7 @@ from filelock import FileLock
 from pin_lightning.common.files import remove_leftovers, write_json
 from pin_lightning.common.ownership import refuse_parts
 from pin_lightning.inference.header import HEADER, PredictionHeader, read_header, refuse_elsewhere
-from pin_lightning.inference.part import Part
+from pin_lightning.inference.part import AnyPart, part_named
 from pin_lightning.inference.records import RECORDS, Records
 
 TABLES = ("landmarks.csv", "review.html", "failed.csv")
@@ -28,7 +28,7 @@ class PartList:
         volumes: Keys of its inputs by the names of their outputs.
     """
 
-    part: Part
+    part: AnyPart
     volumes: Mapping[str, str]
 
 
@@ -44,7 +44,7 @@ def part_lists(folder: Path) -> Iterator[PartList]:
             volumes = {str(name): str(key) for name, key in content["volumes"].items()}
             for name in volumes:
                 refuse_elsewhere(f"{name}.json")
-            yield PartList(Part.of(content["part"]), volumes)
+            yield PartList(part_named(str(content["part"])), volumes)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path}: is damaged ({' '.join(str(error).split())}); remove it and start again"
@@ -52,7 +52,11 @@ def part_lists(folder: Path) -> Iterator[PartList]:
 
 
 def begin(
-    folder: Path, header: PredictionHeader, part: Part, volumes: Mapping[str, str], overwrite: bool
+    folder: Path,
+    header: PredictionHeader,
+    part: AnyPart,
+    volumes: Mapping[str, str],
+    overwrite: bool,
 ) -> None:
     """Let a part predict into a folder: note what predicts, and the names of its volumes.
 

@@ -20,6 +20,7 @@ from pin_lightning.common.settings import check_count, refuse_missing
 from pin_lightning.common.types import Float
 from pin_lightning.inference.beginning import MOST_NAMED, part_lists, remove_unfinished, some
 from pin_lightning.inference.header import HEADER, PredictionHeader, read_header
+from pin_lightning.inference.part import Part
 from pin_lightning.inference.records import Failed, Records
 from pin_lightning.inference.tables import failed_table, landmark_table
 from pin_lightning.reports.pages.review_page import PAGE, Review
@@ -132,7 +133,8 @@ def _missing(folder: Path, done: set[str]) -> tuple[tuple[str, ...], tuple[str, 
     missing, begun = dict[str, None](), dict[int, set[int]]()
     for listed in part_lists(folder):
         missing.update(dict.fromkeys(name for name in listed.volumes if name not in done))
-        begun.setdefault(listed.part.count, set()).add(listed.part.number)
+        if isinstance(listed.part, Part):  # of participants none knows how many there are
+            begun.setdefault(listed.part.count, set()).add(listed.part.number)
     if any(len(numbers) == count for count, numbers in begun.items()):
         return tuple(missing), ()
     not_begun = [

@@ -86,7 +86,7 @@ class VolumeOutputs:
         if prediction.outside.any():
             outside = np.array(prediction.names)[prediction.outside]
             log.warning("%s: outside the scan: %s", name, ", ".join(outside))
-        texts = _descriptions(reviewed, self.header.error_bars)
+        texts = descriptions(reviewed, self.header.error_bars)
         landmarks = self.folder / f"{name}.{self.header.format}"
         write_landmarks(landmarks, prediction.landmarks, texts, absent="missing")
         if self.header.dicom:
@@ -111,7 +111,8 @@ def _remarks_on_size(header: Header, grid: Grid) -> list[str]:
     return [f"size: {ratio:.2g} times as long as volumes in training; is it of their kind?"]
 
 
-def _descriptions(one: Reviewed, error_bars: ErrorBars | None) -> list[str]:
+def descriptions(one: Reviewed, error_bars: ErrorBars | None) -> list[str]:
+    """What landmark files say of each landmark: radius, why to look at it, spread."""
     bars: list[list[str]] = [[] for _ in one.spread_mm]
     if error_bars is not None:
         bars = [[text] for text in error_bars.texts(one.spread_mm, one.marked)]

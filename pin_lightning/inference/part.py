@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,51 @@ class Part:
     def __str__(self) -> str:
         """As the setting."""
         return f"{self.number}/{self.count}"
+
+
+@dataclass(frozen=True)
+class Participant:
+    """The volumes of a participant of a BIDS data set, whose paths begin with its folder.
+
+    >>> Participant("01").holds("sub-01/anat/sub-01_T1w.nii.gz")
+    True
+
+    Attributes:
+        label: Without ``sub-``.
+
+    Raises:
+        ValueError: The label holds anything but letters, digits and plus signs.
+    """
+
+    label: str
+    is_whole: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what could not name a file."""
+        if not re.fullmatch(r"[0-9a-zA-Z+]+", self.label):
+            raise ValueError(f"sub-{self.label}: give a label of letters and digits")
+
+    @property
+    def file_name(self) -> str:
+        """Such as ``sub-01``."""
+        return f"sub-{self.label}"
+
+    def holds(self, key: str) -> bool:
+        """Whether the volume of a path is of this participant."""
+        return key.startswith(f"{self.file_name}/")
+
+    def __str__(self) -> str:
+        """As the folder."""
+        return self.file_name
+
+
+AnyPart: TypeAlias = Part | Participant
+
+
+def part_named(name: str) -> AnyPart:
+    """The part of a text such as ``3/40`` or ``sub-01``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return Participant(name[4:]) if name.startswith("sub-") else Part.of(name)

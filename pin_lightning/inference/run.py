@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.progress_bar import progress_bar
-from pin_lightning.common.settings import check_count, check_flag, refuse_missing
+from pin_lightning.common.settings import refuse_missing
 from pin_lightning.inference.beginning import (
     MOST_NAMED,
     begin,
@@ -19,23 +18,18 @@ from pin_lightning.inference.beginning import (
     remove_unfinished,
     some,
 )
-from pin_lightning.inference.dicom_reports import refuse_without_highdicom
 from pin_lightning.inference.files import InputFile, LocalInput
-from pin_lightning.inference.header import PredictionHeader
-from pin_lightning.inference.inputs import find_inputs, named_as_before
+from pin_lightning.inference.inputs import Input, find_inputs, named_as_before
 from pin_lightning.inference.lines import say, say_nothing_else, volume_line
 from pin_lightning.inference.merging import merge_folder
-from pin_lightning.inference.outputs import FORMATS, VolumeOutputs
+from pin_lightning.inference.outputs import VolumeOutputs
 from pin_lightning.inference.overlap import refuse_overlap
-from pin_lightning.inference.part import Part
+from pin_lightning.inference.part import AnyPart, Part
 from pin_lightning.inference.plane_slices import groups_of_run
 from pin_lightning.inference.records import Failed, Record, Records
+from pin_lightning.inference.settings import check_settings, header_of
 from pin_lightning.inference.work import what_is_left
-from pin_lightning.runs.error_bars import ErrorBars
-from pin_lightning.runs.fingerprint import run_fingerprint
 from pin_lightning.runs.predictor import Predictor
-
-RETRY, LOGS = ("none", "failed"), ("text", "json")
 
 log = logging.getLogger(__name__)
 
@@ -54,23 +48,56 @@ def infer(config: DictConfig) -> int:
         ValueError: The run folder, the pattern, the output folder or a setting is wrong.
     """
     refuse_missing(config)
-    _check_settings(config)
-    if config.dicom:
-        refuse_without_highdicom()
+    check_settings(config)
     part = Part.of(config.part)
     if config.log == "json":
         say_nothing_else()
-    predictor = Predictor.load(config.run, config.device, config.trust_run)
-    if config.num_starts is not None:
-        predictor.localizer.set_starts(config.num_starts)
+    predictor = load_predictor(config)
     inputs, folder = find_inputs(config.input, part.holds), Path(config.output)
     if not config.overwrite:
         known = {key: name for one in part_lists(folder) for name, key in one.volumes.items()}
         inputs = named_as_before(inputs, known)
     local = [one.file.path for one in inputs.values() if isinstance(one.file, LocalInput)]
     refuse_overlap(config.output, config.input, local)
+    return len(predict_part(config, predictor, inputs, part))
+
+
+def load_predictor(config: DictConfig) -> Predictor:
+    """Load what predicts.
+
+    Args:
+        config: As of `infer`, but that neither `input` nor `output` is needed.
+
+    Raises:
+        ValueError: The run folder or a setting is wrong.
+    """
+    check_settings(config)
+    predictor = Predictor.load(config.run, config.device, config.trust_run)
+    if config.num_starts is not None:
+        predictor.localizer.set_starts(config.num_starts)
+    return predictor
+
+
+def predict_part(
+    config: DictConfig, predictor: Predictor, inputs: Mapping[str, Input], part: AnyPart
+) -> list[str]:
+    """Predict what is not done of a part; of the whole, make the tables and the page, too.
+
+    Args:
+        config: As of `infer`, but that `input` and `part` say nothing.
+        predictor: From `load_predictor`.
+        inputs: Volumes of the part by the names of their outputs.
+        part: The part.
+
+    Returns:
+        Names of the volumes of the part that could not be predicted, now or before.
+
+    Raises:
+        ValueError: The output folder holds something else, or another program works in it.
+    """
+    folder = Path(config.output)
     planes = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
-    header = _header(predictor, [plane.name for plane in planes], config)
+    header = header_of(predictor, [plane.name for plane in planes], config)
     with owned_folder("output", folder, None if part.is_whole else part.file_name):
         if part.is_whole:  # nobody else writes here
             remove_unfinished(folder)
@@ -87,7 +114,7 @@ def infer(config: DictConfig) -> int:
         if part.is_whole:
             merge_folder(folder, config.review_page)
     _say_end(config, part, len(inputs), failed)
-    return len(failed)
+    return failed
 
 
 def _predict(
@@ -116,7 +143,7 @@ def _predict(
     return failed
 
 
-def _say_end(config: DictConfig, part: Part, number: int, failed: list[str]) -> None:
+def _say_end(config: DictConfig, part: AnyPart, number: int, failed: list[str]) -> None:
     what = "" if part.is_whole else f"part {part}: "
     predicted = number - len(failed)
     log.info("%s%d of %d volumes predicted, in %s", what, predicted, number, config.output)
@@ -125,44 +152,3 @@ def _say_end(config: DictConfig, part: Part, number: int, failed: list[str]) -> 
     if config.log == "json":
         state = {"state": "finished", "part": str(part)}
         say(**state, volumes=number, predicted=predicted, failed=len(failed))
-
-
-def _header(predictor: Predictor, planes: list[str], config: DictConfig) -> PredictionHeader:
-    calibration, above_mm = predictor.calibration, config.review_above_mm
-    run = Path(config.run).resolve()
-    if calibration is None and above_mm is not None:
-        raise ValueError(
-            f"review_above_mm={above_mm}: run={config.run} has no error bars; give a folder of "
-            f"pin-lightning cross-validate, or leave it out"
-        )
-    if calibration is not None:
-        ErrorBars(calibration, above_mm)  # refuses a wrong limit
-        if config.num_starts is not None:
-            log.warning("num_starts=%s: radii were fitted with another number", config.num_starts)
-    return PredictionHeader(
-        run=run.name,
-        fingerprint=run_fingerprint(run),
-        version=version("pin-lightning"),
-        format=config.format,
-        planes=tuple(planes),
-        num_starts=config.num_starts,
-        review_above_mm=above_mm,
-        names=predictor.names,
-        grid=predictor.localizer.grid,
-        with_pose=predictor.locator is not None,
-        calibration=calibration,
-        dicom=config.dicom,
-    )
-
-
-def _check_settings(config: DictConfig) -> None:
-    for setting, known in (("format", FORMATS), ("retry", RETRY), ("log", LOGS)):
-        if config[setting] not in known:
-            raise ValueError(f"{setting}={config[setting]}: give one of {', '.join(known)}")
-    for setting in ("batch_size", "readers"):
-        check_count(setting, config[setting])
-    check_count("review_page", config.review_page, least=0)
-    for setting in ("planes", "dicom", "overwrite"):
-        check_flag(setting, config[setting])
-    if config.num_starts is not None:
-        check_count("num_starts", config.num_starts)

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from pin_lightning.inference.part import Part
+from pin_lightning.inference.part import Part, Participant, part_named
 
 KEYS = [f"sub-{number}/T1.nii.gz" for number in range(1000)]
 
@@ -31,3 +31,18 @@ def test_the_whole_holds_all():
 def test_what_is_no_part_is_refused(given):
     with pytest.raises(ValueError, match=f"part={given}: give its number and how many"):
         Part.of(given)
+
+
+def test_a_participant_holds_what_lies_in_its_folder():
+    one = part_named("sub-01")
+    assert one == Participant("01")
+    assert (str(one), one.file_name, one.is_whole) == ("sub-01", "sub-01", False)
+    assert one.holds("sub-01/anat/sub-01_T1w.nii.gz")
+    assert not one.holds("sub-011/anat/sub-011_T1w.nii.gz")
+    assert part_named("3/40") == Part(3, 40)
+
+
+@pytest.mark.parametrize("name", ["sub-", "sub-../a", "sub-a_b", "01", "sub-a\n"])
+def test_a_label_that_could_be_elsewhere_is_refused(name):
+    with pytest.raises(ValueError, match="give"):
+        part_named(name)

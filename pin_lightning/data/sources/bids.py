@@ -73,20 +73,25 @@ def bids_cases(
     return sorted(cases, key=lambda case: case.name)
 
 
-def _scans(root: Path, suffix: str) -> dict[Path, dict[str, str]]:
-    """Entities of each scan."""
+def anatomical_scans(root: Path, suffix: str) -> list[Path]:
+    """Scans of a BIDS data set, ``sub-*/[ses-*/]anat/*_SUFFIX.nii.gz``, in order."""
     paths = [*root.glob("sub-*/anat/*"), *root.glob("sub-*/ses-*/anat/*")]
-    images = sorted(
+    return sorted(
         path
         for path in paths
         if (stem(path) or "").endswith(f"_{suffix}") and not is_hidden_below(path, root)
     )
+
+
+def _scans(root: Path, suffix: str) -> dict[Path, dict[str, str]]:
+    """Entities of each scan."""
+    images = anatomical_scans(root, suffix)
     if not images:
         raise ValueError(
             f"data.root={root}: no scans sub-*/[ses-*/]anat/*_{suffix}.nii.gz; "
             f"give the folder of a BIDS data set, or another data.suffix"
         )
-    return {image: _entities(image.name) for image in images}
+    return {image: entities_of(image.name) for image in images}
 
 
 def _fiducial_files(
@@ -99,12 +104,12 @@ def _fiducial_files(
         if (stem(path, LANDMARK_SUFFIXES) or "").endswith(f"_{fiducials}")
         and not is_hidden_below(path, root)
     )
-    spaces = {path: _entities(path.name).get("space", suffix) for path in found}
+    spaces = {path: entities_of(path.name).get("space", suffix) for path in found}
     own = [path for path in found if spaces[path] in (suffix, *_OWN_SPACE)]
-    wanted = [path for path in own if desc is None or _entities(path.name).get("desc") == desc]
+    wanted = [path for path in own if desc is None or entities_of(path.name).get("desc") == desc]
     if not wanted:
         others = sorted({f"space-{space}" for space in spaces.values()})
-        descs = sorted({f"desc-{_entities(path.name).get('desc', '(none)')}" for path in own})
+        descs = sorted({f"desc-{entities_of(path.name).get('desc', '(none)')}" for path in own})
         saw = f"; there are {', '.join(descs or others)}" if found else ""
         raise ValueError(
             f"data.root={root}: no fiducials {pattern} in the space of the {suffix} scans"
@@ -114,18 +119,20 @@ def _fiducial_files(
 
 
 def _scan_of(path: Path, scans: dict[Path, dict[str, str]]) -> Path:
-    wanted = {k: v for k, v in _entities(path.name).items() if k not in _OF_FIDUCIALS}
+    wanted = {k: v for k, v in entities_of(path.name).items() if k not in _OF_FIDUCIALS}
     fitting = [image for image, has in scans.items() if wanted.items() <= has.items()]
+    # Beside sub-01_acq-fast_T1w, a plain sub-01_T1w is meant by sub-01.
+    fitting = [image for image in fitting if wanted == scans[image]] or fitting
     if len(fitting) != 1:
         names = ", ".join(image.name for image in fitting) or "no scan"
         raise ValueError(f"{path}: fits {names}; its entities must name exactly one scan")
     return fitting[0]
 
 
-def _entities(name: str) -> dict[str, str]:
-    """Entities of a BIDS file name.
+def entities_of(name: str) -> dict[str, str]:
+    """Entities of a BIDS file name, in their order.
 
-    >>> _entities("sub-01_ses-2_T1w.nii.gz")
+    >>> entities_of("sub-01_ses-2_T1w.nii.gz")
     {'sub': '01', 'ses': '2'}
     """
     return dict(re.findall(r"(?:^|_)([a-zA-Z]+)-([a-zA-Z0-9+]+)(?=[_.])", name))

@@ -48,6 +48,14 @@ def test_scans_and_fiducials_meet_by_their_entities(tmp_path):
     np.testing.assert_allclose(landmarks.positions_world, AFIDS.positions_world)
 
 
+def test_a_plain_scan_and_a_special_one_have_fiducials_each(tmp_path):
+    for name in ("sub-01_T1w", "sub-01_acq-fast_T1w"):
+        scan(tmp_path, name)
+    plain, special = (fiducials(tmp_path, name) for name in ("sub-01", "sub-01_acq-fast"))
+    found = {case.name: case.landmarks for case in bids_cases(tmp_path)}
+    assert found == {"sub-01_T1w": plain, "sub-01_acq-fast_T1w": special}
+
+
 def test_scans_without_fiducials_are_named_and_left_out(tmp_path, caplog):
     scan(tmp_path, "sub-01_T1w")
     scan(tmp_path, "sub-02_T1w")
