@@ -26,6 +26,11 @@ OUTSIDE = {
     "examples/onnx_landmarks.py": "examples/onnx_landmarks.py",
     "examples/onnx_pose.py": "examples/onnx_pose.py",
     "examples/onnx_window.py": "examples/onnx_window.py",
+    "examples/engines/slurm.sh": "examples/engines/slurm.sh",
+    "examples/engines/kubernetes.yaml": "examples/engines/kubernetes.yaml",
+    "examples/engines/Snakefile": "examples/engines/Snakefile",
+    "examples/engines/main.nf": "examples/engines/main.nf",
+    "examples/engines/dask_predict.py": "examples/engines/dask_predict.py",
 }
 LINK = re.compile(r"""(?:(?<=\]\()|(?<=src="))(?!https?:|#)[^)#"\s]+""")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 NAMES = ("python", "make", "pin-lightning", "torchrun", "srun")
 # What a test does not do: it installs nothing, needs no account, and runs no test in a test.
-SKIPPED = {"pip", "uv", "git", "docker", "wandb", "scontrol", "bids-validator-deno"}
+SKIPPED = {"pip", "uv", "git", "docker", "wandb", "scontrol", "sbatch", "bids-validator-deno"}
+SKIPPED |= {"kubectl", "snakemake", "nextflow", "parallel"}  # test_engines.py has these
 SEARCHED = re.compile(r"=(interval|tag|choice|range)\(")  # values of a sweeper alone
 TARGETS = {"install", "demo", "help"}  # of make; the others test, time and install
 COMPOSED = {
@@ -25,6 +26,7 @@ COMPOSED = {
     r"experiment=(paper|\w+_paper)": "a graphics card",
     r"experiment=(table1|table2|alpha|bending|tune)": "hours",
 }
+NOT_RUN = ("benchmarks/", "tests/", "examples/engines/")
 NO_CONFIG = ("bids", "compare", "examples/onnx_landmarks", "-c")
 TRAINING = ("train", "cross_validate")
 SHORT = ("trainer.max_steps=2", "trainer.val_check_interval=2", "loader.batch_size=4")
@@ -126,7 +128,7 @@ def main(name: str, arguments: list[str]) -> int:
         return log(given, "skipped")
     if name == "make":
         return log(given, "ran", [os.environ["REAL_MAKE"], *arguments])
-    if name in SKIPPED or arguments[0].startswith(("benchmarks/", "tests/")):
+    if name in SKIPPED or arguments[0].startswith(NOT_RUN):
         return log(given, "skipped")
     if name == "pin-lightning":
         arguments = ["-m", "pin_lightning", *arguments]
