@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pin_lightning.common.errors import failure
+from pin_lightning.common.hidden import is_hidden
+from pin_lightning.common.spelling import readable
 from pin_lightning.inference.files import RemoteInput
 from pin_lightning.inference.patterns import is_volume
 
@@ -37,7 +39,7 @@ def remote_file(address: str) -> RemoteInput:
         ValueError: There is no such kind of address, or what it takes is not installed.
     """
     files, path = _file_system(address)
-    return RemoteInput(files, path, address)
+    return RemoteInput(files, path, address, readable(address))
 
 
 def remote_files(address: str) -> list[tuple[RemoteInput, str]]:
@@ -51,7 +53,9 @@ def remote_files(address: str) -> list[tuple[RemoteInput, str]]:
         if glob.has_magic(path):
             parts = PurePosixPath(path).parts
             first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-            base, found = PurePosixPath(*parts[:first]), files.glob(path)
+            base, inside = PurePosixPath(*parts[:first]), files.glob(path, detail=True)
+            found = [name for name, one in inside.items() if one["type"] == "file"]
+            found = [one for one in found if not _is_hidden(one, base)]
         elif files.isdir(path):
             base = PurePosixPath(path)
             inside = files.ls(path, detail=True)
@@ -61,9 +65,16 @@ def remote_files(address: str) -> list[tuple[RemoteInput, str]]:
             base, found = PurePosixPath(path).parent, [path]
     start = address.split(MARK)[0] + MARK
     return [
-        (RemoteInput(files, one, start + one), PurePosixPath(one).relative_to(base).as_posix())
+        (
+            RemoteInput(files, one, start + one, readable(start + one)),
+            PurePosixPath(one).relative_to(base).as_posix(),
+        )
         for one in map(str, found)
     ]
+
+
+def _is_hidden(path: str, base: PurePosixPath) -> bool:
+    return any(map(is_hidden, PurePosixPath(path).relative_to(base).parts))
 
 
 def _file_system(address: str) -> "tuple[AbstractFileSystem, str]":

@@ -3,16 +3,17 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from pin_lightning.common.files import remove_leftovers, write_json
-from pin_lightning.common.ownership import refuse_parts
+from pin_lightning.common.files import output_folder, remove_leftovers, write_json
+from pin_lightning.common.ownership import owned_folder, refuse_parts
 from pin_lightning.inference.header import HEADER, PredictionHeader, read_header, refuse_elsewhere
 from pin_lightning.inference.part import AnyPart, part_named
-from pin_lightning.inference.records import RECORDS, Records
+from pin_lightning.inference.records import RECORDS, Failed, Records
 
 TABLES = ("landmarks.csv", "review.html", "failed.csv")
 PARTS = f"{RECORDS}/parts"  # a file for each part, with the names of its volumes
@@ -26,10 +27,12 @@ class PartList:
     Attributes:
         part: The part.
         volumes: Keys of its inputs by the names of their outputs.
+        since: When it set out, in ns.
     """
 
     part: AnyPart
     volumes: Mapping[str, str]
+    since: int
 
 
 def part_lists(folder: Path) -> Iterator[PartList]:
@@ -44,11 +47,47 @@ def part_lists(folder: Path) -> Iterator[PartList]:
             volumes = {str(name): str(key) for name, key in content["volumes"].items()}
             for name in volumes:
                 refuse_elsewhere(f"{name}.json")
-            yield PartList(part_named(str(content["part"])), volumes)
+            yield PartList(part_named(str(content["part"])), volumes, path.stat().st_mtime_ns)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path}: is damaged ({' '.join(str(error).split())}); remove it and start again"
             ) from error
+
+
+@contextmanager
+def at_work(
+    folder: Path,
+    header: PredictionHeader,
+    part: AnyPart,
+    volumes: Mapping[str, str],
+    overwrite: bool,
+) -> Iterator[None]:
+    """Own a folder, or a part of it, within the block, and begin as `begin` does.
+
+    Parts begin one after the other, and own nothing while they wait.
+
+    Raises:
+        ValueError: As of `owned_folder` and `begin`.
+    """
+    with ExitStack() as held:
+        if part.is_whole:
+            held.enter_context(owned_folder("output", folder))
+            remove_unfinished(folder)
+        else:
+            output_folder("output", folder)
+        with beginning(folder):
+            if not part.is_whole:
+                held.enter_context(owned_folder("output", folder, part.file_name))
+            begin(folder, header, part, volumes, overwrite)
+        yield
+
+
+@contextmanager
+def beginning(folder: Path) -> Iterator[None]:
+    """Keep others from beginning in a folder within the block; waits for its turn."""
+    (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / RECORDS / ".lock"):
+        yield
 
 
 def begin(
@@ -75,28 +114,31 @@ def begin(
             prediction recorded and that would be overwritten.
     """
     (folder / PARTS).mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / RECORDS / ".lock"):
-        before = read_header(folder)
-        known = dict(_recorded(folder, before))
-        _refuse_foreign(folder, header, volumes, known)
-        other = before is not None and _difference(before, header)
-        if other and not overwrite:
-            raise ValueError(
-                f"output={folder}: holds results of {other}; give another folder, or "
-                f"overwrite=true to remove them"
-            )
-        if other:
-            refuse_parts("output", folder, part.file_name)
-        if overwrite:
-            going = known if other or part.is_whole else known.keys() & volumes.keys()
-            _remove(folder, {name: known[name] for name in going})
-        if other or (overwrite and part.is_whole):
-            for path in (folder / PARTS).glob("*.json"):
-                path.unlink()
-        header.write(folder)
-        listed = folder / PARTS / f"{part.file_name}.json"
-        _forget_unfinished(folder, listed, volumes, known)
-        write_json(listed, {"part": str(part), "volumes": dict(volumes)})
+    before = read_header(folder)
+    known = dict(_recorded(folder, before))
+    _refuse_foreign(folder, header, volumes, known)
+    other = before is not None and _difference(before, header)
+    if other and not overwrite:
+        raise ValueError(
+            f"output={folder}: holds results of {other}; give another folder, or "
+            f"overwrite=true to remove them"
+        )
+    if other:
+        refuse_parts("output", folder, part.file_name)
+    if overwrite:
+        going = known if other or part.is_whole else known.keys() & volumes.keys()
+        _remove(folder, {name: known[name] for name in going})
+    header.write(folder)
+    listed = folder / PARTS / f"{part.file_name}.json"
+    # The whole stands for all parts, whatever they set out to do.
+    ended = [*(folder / PARTS).glob("*.json")] if other or part.is_whole else [listed]
+    _forget_unfinished(folder, ended, volumes, known)
+    if part.is_whole:
+        _forget_failed(folder, volumes)
+    write_json(listed, {"part": str(part), "volumes": dict(volumes)})
+    for path in ended:
+        if path != listed:
+            path.unlink()
 
 
 def remove_tables(folder: Path) -> None:
@@ -158,17 +200,27 @@ def _remove(folder: Path, files: Mapping[str, Sequence[str]]) -> None:
 
 
 def _forget_unfinished(
-    folder: Path, listed: Path, volumes: Mapping[str, str], known: Mapping[str, Sequence[str]]
+    folder: Path,
+    ended: Sequence[Path],
+    volumes: Mapping[str, str],
+    known: Mapping[str, Sequence[str]],
 ) -> None:
-    """Remove what a part left of volumes that it began, did not finish and no longer has."""
-    if not listed.is_file():
-        return
-    records = Records(folder)
+    """Remove what parts left of volumes that they began, did not finish and no longer have."""
+    records, names = Records(folder), {path.name for path in ended}
     for one in part_lists(folder):
-        if listed.name == f"{one.part.file_name}.json":
+        if f"{one.part.file_name}.json" in names:
             dropped = [name for name in one.volumes if name not in volumes]
             gone = [name for name in dropped if not records.read(name)]
-            _remove(folder, {name: known[name] for name in gone})
+            _remove(folder, {name: known.get(name, ()) for name in gone})
+
+
+def _forget_failed(folder: Path, volumes: Mapping[str, str]) -> None:
+    """Remove the records of volumes that failed and are asked for no more."""
+    records = Records(folder)
+    for name in [one for one in records.names() if one not in volumes]:
+        record = records.read(name)
+        if record is not None and isinstance(record.one, Failed):
+            records.remove(name)
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

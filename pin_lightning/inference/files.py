@@ -5,6 +5,7 @@ Only those that are being read lie on this machine, each in a temporary folder o
 
 import hashlib
 import json
+import logging
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pin_lightning.common.spelling import readable
-from pin_lightning.inference.stamps import ABSENT, stamp_of
+from pin_lightning.inference.stamps import ABSENT, UNKNOWN, stamp_of
 from pin_lightning.runs.volume_file import LocalFile, VolumeFile
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # What tells of a file elsewhere whether it has changed, by the names that file systems give it.
 SIGNS = ("size", "ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "md5Hash")
+
+
+log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -57,16 +61,13 @@ class RemoteInput:
         files: The file system.
         path: The path there.
         shown: The address.
+        source: The address; the absolute path of a file on this machine.
     """
 
     files: "AbstractFileSystem"
     path: str
     shown: str
-
-    @property
-    def source(self) -> str:
-        """The address."""
-        return self.shown
+    source: str
 
     def stamp(self) -> str:
         """Size, time and digest, as far as the file system tells."""
@@ -74,6 +75,9 @@ class RemoteInput:
             found = self.files.info(self.path)
         except FileNotFoundError:
             return ABSENT
+        except Exception:  # of any library, such as no permission or a lost connection
+            log.debug("%s", self.shown, exc_info=True)
+            return UNKNOWN
         signs = {sign: str(found[sign]) for sign in SIGNS if found.get(sign) is not None}
         return hashlib.sha256(json.dumps(signs).encode()).hexdigest()[:32]
 
@@ -111,7 +115,7 @@ class MemberInput:
     @property
     def source(self) -> str:
         """Archive and name."""
-        return f"{self.archive.source}/{self.name}"
+        return readable(f"{self.archive.source}/{self.name}")
 
     def stamp(self) -> str:
         """That of the archive."""
@@ -132,7 +136,7 @@ def archive_of(file: LocalInput | RemoteInput) -> RemoteInput:
         return file
     from fsspec.implementations.local import LocalFileSystem
 
-    return RemoteInput(LocalFileSystem(), str(file.path), file.shown)
+    return RemoteInput(LocalFileSystem(), str(file.path), file.shown, file.source)
 
 
 def members(archive: RemoteInput) -> list[MemberInput]:
@@ -147,12 +151,13 @@ def members(archive: RemoteInput) -> list[MemberInput]:
             archive.files.open(archive.path, "rb") as file,
             tarfile.open(fileobj=file, mode="r:") as tar,
         ):
-            return [
-                MemberInput(archive, one.name, one.offset_data, one.size, stamp)
-                for one in tar
-                if one.isreg() and not one.issparse()
-            ]
-    except (tarfile.TarError, OSError) as error:
+            found = [(one.name, tar.getmember(one.linkname) if one.islnk() else one) for one in tar]
+        return [
+            MemberInput(archive, name, one.offset_data, one.size, stamp)
+            for name, one in found
+            if one.isreg() and not one.issparse()
+        ]
+    except (tarfile.TarError, KeyError, OSError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
             f"input={archive.shown}: cannot be read as a tar archive ({said}); give one that is "

@@ -13,7 +13,7 @@ from pin_lightning.common.spelling import check_one_line, one_spelling, readable
 from pin_lightning.data.images.reading import stem
 from pin_lightning.inference.addresses import is_address, remote_file, remote_files
 from pin_lightning.inference.files import InputFile, LocalInput, RemoteInput, archive_of, members
-from pin_lightning.inference.patterns import ARCHIVE, local_images
+from pin_lightning.inference.patterns import ARCHIVE, file_stem, local_images
 
 STANDARD_INPUT = "-"
 
@@ -106,7 +106,9 @@ def _in_archive(name: str, archive: Input) -> dict[str, Input]:
     """Images in an archive, by its name and their own."""
     assert isinstance(archive.file, LocalInput | RemoteInput)
     found = {Path(one.name): one for one in members(archive_of(archive.file))}
-    paths = sorted(path for path in found if stem(path) and not any(map(is_hidden, path.parts)))
+    paths = sorted(
+        path for path in found if file_stem(path) and not any(map(is_hidden, path.parts))
+    )
     start = name[: -len(ARCHIVE)] if name.lower().endswith(ARCHIVE) else name
     names = _unique_names(paths) if paths else []
     return {

@@ -15,10 +15,16 @@ import numpy as np
 from omegaconf import DictConfig
 
 from pin_lightning.common.files import output_folder
-from pin_lightning.common.ownership import owned_folder
+from pin_lightning.common.ownership import owned_folder, refuse_parts
 from pin_lightning.common.settings import check_count, refuse_missing
 from pin_lightning.common.types import Float
-from pin_lightning.inference.beginning import MOST_NAMED, part_lists, remove_unfinished, some
+from pin_lightning.inference.beginning import (
+    MOST_NAMED,
+    beginning,
+    part_lists,
+    remove_unfinished,
+    some,
+)
 from pin_lightning.inference.header import HEADER, PredictionHeader, read_header
 from pin_lightning.inference.part import Part
 from pin_lightning.inference.records import Failed, Records
@@ -73,9 +79,11 @@ def merge(config: DictConfig) -> bool:
             f"output={config.output}: has no {HEADER}; give a folder that infer has written"
         )
     folder = output_folder("output", config.output)
-    with suppress(ValueError), owned_folder("output", folder):  # else parts are at work
-        remove_unfinished(folder)
-    merged = merge_folder(folder, config.review_page)
+    with owned_folder("output", folder, "merge"):
+        with beginning(folder), suppress(ValueError):  # else parts are at work
+            refuse_parts("output", folder, "merge")
+            remove_unfinished(folder)
+        merged = merge_folder(folder, config.review_page)
     log.info("%d volumes predicted, %d failed, in %s", merged.predicted, len(merged.failed), folder)
     if merged.failed:
         log.error("failed: %s; failed.csv has the reasons", some(merged.failed, MOST_NAMED))
@@ -130,19 +138,15 @@ def _volumes(records: Records, header: PredictionHeader) -> Iterator[Reviewed | 
 
 def _missing(folder: Path, done: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of volumes, and parts, that are not done."""
-    missing, begun = dict[str, None](), dict[int, set[int]]()
+    missing, begun, last = dict[str, None](), dict[int, set[int]](), (0, 1)
     for listed in part_lists(folder):
         missing.update(dict.fromkeys(name for name in listed.volumes if name not in done))
         if isinstance(listed.part, Part):  # of participants none knows how many there are
             begun.setdefault(listed.part.count, set()).add(listed.part.number)
-    if any(len(numbers) == count for count, numbers in begun.items()):
-        return tuple(missing), ()
-    not_begun = [
-        f"{number}/{count}"
-        for count, numbers in sorted(begun.items())
-        for number in sorted(set(range(1, count + 1)) - numbers)
-    ]
-    return tuple(missing), tuple(not_begun)
+            last = max(last, (listed.since, listed.part.count))
+    count = last[1]  # of the parts that began last; those of other numbers are of before
+    numbers = sorted(set(range(1, count + 1)) - begun.get(count, {1}))
+    return tuple(missing), tuple(f"{number}/{count}" for number in numbers)
 
 
 def _usual_mm(volumes: Iterator[Reviewed | Failed], landmarks: int) -> Float[np.ndarray, " L"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pin_lightning.common.errors import failure
+from pin_lightning.common.errors import FULL, failure
 from pin_lightning.common.geometry import Grid, times_as_long, world_to_mm
 from pin_lightning.common.spelling import readable
 from pin_lightning.data.images.reading import Header
@@ -25,7 +25,7 @@ from pin_lightning.runs.predictor import Localised
 
 FORMATS = ("mrk.json", "fcsv")
 # A folder that takes no more files ends the program.
-NO_MORE_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+NO_MORE_FILES = (*FULL, errno.EROFS, errno.EACCES)
 OTHER_SIZE = 2.0  # point out images this many times longer or shorter than the working grid
 
 log = logging.getLogger(__name__)

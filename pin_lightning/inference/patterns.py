@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pin_lightning.common.hidden import is_hidden
-from pin_lightning.data.images.reading import stem
+from pin_lightning.data.images.reading import IMAGE_SUFFIXES, stem
 from pin_lightning.data.series_folders import INDEX, series_folders
 
 ARCHIVE = ".tar"
@@ -39,10 +39,10 @@ def _images(matches: Mapping[Path, Path]) -> dict[Path, str]:
     folders = {path: base for path, base in bases.items() if path.is_dir()}
     for folder, base in folders.items():
         found.update({series: found.get(series, base) for series in series_folders(folder)})
-    if len(matches) == 1 and folders and not found.keys() & folders.keys():  # a folder of images
-        [(folder, base)] = folders.items()
-        inside = [path for path in folder.iterdir() if not path.is_dir()]
-        found.update({path: base for path in inside if is_volume(path)})
+    for folder, base in folders.items():
+        if folder == base and folder not in found:  # given as such: a folder of images
+            inside = [path for path in folder.iterdir() if not path.is_dir()]
+            found.update({path: base for path in inside if is_volume(path)})
     # Slices of a series that is there as a whole are not volumes of their own.
     return {
         path: path.name if path == base else path.relative_to(base).as_posix()
@@ -53,7 +53,12 @@ def _images(matches: Mapping[Path, Path]) -> dict[Path, str]:
 
 def is_volume(path: Path) -> bool:
     """Whether the name is that of an image, or of an archive, and not hidden."""
-    return bool(stem(path) or path.suffix.lower() == ARCHIVE) and not is_hidden(path)
+    return bool(file_stem(path) or path.suffix.lower() == ARCHIVE) and not is_hidden(path)
+
+
+def file_stem(path: Path) -> str | None:
+    """Name of an image file without its ending, wherever it lies; None if it is none."""
+    return stem(path, [*IMAGE_SUFFIXES])  # of these themselves, `stem` looks for folders here
 
 
 def _matches(pattern: str) -> list[tuple[Path, Path]]:

@@ -66,20 +66,20 @@ class Records:
 
     def read(self, name: str) -> Record | None:
         """Read the record of a volume; None where there is none, or a damaged one."""
-        return _read(self._path(name, "json"))
+        return self._read(self._path(name, "json"))
 
     def names(self) -> Iterator[str]:
         """Names of all volumes that have a record."""
         for path in self.folder.glob("*.json"):
             if not path.name.startswith("."):
                 yield path.name.removesuffix(".json")
-            elif (record := _read(path)) is not None:
+            elif (record := self._read(path)) is not None:
                 yield record.one.name
 
     def __iter__(self) -> Iterator[Record]:
         """Read all records, in the order of their files."""
         for name in sorted(path.name for path in self.folder.glob("*.json")):
-            if (record := _read(self.folder / name)) is not None:
+            if (record := self._read(self.folder / name)) is not None:
                 yield record
 
     def remove(self, name: str) -> None:
@@ -96,6 +96,12 @@ class Records:
         with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile):
             return MiddleSlices.load(self._path(name, "npz"))
         return None
+
+    def _read(self, path: Path) -> Record | None:
+        """The record of a file; None if it is damaged, or says that it is of another volume."""
+        record = _read(path)
+        name = "" if record is None else record.one.name
+        return record if Path(name).name == name and self._path(name, "json") == path else None
 
     def _path(self, name: str, ending: str) -> Path:
         encoded = name.encode()

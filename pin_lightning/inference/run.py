@@ -7,15 +7,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.progress_bar import progress_bar
 from pin_lightning.common.settings import refuse_missing
 from pin_lightning.inference.beginning import (
     MOST_NAMED,
-    begin,
+    at_work,
     part_lists,
     remove_tables,
-    remove_unfinished,
     some,
 )
 from pin_lightning.inference.files import InputFile, LocalInput
@@ -28,8 +26,10 @@ from pin_lightning.inference.part import AnyPart, Part
 from pin_lightning.inference.plane_slices import groups_of_run
 from pin_lightning.inference.records import Failed, Record, Records
 from pin_lightning.inference.settings import check_settings, header_of
+from pin_lightning.inference.stamps import UNKNOWN
 from pin_lightning.inference.work import what_is_left
 from pin_lightning.runs.predictor import Predictor
+from pin_lightning.runs.volume_file import NotNow
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def infer(config: DictConfig) -> int:
         say_nothing_else()
     predictor = load_predictor(config)
     inputs, folder = find_inputs(config.input, part.holds), Path(config.output)
-    if not config.overwrite:
+    if not (config.overwrite and part.is_whole):
         known = {key: name for one in part_lists(folder) for name, key in one.volumes.items()}
         inputs = named_as_before(inputs, known)
     local = [one.file.path for one in inputs.values() if isinstance(one.file, LocalInput)]
@@ -98,11 +98,8 @@ def predict_part(
     folder = Path(config.output)
     planes = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
     header = header_of(predictor, [plane.name for plane in planes], config)
-    with owned_folder("output", folder, None if part.is_whole else part.file_name):
-        if part.is_whole:  # nobody else writes here
-            remove_unfinished(folder)
-        volumes = {name: one.key for name, one in inputs.items()}
-        begin(folder, header, part, volumes, config.overwrite)
+    volumes = {name: one.key for name, one in inputs.items()}
+    with at_work(folder, header, part, volumes, config.overwrite):
         work = what_is_left(folder, header, inputs, config.retry == "failed")
         if work.done or work.failed:
             before = (work.done, len(work.failed), len(work.todo))
@@ -135,7 +132,10 @@ def _predict(
     with closing(results), progress_bar(named, "predicting", len(todo)) as counted:
         for (name, file), (_, result) in counted:
             one = outputs.write(name, file.shown, result)
-            records.write(Record(one, file.source, stamps.pop(name), by))
+            stamp = stamps.pop(name)
+            if isinstance(result, NotNow):
+                stamp = UNKNOWN  # it is tried again the next time
+            records.write(Record(one, file.source, stamp, by))
             if isinstance(one, Failed):
                 failed.append(name)
             if config.log == "json":

@@ -69,7 +69,7 @@ def header_of(predictor: Predictor, planes: Sequence[str], config: DictConfig) -
         format=config.format,
         planes=tuple(planes),
         num_starts=config.num_starts,
-        review_above_mm=above_mm,
+        review_above_mm=None if above_mm is None else float(above_mm),
         names=predictor.names,
         grid=predictor.localizer.grid,
         with_pose=predictor.locator is not None,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ABSENT = "absent"
+UNKNOWN = "unknown"  # equals no stamp: the file is looked at again the next time
 HEADERS = (".hdr", ".img", ".mhd", ".nhdr")  # whose voxels may lie in another file of the same stem
 
 
@@ -14,16 +15,20 @@ def stamp_of(path: Path) -> str:
     """Sizes and times of an image, of the files beside its header, or of all files of a series.
 
     Only whether stamps are equal counts, so that clocks may go wrong. Of what is not there:
-    ``absent``.
+    ``absent``; of what the system does not tell: ``unknown``.
     """
     try:
+        path.stat()
         if path.is_dir():
             return _stamp(one for one in path.iterdir() if one.is_file())
         if path.suffix.lower() in HEADERS:
-            return _stamp(path.parent.glob(f"{glob.escape(path.stem)}.*"))
+            beside = path.parent.glob(f"{glob.escape(path.stem)}.*")
+            return _stamp(one for one in beside if one.suffix.lower() != ".json")
         return _stamp([path])
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return ABSENT
+    except OSError:
+        return UNKNOWN
 
 
 def _stamp(paths: Iterable[Path]) -> str:

@@ -24,12 +24,12 @@ def run_fingerprint(run: Path) -> str:
 
 
 def _files(run: Path) -> Iterator[Path]:
+    yield from (path for path in (run / CALIBRATION, run / folder.CONFIG) if path.is_file())
     if is_folds_folder(run):
-        yield from (path for path in [run / CALIBRATION] if path.is_file())
         for fold in read_folds(run):
             yield from _files(fold)
         return
-    yield from (run / folder.CONFIG, run / folder.RECORD, folder.best_checkpoint(run))
+    yield from (run / folder.RECORD, folder.best_checkpoint(run))
     pose = pose_folder(run)
     for path in (pose / POSE_RECORD, pose / folder.LAST_CHECKPOINT):
         if path.is_file():

@@ -30,11 +30,13 @@ from pin_lightning.runs.locator import Located, Locator
 from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.pose_stage import PoseStage, load_pose
 from pin_lightning.runs.read_ahead import read_ahead
-from pin_lightning.runs.volume_file import LocalFile, VolumeFile
+from pin_lightning.runs.volume_file import LocalFile, NotNow, VolumeFile
 
 # Nearer to the border of the scan, a landmark's surroundings are cut away: in voxels, and as a
 # share of the scan's side, since a tight crop has all landmarks near its border.
 BORDER_VOXELS, BORDER_SHARE = 3, 0.02
+
+_PASSING = (OSError, MemoryError, torch.OutOfMemoryError)  # errors that are not about a volume
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +266,8 @@ class Predictor:
         except Exception as error:
             log.debug("%d volumes", len(read), exc_info=True)
             if len(read) == 1:
-                return [ValueError(failure(read[0][0].shown, error))]
+                kind = NotNow if isinstance(error, _PASSING) else ValueError
+                return [kind(failure(read[0][0].shown, error))]
             return [found for pair in read for found in self._localised([pair])]
         pairs = zip(made, read, strict=True)
         return [Localised(found, one.volume, one.header, one.image) for found, (_, one) in pairs]
@@ -275,15 +278,16 @@ class Predictor:
             with file.local() as path:
                 image = read_image(path, self.window)
                 volume, pose = self.place(image)
+            if self.device.type == "cuda":
+                with torch.cuda.device(self.device):
+                    volume = replace(volume, intensity=volume.intensity.pin_memory())
+            remarks = [] if self.usual is None else unlike_training(Traits.of(volume), self.usual)
         except Exception as error:
             log.debug("%s", file.shown, exc_info=True)
             said = failure(file.shown, error)
+            kind = NotNow if path is None or isinstance(error, _PASSING) else ValueError
             # A new one: a traceback keeps voxels alive.
-            return ValueError(said if path is None else said.replace(str(path), file.shown))
-        if self.device.type == "cuda":
-            with torch.cuda.device(self.device):
-                volume = replace(volume, intensity=volume.intensity.pin_memory())
-        remarks = [] if self.usual is None else unlike_training(Traits.of(volume), self.usual)
+            return kind(said if path is None else said.replace(str(path), file.shown))
         seconds = time.perf_counter() - began
         header = (image.voxels.shape, image.affine)
         kept = image if with_image else None

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 
+class NotNow(ValueError):
+    """An error that is not about a volume: another try may succeed."""
+
+
 @runtime_checkable
 class VolumeFile(Protocol):
     """A file with a volume."""

@@ -7,7 +7,7 @@ import tarfile
 import fsspec
 import pytest
 
-from pin_lightning.inference.files import ABSENT, members
+from pin_lightning.inference.files import ABSENT, UNKNOWN, members
 from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.inference.part import Part
 
@@ -76,6 +76,27 @@ def test_all_of_an_archive_are_of_one_part_and_others_are_not_opened(tmp_path):
     assert {name[0] for name in find_inputs(f"{tmp_path}/*.tar", parts[0].holds)} == own
 
 
+def test_names_of_any_bytes_and_links_to_other_files(tmp_path, monkeypatch):
+    with tarfile.open(tmp_path / "a.tar", "w", errors="surrogateescape") as tar:
+        for name, content in (("M\udcfc.nii", b"one"), ("x.nii", b"two")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        member = tarfile.TarInfo("y.nii")
+        member.type, member.linkname = tarfile.LNKTYPE, "x.nii"
+        tar.addfile(member)
+        folder = tarfile.TarInfo("folder")
+        tar.addfile(folder)
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = find_inputs("a.tar")
+    assert {name: content for name, (_, content) in contents(found).items()} == {
+        **{"a_M%FC": b"one", "a_x": b"two", "a_y": b"two"}
+    }
+    assert found["a_M%FC"].file.source == f"{tmp_path}/a.tar/M%FC.nii"
+    assert found["a_x"].file.shown == "a.tar/x.nii"
+
+
 def test_a_changed_archive_has_another_stamp(tmp_path):
     shard = archive(tmp_path / "a.tar", {"x.nii": b"old"})
     os.utime(shard, (1, 1))
@@ -128,8 +149,20 @@ def test_files_at_addresses(memory, tmp_path):
     listed = find_inputs(f"@{tmp_path}/list")
     assert listed["none"].file.stamp() == ABSENT
     assert listed["a"].file.stamp() == found["a"].file.stamp()
+    memory.pipe("/bucket/scans/x/._c.nii.gz", b"of a Mac")
+    assert set(find_inputs("memory://bucket/scans/**")) == {"a", "b", "notes.txt"}
     memory.pipe("/bucket/scans/a.nii.gz", b"longer than before")
     assert listed["a"].file.stamp() != found["b"].file.stamp()
+
+
+def test_a_server_that_does_not_answer_is_asked_again(memory, monkeypatch):
+    [one] = find_inputs("memory://bucket/scans").values()
+
+    def fails(*_, **__):
+        raise PermissionError("403")
+
+    monkeypatch.setattr(type(memory), "info", fails)
+    assert one.file.stamp() == UNKNOWN
 
 
 def test_archives_at_addresses(memory, tmp_path):

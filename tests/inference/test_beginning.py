@@ -1,14 +1,24 @@
 import json
+import time
+from threading import Thread
 
 import numpy as np
 import pytest
 from inference.headers import header_of
 
 from pin_lightning.common.ownership import owned_folder
-from pin_lightning.inference.beginning import PARTS, TABLES, begin, part_lists, remove_unfinished
+from pin_lightning.inference.beginning import (
+    PARTS,
+    TABLES,
+    at_work,
+    begin,
+    beginning,
+    part_lists,
+    remove_unfinished,
+)
 from pin_lightning.inference.header import HEADER
 from pin_lightning.inference.part import Part
-from pin_lightning.inference.records import RECORDS, Record, Records
+from pin_lightning.inference.records import RECORDS, Failed, Record, Records
 from pin_lightning.runs.doubts import Reviewed
 
 VOLUMES = {"a": "a.nii", "b": "b.nii"}
@@ -91,6 +101,40 @@ def test_nothing_goes_while_another_part_is_at_work(tmp_path):
             begin(tmp_path, two, Part(2, 2), {"b": "b.nii"}, overwrite=True)
         begin(tmp_path, PLANES, Part(2, 2), {"b": "b.nii"}, overwrite=True)
     assert of("a") <= left(tmp_path)
+
+
+def test_parts_that_wait_are_in_nobodys_way(tmp_path):
+    """All parts of an array are started at once, to overwrite what another run predicted."""
+    predict(tmp_path)
+    two, began = header_of(run="two", fingerprint="0"), []
+
+    def work(number):
+        with at_work(tmp_path, two, Part(number, 8), {f"v{number}": ""}, overwrite=True):
+            began.append(number)
+
+    with beginning(tmp_path):
+        threads = [Thread(target=work, args=(number,)) for number in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        assert not list(tmp_path.glob(".lock-part-*"))
+    for thread in threads:
+        thread.join()
+    assert sorted(began) == list(range(1, 9))
+    assert len(list(part_lists(tmp_path))) == 8
+    assert left(tmp_path) == set()
+
+
+def test_the_whole_stands_for_parts_and_forgets_what_failed_and_is_gone(tmp_path):
+    predict(tmp_path, part="1/2", volumes={"a": "a.nii", "b": "b.nii"}, done=["a"])
+    (tmp_path / "b.mrk.json").write_text("without a record")
+    for name in ("c", "d"):
+        one = Failed(name, f"{name}.nii", "is no image")
+        Records(tmp_path).write(Record(one, f"/{name}.nii", "stamp", PLANES.by))
+    begin(tmp_path, PLANES, Part(), {"a": "a.nii", "d": "d.nii"}, overwrite=False)
+    assert [str(one.part) for one in part_lists(tmp_path)] == ["1/1"]
+    assert sorted(Records(tmp_path).names()) == ["a", "d"]
+    assert left(tmp_path) - {*TABLES} == of("a")
 
 
 def test_files_that_no_prediction_wrote_are_never_replaced(tmp_path):

@@ -110,6 +110,37 @@ def test_the_same_volumes_elsewhere_are_done_and_others_of_the_same_name_refused
     assert predict("overwrite=true", source=elsewhere) == ([*NAMES], 0)
 
 
+def test_what_cannot_be_found_now_stays(predict, folder, tmp_path, caplog):
+    """A disk that is not mounted for a while must cost nothing."""
+    (tmp_path / "list").write_text("".join(f"{folder}/{name}.nii.gz\n" for name in NAMES))
+    predict(f"input=@{tmp_path}/list")
+    before, rows = contents(tmp_path / "out"), table(tmp_path / "out")
+    folder.rename(tmp_path / "away")
+    caplog.clear()
+    assert predict(f"input=@{tmp_path}/list") == ([], 0)
+    assert contents(tmp_path / "out") == before
+    assert table(tmp_path / "out") == rows
+    assert f"cannot be found now and are left alone: {folder}/a.nii.gz, " in caplog.text
+    (tmp_path / "away").rename(folder)
+    assert predict(f"input=@{tmp_path}/list") == ([], 0)
+
+
+def test_errors_that_may_pass_are_tried_again(predict, tmp_path, monkeypatch):
+    own, failing = predictor.read_image, [MemoryError(), OSError(errno.EIO, "no answer")]
+
+    def fails(path, *others):
+        if path.name.startswith("b") and failing:
+            raise failing.pop()
+        return own(path, *others)
+
+    monkeypatch.setattr(predictor, "read_image", fails)
+    assert predict()[1] == 1
+    assert [row["volume"] for row in table(tmp_path / "out", "failed.csv")] == ["b"]
+    assert predict()[1] == 1
+    assert predict() == (["b"], 0)
+    assert predict() == ([], 0)
+
+
 def test_two_models_in_one_folder_are_refused(predict, short_run, folder, tmp_path):
     predict()
     other = shutil.copytree(short_run, tmp_path / "other")

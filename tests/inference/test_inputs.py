@@ -53,6 +53,13 @@ def test_several_patterns_and_no_duplicates(tmp_path):
     assert set(find_inputs([f"{tmp_path}/a*", f"{tmp_path}/*.nii"])) == {"a", "b"}
 
 
+def test_folders_beside_each_other_and_beside_patterns(tmp_path):
+    touch(tmp_path, "x/a.nii", "x/notes.txt", "y/b.nii", "z/c.nii", "z/deep/d.nii")
+    assert set(find_inputs([f"{tmp_path}/x", f"{tmp_path}/z", f"{tmp_path}/y/*.nii"])) == {
+        *("a", "b", "c")
+    }
+
+
 def test_refuses_a_pattern_without_files(tmp_path):
     (tmp_path / "folder.nii").mkdir()
     with pytest.raises(ValueError, match="no file matches"):

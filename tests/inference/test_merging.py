@@ -1,12 +1,14 @@
 import csv
+import os
 
 import numpy as np
 import pytest
 from inference.headers import header_of
 
 from conftest import composed
+from pin_lightning.common.ownership import owned_folder
 from pin_lightning.inference import merging
-from pin_lightning.inference.beginning import begin
+from pin_lightning.inference.beginning import PARTS, begin
 from pin_lightning.inference.header import HEADER
 from pin_lightning.inference.merging import merge, merge_folder
 from pin_lightning.inference.part import Part
@@ -51,6 +53,33 @@ def test_all_that_is_done_and_what_is_missing(tmp_path, caplog):
         "missing: 1 volumes, x",
         "missing: part 2/3, not begun",
     ]
+
+
+def test_parts_that_began_last_count(tmp_path):
+    """After a whole prediction some parts for new scans; the others may not begin at all."""
+    begin(tmp_path, OWN, Part(), {"a": "a"}, overwrite=False)
+    write(tmp_path, volume("a"))
+    begin(tmp_path, OWN, Part(1, 3), {"b": "b"}, overwrite=False)
+    for name, when in (("1-of-1", 1), ("1-of-3", 2)):
+        os.utime(tmp_path / PARTS / f"{name}.json", (when, when))
+    assert merge_folder(tmp_path, 0).not_begun == ("2/3", "3/3")
+    os.utime(tmp_path / PARTS / "1-of-3.json", (0, 0))
+    assert merge_folder(tmp_path, 0).not_begun == ()
+
+
+def test_two_at_once_are_refused(tmp_path):
+    begin(tmp_path, OWN, Part(), {"a": "a"}, overwrite=False)
+    with owned_folder("output", tmp_path, "merge"):
+        with pytest.raises(ValueError, match="works in it; wait for it"):
+            merge(composed(f"output={tmp_path}", config_name="merge"))
+        with pytest.raises(ValueError, match="works in it"), owned_folder("output", tmp_path):
+            pass
+    with owned_folder("output", tmp_path, "1-of-3"):  # beside parts it may
+        (tmp_path / ".part-0123.a").touch()
+        merge(composed(f"output={tmp_path}", config_name="merge"))
+        assert (tmp_path / ".part-0123.a").exists()  # it is theirs
+    merge(composed(f"output={tmp_path}", config_name="merge"))
+    assert not (tmp_path / ".part-0123.a").exists()
 
 
 def test_all_is_well_once_all_parts_of_one_number_are_done(tmp_path):

@@ -73,6 +73,19 @@ def test_a_record_of_another_format_is_none(records, tmp_path):
     assert records.read("a") is None
 
 
+@pytest.mark.parametrize("name", ["a 2", "../victim", "b ß"])
+def test_a_record_of_another_volume_is_none(records, tmp_path, name):
+    """Such as a copy, or one that somebody made to have other files removed."""
+    content = json.loads((tmp_path / RECORDS / "a.json").read_text("utf-8"))
+    content["one"]["name"] = name
+    hidden = tmp_path / RECORDS / f".{'0' * 64}.json"
+    for path in (tmp_path / RECORDS / "copy.json", hidden):
+        path.write_text(json.dumps(content))
+    assert sorted(records.names()) == sorted([*NAMES, "copy"])
+    assert records.read("copy") is None
+    assert sorted(record.one.name for record in records) == sorted(NAMES)
+
+
 def test_slices_are_kept_and_go_with_the_record(records, tmp_path):
     slices = MiddleSlices.of(np.arange(24, dtype=np.uint8).reshape(2, 3, 4), np.ones((2, 3)))
     assert records.slices("a") is None

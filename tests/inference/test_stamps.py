@@ -1,6 +1,7 @@
+import errno
 import os
 
-from pin_lightning.inference.stamps import ABSENT, stamp_of
+from pin_lightning.inference.stamps import ABSENT, UNKNOWN, stamp_of
 
 
 def test_a_file_that_changes_has_another_stamp(tmp_path):
@@ -36,8 +37,22 @@ def test_voxels_beside_their_header_count_and_other_files_do_not(tmp_path):
     first = stamp_of(tmp_path / "a[1].mhd")
     (tmp_path / "ab.raw").write_bytes(b"123")
     assert stamp_of(tmp_path / "a[1].mhd") == first
+    (tmp_path / "a[1].mrk.json").write_bytes(b"of landmarks")
+    assert stamp_of(tmp_path / "a[1].mhd") == first
     (tmp_path / "a[1].raw").write_bytes(b"123")
     assert stamp_of(tmp_path / "a[1].mhd") != first
+
+
+def test_what_is_not_there_and_what_the_system_does_not_tell(tmp_path, monkeypatch):
+    (tmp_path / "a.nii").touch()
+    for path in ("b.nii", "b.mhd", "a.nii/c.nii"):
+        assert stamp_of(tmp_path / path) == ABSENT
+
+    def fails(*_, **__):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr("pathlib.Path.stat", fails)
+    assert stamp_of(tmp_path / "a.nii") == UNKNOWN
 
 
 def test_a_link_is_what_it_leads_to(tmp_path):

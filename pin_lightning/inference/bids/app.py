@@ -28,6 +28,7 @@ from pin_lightning.inference.header import HEADER, PredictionHeader, read_header
 from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.merging import merge_folder
 from pin_lightning.inference.part import AnyPart, Part
+from pin_lightning.inference.records import Records
 from pin_lightning.inference.run import load_predictor, predict_part
 from pin_lightning.runs.folds import config_of
 
@@ -168,6 +169,7 @@ def _suffixes_of_run(run: Path) -> list[str]:
 
 def _suffixes_predicted(folder: Path) -> list[str]:
     names = [name for one in part_lists(folder) for name in one.volumes]
+    names += Records(folder).names()
     return sorted({name.rpartition("_")[2] for name in names}) or list(SUFFIXES)
 
 

@@ -106,11 +106,12 @@ def find_images(root: Path, wanted: Wanted) -> dict[str, BidsImage]:
     """
     known = participants_of(root)
     labels = chosen("--participant-label", "sub-", wanted.participants, known)
+    wanted_labels = frozenset(labels)
     found = {
         path: suffix
         for suffix in dict.fromkeys(wanted.suffixes)
         for path in anatomical_scans(root, suffix)
-        if path.relative_to(root).parts[0].removeprefix("sub-") in labels
+        if path.relative_to(root).parts[0].removeprefix("sub-") in wanted_labels
     }
     images = [BidsImage.of(path, root, found[path]) for path in sorted(found)]
     if wanted.sessions is not None:
