@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ def begin(
     (folder / PARTS).mkdir(parents=True, exist_ok=True)
     before = read_header(folder)
     known = dict(_recorded(folder, before))
+    _refuse_same_files(folder, header, volumes)
     _refuse_foreign(folder, header, volumes, known)
     other = before is not None and _difference(before, header)
     if other and not overwrite:
@@ -171,6 +173,16 @@ def _recorded(
     for listed in part_lists(folder):
         yield from ((name, before.files(name)) for name in listed.volumes)
     yield from ((name, before.files(name)) for name in Records(folder).names())
+
+
+def _refuse_same_files(folder: Path, header: PredictionHeader, names: Iterable[str]) -> None:
+    """Refuse names such as ``a`` and ``a_b`` where slices ``b_TV`` and ``TV`` would be one file."""
+    often = Counter(one for name in names for one in header.files(name))
+    if both := [one for one, count in often.items() if count > 1]:
+        raise ValueError(
+            f"output={folder}: two volumes would both write {some(both)}; predict them into two "
+            f"folders, or give planes=false"
+        )
 
 
 def _refuse_foreign(

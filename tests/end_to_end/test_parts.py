@@ -97,8 +97,7 @@ def test_parts_that_are_killed_do_every_volume_once(server, short_run, tmp_path)
             time.sleep(0.002)
         for part in draw.sample(PARTS, 3):
             time.sleep(draw.uniform(0, 0.06))
-            assert at_work[part].is_alive()
-            at_work[part].kill()
+            at_work[part].kill()  # if it has not come to its end
             at_work[part].join()
             places.append(len(list(Records(cut).names())))
     assert len(set(places)) > 10

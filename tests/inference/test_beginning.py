@@ -103,6 +103,12 @@ def test_nothing_goes_while_another_part_is_at_work(tmp_path):
     assert of("a") <= left(tmp_path)
 
 
+def test_two_volumes_that_would_write_one_file_are_refused(tmp_path):
+    header = header_of(planes=("TV", "b_TV"))
+    with pytest.raises(ValueError, match=r"would both write a_b_TV\.nii\.gz, a_b_TV\.png"):
+        begin(tmp_path, header, Part(), {"a": "a", "a_b": "a_b"}, overwrite=False)
+
+
 def test_parts_that_wait_are_in_nobodys_way(tmp_path):
     """All parts of an array are started at once, to overwrite what another run predicted."""
     predict(tmp_path)
