@@ -72,7 +72,7 @@ def test_of_inference(data):
     if not run.exists():
         train(data, FEW, "resident")
     few, many = (
-        peak_mb("infer.py", f"run={run}", f"input={data}/{count}/images", f"output={data}/out")
+        peak_mb("infer.py", f"run={run}", f"input={data}/{count}/images", f"output={data}/{count}o")
         for count in (FEW, MANY)
     )
     assert abs(many - few) < MOST_MB
