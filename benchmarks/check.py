@@ -42,7 +42,10 @@ def row(count: int) -> tuple[str, ...]:
 def main() -> None:
     """Measure and print."""
     counts = [int(one) for one in sys.argv[1:]] or [1000, 12_000]
-    print(markdown(HEADER, [row(count) for count in counts]))
+    rows = []
+    for count in counts:  # the table grows
+        rows.append(row(count))
+        print(markdown(HEADER, rows), flush=True)
 
 
 if __name__ == "__main__":
