@@ -114,7 +114,6 @@ def begin(
         ValueError: The folder holds results of another run or other settings, or files that no
             prediction recorded and that would be overwritten.
     """
-    (folder / PARTS).mkdir(parents=True, exist_ok=True)
     before = read_header(folder)
     known = dict(_recorded(folder, before))
     _refuse_same_files(folder, header, volumes)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from pin_lightning.common.hidden import is_hidden
 from pin_lightning.common.spelling import check_one_line, one_spelling, readable
-from pin_lightning.data.images.reading import stem
+from pin_lightning.data.images.reading import file_stem, stem
 from pin_lightning.inference.addresses import is_address, remote_file, remote_files
 from pin_lightning.inference.files import InputFile, LocalInput, RemoteInput, archive_of, members
-from pin_lightning.inference.patterns import ARCHIVE, file_stem, local_images
+from pin_lightning.inference.patterns import ARCHIVE, is_archive, local_images
 
 STANDARD_INPUT = "-"
 
@@ -71,7 +71,7 @@ def find_inputs(
     for name, path in zip(_unique_names(paths), paths, strict=True):
         file = found[path]._replace(key=one_spelling(found[path].key))
         if holds(file.key):
-            _add(inputs, _in_archive(name, file) if _is_archive(path) else {name: file})
+            _add(inputs, _in_archive(name, file) if is_archive(path) else {name: file})
     for name in inputs:
         check_one_line(f"input={pattern}", name)
     return inputs
@@ -115,10 +115,6 @@ def _in_archive(name: str, archive: Input) -> dict[str, Input]:
         f"{start}_{own}": Input(found[path], one_spelling(f"{archive.key}/{path.as_posix()}"))
         for own, path in zip(names, paths, strict=True)
     }
-
-
-def _is_archive(path: Path) -> bool:
-    return path.suffix.lower() == ARCHIVE
 
 
 def _named_file(line: str) -> InputFile:

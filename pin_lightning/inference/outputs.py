@@ -1,4 +1,4 @@
-"""Output files of each volume: landmarks, slices and its record, and warnings."""
+"""Output files of each volume: landmarks, slices and a DICOM report, and warnings."""
 
 import errno
 import logging

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pin_lightning.common.hidden import is_hidden
-from pin_lightning.data.images.reading import IMAGE_SUFFIXES, stem
+from pin_lightning.data.images.reading import file_stem
 from pin_lightning.data.series_folders import INDEX, series_folders
 
 ARCHIVE = ".tar"
@@ -53,12 +53,12 @@ def _images(matches: Mapping[Path, Path]) -> dict[Path, str]:
 
 def is_volume(path: Path) -> bool:
     """Whether the name is that of an image, or of an archive, and not hidden."""
-    return bool(file_stem(path) or path.suffix.lower() == ARCHIVE) and not is_hidden(path)
+    return bool(file_stem(path) or is_archive(path)) and not is_hidden(path)
 
 
-def file_stem(path: Path) -> str | None:
-    """Name of an image file without its ending, wherever it lies; None if it is none."""
-    return stem(path, [*IMAGE_SUFFIXES])  # of these themselves, `stem` looks for folders here
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of an archive."""
+    return path.suffix.lower() == ARCHIVE
 
 
 def _matches(pattern: str) -> list[tuple[Path, Path]]:

@@ -38,7 +38,7 @@ class Record:
 
     Attributes:
         one: Its numbers, or why there are none.
-        source: Its input, as an absolute path.
+        source: Its input, as of `InputFile.source`.
         stamp: Stamp of the input before it was read.
         by: What predicted it, as of `PredictionHeader.by`.
     """
@@ -64,9 +64,15 @@ class Records:
         text = json.dumps(asdict(record), default=_plain, ensure_ascii=False)
         write_text(self._path(record.one.name, "json"), text + "\n")
 
-    def read(self, name: str) -> Record | None:
-        """Read the record of a volume; None where there is none, or a damaged one."""
-        return self._read(self._path(name, "json"))
+    def read(self, name: str, by: str | None = None) -> Record | None:
+        """Read the record of a volume; None where there is none, or a damaged one.
+
+        Args:
+            name: The volume.
+            by: What predicted it; the record of another prediction is none, either.
+        """
+        record = self._read(self._path(name, "json"))
+        return None if record is None or by not in (None, record.by) else record
 
     def names(self) -> Iterator[str]:
         """Names of all volumes that have a record."""

@@ -48,7 +48,6 @@ def infer(config: DictConfig) -> int:
         ValueError: The run folder, the pattern, the output folder or a setting is wrong.
     """
     refuse_missing(config)
-    check_settings(config)
     part = Part.of(config.part)
     if config.log == "json":
         say_nothing_else()

@@ -49,8 +49,8 @@ def what_is_left(
     todo, failed, done, records = dict[str, InputFile](), list[str](), 0, Records(folder)
     gone = list[str]()
     for name, (file, _) in inputs.items():
-        record = records.read(name)
-        if record is None or record.by != header.by:
+        record = records.read(name, header.by)
+        if record is None:
             todo[name] = file
             continue
         stamp, is_there = file.stamp(), _is_there(folder, header, name)

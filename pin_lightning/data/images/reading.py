@@ -43,6 +43,15 @@ def stem(path: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> str | None:
     """
     if suffixes == IMAGE_SUFFIXES and os.path.isdir(path):  # no error for a name that is too long
         return path.absolute().name
+    return file_stem(path, suffixes)
+
+
+def file_stem(path: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> str | None:
+    """As `stem`, by the name alone: of files that are not on this machine, too.
+
+    >>> file_stem(Path("none/ANNA.nii.gz"))
+    'ANNA'
+    """
     lowered = path.name.lower()
     return next((path.name[: -len(end)] for end in suffixes if lowered.endswith(end)), None)
 

@@ -19,7 +19,7 @@ from pin_lightning.inference.bids.data_set import (
     refuse_other_data_set,
     write_data_set,
 )
-from pin_lightning.inference.bids.derivatives import remove_unfinished, write_derivatives
+from pin_lightning.inference.bids.derivatives import remove_temporary, write_derivatives
 from pin_lightning.inference.bids.group_table import remove_group_table, write_group_table
 from pin_lightning.inference.bids.images import BidsImage, Wanted, find_images
 from pin_lightning.inference.bids.strays import remove_strays
@@ -95,7 +95,7 @@ def participant_level(asked: Asked) -> bool:
                 failed += predict_part(config, predictor, inputs, part)
             header = _header(asked.output)
             write_data_set(asked.output, asked.root, header)
-            remove_unfinished(asked.output, own.values())
+            remove_temporary(asked.output, own.values())
             if write_derivatives(asked.output, own.values(), header):
                 remove_group_table(asked.output)
             if part.is_whole:
@@ -130,7 +130,7 @@ def group_level(asked: Asked) -> bool:
         except ValueError as error:  # what they write is theirs
             log.warning("participants are being predicted: %s", error)
         else:
-            remove_unfinished(asked.output, images.values())
+            remove_temporary(asked.output, images.values())
             write_derivatives(asked.output, images.values(), header)
             _tidy(asked.output, header)
     failed, missing = write_group_table(asked.output, images.values(), header)

@@ -55,16 +55,15 @@ def write_derivatives(output: Path, images: Iterable[BidsImage], header: Predict
     """
     records, changed = Records(output / PREDICTIONS), False
     for image in images:
-        record = records.read(image.name)
-        ours = None if record is None or record.by != header.by else record
-        if ours is not None and isinstance(ours.one, Reviewed):
-            changed |= _write(output, image, header, ours, ours.one)
+        record = records.read(image.name, header.by)
+        if record is not None and isinstance(record.one, Reviewed):
+            changed |= _write(output, image, header, record, record.one)
         else:
             changed |= _remove(output, image)
     return changed
 
 
-def remove_unfinished(output: Path, images: Iterable[BidsImage]) -> None:
+def remove_temporary(output: Path, images: Iterable[BidsImage]) -> None:
     """Remove temporary files that killed processes left beside the derivatives of images."""
     for folder in {derivative(output, image, ".tsv").parent for image in images}:
         remove_leftovers(folder)

@@ -37,8 +37,8 @@ def write_group_table(
     with whole_file(output / TABLE) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(tsv_line([*_FIRST, *columns_of(header)]))
         for image in images:
-            record = records.read(image.name)
-            if record is None or record.by != header.by:
+            record = records.read(image.name, header.by)
+            if record is None:
                 missing.append(image.name)
             elif isinstance(record.one, Reviewed):
                 session = f"ses-{image.entities['ses']}" if "ses" in image.entities else NOTHING

@@ -22,7 +22,6 @@ def remove_strays(output: Path, header: PredictionHeader) -> None:
     for pattern in ("sub-*/anat/*", "sub-*/ses-*/anat/*"):
         for path in sorted(output.glob(pattern)):
             if found := _OWN.fullmatch(path.name):
-                record = records.read(f"{found[1]}_{found[2]}")
-                ours = None if record is None or record.by != header.by else record.one
-                if not isinstance(ours, Reviewed):
+                record = records.read(f"{found[1]}_{found[2]}", header.by)
+                if record is None or not isinstance(record.one, Reviewed):
                     path.unlink()
