@@ -6,10 +6,11 @@ cases in it, so that a few wrong cases, or wrong landmarks of a case, skew no al
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int
 
 from pin_lightning.common.alignment import Pose, fit_pose, fit_pose_robustly
 from pin_lightning.data.checks.robust_statistics import median_known, others_median
@@ -21,6 +22,7 @@ MOST_CENTRAL, MOST_COMPARED = 15, 40  # cases that may become the first referenc
 FEWEST_FOR_SIDE = 4  # landmarks; three are congruent with their mirror image
 BETTER = 1.5  # how many times as well a mirror image has to fit
 CLOSE_DEGREES, SHARE_CLOSE = 45, 2 / 3  # of the scans that are in line with each other
+BLOCK = 500  # scans compared with all others at a time
 FAR, DRAWN, DRAWS = 4, 4, 60  # typical distances; landmarks of a start, and starts
 MIRROR = Pose(np.diag([-1.0, 1.0, 1.0]), np.zeros(3))
 
@@ -46,20 +48,26 @@ class AlignedShapes:
     mirrored_mm: Float64[np.ndarray, " M"]
     mirrored: Bool[np.ndarray, " M"]
 
-    @property
+    @cached_property
     def in_line(self) -> Float64[np.ndarray, "3 3"] | None:
         """The common orientation of the scans, if they agree about it: of most, within 45 degrees.
 
         It turns a scan into the frame of the reference.
         """
-        turns = [pose.rotation for pose in self.poses if pose and np.linalg.det(pose.rotation) > 0]
-        if not turns:
+        placed = np.array([pose.rotation for pose in self.poses if pose]).reshape(-1, 3, 3)
+        turns = placed[np.linalg.det(placed) > 0]
+        if not len(turns):
             return None
-        flat = np.reshape(turns, (-1, 9))
-        close = flat @ flat.T >= 1 + 2 * np.cos(np.radians(CLOSE_DEGREES))  # by the trace
-        central = int(close.sum(axis=1).argmax())
-        placed = sum(pose is not None for pose in self.poses)
-        return turns[central] if close[central].sum() >= SHARE_CLOSE * placed else None
+        close = _number_close(turns)
+        central = int(close.argmax())
+        return turns[central] if close[central] >= SHARE_CLOSE * len(placed) else None
+
+
+def _number_close(turns: Float64[np.ndarray, "M 3 3"]) -> Int[np.ndarray, " M"]:
+    """How many turns are close to each, itself among them, by the trace; in blocks of memory."""
+    flat, limit = turns.reshape(-1, 9), 1 + 2 * np.cos(np.radians(CLOSE_DEGREES))
+    blocks = range(0, len(flat), BLOCK)
+    return np.concatenate([(flat[i : i + BLOCK] @ flat.T >= limit).sum(axis=1) for i in blocks])
 
 
 def align(shapes_mm: Shapes) -> AlignedShapes:

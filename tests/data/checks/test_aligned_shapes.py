@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 from head_shapes import HEAD, SIDES, heads, turned
+from scipy.spatial.transform import Rotation
 
 from pin_lightning.common.alignment import rotation_degrees
+from pin_lightning.data.checks import aligned_shapes
 from pin_lightning.data.checks.aligned_shapes import align
 
 ONE_SIDED = np.concatenate([HEAD, [[60, -40, 30], [40, -60, -20]]])  # without a mate on the left
@@ -75,6 +77,17 @@ def test_scans_are_in_line_where_most_agree():
     shapes[[1, 5, 9]] *= [-1, -1, 1]
     assert align(shapes).in_line is not None
     assert align(turned(shapes)).in_line is None
+
+
+@pytest.mark.parametrize("block", [1, 4, 14])
+def test_scans_in_line_are_counted_block_by_block(monkeypatch, block):
+    monkeypatch.setattr(aligned_shapes, "BLOCK", block)
+    turns = Rotation.random(9, random_state=0)
+    turns = Rotation.concatenate([turns, turns[0] * Rotation.from_euler("x", [[44], [46]], True)])
+    apart = [[(one.inv() * other).magnitude() for other in turns] for one in turns]
+    expected = (np.degrees(apart) <= 45).sum(axis=1)
+    assert expected[0] > 1  # itself and the one turned by 44 degrees
+    assert aligned_shapes._number_close(turns.as_matrix()).tolist() == expected.tolist()
 
 
 def test_few_and_missing_landmarks():
