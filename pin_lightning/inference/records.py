@@ -20,7 +20,9 @@ from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 
 RECORDS = "records"
 _MOST_BYTES = 240  # of a name, so that a file may be named after it
-_ARRAYS = ("positions_world", "spread_mm", "radius_mm", "outside", "near_border")
+# Arrays of all landmarks, with what they have of each.
+_EACH: dict[str, tuple[int, ...]] = {"positions_world": (3,), "spread_mm": (), "outside": ()}
+_MAY_BE_NONE = ("radius_mm", "near_border")
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,16 @@ def _read(path: Path) -> Record | None:
 def _volume(cells: dict[str, Any]) -> Reviewed | Failed:
     if "reason" in cells:
         return Failed(**cells)
-    arrays = {key: None if cells[key] is None else np.array(cells[key]) for key in _ARRAYS}
+    number = len(cells["positions_world"])
+    arrays = {key: _array(cells[key], (number, *more)) for key, more in _EACH.items()}
+    given = [key for key in _MAY_BE_NONE if cells[key] is not None]
+    arrays |= {key: _array(cells[key], (number,)) for key in given}
     pose = None if cells["pose"] is None else ReviewedPose(**cells["pose"])
     return Reviewed(**{**cells, **arrays, "pose": pose, "remarks": tuple(cells["remarks"])})
+
+
+def _array(values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.array(values)
+    if array.shape != shape:
+        raise ValueError(f"{array.shape} instead of {shape}")
+    return array

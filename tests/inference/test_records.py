@@ -73,6 +73,16 @@ def test_a_record_of_another_format_is_none(records, tmp_path):
     assert records.read("a") is None
 
 
+@pytest.mark.parametrize("value", [[1.0], [[1.0, 2.0]] * 2, [], 3.0, "x", [[1.0, 2.0, 3.0]] * 3])
+@pytest.mark.parametrize("key", ["positions_world", "spread_mm", "radius_mm", "outside"])
+def test_a_record_with_other_numbers_of_landmarks_is_none(records, tmp_path, key, value):
+    path = tmp_path / RECORDS / "a.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["one"][key] = value
+    path.write_text(json.dumps(content))
+    assert records.read("a") is None
+
+
 @pytest.mark.parametrize("name", ["a 2", "../victim", "b ß"])
 def test_a_record_of_another_volume_is_none(records, tmp_path, name):
     """Such as a copy, or one that somebody made to have other files removed."""
