@@ -48,6 +48,7 @@ def write_report(path: Path, source: Path, one: Reviewed, header: PredictionHead
 
     predicted = PredictedBy(header.run, header.version, header.by, header.names, header.error_bars)
     content = BytesIO()
+    logging.getLogger("highdicom").setLevel(logging.WARNING)  # it says which modules it copies
     try:
         evidence = read_evidence(source)
         # What a series says of its patient is copied, right or wrong.

@@ -34,6 +34,7 @@ def source(tmp_path):
 
 
 def test_it_is_written_whole_and_under_the_same_uid(source, tmp_path, caplog):
+    caplog.set_level("INFO")
     path = tmp_path / "out" / "a.dcm"
     assert written(source, path)
     first = pydicom.dcmread(path)
