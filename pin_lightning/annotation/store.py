@@ -31,6 +31,7 @@ class AnnotationStore:
         self._disk = OnDisk(folder, names, is_complete)
         self._locks = {key: threading.Lock() for key in names}
         self._known = dict[str, tuple[Signature, Annotation]]()
+        self._noticed = dict[str, None]()  # changes of others
 
     def path(self, key: str) -> Path:
         """Markups file of a volume."""
@@ -75,15 +76,13 @@ class AnnotationStore:
             return self._known[key][1]
 
     def changed(self) -> Iterator[tuple[str, Annotation]]:
-        """Volumes whose files somebody else has changed since they were last looked at."""
+        """Volumes whose files somebody else has changed since this was last asked."""
         for key in self.names:
-            with self._locks[key]:
-                before = self._known.get(key)
-                if before is None or before[0] == self._disk.signature(key):
-                    continue
-                after = self._read(key)
-            if after.version != before[1].version:
-                yield key, after
+            if key in self._known:
+                self.read(key)
+        while self._noticed:
+            key, _ = self._noticed.popitem()
+            yield key, self._known[key][1]
 
     def _read(self, key: str) -> Annotation:
         signature, known = self._disk.signature(key), self._known.get(key)
@@ -92,5 +91,7 @@ class AnnotationStore:
         found = self._disk.read(key)
         if found.problem and known is not None and self._disk.is_fresh(key):
             return known[1]  # half written; it is looked at again
+        if known is not None and found.version != known[1].version:
+            self._noticed[key] = None
         self._known[key] = signature, found
         return found

@@ -101,9 +101,12 @@ def test_changes_of_others_are_told(tmp_path):
     ((key, found),) = store.changed()
     assert (NAMES[key], found.version, found.state.done) == ("BERT", 1, True)  # it is complete
     assert list(store.changed()) == []
+    by_slicer(tmp_path, 2.0, "BERT")
+    assert store.read(key).version == 2  # noticed by a request
+    assert [one.version for _, one in store.changed()] == [2]
     (tmp_path / "BERT.mrk.json").unlink()
     ((_, found),) = store.changed()
-    assert (found.version, found.is_saved, found.state.done) == (2, False, False)
+    assert (found.version, found.is_saved, found.state.done) == (3, False, False)
 
 
 def test_a_file_that_is_still_being_written_is_no_version(tmp_path):
