@@ -1,0 +1,168 @@
+"""Session: all that a server knows of the volumes that people annotate."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pin_lightning.annotation.events import Events
+from pin_lightning.annotation.images import Images
+from pin_lightning.annotation.known import KnownVolumes, placed
+from pin_lightning.annotation.learner import Proposer
+from pin_lightning.annotation.names import LandmarkNames
+from pin_lightning.annotation.points import (
+    Points,
+    Predicted,
+)
+from pin_lightning.annotation.predictions import PredictingRun
+from pin_lightning.annotation.saved import Annotation, Saving
+from pin_lightning.annotation.volumes import Scans, volume_id
+from pin_lightning.inference.files import LocalInput
+
+log = logging.getLogger(__name__)
+
+PROPOSED = "proposal"  # what predicts where no run does
+SECONDS_BETWEEN_LOOKS = 1.0  # at files that others may have changed
+
+
+class Session(KnownVolumes):
+    """Volumes, what is predicted and what is saved; safe for threads.
+
+    Args:
+        scans: The volumes.
+        folder: Folder of the annotations.
+        names: Landmark names.
+        title: Shown on the page.
+        planes: Names of standard planes, with their landmarks.
+
+    Attributes:
+        proposer: Proposes landmarks where no run predicts.
+    """
+
+    def __init__(
+        self,
+        scans: Scans,
+        folder: Path,
+        names: LandmarkNames,
+        title: str = "",
+        planes: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        super().__init__(scans, folder, names)
+        self.title, self.planes = title, planes
+        self.events, self.images = Events(), Images()
+        self.proposer: Proposer | None = None
+        self._ending = threading.Event()
+
+    def start(self, run: PredictingRun | None = None) -> None:
+        """Look at what is saved, begin to predict, and watch for files that others change."""
+        for key in self.scans:
+            self.store.read(key)
+        if run is not None:
+            self.use_run(run)
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def use_run(self, run: PredictingRun) -> None:
+        """Predict what is not done by a run from now on."""
+        self.landmarks.set_by_run(run.names)
+        self.predictions.use(run, lambda name: self.store.glance(volume_id(name)).state.done)
+        self.events.publish("session", {})
+
+    def close(self) -> None:
+        """End all that is running."""
+        self._ending.set()
+        self.events.close()
+        self.proposals.close()
+        self.learner.close()
+        if self.proposer is not None:
+            self.proposer.close()
+        self.predictions.close()
+
+    def set_names(self, names: Sequence[str]) -> None:
+        """Give the landmarks names, while nothing is predicted or annotated.
+
+        Raises:
+            ValueError: Something is, or the names cannot be used.
+        """
+        if any(self.store.read(key).is_saved for key in self.scans):
+            raise ValueError("landmarks: some volumes are annotated, so that their names stay")
+        self.landmarks.set_by_person(names)
+        self.events.publish("session", {})
+
+    def save(
+        self, key: str, version: int, points: Points, done: bool, seconds: float = 0.0
+    ) -> Annotation:
+        """Save landmarks of a volume; those that are not given stay as they are.
+
+        Raises:
+            KeyError: There is no such volume.
+            VersionConflict: Somebody else has saved in the meantime.
+            OSError: The folder cannot be written to.
+        """
+        predicted, run = placed(self.predicted_points(key)), self.predictions.run
+        by = "" if not predicted else PROPOSED if run is None else run.folder.name
+
+        def saving(present: Annotation) -> Saving:
+            merged = {**self.points_beside(key, present), **points}
+            return Saving(merged, done, seconds, predicted, by)
+
+        saved = self.store.save(key, version, saving)
+        self.changed(key)
+        return saved
+
+    def look(self, key: str, tab: str, closed: bool = False) -> None:
+        """Note that a tab has a volume open, or has closed it."""
+        if self.looking.note(key, tab, closed):
+            self.changed(key)
+
+    def look_at(self, key: str) -> None:
+        """Predict a volume next, if it is not predicted yet."""
+        scan, is_known = self.scans[key], self.store.glance(key).is_saved or self.proposals.of(key)
+        if self.predictions.run is not None:
+            self.predictions.look_at(scan.name)
+        elif self.proposer is not None and not is_known and not scan.fault:
+            self.proposals.ask(key)
+
+    def ask(self, key: str) -> None:
+        """Ask for the prediction of a volume, next or anew.
+
+        Raises:
+            ValueError: Nothing predicts.
+        """
+        scan = self.scans[key]
+        if scan.fault or self.predictions.problem:
+            raise ValueError(scan.fault or self.predictions.problem)
+        if self.predictions.run is not None:
+            self.predictions.ask(scan.name)
+        elif self.proposer is not None:
+            self.proposals.ask(key)
+        else:
+            raise ValueError("there is no run that predicts")
+
+    def propose(self, key: str) -> Predicted | None:
+        """Landmarks of a volume by what is done, as of `Proposer`."""
+        scan, proposer = self.scans[key], self.proposer
+        if proposer is None or not isinstance(scan.file, LocalInput):
+            return None
+        done = self.done_volumes()
+        return proposer.propose(scan.file.path.absolute(), done) if done else None
+
+    def changed(self, key: str) -> None:
+        """Tell open pages of a volume."""
+        content = {
+            "id": key,
+            "version": self.store.glance(key).version,
+            "state": self.state(key),
+            "looking": self.looking.at(key),
+        }
+        self.events.publish("volume", content)
+        self.events.publish("progress", asdict(self.progress()))
+
+    def _watch(self) -> None:
+        while not self._ending.wait(SECONDS_BETWEEN_LOOKS):
+            try:
+                for key, _ in self.store.changed():
+                    self.changed(key)
+            except Exception:  # the next look may go well
+                log.exception("files of annotations")

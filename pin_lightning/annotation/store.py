@@ -1,0 +1,97 @@
+"""AnnotationStore: landmarks that people save, each volume in a markups file with a version."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from pin_lightning.annotation.on_disk import OnDisk
+from pin_lightning.annotation.plain_files import Signature
+from pin_lightning.annotation.points import Points
+from pin_lightning.annotation.saved import Annotation, Saving, VersionConflict
+
+
+class AnnotationStore:
+    """Annotations in a folder, which others, such as 3D Slicer, may change at any time.
+
+    Safe for threads; one process at a time (`common.ownership`).
+
+    Args:
+        folder: The folder.
+        names: Names of the volumes by their ids.
+        is_complete: Whether points that somebody else saved are all that there are.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Mapping[str, str],
+        is_complete: Callable[[Points], bool] = lambda points: True,
+    ) -> None:
+        self.names = names
+        self._disk = OnDisk(folder, names, is_complete)
+        self._locks = {key: threading.Lock() for key in names}
+        self._known = dict[str, tuple[Signature, Annotation]]()
+        self._noticed = dict[str, None]()  # changes of others
+
+    def path(self, key: str) -> Path:
+        """Markups file of a volume."""
+        return self._disk.path(key)
+
+    def read(self, key: str) -> Annotation:
+        """What is saved of a volume.
+
+        Raises:
+            KeyError: There is no such volume.
+        """
+        with self._locks[key]:
+            return self._read(key)
+
+    def glance(self, key: str) -> Annotation:
+        """What was saved of a volume when its file was last looked at: in the last second.
+
+        Raises:
+            KeyError: There is no such volume.
+        """
+        known = self._known.get(key)
+        return self.read(key) if known is None else known[1]
+
+    def save(self, key: str, version: int, saving: Callable[[Annotation], Saving]) -> Annotation:
+        """Save the landmarks of a volume: whole or not at all, whenever this process is killed.
+
+        Args:
+            key: Id of the volume.
+            version: Version that the person has seen.
+            saving: What to save, by what is saved now.
+
+        Raises:
+            KeyError: There is no such volume.
+            VersionConflict: Another version is saved now; nothing is written.
+            OSError: The folder cannot be written to.
+        """
+        with self._locks[key]:
+            present = self._read(key)
+            if present.version != version:
+                raise VersionConflict(present)
+            self._known[key] = self._disk.write(key, present, saving(present))
+            return self._known[key][1]
+
+    def changed(self) -> Iterator[tuple[str, Annotation]]:
+        """Volumes whose files somebody else has changed since this was last asked."""
+        for key in self.names:
+            if key in self._known:
+                self.read(key)
+        while self._noticed:
+            key, _ = self._noticed.popitem()
+            yield key, self._known[key][1]
+
+    def _read(self, key: str) -> Annotation:
+        signature, known = self._disk.signature(key), self._known.get(key)
+        if known is not None and known[0] == signature:
+            return known[1]
+        found = self._disk.read(key)
+        if found.problem and known is not None and self._disk.is_fresh(key):
+            return known[1]  # half written; it is looked at again
+        if known is not None and found.version != known[1].version:
+            self._noticed[key] = None
+        self._known[key] = signature, found
+        return found
