@@ -64,6 +64,7 @@ export class App extends EventTarget {
     const { volumes, progress } = await api.volumes();
     this.volumes = volumes;
     this.progress = progress;
+    volumes.forEach((one) => this.heard(one));
     this.tell("volumes");
   }
 

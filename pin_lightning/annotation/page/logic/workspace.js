@@ -15,7 +15,7 @@ export class Workspace {
   constructor(saver) {
     this.saver = saver;
     this.#shown = saver.mine;
-    this.selected = saver.mine[0]?.name ?? null;
+    this.selected = nextOpen(saver.mine, null) ?? saver.mine[0]?.name ?? null;
   }
 
   /** As they are shown, with the one that is dragged. */

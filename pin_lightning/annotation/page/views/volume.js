@@ -93,7 +93,7 @@ export class VolumeView {
     this.volume = volume;
     this.workspace = new Workspace(this.app.saverOf(volume));
     this.workspace.order = this.order ?? "file";
-    this.workspace.selected = landmark ?? this.workspace.open ?? this.workspace.names[0] ?? null;
+    this.workspace.selected = landmark ?? this.workspace.selected;
     document.title = `${volume.name} – ${this.app.session.title}`;
     this.heartbeat.begin(volume.id);
     this.#acted();
