@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pin_lightning.annotation.store import PRIVATE
+from pin_lightning.annotation.annotation_files import read_points
+from pin_lightning.annotation.on_disk import PRIVATE, SUFFIX
+from pin_lightning.annotation.plain_files import read_plain
 from pin_lightning.common.files import write_json
 from pin_lightning.common.spelling import one_spelling
 from pin_lightning.data.landmarks.files import READERS
@@ -80,3 +83,19 @@ def names_in_file(path: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"landmarks={path}: cannot be read as text; check the file") from error
     return checked_names([line for line in lines if line.strip()])
+
+
+def names_in_files(folder: Path, volumes: Sequence[str]) -> tuple[str, ...]:
+    """Landmark names of all markups files that lie in a folder already; damaged ones apart.
+
+    Args:
+        folder: The folder.
+        volumes: Names of the volumes.
+    """
+    found = dict[str, None]()
+    for name in volumes:
+        with suppress(ValueError, OSError):
+            path = folder / f"{name}{SUFFIX}"
+            content = read_plain(path)
+            found.update(dict.fromkeys({} if content is None else read_points(path, content)))
+    return tuple(found)

@@ -47,16 +47,27 @@ class Scan:
         """Its file."""
         return self.input.file
 
+    def without_path(self, text: str) -> str:
+        """A text in which the path of its file is the file's name: for others than its owner."""
+        shown = self.file.shown
+        paths = {shown, self.file.source, str(Path(shown).absolute())}
+        for one in sorted(paths, key=len, reverse=True):
+            text = text.replace(one, Path(shown).name)
+        return text
+
     @contextmanager
     def local(self) -> Iterator[Path]:
         """Context with the path of its file on this machine.
 
         Raises:
-            ValueError: It is a link to elsewhere.
+            ValueError: It is a link to elsewhere, or the block says so; without its folder.
         """
-        self.check_place()
-        with self.file.local() as path:
-            yield path
+        try:
+            self.check_place()
+            with self.file.local() as path:
+                yield path
+        except ValueError as error:
+            raise ValueError(self.without_path(str(error))) from error
 
     def check_place(self) -> None:
         """Refuse a file, or a slice of a series, that lies elsewhere than where it was found.
