@@ -34,9 +34,10 @@ export function distance(one, other) {
 
 /** A view frame: maps landmarks of a volume to its mm and back. */
 export class Frame {
-  constructor({ to_world: toWorld, extent_mm: extent }) {
+  constructor({ to_world: toWorld, low_mm: low, extent_mm: extent }) {
     this.matrix = toWorld;
     this.back = inverse(toWorld);
+    this.low = low;
     this.extent = extent;
   }
 

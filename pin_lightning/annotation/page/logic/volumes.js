@@ -2,7 +2,7 @@
 
 export const STATES = {
   failed: { title: "Could not be predicted", mark: "✕" },
-  new: { title: "Not predicted yet", mark: "○" },
+  new: { title: "New", mark: "○" },
   predicted: { title: "Predicted", mark: "◐" },
   in_work: { title: "Begun", mark: "✎" },
   corrected: { title: "Corrected", mark: "✔" },

@@ -29,6 +29,11 @@ export class Workspace {
     return this.landmark(this.selected);
   }
 
+  /** Whether the selected landmark is to be placed. */
+  get isOpen() {
+    return this.current !== null && this.current.position === null && !this.current.missing;
+  }
+
   landmark(name) {
     return this.landmarks.find((one) => one.name === name) ?? null;
   }
@@ -79,7 +84,7 @@ export class Workspace {
   }
 
   /** The landmark to place after this one. */
-  get open() {
+  get nextOpen() {
     return nextOpen(this.landmarks, this.selected);
   }
 

@@ -131,7 +131,7 @@ export class Pane {
 
   zoom(at, factor) {
     const { view } = this.stage;
-    const scale = this.stage.bounded(view.scale * factor);
+    const scale = view.bounded(view.scale * factor);
     this.stage.changed({ centre: zoomedCentre(this.plane, view, this.#size, at, scale), scale });
   }
 
@@ -140,6 +140,6 @@ export class Pane {
   }
 
   step(slices) {
-    this.#moveTo(this.stage.view.cursor[this.plane.normal] + slices * this.stage.stepOf(this.plane));
+    this.stage.changed({ cursor: this.stage.view.stepped(this.plane, slices) });
   }
 }

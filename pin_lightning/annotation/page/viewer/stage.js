@@ -2,16 +2,12 @@
 
 import { el } from "../dom.js";
 import { PLANES } from "../logic/planes.js";
-import { box } from "../logic/slices.js";
+import { Viewport } from "../logic/viewport.js";
 import { Images } from "./images.js";
 import { Pane } from "./pane.js";
 import { Scene } from "./scene.js";
 
-const CLOSE_VOXELS = 110; // across a plane that shows a landmark up close
-const STRONGEST = 60; // pixels per finest voxel
-
 export class Stage {
-  view = { centre: [0, 0, 0], cursor: [0, 0, 0], scale: 1 };
   window = [0, 1];
   landmarks = [];
   frame = null;
@@ -20,12 +16,12 @@ export class Stage {
   names = false;
   placing = false;
   #due = false;
-  #fit = null; // how the view was fitted, until a person changes it
   #lastUsed = PLANES[0];
 
   /** @param asks {select(name), dragged(name, mm, ended), dropped(), clicked(mm), windowed()} */
   constructor(asks) {
     this.asks = asks;
+    this.view = new Viewport(() => this.panes.map(({ plane, size }) => [plane, size]));
     this.panes = PLANES.map((plane) => new Pane(plane, this));
     this.scene = new Scene(this);
     const [axial, coronal, sagittal] = this.panes;
@@ -39,6 +35,7 @@ export class Stage {
     this.images?.close();
     this.frame = frame;
     this.window = [...window];
+    this.view.begin(frame.low, frame.extent, Math.min(...spacing));
     this.tell("Loading the volume …");
     this.images = new Images({ id, frame: frameName, spacing, changed: () => this.#arrived() });
     this.withLetters = frameName === "scanner";
@@ -71,109 +68,35 @@ export class Stage {
     if (this.images.raw && this.images.overview && this.scene.raw !== this.images.raw) {
       this.scene.show(this.images.raw, this.window);
     }
-    this.#refit();
     this.asks.arrived();
     this.redraw();
   }
 
   // The view.
 
-  /** Pixels of the shorter side of a plane. */
-  get #side() {
-    return Math.min(...this.panes[0].size);
-  }
-
-  get finest() {
-    return this.images?.finest ?? 1;
-  }
-
-  stepOf() {
-    return this.finest;
-  }
-
-  bounded(scale) {
-    const least = this.#wholeScale() / 2;
-    return Math.min(Math.max(scale, least), STRONGEST / this.finest);
-  }
-
-  #wholeScale() {
-    const extent = this.frame?.extent ?? [1, 1, 1];
-    const fits = this.panes.map(({ plane, size }) =>
-      Math.min(size[0] / extent[plane.across], size[1] / extent[plane.up]),
-    );
-    return 0.94 * Math.min(...fits);
-  }
-
-  /** Everything. */
-  whole() {
-    this.#fitted(() => ({ centre: this.middle(), scale: this.#wholeScale() }));
-  }
-
-  /** The middle of the volume in mm. */
-  middle() {
-    if (!this.images?.overview) {
-      return this.view.cursor;
-    }
-    const { low, high } = box(this.images.overview);
-    return low.map((value, axis) => (value + high[axis]) / 2);
-  }
-
-  /** A point in mm up close. */
-  near(mm, radius = 0) {
-    const across = Math.max(CLOSE_VOXELS * this.finest, 5 * radius);
-    this.changed({ cursor: mm });
-    this.#fitted(() => {
-      const scale = Math.max(this.#side / across, this.#wholeScale());
-      return { centre: mm, scale: this.bounded(scale) };
-    });
-  }
-
-  /** Fit the view, again when sizes are known and the image has arrived. */
-  #fitted(fit) {
-    this.changed(fit());
-    this.#fit = fit;
-  }
-
-  #refit() {
-    if (this.#fit) {
-      Object.assign(this.view, this.#fit());
-    }
-  }
-
-  /** A point in mm at the present scale. */
-  goTo(mm) {
-    this.changed({ centre: mm, cursor: mm });
-  }
-
-  zoomBy(factor) {
-    this.changed({ scale: this.bounded(this.view.scale * factor) });
-  }
-
-  /** Slices of the plane that was used last. */
-  stepBy(slices) {
-    const cursor = [...this.view.cursor];
-    cursor[this.#lastUsed.normal] += slices * this.finest;
-    this.changed({ cursor });
-  }
-
-  /** A point moved within the plane that was used last, right and up as it is drawn, in voxels. */
-  nudged(mm, right, up) {
-    const moved = [...mm];
-    moved[this.#lastUsed.across] -= right * this.finest;
-    moved[this.#lastUsed.up] += up * this.finest;
-    return moved;
-  }
-
   changed(change) {
-    const moved = change.centre !== undefined || change.scale !== undefined;
-    this.#fit = moved ? null : this.#fit;
-    Object.assign(this.view, change);
+    this.view.change(change);
+    this.redraw();
+  }
+
+  /** Change the view by one of its methods. */
+  show(method, ...values) {
+    this.view[method](...values);
     this.redraw();
   }
 
   resized() {
-    this.#refit();
-    this.redraw();
+    this.show("resized");
+  }
+
+  /** Slices of the plane that was used last. */
+  stepBy(slices) {
+    this.changed({ cursor: this.view.stepped(this.#lastUsed, slices) });
+  }
+
+  /** A point moved within the plane that was used last, in voxels. */
+  nudged(mm, right, up) {
+    return this.view.nudged(this.#lastUsed, mm, right, up);
   }
 
   used(plane) {
@@ -245,7 +168,7 @@ export class Stage {
     }
     const cube = isClose ? this.images.cubeAt(this.view.cursor) : null;
     const common = { images: [overview ?? null, cube], ...this.#marks() };
-    this.panes.forEach((pane) => pane.draw({ ...common, depths: this.#depths(pane.plane) }));
+    this.panes.forEach((pane) => pane.draw({ ...common, depths: this.view.depths(pane.plane.normal) }));
     this.scene.draw(common);
     const sharp = Boolean(overview) && (!this.images.coarse || cube !== null);
     this.element.dataset.sharp = String(sharp);
@@ -254,11 +177,5 @@ export class Stage {
   #marks() {
     const { window, landmarks, hidden, names, withLetters, placing } = this;
     return { window, landmarks, hidden, names, withLetters, placing };
-  }
-
-  #depths({ normal }) {
-    const { overview } = this.images ?? {};
-    const { low, high } = overview ? box(overview) : { low: [-1, -1, -1], high: [1, 1, 1] };
-    return [low[normal], high[normal], this.finest];
   }
 }

@@ -1,13 +1,11 @@
 // What keys and buttons do with the volume that is open.
 
-import * as api from "../api.js";
-import { ask, el } from "../dom.js";
 import { mark } from "../logic/landmarks.js";
-import { chosen, nextToDo } from "../logic/volumes.js";
+import { chosen } from "../logic/volumes.js";
+import { finish } from "./finish.js";
 import { help } from "./help.js";
 
 const NUDGE = 0.5; // voxels
-const PATIENCE_MS = 3000; // for a save, before the next volume is opened
 
 export class Actions {
   placing = false; // a click in a plane places the selected landmark
@@ -38,16 +36,16 @@ export class Actions {
     nudgeRight: (one) => one.#nudge(NUDGE, 0),
     nudgeUp: (one) => one.#nudge(0, NUDGE),
     nudgeDown: (one) => one.#nudge(0, -NUDGE),
-    accept: (one) => one.#accept(),
+    accept: (one) => finish(one.view.workspace, one.view.app),
     nextVolume: (one) => one.#volume(1),
     previousVolume: (one) => one.#volume(-1),
     list: () => (location.hash = "#/"),
     sliceUp: (one) => one.view.stage.stepBy(1),
     sliceDown: (one) => one.view.stage.stepBy(-1),
-    closer: (one) => one.view.stage.zoomBy(1.25),
-    farther: (one) => one.view.stage.zoomBy(0.8),
+    closer: (one) => one.view.stage.show("zoomBy", 1.25),
+    farther: (one) => one.view.stage.show("zoomBy", 0.8),
     near: (one) => one.view.showSelected(true),
-    whole: (one) => one.view.stage.whole(),
+    whole: (one) => one.view.stage.show("whole"),
     large1: (one) => one.view.stage.enlarge("axial"),
     large2: (one) => one.view.stage.enlarge("sagittal"),
     large3: (one) => one.view.stage.enlarge("coronal"),
@@ -92,7 +90,7 @@ export class Actions {
     const wasOpen = workspace.current.position === null;
     workspace.set(workspace.selected, mark(frame.toWorld(mm)));
     this.view.stage.changed({ cursor: mm });
-    const next = wasOpen ? workspace.open : null;
+    const next = wasOpen ? workspace.nextOpen : null;
     this.setPlacing(next !== null);
     if (next !== null) {
       workspace.selected = next;
@@ -177,35 +175,5 @@ export class Actions {
     if (other) {
       location.hash = `#/volume/${other.id}`;
     }
-  }
-
-  async #accept() {
-    const { workspace, app } = this.view;
-    const { saver } = workspace;
-    if (saver.done) {
-      workspace.end(false);
-      return;
-    }
-    const open = workspace.landmarks.filter((one) => one.position === null && !one.missing);
-    if (open.length && (await this.#asked(open)) !== "accept") {
-      return;
-    }
-    workspace.end(true);
-    await Promise.race([saver.flush(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
-    if (saver.status !== "conflict" && saver.status !== "refused") {
-      await this.#goOn(app, saver.id);
-    }
-  }
-
-  #asked(open) {
-    const names = open.slice(0, 8).map((one) => one.name).join(", ");
-    const text = `Neither placed nor missing: ${names}${open.length > 8 ? ` and ${open.length - 8} more` : ""}.`;
-    return ask("Accept without them?", el("p", {}, text), [["accept", "Accept", "primary"], ["", "Go back"]]);
-  }
-
-  async #goOn(app, id) {
-    const given = await api.next("doubt").catch(() => null);
-    const next = given && given.id !== id ? given.id : nextToDo(app.volumes, id);
-    location.hash = next ? `#/volume/${next}` : "#/";
   }
 }

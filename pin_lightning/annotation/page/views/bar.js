@@ -25,14 +25,14 @@ export class Bar {
     this.element = el("header", { class: "bar" }, back, el("div", { class: "who" }, this.name, this.state), this.badge.element, el("span", { class: "space" }), steps, el("span", { class: "group" }, this.undo, this.redo), views, this.help, this.accept);
   }
 
-  draw({ saver, history }, { frame, frames, position }) {
+  draw({ saver, history }, { frameName, frames, position }) {
     say(this.name, saver.name);
     this.name.title = saver.name;
     this.state.replaceChildren(chip(saver.state));
     this.badge.draw(saver);
     this.undo.disabled = !history.canUndo;
     this.redo.disabled = !history.canRedo;
-    say(this.axes, frame === "anatomical" ? "Anatomical axes" : "Scanner axes");
+    say(this.axes, frameName === "anatomical" ? "Anatomical axes" : "Scanner axes");
     this.axes.disabled = frames.length < 2;
     say(this.position, position);
     this.accept.firstChild.textContent = saver.done ? "Reopen" : "Accept";

@@ -21,8 +21,9 @@ export class ContradictionsPanel {
     }
   }
 
-  #row({ id, name, landmark, text }) {
-    const href = `#/volume/${id}/${encodeURIComponent(landmark ?? "")}`;
-    return el("li", {}, el("a", { href }, [name, landmark].filter(Boolean).join(": ")), text ? ` ${text}` : "");
+  #row({ id, name, landmarks = [], message = "" }) {
+    const place = landmarks[0] === undefined ? "" : `/${encodeURIComponent(landmarks[0])}`;
+    const link = el("a", { href: `#/volume/${id}${place}` }, name);
+    return el("li", {}, link, el("span", {}, ` ${message || landmarks.join(", ")}`));
   }
 }

@@ -11,10 +11,29 @@ const WORDS = {
   finished: "The new model is in use.",
 };
 
+const NUMBERS = {
+  cases: "Cases",
+  out_of_fold_mm: "Error on cases that it has not seen, mm",
+  moved_points: "Points that were moved",
+  moved_points_before_mm: "they were off by, mm",
+  moved_points_now_mm: "they would now be off by, mm",
+  annotations_to_check: "Annotations to look at again",
+  left_out: "Left out",
+};
+
 /** "2 min 5 s". */
 function duration(seconds) {
   const whole = Math.round(seconds ?? 0);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(3))) : String(value));
+
+/** Mean error of the points of a case that a person moved. */
+function corrected({ id, name, before_mm: before, now_mm: now }) {
+  const cell = (mm) => el("td", {}, typeof mm === "number" ? mm.toFixed(2) : "–");
+  const link = el("a", { href: `#/volume/${id}` }, name);
+  return el("tr", {}, el("th", { scope: "row" }, link), cell(before), cell(now));
 }
 
 export class TrainingPanel {
@@ -76,13 +95,13 @@ export class TrainingPanel {
     return progress.done === 0 ? "Accept or correct some volumes first." : `Uses the ${progress.done} volumes that are done.`;
   }
 
-  /** What was improved: lines of text, or numbers by name. */
+  /** What was improved: numbers, and each corrected case before and now. */
   #drawResult(result) {
-    const entries = result ? Object.entries(result).filter(([, value]) => typeof value !== "object") : [];
-    const rows = entries.map(([name, value]) => {
-      const shown = typeof value === "number" ? Number(value.toPrecision(3)) : value;
-      return [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, String(shown))];
-    });
-    this.result.replaceChildren(rows.length ? el("dl", {}, rows) : "");
+    const known = Object.keys(NUMBERS).filter((name) => (result?.[name] ?? null) !== null);
+    const rows = known.map((name) => [el("dt", {}, NUMBERS[name]), el("dd", {}, short(result[name]))]);
+    const cases = (result?.corrected ?? []).map((one) => corrected(one));
+    const head = ["Corrected", "Before", "Now, mm"].map((text) => el("th", { scope: "col" }, text));
+    const table = el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, cases));
+    this.result.replaceChildren(rows.length ? el("dl", {}, rows) : "", cases.length ? table : "");
   }
 }

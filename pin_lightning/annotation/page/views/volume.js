@@ -1,111 +1,71 @@
-// One volume: planes, landmarks, and what a person does with them.
+// One volume: opened, shown, worked on and left.
 
 import * as api from "../api.js";
-import { el, say } from "../dom.js";
 import { Frame } from "../logic/frames.js";
 import { actionOf } from "../logic/keys.js";
-import { changeOf, mark } from "../logic/landmarks.js";
+import { mark } from "../logic/landmarks.js";
 import { Workspace } from "../logic/workspace.js";
-import { range } from "../viewer/images.js";
-import { Stage } from "../viewer/stage.js";
 import { Actions } from "./actions.js";
-import { Bar } from "./bar.js";
 import { decide } from "./conflict.js";
-import { Details } from "./details.js";
+import { Desk } from "./desk.js";
 import { Heartbeat } from "./heartbeat.js";
-import { MarksList } from "./marks_list.js";
-
-const NOTICE_MS = 8000;
 
 export class VolumeView {
   volume = null;
   workspace = null;
+  frame = null;
   frameName = "scanner";
   preferred = "anatomical"; // axes that the person chose last
-  #timer = null;
+  #order = "file";
   #deciding = false;
 
   constructor(app) {
     this.app = app;
     this.actions = new Actions(this);
-    const act = (name) => this.actions.run(name);
-    this.stage = new Stage(this.#asks());
-    this.bar = new Bar(act, { change: (window) => this.setWindow(window), reset: () => act("window") });
-    this.list = new MarksList((name) => this.find(name), (order) => this.#order(order));
-    this.details = new Details(act);
+    this.desk = new Desk(this.#asks());
+    this.stage = this.desk.stage;
+    this.element = this.desk.element;
     this.heartbeat = new Heartbeat(app.tab);
-    this.doubts = el("div", { class: "doubts-line", hidden: true });
-    this.notice = el("p", { class: "notice", role: "status", hidden: true });
-    this.hint = el("p", { class: "hint", role: "status", hidden: true });
-    const side = el("aside", { class: "side" }, this.details.element, this.list.element);
-    const middle = el("div", { class: "middle" }, this.doubts, this.hint, this.notice, this.stage.element);
-    this.element = el("div", { class: "volume-view" }, this.bar.element, el("div", { class: "desk" }, middle, side));
-    this.#listen();
-  }
-
-  #listen() {
-    this.app.on("saver", (saver) => this.#isShown(saver) && this.#saverChanged());
-    this.app.on("volumes", () => this.isOpen && this.#drawLooking());
+    app.on("saver", (saver) => this.isOpen && saver === this.workspace.saver && this.#saverChanged());
+    app.on("volumes", () => this.isOpen && this.#drawAround());
     addEventListener("keydown", (event) => this.isOpen && this.#key(event));
-    addEventListener("pointerdown", () => this.#acted());
+    addEventListener("pointerdown", () => this.isOpen && this.#acted());
   }
 
   get isOpen() {
     return this.element.isConnected && this.workspace !== null;
   }
 
-  #isShown(saver) {
-    return this.isOpen && saver === this.workspace.saver;
-  }
-
-  #acted() {
-    if (this.isOpen) {
-      this.workspace.saver.time?.act(performance.now());
-    }
-  }
-
   // Coming and going.
 
   async enter(id, landmark = null) {
-    this.#clear();
+    this.workspace = null;
+    this.desk.blank("Loading the volume …");
     try {
       const volume = await api.volume(id);
       if (location.hash.startsWith(`#/volume/${id}`)) {
         this.#open(volume, landmark);
       }
     } catch (error) {
-      this.#blank(`The volume could not be opened: ${error.message}`);
+      this.desk.blank(`The volume could not be opened: ${error.message}`);
     }
-  }
-
-  #clear() {
-    this.#blank("Loading the volume …");
-    this.workspace = null;
-    this.say("");
-  }
-
-  #blank(text) {
-    this.element.classList.add("blank");
-    this.stage.blank(text);
   }
 
   #open(volume, landmark) {
     this.volume = volume;
-    this.workspace = new Workspace(this.app.saverOf(volume));
-    this.workspace.order = this.order ?? "file";
-    this.workspace.selected = landmark ?? this.workspace.selected;
     document.title = `${volume.name} – ${this.app.session.title}`;
+    if (!volume.frames.scanner) {
+      this.desk.blank(`${volume.name} cannot be shown: ${volume.reason}`);
+      return;
+    }
+    this.workspace = new Workspace(this.app.saverOf(volume));
+    this.workspace.order = this.#order;
+    this.workspace.selected = landmark ?? this.workspace.selected;
     this.heartbeat.begin(volume.id);
     this.#acted();
-    this.actions.setPlacing(this.workspace.current?.position === null && !this.workspace.current.missing);
-    if (volume.frames.scanner) {
-      this.element.classList.remove("blank");
-      this.setFrame(volume.frames[this.preferred] ? this.preferred : "scanner");
-      this.#saverChanged();
-    } else {
-      this.workspace = null;
-      this.#blank(`${volume.name} cannot be shown: ${volume.reason}`);
-    }
+    this.actions.setPlacing(this.workspace.isOpen);
+    this.setFrame(volume.frames[this.preferred] ? this.preferred : "scanner", volume.window);
+    this.#saverChanged();
   }
 
   leave() {
@@ -124,42 +84,29 @@ export class VolumeView {
 
   // What is shown.
 
-  setFrame(name) {
-    const world = this.frame && this.stage.frame ? this.frame.toWorld(this.stage.view.cursor) : null;
-    const again = world && this.shownId === this.volume.id;
+  /** Show the volume along axes; where `window` is null, as it is shown already. */
+  setFrame(name, window = null) {
+    const place = window === null ? this.frame.toWorld(this.stage.view.cursor) : null;
     this.frameName = name;
     this.frame = new Frame(this.volume.frames[name]);
-    const window = again ? this.stage.window : this.volume.window;
-    this.stage.open(this.volume.id, name, this.frame, this.volume.spacing_mm, window);
-    this.shownId = this.volume.id;
+    this.stage.open(this.volume.id, name, this.frame, this.volume.spacing_mm, window ?? this.stage.window);
     this.draw();
-    if (again) {
-      this.stage.goTo(this.frame.toView(world));
-    } else {
+    if (place === null) {
       this.showSelected(true);
+    } else {
+      this.stage.show("near", this.frame.toView(place), this.workspace.current?.radius_mm ?? 0);
     }
   }
 
   setWindow(window) {
     this.stage.setWindow(window);
-    this.#drawWindow();
-  }
-
-  #drawWindow() {
-    const { overview } = this.stage.images;
-    this.bar.window.draw(this.stage.window, overview ? range(overview) : this.stage.window);
-  }
-
-  #order(order) {
-    this.order = this.workspace.order = order;
-    this.draw();
+    this.desk.drawWindow();
   }
 
   /** Select a landmark and bring it into the middle. */
   find(name) {
     this.workspace.selected = name;
-    const { position, missing } = this.workspace.current;
-    this.actions.setPlacing(position === null && !missing);
+    this.actions.setPlacing(this.workspace.isOpen);
     this.draw();
     this.showSelected(false);
   }
@@ -168,72 +115,36 @@ export class VolumeView {
   showSelected(close) {
     const one = this.workspace.current;
     const place = one && this.frame.toView(one.position ?? one.predicted);
-    if (!place) {
-      return close ? this.stage.whole() : undefined;
+    if (place) {
+      this.desk.list.reveal(one.name);
+      this.stage.show(close ? "near" : "goTo", place, one.radius_mm ?? 0);
+    } else if (close) {
+      this.stage.show("whole");
     }
-    this.list.reveal(one.name);
-    return close ? this.stage.near(place, one.radius_mm ?? 0) : this.stage.goTo(place);
   }
 
   draw() {
-    const { workspace, stage, frame } = this;
-    stage.landmarks = workspace.landmarks.map((one) => ({
-      ...one,
-      view: frame.toView(one.position),
-      predictedView: frame.toView(one.predicted),
-      selected: one.name === workspace.selected,
-      changed: changeOf(one).kind !== "same",
-    }));
-    stage.placing = this.actions.placing;
-    stage.redraw();
-    this.list.draw(workspace);
-    this.details.draw(workspace.current, this.actions.placing);
-    this.#drawBar();
-    this.#drawHint();
-  }
-
-  #drawBar() {
     const { volumes } = this.app;
     const index = volumes.findIndex((one) => one.id === this.volume.id);
-    const position = index < 0 ? "" : `${index + 1} of ${volumes.length}`;
-    this.bar.draw(this.workspace, { frame: this.frameName, frames: Object.keys(this.volume.frames), position });
+    this.desk.draw(this.workspace, {
+      frame: this.frame,
+      frameName: this.frameName,
+      frames: Object.keys(this.volume.frames),
+      placing: this.actions.placing,
+      position: index < 0 ? "" : `${index + 1} of ${volumes.length}`,
+    });
   }
 
-  #drawHint() {
-    const name = this.workspace.selected;
-    this.hint.hidden = !this.actions.placing;
-    say(this.hint, this.actions.placing ? `Click in a plane where ${name} lies. Esc ends placing.` : "");
-  }
-
-  #drawLooking() {
+  #drawAround() {
     const own = this.app.volumes.find((one) => one.id === this.volume.id);
     const others = (own?.looking ?? []).filter((tab) => tab !== this.app.tab);
-    const texts = [this.volume.reason, ...this.volume.doubts.map((one) => one.text)].filter(Boolean);
-    if (others.length) {
-      texts.unshift("This volume is open in another tab, too.");
-    }
-    this.doubts.hidden = texts.length === 0;
-    this.doubts.replaceChildren(...[...new Set(texts)].slice(0, 4).map((text) => el("span", {}, text)));
-    this.#drawBar();
-  }
-
-  /** A line above the planes for a while. */
-  say(text) {
-    clearTimeout(this.#timer);
-    this.notice.textContent = text;
-    this.notice.hidden = text === "";
-    this.#timer = text && setTimeout(() => this.say(""), NOTICE_MS);
+    this.desk.drawDoubts(this.volume, others.length > 0);
+    this.draw();
   }
 
   #saverChanged() {
-    const names = [...this.workspace.changedElsewhere()];
-    if (names.length > 0) {
-      const listed = names.slice(0, 4).join(", ");
-      const more = names.length > 4 ? ` and ${names.length - 4} more` : "";
-      this.say(`Changed elsewhere: ${listed}${more}.`);
-    }
-    this.draw();
-    this.#drawLooking();
+    this.desk.sayChanged([...this.workspace.changedElsewhere()]);
+    this.#drawAround();
     if (this.workspace.saver.status === "conflict") {
       this.decide();
     }
@@ -252,23 +163,32 @@ export class VolumeView {
 
   #asks() {
     return {
+      act: (name) => this.actions.run(name),
       find: (name) => this.find(name),
-      select: (name) => {
-        this.workspace.selected = name;
-        this.actions.setPlacing(false);
-        this.list.reveal(name);
-        this.stage.changed({ cursor: this.frame.toView(this.workspace.current.position) });
+      order: (order) => {
+        this.#order = this.workspace.order = order;
         this.draw();
       },
+      window: (window) => this.setWindow(window),
+      select: (name) => this.#taken(name),
       dragged: (name, mm, ended) => this.#dragged(name, mm, ended),
       dropped: () => {
         this.workspace?.drag(null, null);
         this.draw();
       },
       clicked: (mm) => this.actions.clicked(mm),
-      windowed: () => this.#drawWindow(),
-      arrived: () => this.workspace && this.#drawWindow(),
+      windowed: () => this.desk.drawWindow(),
+      arrived: () => this.workspace && this.desk.drawWindow(),
     };
+  }
+
+  /** A landmark was pressed in a plane: the other planes come to it. */
+  #taken(name) {
+    this.workspace.selected = name;
+    this.actions.setPlacing(false);
+    this.desk.list.reveal(name);
+    this.stage.changed({ cursor: this.frame.toView(this.workspace.current.position) });
+    this.draw();
   }
 
   #dragged(name, mm, ended) {
@@ -282,10 +202,16 @@ export class VolumeView {
     this.draw();
   }
 
+  /** Time is counted between things that a person does. */
+  #acted() {
+    this.workspace.saver.time?.act(performance.now());
+  }
+
   #key(event) {
     this.#acted();
     const { tagName, type } = document.activeElement ?? {};
-    const action = document.querySelector("dialog[open]") ? null : actionOf(event, tagName, tagName === "INPUT" ? type : "");
+    const kind = tagName === "INPUT" ? type : "";
+    const action = document.querySelector("dialog[open]") ? null : actionOf(event, tagName, kind);
     if (action && this.actions.run(action)) {
       event.preventDefault();
     }
