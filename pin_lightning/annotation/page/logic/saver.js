@@ -20,6 +20,7 @@ export class Saver {
   #attempts = 0;
   #unanswered = null; // what was sent last without an answer: it may have arrived
   #heard = 0;
+  #seconds = 0; // worked, not saved yet
 
   /**
    * @param volume as the server gives it
@@ -120,6 +121,7 @@ export class Saver {
   }
 
   #begin(volume) {
+    this.volume = volume.frames ? volume : this.volume;
     this.version = volume.version;
     this.state = volume.state;
     this.base = { landmarks: volume.landmarks, done: volume.done };
@@ -161,9 +163,11 @@ export class Saver {
       return;
     }
     const sent = { landmarks: this.mine, done: this.done };
+    const seconds = (this.#seconds += this.takeSeconds());
     this.#set("saving");
     try {
-      const reply = await this.send(this.id, this.version, { ...sent, seconds: this.takeSeconds() });
+      const reply = await this.send(this.id, this.version, { ...sent, seconds });
+      this.#seconds -= seconds;
       this.#arrived(sent, reply);
     } catch (error) {
       this.#failed(sent, error);

@@ -143,9 +143,17 @@ export class VolumeView {
   }
 
   #saverChanged() {
-    this.desk.sayChanged([...this.workspace.changedElsewhere()]);
+    const { saver } = this.workspace;
+    const changed = [...this.workspace.changedElsewhere()];
+    this.volume = saver.volume ?? this.volume; // a prediction brings axes and doubts
+    if (changed.length > 0 && saver.version === 0) {
+      this.desk.say("The prediction has arrived.");
+      this.find(this.workspace.selected);
+    } else {
+      this.desk.sayChanged(changed);
+    }
     this.#drawAround();
-    if (this.workspace.saver.status === "conflict") {
+    if (saver.status === "conflict") {
       this.decide();
     }
   }

@@ -183,3 +183,24 @@ test("a storage that is full or broken keeps the page working", () => {
   assert.equal(drafts.read("v"), null);
   drafts.drop("v");
 });
+
+test("a prediction that arrives is taken up, and seconds of a failed save are not lost", async () => {
+  const { saver, server, tick } = opened();
+  server.volume = { ...server.volume, state: "predicted", frames: {}, landmarks: moved(START, "a", 2) };
+  await saver.heard(0);
+  assert.equal(saver.mine[0].position[0], 0);
+  await saver.heard(0, true);
+  assert.deepEqual([saver.mine[0].position[0], saver.volume.frames], [2, {}]);
+  const asked = [];
+  const { send } = server;
+  saver.send = (id, version, body) => {
+    asked.push(body.seconds);
+    return send(id, version, body);
+  };
+  server.mood = "away";
+  saver.change(moved(saver.mine, "a", 3), false);
+  await tick();
+  server.mood = "well";
+  await tick();
+  assert.deepEqual(asked, [1, 2]);
+});
