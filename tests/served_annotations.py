@@ -133,6 +133,30 @@ class Page:
     def text(self, selector: str) -> str:
         return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
 
+    def wait_for(self, selector: str, text: str = "", seconds=30) -> None:
+        """Wait until there is an element that has a text."""
+        found = "document.querySelector(arguments[0])?.innerText.includes(arguments[1])"
+        self.wait(found, selector, text, seconds=seconds)
+
+    def press(self, selector: str, number=0) -> None:
+        """Press the button, or link, that a selector finds."""
+        self.wait("document.querySelectorAll(arguments[0])[arguments[1]]", selector, number)
+        self.run("document.querySelectorAll(arguments[0])[arguments[1]].click()", selector, number)
+
+    def type(self, selector: str, text: str) -> None:
+        """Give a field a text."""
+        self.run(
+            "const field = document.querySelector(arguments[0]); field.value = arguments[1];"
+            "field.dispatchEvent(new Event('input'))",
+            *(selector, text),
+        )
+
+    def middle(self, plane: str, right=0.0, down=0.0) -> list[float]:
+        """Place beside the middle of a plane."""
+        pane = "const {clientWidth, clientHeight} = document.querySelector(arguments[0]);"
+        width, height = self.run(f"{pane} return [clientWidth, clientHeight]", f".pane.{plane}")
+        return [width / 2 + right, height / 2 + down]
+
     def open(self, name: str | None = None) -> None:
         """Load the list, or a volume anew."""
         self.browser.get("about:blank")
@@ -191,7 +215,9 @@ class Page:
 
     def frame(self) -> None:
         """Wait until what was asked for is drawn."""
-        drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"
+        drawn = (
+            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"
+        )
         self.browser.execute_async_script(drawn)
 
     def mark(self, plane: str) -> list[float]:
@@ -250,7 +276,7 @@ def edit_as_slicer_does(path: Path, name: str, shift_lps) -> None:
     path.write_text(json.dumps(content, indent=4), encoding="utf-8")
 
 
-def only_text(page: Page, name: str) -> bool:
+def is_text(page: Page, name: str) -> bool:
     """Whether a name is shown as it is, and nothing was made of it."""
-    shown = re.sub(r"\s+", " ", page.text("body"))
-    return name in shown and page.run("return document.querySelectorAll('main b, main img').length") == 0
+    made = page.run("return document.querySelectorAll('main b, main img').length")
+    return name in re.sub(r"\s+", " ", page.text("body")) and made == 0

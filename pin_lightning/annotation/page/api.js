@@ -48,6 +48,12 @@ export const train = () => json("POST", "api/training");
 export const cancelTraining = () => json("DELETE", "api/training");
 export const contradictions = () => json("GET", "api/contradictions");
 
+/** Say that a tab has a volume open no more, even while the page is left. */
+export function closed(id, tab) {
+  const content = new Blob([JSON.stringify({ tab, closed: true })], { type: "application/json" });
+  navigator.sendBeacon(at(id, "/looking"), content);
+}
+
 /** Upload a template of 3D Slicer whose landmark names are to be used. */
 export async function setTemplate(file) {
   const body = new FormData();

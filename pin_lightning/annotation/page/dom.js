@@ -12,7 +12,7 @@ function fill(node, { on = {}, dataset = {}, ...attributes }, children) {
   }
   Object.assign(node.dataset, dataset);
   Object.entries(on).forEach(([event, handler]) => node.addEventListener(event, handler));
-  node.append(...children.flat().filter((one) => one !== null && one !== undefined && one !== false));
+  node.append(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
   return node;
 }
 

@@ -92,6 +92,7 @@ export class Pane {
   // What gestures ask for.
 
   hit(at, reach) {
+    this.stage.settle();
     const away = (one) => Math.hypot(one.at[0] - at[0], one.at[1] - at[1]);
     const near = (this.shown ?? []).filter((one) => away(one) <= reach);
     near.sort((one, other) => away(one) - away(other));

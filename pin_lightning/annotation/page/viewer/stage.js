@@ -153,10 +153,15 @@ export class Stage {
   redraw() {
     if (!this.#due) {
       this.#due = true;
-      requestAnimationFrame(() => {
-        this.#due = false;
-        this.#draw();
-      });
+      requestAnimationFrame(() => this.settle());
+    }
+  }
+
+  /** Draw now what is due: a press has to meet what there is, not what was drawn before. */
+  settle() {
+    if (this.#due) {
+      this.#due = false;
+      this.#draw();
     }
   }
 
