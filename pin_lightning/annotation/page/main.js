@@ -81,6 +81,10 @@ addEventListener("beforeunload", (event) => {
 });
 addEventListener("online", () => app.retry());
 
+if (location.search) {
+  history.replaceState(null, "", location.pathname + location.hash); // a token stays in nobody's history
+}
+
 try {
   await app.begin();
   views = { begin: new BeginView(app), list: new ListView(app), volume: new VolumeView(app) };

@@ -180,20 +180,23 @@ def test_a_killed_server_loses_nothing(page, server, done):
     page.open("killed")
     place_all(page)
     page.select("tip")
-    server.kill()
-    start = page.mark("axial")
-    page.drag("axial", start, [start[0] + 25, start[1] - 15])
-    page.wait("document.querySelector('.save').dataset.status === 'away'")
-    page.wait_for("#away", "The server does not answer")
-    position = page.text(".details dd")
-    page.browser.get("about:blank")  # the browser is closed; without a window nobody is asked
-    server.start()
-    page.open("killed")
-    page.saved()
-    page.select("tip")
-    assert page.text(".details dd") == position
-    shown = [float(one) for one in position.split(", ")]
-    np.testing.assert_allclose(on_disk(done, "killed")["tip"], shown, atol=0.006)
+    for is_closed in (False, True):
+        server.kill()
+        x, y = page.mark("axial")
+        page.drag("axial", [x, y], [x + 25, y - 15])
+        page.wait("document.querySelector('.save').dataset.status === 'away'")
+        page.wait_for("#away", "The server does not answer")
+        position = page.text(".details dd")
+        if is_closed:
+            page.browser.get("about:blank")  # without a window nobody is asked
+        server.start()
+        if is_closed:
+            page.open("killed")
+        page.saved()
+        page.select("tip")
+        assert page.text(".details dd") == position
+        shown = [float(one) for one in position.split(", ")]
+        np.testing.assert_allclose(on_disk(done, "killed")["tip"], shown, atol=0.006)
 
 
 def test_a_finger_drags_on_a_tablet_in_the_dark(page, done):
