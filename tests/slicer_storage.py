@@ -1,0 +1,101 @@
+"""Point lists read and written by the storage code of 3D Slicer itself.
+
+It is the package `slicer-core` (Python 3.11), in the virtual environment that `PIN_SLICER` names.
+This file is also the program that runs there: orders as JSON on standard input, answers on standard
+output.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SLICER = Path(os.environ.get("PIN_SLICER", ".cache/slicer")).absolute() / "bin" / "python"
+ADVICE = "python3.11 -m venv ENV && ENV/bin/pip install slicer-core requests && "
+ADVICE += "ENV/bin/pip install --no-deps monailabel==0.8.5, and set PIN_SLICER=ENV"
+STATUSES = ("undefined", "preview", "defined", "missing")  # their numbers in Slicer
+
+
+def read_by_slicer(*paths):
+    """Points of each file: label, description, status, and world position (RAS mm)."""
+    return _ordered([{"read": str(path)} for path in paths])
+
+
+def write_by_slicer(points, *paths):
+    """Let Slicer make a point list and write it to files; gives what it would show."""
+    return _ordered([{"points": points, "write": list(map(str, paths))}])[0]
+
+
+def resaved_by_slicer(path, *paths):
+    """Let Slicer open a file and save it to others, one after the other."""
+    return _ordered([{"read": str(path), "write": list(map(str, paths))}])[0]
+
+
+def _ordered(orders):
+    import pytest
+
+    if not SLICER.is_file():
+        pytest.skip(f"slicer-core is not installed: {ADVICE}")
+    done = subprocess.run(
+        [SLICER, __file__],
+        input=json.dumps(orders),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": ""},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _storage(scene, path):
+    import slicer
+
+    is_json = path.endswith(".json")
+    kind = "vtkMRMLMarkupsJsonStorageNode" if is_json else "vtkMRMLMarkupsFiducialStorageNode"
+    storage = getattr(slicer, kind)()
+    scene.AddNode(storage)
+    storage.SetFileName(path)
+    return storage
+
+
+def _place(node, point):
+    index = node.AddControlPointWorld(point["position"], point["label"])
+    node.SetNthControlPointDescription(index, point.get("description", ""))
+    if point.get("status") == "missing":
+        node.SetNthControlPointPositionMissing(index)
+    elif point.get("status") == "undefined":
+        node.UnsetNthControlPointPosition(index)
+
+
+def _shown(node):
+    for index in range(node.GetNumberOfControlPoints()):
+        position = [0.0] * 3
+        node.GetNthControlPointPositionWorld(index, position)
+        yield {
+            "label": node.GetNthControlPointLabel(index),
+            "description": node.GetNthControlPointDescription(index),
+            "status": STATUSES[node.GetNthControlPointPositionStatus(index)],
+            "position": position,
+        }
+
+
+def _obey(order):
+    import slicer
+
+    scene, node = slicer.vtkMRMLScene(), slicer.vtkMRMLMarkupsFiducialNode()
+    scene.AddNode(node)
+    if "read" in order:
+        assert _storage(scene, order["read"]).ReadData(node), order["read"]
+    for point in order.get("points", []):
+        _place(node, point)
+    for path in order.get("write", []):
+        assert _storage(scene, path).WriteData(node), path
+    return list(_shown(node))
+
+
+if __name__ == "__main__":
+    answers = [_obey(order) for order in json.load(sys.stdin)]
+    print("\n" + json.dumps(answers))
