@@ -14,6 +14,8 @@ from pathlib import Path
 SLICER = Path(os.environ.get("PIN_SLICER", ".cache/slicer")).absolute() / "bin" / "python"
 ADVICE = "python3.11 -m venv ENV && ENV/bin/pip install slicer-core requests && "
 ADVICE += "ENV/bin/pip install --no-deps monailabel==0.8.5, and set PIN_SLICER=ENV"
+MODULE = Path(__file__).resolve().parents[1] / "slicer" / "PINLandmarks"
+SCENE = MODULE / "PINLandmarksLib" / "scene.py"
 STATUSES = ("undefined", "preview", "defined", "missing")  # their numbers in Slicer
 
 
@@ -30,6 +32,11 @@ def write_by_slicer(points, *paths):
 def resaved_by_slicer(path, *paths):
     """Let Slicer open a file and save it to others, one after the other."""
     return _ordered([{"read": str(path), "write": list(map(str, paths))}])[0]
+
+
+def in_scene(volume, changes):
+    """Let the module put a scan's points into a scene: landmarks before and after changes there."""
+    return _ordered([{"volume": volume, **changes}])[0]
 
 
 def _ordered(orders):
@@ -82,8 +89,34 @@ def _shown(node):
         }
 
 
+def _changed_in_scene(order):
+    import slicer
+
+    sys.path.insert(0, str(MODULE))
+    from PINLandmarksLib import scene as own
+
+    scene, names = slicer.vtkMRMLScene(), order["names"]
+    node = own.add_points(scene, order["volume"])
+    before = own.points_of(scene, node, names)
+    for index, position in order["move"].items():
+        node.SetNthControlPointPositionWorld(int(index), position)
+    for index in order["miss"]:
+        own.mark_missing(node, index)
+    for index in order["take"]:
+        own.take_up(node, index)
+    assert node.GetName() == order["volume"]["name"]
+    assert node.GetControlPointPlacementStartIndex() == order["take"][-1]
+    after = own.points_of(scene, node, names)
+    own.remove(scene, node)
+    own.remove(scene, node)  # no more there
+    return [before, after]
+
+
 def _obey(order):
     import slicer
+
+    if "volume" in order:
+        return _changed_in_scene(order)
 
     scene, node = slicer.vtkMRMLScene(), slicer.vtkMRMLMarkupsFiducialNode()
     scene.AddNode(node)
