@@ -9,7 +9,6 @@ from slicer_storage import SCENE, in_scene, resaved_by_slicer
 
 from conftest import REPOSITORY
 from pin_lightning.annotation.points import Point, points_of
-
 from pin_lightning.data.landmarks.files import read_landmarks
 from PINLandmarksLib.points import landmarks_of, markups_of
 
