@@ -51,12 +51,14 @@ def create_app(
         redoc_url=None,
         responses=PROBLEMS,
     )
-    for one in (session, volumes, images, events, training, monai_label):
+    for one in (session, volumes, images, events, training):
         app.include_router(one.router(state))
+    app.include_router(monai_label.router(state, token))
     app.add_exception_handler(RequestValidationError, _unusable)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(OSError, _not_written)
-    app.add_middleware(Guard, token=token, any_host=any_host, limits=limits)
+    bounds = {**monai_label.LIMITS, **(limits or {})}
+    app.add_middleware(Guard, token=token, any_host=any_host, limits=bounds)
     app.mount("/static", StaticFiles(directory=PAGE), name="static")
 
     @app.get("/", include_in_schema=False)

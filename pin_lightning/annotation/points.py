@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.runs.doubts import Reviewed
 
 Position: TypeAlias = tuple[float, float, float]
 SAME_MM = 1e-6  # nearer positions are the same
@@ -42,6 +43,17 @@ def points_of(landmarks: LandmarkSet, missing: Sequence[str] = ()) -> dict[str, 
     for name, (x, y, z), defined in rows:
         found[name] = Point((x, y, z)) if defined else Point(missing=name in missing)
     return found
+
+
+def points_predicted(names: Sequence[str], one: Reviewed) -> dict[str, Point]:
+    """Points of a prediction, missing where they lie outside; none if it has other landmarks."""
+    if len(one.positions_world) != len(names):
+        return {}
+    rows = zip(names, one.positions_world.tolist(), one.outside, strict=True)
+    return {
+        name: Point(missing=True) if outside else Point((x, y, z))
+        for name, (x, y, z), outside in rows
+    }
 
 
 def landmarks_of(points: Points) -> LandmarkSet:

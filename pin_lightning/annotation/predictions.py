@@ -32,6 +32,14 @@ class PredictingRun:
     settings: Mapping[str, Any]
 
 
+def settings_of(run: PredictingRun, output: Path) -> dict[str, Any]:
+    """Settings of ``infer`` by which a run predicts into a folder, as of `PredictionChild`."""
+    return {
+        **{"run": str(run.folder), "output": str(output), "planes": False, "log": "json"},
+        **{"input": "", "review_page": 0, "batch_size": 1, "readers": 1, **run.settings},
+    }
+
+
 class Predictions:
     """Predictions of volumes; safe for threads.
 
@@ -135,10 +143,7 @@ class Predictions:
     def _begin(
         self, run: PredictingRun, done: Callable[[str], bool], generation: int
     ) -> PredictionChild | None:
-        settings = {
-            **{"run": str(run.folder), "output": str(self.folder), "planes": False, "log": "json"},
-            **{"input": "", "review_page": 0, "batch_size": 1, "readers": 1, **run.settings},
-        }
+        settings = settings_of(run, self.folder)
         with self._changed:
             if generation != self._generation:
                 return None

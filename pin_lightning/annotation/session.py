@@ -22,7 +22,13 @@ from pin_lightning.annotation.images import Images
 from pin_lightning.annotation.learner import DoneVolume, Learner, NoLearner, Proposer
 from pin_lightning.annotation.looking import Looking
 from pin_lightning.annotation.names import LandmarkNames
-from pin_lightning.annotation.points import Point, Points, changed_names, landmarks_of
+from pin_lightning.annotation.points import (
+    Point,
+    Points,
+    changed_names,
+    landmarks_of,
+    points_predicted,
+)
 from pin_lightning.annotation.predictions import PredictingRun, Predictions
 from pin_lightning.annotation.states import State
 from pin_lightning.annotation.store import PRIVATE, Annotation, AnnotationStore, Saving
@@ -128,14 +134,19 @@ class Session:
         saved = self.store.read(key)
         if saved.is_saved:
             return {**dict.fromkeys(self.names, Point()), **saved.points}
-        return self._predicted_points(key) or dict.fromkeys(self.names, Point())
+        return self.predicted_points(key) or dict.fromkeys(self.names, Point())
+
+    def predicted_points(self, key: str) -> dict[str, Point]:
+        """Landmarks of a volume as they are predicted now; none where they are not."""
+        known = self.predictions.of(self.scans[key].name)
+        return points_predicted(self.names, known) if isinstance(known, Reviewed) else {}
 
     def predicted(self, key: str) -> Mapping[str, tuple[float, float, float]]:
         """Positions that were predicted when a person began, else those that are predicted now."""
         saved = self.store.read(key).state.predicted
         points = saved or {
             name: one.position
-            for name, one in self._predicted_points(key).items()
+            for name, one in self.predicted_points(key).items()
             if one.position is not None
         }
         return {name: one for name, one in points.items() if one is not None}
@@ -252,16 +263,6 @@ class Session:
             return random.choice(free)  # not for secrets
         diverse = self.learner.diverse(free, done) if strategy == "diverse" else None
         return diverse or max(free, key=lambda key: self.doubt(key).number)
-
-    def _predicted_points(self, key: str) -> dict[str, Point]:
-        known = self.predictions.of(self.scans[key].name)
-        if not isinstance(known, Reviewed) or len(known.positions_world) != len(self.names):
-            return {}
-        rows = zip(self.names, known.positions_world.tolist(), known.outside, strict=True)
-        return {
-            name: Point(missing=True) if outside else Point((x, y, z))
-            for name, (x, y, z), outside in rows
-        }
 
     def _error_bars(self) -> ErrorBars | None:
         run = self.predictions.run
