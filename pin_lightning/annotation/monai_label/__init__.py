@@ -1,6 +1,6 @@
 """The protocol of MONAI Label, so that clients that are made for it work.
 
-Landmarks take the part of its ``detection`` models: labels are point lists of 3D Slicer (.mrk.json).
+Landmarks are what a ``detection`` model finds; labels are point lists of 3D Slicer (.mrk.json).
 """
 
 from pin_lightning.annotation.monai_label.routes import LIMITS, router

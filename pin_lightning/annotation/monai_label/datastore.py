@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, HTTPException, Query, UploadFile
 from fastapi.responses import Response, StreamingResponse
 
+from pin_lightning.annotation.answers import Problem
 from pin_lightning.annotation.monai_label.images import open_image, sent_name
 from pin_lightning.annotation.monai_label.info import stats
 from pin_lightning.annotation.monai_label.labels import SUFFIX, tagged_label, tags_of
@@ -73,7 +74,7 @@ def router(session: Session, seen: SeenVersions) -> APIRouter:
     def get_label_info(label: Text, tag: Text = "") -> dict[str, Any]:
         return _label_info(session, key_of(session, label))
 
-    @routes.put("/label")
+    @routes.put("/label", responses={409: {"model": Problem}})
     def put_label(
         image: Text,
         label: UploadFile,

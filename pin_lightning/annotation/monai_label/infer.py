@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
+from pin_lightning.annotation.answers import Problem
 from pin_lightning.annotation.monai_label.inferring import Inferred, Inferring, TooBusy
 from pin_lightning.annotation.monai_label.info import MODEL, models
 from pin_lightning.annotation.monai_label.labels import SUFFIX, label_text
@@ -33,7 +34,9 @@ def router(
     routes = APIRouter(prefix="/infer")
 
     @routes.post(
-        "/{model}", response_class=Response, responses={200: {"content": {FORM: {}, LABEL_TYPE: {}}}}
+        "/{model}",
+        response_class=Response,
+        responses={200: {"content": {FORM: {}, LABEL_TYPE: {}}}, 429: {"model": Problem}},
     )
     async def post_infer(
         request: Request,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pin_lightning.annotation.monai_label.labels import descriptions, descriptions_of
 from pin_lightning.annotation.monai_label.uploaded import Uploaded, UploadedImage
-from pin_lightning.annotation.points import Points
+from pin_lightning.annotation.points import Points, points_predicted
 from pin_lightning.annotation.prediction_child import ChildEnded, PredictionChild
 from pin_lightning.annotation.predictions import settings_of
-from pin_lightning.annotation.session import Session, points_predicted
+from pin_lightning.annotation.session import Session
 from pin_lightning.inference.files import LocalInput
 from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.records import Failed, Records
@@ -112,8 +112,8 @@ class Inferring:
         finally:
             child.end()
             shutil.rmtree(folder, ignore_errors=True)
-        if record is None or isinstance(record.one, Failed):
-            reason = "not predicted" if record is None else record.one.reason
-            raise ValueError(reason.replace(str(path), shown))
+        one = Failed(IMAGE, shown, "not predicted") if record is None else record.one
+        if isinstance(one, Failed):
+            raise ValueError(one.reason.replace(str(path), shown))
         names = self._session.names
-        return Inferred(points_predicted(names, record.one), descriptions_of(names, record.one))
+        return Inferred(points_predicted(names, one), descriptions_of(names, one))

@@ -70,7 +70,7 @@ def stats(session: Session) -> dict[str, Any]:
     for key in session.scans:
         for tag in tags_of(session, key):
             tags[tag] = tags.get(tag, 0) + 1
-    return {"total": progress["total"], "completed": progress["done"], "label_tags": tags}
+    return {"total": progress.total, "completed": progress.done, "label_tags": tags}
 
 
 def _train_stats(session: Session) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Labels: point lists that clients send and get."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pin_lightning.annotation.annotation_files import read_points
@@ -10,6 +10,7 @@ from pin_lightning.annotation.points import Point, Points, landmarks_of, points_
 from pin_lightning.annotation.session import Session
 from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.landmarks.markups import markups_text
+from pin_lightning.runs.doubts import Reviewed
 
 SUFFIX = ".mrk.json"
 JSON, FCSV = ".json", ".fcsv"
@@ -57,11 +58,19 @@ def tagged_label(session: Session, key: str, tag: str) -> str | None:
 
 def descriptions(session: Session, key: str) -> dict[str, str]:
     """What is said of each predicted landmark: its radius, and why to look at it."""
-    found = {}
-    for one in landmarks(session, key):
-        bar = [] if one.radius_mm is None else [f"within {one.radius_mm:.2f} mm"]
-        found[one.name] = ", ".join([*bar, *([one.reason] if one.reason else [])])
-    return found
+    return {one.name: _said(one.radius_mm, [one.reason]) for one in landmarks(session, key)}
+
+
+def descriptions_of(names: Sequence[str], one: Reviewed) -> dict[str, str]:
+    """As `descriptions`, of a prediction of another image."""
+    radii = [None] * len(names) if one.radius_mm is None else one.radius_mm.tolist()
+    rows = zip(names, radii, one.reasons, strict=True)
+    return {name: _said(radius, reasons) for name, radius, reasons in rows}
+
+
+def _said(radius_mm: float | None, reasons: Sequence[str]) -> str:
+    bar = [] if radius_mm is None else [f"within {radius_mm:.2f} mm"]
+    return ", ".join([*bar, *filter(None, reasons)])
 
 
 def _read_fcsv(path: Path, content: bytes) -> dict[str, Point]:

@@ -15,6 +15,7 @@ from pin_lightning.annotation.monai_label.inferring import Inferring
 from pin_lightning.annotation.monai_label.seen import SeenVersions
 from pin_lightning.annotation.monai_label.uploaded import MOST_BYTES, Uploaded
 from pin_lightning.annotation.session import Session
+from pin_lightning.annotation.store import PRIVATE
 
 # Most bytes of a request, by the beginning of its path.
 LIMITS = {"/session": MOST_BYTES, "/infer": MOST_BYTES}
@@ -27,7 +28,8 @@ def router(session: Session, token: str | None = None) -> APIRouter:
         session: The session.
         token: What a login has to give as its password; None without one.
     """
-    routes, seen, uploaded = APIRouter(tags=["MONAI Label"]), SeenVersions(), Uploaded()
+    routes, seen = APIRouter(tags=["MONAI Label"]), SeenVersions()
+    uploaded = Uploaded(session.folder / PRIVATE / "uploads")
     inferring = Inferring(session, uploaded)
     for one in (
         info.router(session),

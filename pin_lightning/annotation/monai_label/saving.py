@@ -74,4 +74,4 @@ def _points(session: Session, key: str, label: UploadFile) -> Any:
         else GivenLandmark(name=name, position=one.position, missing=one.missing)
         for name, one in points.items()
     ]
-    return points_given(session, key, Given(landmarks=rows))
+    return points_given(session, key, Given(landmarks=rows, seconds=0.0))

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException
 
+from pin_lightning.annotation.answers import Problem
 from pin_lightning.annotation.monai_label.info import MODEL
 from pin_lightning.annotation.routes.known import refusals
 from pin_lightning.annotation.session import Session
@@ -19,20 +20,22 @@ def router(session: Session) -> APIRouter:
 
     @routes.get("/")
     def get_train(check_if_running: bool = False, all: bool = False) -> Any:
-        """The present or last training; 404 if there is none, or where only one that runs counts."""
+        """The present or last training, or only one that is running; 404 if there is none."""
         found = task(session.learner.status())
         if found is None or (check_if_running and found["status"] != "RUNNING"):
-            raise HTTPException(404, "no training is running" if check_if_running else "no training")
+            raise HTTPException(
+                404, "no training is running" if check_if_running else "no training"
+            )
         return [found] if all else found
 
-    @routes.post("/{model}")
+    @routes.post("/{model}", responses={429: {"model": Problem}})
     def post_train_model(model: str, params: Params = None) -> Any:
         """Start a training on all images that are done."""
         if model != MODEL:
             raise HTTPException(404, f"model: give {MODEL}")
         return post_train()
 
-    @routes.post("/")
+    @routes.post("/", responses={429: {"model": Problem}})
     def post_train(params: Params = None) -> Any:
         """Start a training on all images that are done."""
         if session.learner.status()["state"] == "running":
