@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Query, UploadFile
+from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import Response, StreamingResponse
 
 from pin_lightning.annotation.answers import Problem
@@ -15,6 +15,7 @@ from pin_lightning.annotation.monai_label.seen import SeenVersions
 from pin_lightning.annotation.monai_label.sending import LABEL_TYPE, attachment
 from pin_lightning.annotation.routes.known import refusals
 from pin_lightning.annotation.session import Session
+from pin_lightning.annotation.upload import Upload
 
 KIND = "application/octet-stream"
 BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -77,7 +78,7 @@ def router(session: Session, seen: SeenVersions) -> APIRouter:
     @routes.put("/label", responses={409: {"model": Problem}})
     def put_label(
         image: Text,
-        label: UploadFile,
+        label: Upload,
         params: Annotated[str, Form(max_length=2**16)] = "{}",
         tag: Text = "",
     ) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
@@ -22,6 +22,7 @@ from pin_lightning.annotation.monai_label.uploaded import Uploaded, UploadedImag
 from pin_lightning.annotation.monai_label.uploads import known, take
 from pin_lightning.annotation.routes.known import refusals
 from pin_lightning.annotation.session import Session
+from pin_lightning.annotation.upload import Upload
 
 FORM = "multipart/form-data"
 Text = Annotated[str, Query(max_length=1000)]
@@ -44,7 +45,7 @@ def router(
         image: Text = "",
         session_id: Text = "",
         params: Annotated[str, Form(max_length=2**16)] = "{}",
-        file: UploadFile | None = None,
+        file: Annotated[Upload | None, File()] = None,
         output: Literal["all", "json", "image"] = "all",
     ) -> Response:
         """Predict an image of the folder, of a session, or of this request."""

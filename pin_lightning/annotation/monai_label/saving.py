@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from fastapi import HTTPException, UploadFile
+from fastapi import HTTPException
+from starlette.datastructures import UploadFile
 
 from pin_lightning.annotation.answers import Given, GivenLandmark
 from pin_lightning.annotation.given import points_given

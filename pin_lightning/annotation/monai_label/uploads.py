@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, UploadFile
+from fastapi import APIRouter, File, HTTPException, Query
 from fastapi.responses import FileResponse
+from starlette.datastructures import UploadFile
 
 from pin_lightning.annotation.monai_label.uploaded import (
     SECONDS,
@@ -12,6 +13,7 @@ from pin_lightning.annotation.monai_label.uploaded import (
     Uploaded,
     UploadedImage,
 )
+from pin_lightning.annotation.upload import Upload
 
 Expiry = Annotated[int, Query(ge=0, le=10**9)]
 
@@ -22,7 +24,7 @@ def router(uploaded: Uploaded) -> APIRouter:
 
     @routes.put("/")
     def put_session(
-        files: list[UploadFile], expiry: Expiry = 0, uncompress: bool = False
+        files: Annotated[list[Upload], File()], expiry: Expiry = 0, uncompress: bool = False
     ) -> dict[str, Any]:
         """Take an image: one file, or the files of a DICOM series."""
         if uncompress:
