@@ -39,6 +39,12 @@ def in_scene(volume, changes):
     return _ordered([{"volume": volume, **changes}])[0]
 
 
+def correct_by_module(address, token, folder, move):
+    """Let the module fetch the next scan from a server, move landmarks, and save it twice."""
+    order = {"address": address, "token": token, "folder": str(folder), "move": move}
+    return _ordered([order])[0]
+
+
 def _ordered(orders):
     import pytest
 
@@ -112,9 +118,38 @@ def _changed_in_scene(order):
     return [before, after]
 
 
+def _corrected(order):
+    import slicer
+
+    sys.path.insert(0, str(MODULE))
+    from PINLandmarksLib import scene as own
+    from PINLandmarksLib.client import Conflict, Server
+
+    server, scene = Server(order["address"], order["token"]), slicer.vtkMRMLScene()
+    names, scan = server.session()["landmarks"], server.next_scan("doubt")
+    volume, file = server.volume(scan), server.download(scan, Path(order["folder"]))
+    server.look(scan, "a tab")
+    node = own.add_points(scene, volume)
+    for name, position in order["move"].items():
+        node.SetNthControlPointPositionWorld(names.index(name), position)
+    points = own.points_of(scene, node, names)
+    saved = server.save(scan, volume["version"], points, done=True, seconds=2.5)
+    try:
+        server.save(scan, volume["version"], points, done=False)
+    except Conflict as conflict:
+        now = conflict.volume
+    states = {one["id"]: one["state"] for one in server.volumes()}
+    return {
+        **{"volume": volume, "file": str(file), "points": points, "saved": saved},
+        **{"now": now, "state": states[scan]},
+    }
+
+
 def _obey(order):
     import slicer
 
+    if "address" in order:
+        return _corrected(order)
     if "volume" in order:
         return _changed_in_scene(order)
 

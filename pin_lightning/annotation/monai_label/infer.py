@@ -1,5 +1,6 @@
 """``/infer/``: predictions, as point lists."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, HTTPException, Query, Request
@@ -23,6 +24,7 @@ from pin_lightning.annotation.monai_label.uploads import known, take
 from pin_lightning.annotation.routes.known import refusals
 from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.upload import Upload
+from pin_lightning.data.images.reading import file_stem
 
 FORM = "multipart/form-data"
 Text = Annotated[str, Query(max_length=1000)]
@@ -58,7 +60,7 @@ def router(
             sent = await run_in_threadpool(take, uploaded, [file])
         if sent is not None:
             inferred = await run_in_threadpool(_of_upload, inferring, sent)
-            return _answer(sent.name, inferred, {}, output)
+            return _answer(file_stem(Path(sent.name)) or sent.name, inferred, {}, output)
         key = key_of(session, image)
         with refusals():
             inferred = await inferring.of_volume(key, request.is_disconnected)

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pin_lightning.inference.files import LocalInput
 from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.records import Failed, Records
 
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_LOOKS, MOST_SECONDS = 0.2, 1800.0
 MOST_WAITING = 4  # uploaded images
 IMAGE = "image"  # name of an uploaded one
 
@@ -66,13 +67,13 @@ class Inferring:
         session, name = self._session, self._session.scans[key].name
         points = session.predicted_points(key)
         if not points:
-            before = session.predictions.of(name)
+            before, ends = session.predictions.of(name), time.monotonic() + MOST_SECONDS
             session.ask(key)
-            while session.predictions.of(name) is before and not await gone():
-                if session.predictions.problem:
-                    raise ValueError(session.predictions.problem)
+            while session.predictions.of(name) is before and not points and not await gone():
+                if session.predictions.problem or time.monotonic() > ends:
+                    raise ValueError(session.predictions.problem or "takes too long")
                 await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-            points = session.predicted_points(key)
+                points = session.predicted_points(key)
         known = session.predictions.of(name)
         if not points:
             raise ValueError(known.reason if isinstance(known, Failed) else "not predicted")
@@ -99,8 +100,9 @@ class Inferring:
             raise ValueError("there is no run that predicts")
         folder = Path(tempfile.mkdtemp(prefix="pin-lightning-"))
         inputs = {IMAGE: Input(LocalInput(path), IMAGE)}
-        child = PredictionChild(settings_of(run, folder), inputs)
+        child = PredictionChild()
         try:
+            child.begin(settings_of(run, folder), inputs)
             said = child.answer()
             if said["state"] != "ready":
                 raise ValueError(str(said.get("reason", "")))
