@@ -14,12 +14,14 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadab
 
 import slicer
 from PINLandmarksLib.client import Conflict, Server, ServerError
+from PINLandmarksLib.points import are_same
 from PINLandmarksLib.scene import add_points, mark_missing, points_of, remove, take_up
 
 ADDRESS = "PINLandmarks/address"  # of a setting of Slicer; the token is not kept
 STRATEGIES = ("doubt", "random", "diverse")
 LOOKING_SECONDS = 10
-WAITING_SECONDS = 2
+WAITING_SECONDS, MOST_WAITS = 2, 300
+THEIRS = "Its points are shown; yours are hidden in the list that is named (not saved)."
 HELP = """Landmarks of a server of <tt>pin-lightning serve</tt>: fetch the next scan, correct its
 points, and send them back. Points are dragged in any view; one that cannot be seen is marked
 missing."""
@@ -46,7 +48,7 @@ class PINLandmarksWidget(ScriptedLoadableModuleWidget):
         self.server: Server | None = None
         self.volume: dict[str, Any] | None = None
         self.points = self.scan = None  # nodes of the scene
-        self.names: list[str] = []
+        self.waits = 0
         self.tab, self.since = uuid.uuid4().hex, time.monotonic()
         self._make_server_form()
         self._make_scan_form()
@@ -106,7 +108,7 @@ class PINLandmarksWidget(ScriptedLoadableModuleWidget):
         with _shown_errors("Could not connect."):
             self.server = None
             server = Server(self.address.text, self.token.text)
-            self.names = list(server.session()["landmarks"])
+            server.session()
             self.server = server
             slicer.app.userSettings().setValue(ADDRESS, server.address)
             self._list_scans()
@@ -128,26 +130,28 @@ class PINLandmarksWidget(ScriptedLoadableModuleWidget):
 
     def on_predict(self) -> None:
         """Ask for the prediction of this scan, and wait for it beside other work."""
+        if any(one["predicted"] for one in self.volume["landmarks"]):
+            slicer.util.infoDisplay("This scan is predicted already.")
+            return
         with _shown_errors("Could not ask for a prediction."):
             self.server.predict(self.volume["id"])
-            self.state.text = "is being predicted"
+            self.state.text, self.waits = "is being predicted", MOST_WAITS
             self.waiting.start()
 
     def on_waiting(self) -> None:
         """Show the points once they are predicted."""
+        self.waits -= 1
         try:
             volume = self.server.volume(self.volume["id"])
         except ServerError as error:
             self.waiting.stop()
             self.state.text = str(error)
             return
-        if volume["state"] == "new":
-            return
-        self.waiting.stop()
-        if any(one["position"] for one in volume["landmarks"]):
+        if any(one["predicted"] for one in volume["landmarks"]):
             self._show(volume)
-        else:
-            self.state.text = f"{volume['state']}: {volume.get('reason', '')}"
+        elif self.waits == 0 or volume["state"] not in ("new", self.volume["state"]):
+            self.waiting.stop()
+            self.state.text = f"{volume['state']}: {volume['reason']}"
 
     def on_looking(self) -> None:
         """Tell others that this scan is being looked at."""
@@ -173,28 +177,18 @@ class PINLandmarksWidget(ScriptedLoadableModuleWidget):
     def on_save(self, done: bool) -> None:
         """Send the points back."""
         with _shown_errors("Could not save the points."):
-            landmarks = points_of(slicer.mrmlScene, self.points, self.names)
-            seconds = time.monotonic() - self.since
+            landmarks = self._landmarks()
+            spent = time.monotonic() - self.since
+            volume = self.volume
             try:
-                saved = self.server.save(
-                    self.volume["id"], self.volume["version"], landmarks, done, seconds
-                )
+                saved = self.server.save(volume["id"], volume["version"], landmarks, done, spent)
             except Conflict as conflict:
-                self._show_both(conflict)
+                self._show(conflict.volume)
+                slicer.util.warningDisplay(f"{conflict}\n{THEIRS}")
                 return
-            self.volume.update(saved)
-            self.since = time.monotonic()
+            self.volume, self.since = {**volume, **saved, "landmarks": landmarks}, time.monotonic()
             self.state.text = f"{saved['state']}, version {saved['version']}"
             self._list_scans()
-
-    def _show_both(self, conflict: Conflict) -> None:
-        """Show what another person saved, and leave the own points beside it."""
-        self.points.SetName(f"{self.points.GetName()} (not saved)")
-        self.points.GetDisplayNode().SetVisibility(False)
-        self.points = None
-        self._show(conflict.volume)
-        said = "Its points are shown; yours are hidden in the list that is named (not saved)."
-        slicer.util.warningDisplay(f"{conflict}\n{said}")
 
     def _open(self, scan: str) -> None:
         volume = self.server.volume(scan)
@@ -209,14 +203,33 @@ class PINLandmarksWidget(ScriptedLoadableModuleWidget):
         self.on_looking()
 
     def _show(self, volume: dict[str, Any]) -> None:
-        remove(slicer.mrmlScene, self.points)
+        """Show the points of a scan; those that are not saved stay beside them, hidden."""
+        self.waiting.stop()
+        self._put_aside()
         self.volume, self.since = volume, time.monotonic()
         self.points = add_points(slicer.mrmlScene, volume)
         self.table.setCurrentNode(self.points)
-        doubts = [f"{one['kind']}: {one['text']}" for one in volume.get("doubts", [])]
+        doubts = [f"{one['kind']}: {one['text']}" for one in volume["doubts"]]
         self.state.text = "\n".join([volume["state"], *doubts])
         self.scans.setCurrentIndex(self.scans.findData(volume["id"]))
         self._enable()
+
+    def _put_aside(self) -> None:
+        if self.points is None or not slicer.mrmlScene.IsNodePresent(self.points):
+            return
+        try:
+            is_saved = are_same(self._landmarks(), self.volume["landmarks"])
+        except ValueError:  # no list of landmarks any more
+            is_saved = False
+        if is_saved:
+            remove(slicer.mrmlScene, self.points)
+        else:
+            self.points.SetName(f"{self.points.GetName()} (not saved)")
+            self.points.GetDisplayNode().SetVisibility(False)
+
+    def _landmarks(self) -> list[dict[str, Any]]:
+        names = [one["name"] for one in self.volume["landmarks"]]
+        return points_of(slicer.mrmlScene, self.points, names)
 
     def _list_scans(self) -> None:
         self.scans.clear()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, HTTPException
 
 Text = Annotated[str, Form(max_length=1000)]
+Password = Annotated[str, Form(min_length=1, max_length=1000)]
 
 
 def router(token: str | None) -> APIRouter:
@@ -17,7 +18,9 @@ def router(token: str | None) -> APIRouter:
         return {"enabled": token is not None}
 
     @routes.post("/token")
-    def post_token(password: Text, username: Text = "", grant_type: Text = "") -> dict[str, str]:
+    def post_token(
+        password: Password, username: Text = "", grant_type: Text = ""
+    ) -> dict[str, str]:
         """Give the token to who has it, as a client sends what it was given by a login."""
         if token is None or not hmac.compare_digest(password.encode(), token.encode()):
             raise HTTPException(401, "give the token that the server has printed as the password")

@@ -24,7 +24,9 @@ def router(uploaded: Uploaded) -> APIRouter:
 
     @routes.put("/")
     def put_session(
-        files: Annotated[list[Upload], File()], expiry: Expiry = 0, uncompress: bool = False
+        files: Annotated[list[Upload], File(min_length=1)],
+        expiry: Expiry = 0,
+        uncompress: bool = False,
     ) -> dict[str, Any]:
         """Take an image: one file, or the files of a DICOM series."""
         if uncompress:

@@ -9,6 +9,7 @@ SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
     "Resources/Schema/markups-schema-v1.0.3.json#"
 )
+SAME_MM = 1e-6
 RAS = ("RAS", "0", 0)
 LPS = ("LPS", "1", 1)
 
@@ -63,6 +64,20 @@ def landmarks_of(content: dict[str, Any], names: list[str]) -> list[dict[str, An
         if status == "defined":
             found[name]["position"] = _position(name, point, flipped=system in LPS)
     return list(found.values())
+
+
+def are_same(ones: list[dict[str, Any]], others: list[dict[str, Any]]) -> bool:
+    """Whether landmarks are the same; numbers that Slicer wrote differ in their last digit."""
+    return len(ones) == len(others) and all(map(_is_same, ones, others))
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    if (one["name"], one["missing"]) != (other["name"], other["missing"]):
+        return False
+    here, there = one["position"], other["position"]
+    if here is None or there is None:
+        return here is there
+    return math.dist(here, there) <= SAME_MM
 
 
 def _point(number: int, landmark: dict[str, Any]) -> dict[str, Any]:
