@@ -50,14 +50,17 @@ def centre_mm(content):
     return image.affine[:3, :3] @ place + image.affine[:3, 3], image
 
 
-def session_of(folder, number=3, names=NAMES):
-    """A session of a few small volumes, without a run."""
+def write_balls(folder, number=3):
+    """A few small volumes; returns their folder."""
     for index in range(number):
-        path = folder / "scans" / f"ball{index}.nii.gz"
-        if not path.exists():
-            write_ball(path, affine=oblique_affine(seed=index))
-    output = folder / "annotations"
+        affine = oblique_affine(seed=index)
+        write_ball(folder / f"ball{index}.nii.gz", (9.5, 11.2, 8.1), affine, size=(24, 22, 20))
+    return folder
+
+
+def session_of(scans, output, names=NAMES):
+    """A session of volumes in a folder, without a run."""
     known = LandmarkNames(output)
     if names:
         known.set_by_person(names)
-    return Session(Scans.find(str(folder / "scans")), output, known, "scans")
+    return Session(Scans.find(str(scans)), output, known, "scans")
