@@ -34,6 +34,11 @@ def resaved_by_slicer(path, *paths):
     return _ordered([{"read": str(path), "write": list(map(str, paths))}])[0]
 
 
+def images_in_slicer(*paths):
+    """World position (RAS mm) of the brightest voxel of each image, as Slicer shows it."""
+    return _ordered([{"image": str(path)} for path in paths])
+
+
 def in_scene(volume, changes):
     """Let the module put a scan's points into a scene: landmarks before and after changes there."""
     return _ordered([{"volume": volume, **changes}])[0]
@@ -145,8 +150,32 @@ def _corrected(order):
     }
 
 
+def _brightest(path):
+    import vtk
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    import slicer
+
+    scene, node = slicer.vtkMRMLScene(), slicer.vtkMRMLScalarVolumeNode()
+    scene.AddNode(node)
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    scene.AddNode(storage)
+    storage.SetFileName(path)
+    storage.SetSingleFile(True)
+    assert storage.ReadData(node), path
+    to_ras, voxels = vtk.vtkMatrix4x4(), node.GetImageData()
+    node.GetIJKToRASMatrix(to_ras)
+    index = int(vtk_to_numpy(voxels.GetPointData().GetScalars()).argmax())
+    columns, rows, _ = voxels.GetDimensions()
+    ijk = (index % columns, index // columns % rows, index // (columns * rows))
+    return list(to_ras.MultiplyPoint([*map(float, ijk), 1.0]))[:3]
+
+
 def _obey(order):
     import slicer
+
+    if "image" in order:
+        return _brightest(order["image"])
 
     if "address" in order:
         return _corrected(order)

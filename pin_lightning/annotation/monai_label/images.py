@@ -6,17 +6,22 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 from pin_lightning.annotation.volumes import Scan
+from pin_lightning.common.geometry import corner_distance_mm
 from pin_lightning.data.images.parts import parts
 from pin_lightning.data.images.reading import read_header, read_voxels
 from pin_lightning.inference.files import LocalInput
 
 # Formats of one file, which 3D Slicer reads without extensions.
 AS_THEY_ARE = (".nii.gz", ".nii", ".nrrd", ".mha")
+NIFTI = (".nii.gz", ".nii")
+SAME_MM = 1e-2  # between corners of images
 CHUNK = 2**20
 
 
@@ -80,11 +85,31 @@ def checksum(scan: Scan) -> str | None:
 
 
 def _own_suffix(scan: Scan) -> str:
-    """Suffix of a file that is sent as it is; empty for one with voxels elsewhere, or a folder."""
+    """Suffix of a file that is sent as it is; empty for another."""
     suffix = next((one for one in AS_THEY_ARE if scan.file.shown.lower().endswith(one)), "")
-    if isinstance(scan.file, LocalInput) and parts(scan.file.path) != [scan.file.path]:
-        return ""
-    return suffix
+    if not suffix or not isinstance(scan.file, LocalInput):
+        return suffix
+    path = scan.file.path
+    is_whole = parts(path) == [path]  # else voxels are elsewhere, or it is a folder
+    return suffix if is_whole and (suffix not in NIFTI or _is_placed_alike(path)) else ""
+
+
+def _is_placed_alike(path: Path) -> bool:
+    """Whether 3D Slicer puts a NIfTI file where this program does.
+
+    Of a file with both it takes the qform instead of the sform, and of one with an sform alone the
+    voxel sizes of the header.
+    """
+    try:
+        shape, affine = read_header(path)
+        header: Any = nib.load(path).header
+        qform, sform = header.get_qform(coded=True)[0], header.get_sform(coded=True)[0]
+    except (OSError, ValueError, nib.filebasedimages.ImageFileError):
+        return True  # is said where it is read
+    if qform is not None:
+        return corner_distance_mm(qform, affine, shape) < SAME_MM
+    sizes = np.abs(voxel_sizes(sform) - header.get_zooms()[:3])
+    return bool((sizes * shape).max() < SAME_MM)
 
 
 def _as_nifti(path: Path, target: Path) -> Path:

@@ -14,8 +14,8 @@ from pin_lightning.annotation.monai_label import (
 from pin_lightning.annotation.monai_label.inferring import Inferring
 from pin_lightning.annotation.monai_label.seen import SeenVersions
 from pin_lightning.annotation.monai_label.uploaded import MOST_BYTES, Uploaded
+from pin_lightning.annotation.on_disk import PRIVATE
 from pin_lightning.annotation.session import Session
-from pin_lightning.annotation.store import PRIVATE
 
 # Most bytes of a request, by the beginning of its path.
 LIMITS = {"/session": MOST_BYTES, "/infer": MOST_BYTES}

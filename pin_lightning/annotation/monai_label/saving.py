@@ -10,8 +10,8 @@ from pin_lightning.annotation.given import points_given
 from pin_lightning.annotation.monai_label.labels import DRAFT, FINAL, read_label
 from pin_lightning.annotation.monai_label.params import client_of
 from pin_lightning.annotation.monai_label.seen import SeenVersions
+from pin_lightning.annotation.saved import VersionConflict
 from pin_lightning.annotation.session import Session
-from pin_lightning.annotation.store import VersionConflict
 
 MOST_BYTES = 4 * 2**20  # of a label
 MOST_POINTS = 1000
