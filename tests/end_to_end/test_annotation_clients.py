@@ -1,66 +1,41 @@
 """Clients of `pin-lightning serve`: that of MONAI Label, and the module for 3D Slicer."""
 
 import json
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
+from pathlib import Path
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
 import pytest
 from monai_client import called
-from orthanc import free_port
+from server_process import serving
 from slicer_storage import correct_by_module, read_by_slicer
 
-from conftest import REPOSITORY
 from pin_lightning.data.landmarks.files import read_landmarks
 
 pytestmark = pytest.mark.slow
 TOKEN = "a-token-of-twenty-letters"
-SECONDS = 120
 
 
-class Served:
-    """A server in a process of its own.
+class Served(NamedTuple):
+    """A server: its address, the folder of its volumes and that of what is saved."""
 
-    Attributes:
-        address: Of its page.
-        scans: Folder of its volumes.
-        annotations: Folder of what is saved.
-    """
-
-    def __init__(self, run, scans, annotations):
-        self.port, self.scans, self.annotations = free_port(), scans, annotations
-        self.address = f"http://127.0.0.1:{self.port}"
-        settings = [f"run={run}", f"input={scans}", f"output={annotations}", f"token={TOKEN}"]
-        command = [sys.executable, "-m", "pin_lightning", "serve", f"port={self.port}", *settings]
-        self.process = subprocess.Popen(command, cwd=REPOSITORY)
-        ends = time.monotonic() + SECONDS
-        while not self._answers():
-            assert self.process.poll() is None
-            assert time.monotonic() < ends
-            time.sleep(0.2)
-
-    def _answers(self):
-        try:
-            urllib.request.urlopen(f"{self.address}/auth/")
-        except OSError:
-            return False
-        return True
-
-    def end(self):
-        self.process.terminate()
-        assert self.process.wait(60) == 143
+    address: str
+    scans: Path
+    annotations: Path
 
 
 @pytest.fixture(scope="module")
 def served(short_run, phantom_root, tmp_path_factory):
+    scans = phantom_root / "images"
     annotations = tmp_path_factory.mktemp("served") / "annotations"
-    served = Served(short_run, phantom_root / "images", annotations)
-    yield served
-    served.end()
+    settings = [f"run={short_run}", f"input={scans}", f"output={annotations}", f"token={TOKEN}"]
+    with serving(*settings, "port=0") as server:
+        yield Served(f"http://127.0.0.1:{server.port}", scans, annotations)
+        server.process.terminate()
+        assert server.process.wait(60) == 143
 
 
 def call(served, *calls, **more):
