@@ -54,7 +54,8 @@ def router(session: Session, seen: SeenVersions) -> APIRouter:
 
     @routes.get("/image/info")
     def get_image_info(image: Text) -> dict[str, Any]:
-        return image_info(session, key_of(session, image))
+        with refusals():
+            return image_info(session, key_of(session, image))
 
     @routes.get("/label", response_class=Response, responses={200: {"content": {LABEL_TYPE: {}}}})
     def get_label(label: Text, tag: Text = "") -> Response:

@@ -50,7 +50,11 @@ def sent_name(scan: Scan) -> str:
     """Name of the file of an image for a client.
 
     That of one that is converted says whether it has changed, as clients keep files by their names.
+
+    Raises:
+        ValueError: It is a link to elsewhere.
     """
+    scan.check_place()
     suffix = _own_suffix(scan)
     return f"{scan.name}{suffix}" if suffix else f"{scan.name}_{scan.file.stamp()[:8]}.nii"
 

@@ -11,6 +11,7 @@ from pin_lightning.annotation.answers import Problem
 from pin_lightning.annotation.monai_label.inferring import Inferred, Inferring, TooBusy
 from pin_lightning.annotation.monai_label.info import MODEL, models
 from pin_lightning.annotation.monai_label.labels import SUFFIX, label_text
+from pin_lightning.annotation.monai_label.large import few_large_at_once
 from pin_lightning.annotation.monai_label.params import client_of, key_of, read_params
 from pin_lightning.annotation.monai_label.seen import SeenVersions
 from pin_lightning.annotation.monai_label.sending import (
@@ -34,7 +35,7 @@ def router(
     session: Session, seen: SeenVersions, uploaded: Uploaded, inferring: Inferring
 ) -> APIRouter:
     """Routes of a session."""
-    routes = APIRouter(prefix="/infer")
+    routes = APIRouter(prefix="/infer", route_class=few_large_at_once())
 
     @routes.post(
         "/{model}",

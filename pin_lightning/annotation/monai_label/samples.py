@@ -26,11 +26,11 @@ def router(session: Session, seen: SeenVersions) -> APIRouter:
             raise HTTPException(404, f"strategy: give one of {', '.join(STRATEGIES)}")
         with refusals():
             key = session.next(strategy)
-        if key is None:
-            return {}
+            if key is None:
+                return {}
+            sample = {"id": key, **image_info(session, key)}
         client = client_of(params)
         session.look(key, f"monai-label {client}")
-        sample = {"id": key, **image_info(session, key)}
         seen.note(client, key, sample["version"])
         digest = checksum(session.scans[key])
         return sample if digest is None else {**sample, "checksum": digest}

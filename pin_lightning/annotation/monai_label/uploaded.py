@@ -5,6 +5,7 @@ import secrets
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ MOST_BYTES = 2 * 2**30  # of all images
 MOST_IMAGES = 20
 MOST_FILES = 5000  # of an image
 SECONDS = 3600.0  # without use, after which an image is removed
+SECONDS_BETWEEN_LOOKS = 60.0
 # Formats of one file: a header could name other files of this machine.
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".mgh", *DICOM_SUFFIXES)
 CHUNK = 2**20
@@ -82,7 +84,9 @@ class Uploaded:
         self.folder, self.most_bytes, self._clock = folder, most_bytes, clock
         self._images = dict[str, UploadedImage]()
         self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
         shutil.rmtree(folder, ignore_errors=True)
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # also at the end
 
     def add(self, sent: Sequence[Sent], seconds: float = SECONDS) -> UploadedImage:
         """Take an image: one file, or the files of a DICOM series.
@@ -107,6 +111,9 @@ class Uploaded:
         with self._lock:
             self._images[key] = image
             self._make_room()
+            if key not in self._images:
+                raise TooMuch("files: others are in use; there is no room for another now")
+            self._look_later()
         return image
 
     def get(self, key: str) -> UploadedImage | None:
@@ -152,6 +159,19 @@ class Uploaded:
                         raise TooMuch(f"files: more than {self.most_bytes} bytes")
                     target.write(chunk)
         return (place if len(sent) > 1 else place / f"00000{suffixes[0]}"), size
+
+    def _look_later(self) -> None:
+        if self._timer is None and self._images:
+            self._timer = threading.Timer(SECONDS_BETWEEN_LOOKS, self._look)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _look(self) -> None:
+        """Remove what has expired, though nobody asks for anything."""
+        with self._lock:
+            self._timer = None
+            self._make_room()
+            self._look_later()
 
     def _make_room(self) -> None:
         """Remove what has expired, and what was used least recently while there is too much."""

@@ -6,6 +6,7 @@ from fastapi import APIRouter, File, HTTPException, Query
 from fastapi.responses import FileResponse
 from starlette.datastructures import UploadFile
 
+from pin_lightning.annotation.monai_label.large import few_large_at_once
 from pin_lightning.annotation.monai_label.uploaded import (
     SECONDS,
     Sent,
@@ -20,7 +21,7 @@ Expiry = Annotated[int, Query(ge=0, le=10**9)]
 
 def router(uploaded: Uploaded) -> APIRouter:
     """Routes of images that clients send."""
-    routes = APIRouter(prefix="/session")
+    routes = APIRouter(prefix="/session", route_class=few_large_at_once())
 
     @routes.put("/")
     def put_session(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +13,7 @@ from fastapi.testclient import TestClient
 from scipy.spatial.transform import Rotation
 
 from pin_lightning.annotation.app import create_app
+from pin_lightning.annotation.guard import MOST_BODY
 from pin_lightning.annotation.learner import NoLearner
 from pin_lightning.annotation.monai_label.labels import label_text, read_label
 from pin_lightning.annotation.names import LandmarkNames
@@ -22,7 +24,6 @@ from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.volumes import Scans
 from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.data.landmarks.files import read_landmarks
-from pin_lightning.inference.records import Record, Records
 from pin_lightning.runs.doubts import Reviewed
 
 NAMES = ("nose", "chin", "ear")
@@ -70,17 +71,16 @@ def predicted(name):
 
 
 @pytest.fixture
-def session(tmp_path):
+def session(tmp_path, monkeypatch):
     """Three scans, of which two are predicted, and a run that is not there to predict the last."""
+    monkeypatch.setattr("pin_lightning.annotation.monai_label.inferring.MOST_SECONDS", 20.0)
     write_scans(tmp_path / "scans")
-    for name in ("ANNA", "BERT"):
-        record = Record(predicted(name), "", "", "run")
-        Records(tmp_path / "own" / PRIVATE / "predictions").write(record)
     names = LandmarkNames(tmp_path / "own")
     names.set_by_run(NAMES)
     scans = Scans.find(f"{tmp_path}/scans/*")
     session = Session(scans, tmp_path / "own", names, "skulls")
     session.predictions.run = PredictingRun(tmp_path / "run", NAMES, {})
+    session.predictions._known.update({name: predicted(name) for name in ("ANNA", "BERT")})
     session.learner = Learning()
     yield session
     session.close()
@@ -238,8 +238,7 @@ def test_a_link_to_elsewhere_is_not_followed(client, session, tmp_path):
     answer = client.get("/datastore/image", params={"image": "ANNA"})
     assert answer.status_code == 422
     assert "outside the input folder" in answer.json()["detail"]
-    sample = client.get("/datastore/image/info", params={"image": "ANNA"}).json()
-    assert "checksum" not in sample
+    assert client.get("/datastore/image/info", params={"image": "ANNA"}).status_code == 422
 
 
 PATHS = ["../own/ANNA", "/etc/passwd", "..%2F..%2Fetc%2Fpasswd", "ANNA.nii.gz", "", "\0", "a" * 900]
@@ -280,6 +279,34 @@ def test_damaged_params_are_refused(client):
         answer = client.post("/infer/landmarks?image=ANNA", data={"params": params})
         assert answer.status_code == 422
         assert answer.json()["detail"].startswith("params")
+
+
+def test_large_images_are_taken_in_turn(client, session):
+    """Their number is not bounded; what lies on the disk is."""
+    image = nib.Nifti1Image(np.zeros((300, 200, 40), np.int16), np.eye(4)).to_bytes()
+    assert len(image) > MOST_BODY
+    send = lambda _: client.put("/session/", files={"files": ("a.nii", image)})  # noqa: E731
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(send, range(4)))
+    keys = {answer.json()["session_id"] for answer in answers}
+    assert {path.name for path in (session.folder / PRIVATE / "uploads").iterdir()} == keys
+    for key in keys:
+        sent = client.get(f"/session/{key}", params={"image": True})
+        assert sent.content == image
+        assert client.delete(f"/session/{key}").json()["meta"] == {"size": len(image)}
+        assert client.delete(f"/session/{key}").status_code == 404
+
+
+def test_sessions_take_images_alone(client, session):
+    for name, content in (("a.txt", b"text"), ("a.nii", b"text"), ("a.zip", b"PK")):
+        answer = client.put("/session/", files={"files": (name, content)})
+        assert answer.status_code == 422
+    more = {"uncompress": True}
+    answer = client.put("/session/", files={"files": ("a.nii", b"")}, params=more)
+    assert answer.status_code == 422
+    many = [("files", (f"{number}.dcm", b"")) for number in range(1001)]
+    assert client.put("/session/", files=many).status_code == 400
+    assert not list((session.folder / PRIVATE / "uploads").glob("*"))
 
 
 def test_images_are_not_taken_into_the_folder(client, tmp_path):

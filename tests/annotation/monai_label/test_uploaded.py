@@ -1,6 +1,7 @@
 """Images that clients send: what is taken, and how long it is kept."""
 
 import io
+import time
 
 import nibabel as nib
 import numpy as np
@@ -64,6 +65,20 @@ def test_slices_of_a_series_are_one_image(uploaded, tmp_path):
     assert read_header(image.path)[0] == (2, 3, 4)
 
 
+def test_images_go_though_nobody_asks(uploaded, clock, monkeypatch):
+    monkeypatch.setattr("pin_lightning.annotation.monai_label.uploaded.SECONDS_BETWEEN_LOOKS", 0.05)
+    uploaded.add(sent(nifti()), 60)
+    clock.now += 61
+    until(lambda: not kept(uploaded))
+
+
+def until(fulfilled):
+    ends = time.monotonic() + 60
+    while not fulfilled():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
 def test_images_that_nobody_uses_go(uploaded, clock):
     short, long = uploaded.add(sent(nifti()), 60), uploaded.add(sent(nifti()), 1e9)
     clock.now += 50
@@ -86,7 +101,9 @@ def test_the_least_recently_used_makes_room(uploaded, clock):
         images.append(uploaded.add(sent(nifti())))
         clock.now += 1
     assert kept(uploaded) == sorted(image.id for image in images[1:])
-    uploaded.get(images[1].id)
+    with uploaded.using(images[1]), pytest.raises(TooMuch, match="no room for another"):
+        uploaded.add(sent(nifti(side=100_000 // 6 - 100)))
+    assert kept(uploaded) == [images[1].id]
     large = uploaded.add(sent(nifti(side=100_000 // 6 - 100)))
     assert kept(uploaded) == [large.id]
 
