@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from served_scans import write_balls
@@ -150,15 +151,19 @@ def test_two_hundred_saves_a_second_for_half_a_minute_lose_nothing(tmp_path):
         assert savers.conflicts > 0  # all have saved one volume, too
 
 
+def _children(process):
+    """Processes that any thread of a process has started."""
+    found = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for one in found for child in one.read_text().split()]
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes as Linux does")
 def test_what_predicts_ends_with_a_server_that_was_killed(short_run, phantom_root, tmp_path):
     settings = (f"run={short_run}", f"input={phantom_root / 'images'}", "port=0", "device=cpu")
     with serving(*settings, f"output={tmp_path / 'annotations'}") as server:
         events = _listen(server)
         assert next(events)["state"] == "predicted"
-        parent = server.process.pid
-        with open(f"/proc/{parent}/task/{parent}/children") as file:
-            (child,) = map(int, file.read().split())
+        (child,) = _children(server.process.pid)
         server.process.send_signal(signal.SIGKILL)
         deadline = time.monotonic() + SECONDS
         while os.path.exists(f"/proc/{child}/exe"):
