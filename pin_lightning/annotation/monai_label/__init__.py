@@ -1,14 +1,8 @@
-"""Routes of the MONAI Label protocol."""
+"""The protocol of MONAI Label, so that clients that are made for it work.
 
-from collections.abc import Mapping
+Landmarks are what a ``detection`` model finds; labels are point lists of 3D Slicer (.mrk.json).
+"""
 
-from fastapi import APIRouter
+from pin_lightning.annotation.monai_label.routes import LIMITS, router
 
-from pin_lightning.annotation.session import Session
-
-LIMITS: Mapping[str, int] = {}  # most bytes of a request, as of `Guard`
-
-
-def router(session: Session, token: str | None) -> APIRouter:
-    """Routes of a session."""
-    return APIRouter()
+__all__ = ["LIMITS", "router"]

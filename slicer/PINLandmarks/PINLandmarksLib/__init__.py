@@ -1,0 +1,1 @@
+"""What the module PINLandmarks does without windows: requests to the server, and point lists."""
