@@ -10,6 +10,7 @@ PROGRAMS = {
     "infer": ("pin_lightning.inference", "predict the landmarks of any volumes"),
     "merge": ("pin_lightning.merge", "make the tables of a prediction of several parts"),
     "bids": ("pin_lightning.bids", "predict a BIDS data set, as a BIDS App"),
+    "serve": ("pin_lightning.serve", "look at predictions in the browser and correct them"),
     "check": ("pin_lightning.check", "check a data set before training"),
     "cross-validate": ("pin_lightning.cross_validate", "train all folds, calibrate error bars"),
     "evaluate": ("pin_lightning.evaluate", "evaluate a run on new annotated cases"),

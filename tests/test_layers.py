@@ -18,6 +18,7 @@ ORDER = [
     "reports",
     "training inference",
     "deployment studies",
+    "annotation",
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names.split()}
 # The method is the paper's, and needs nothing but the vocabulary.

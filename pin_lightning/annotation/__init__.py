@@ -1,1 +1,1 @@
-"""Annotation in the browser: volumes, saved landmarks, predictions, and the server that has them."""
+"""Annotation in the browser: volumes, saved landmarks, predictions, and their server."""

@@ -106,17 +106,27 @@ def predict_part(
         if work.todo:
             remove_tables(folder)
         outputs = VolumeOutputs(folder, header, planes, config.review_page > 0)
-        failed = [*work.failed, *_predict(predictor, outputs, work.todo, config)]
+        failed = [*work.failed, *predict_volumes(predictor, outputs, work.todo, config)]
         if part.is_whole:
             merge_folder(folder, config.review_page)
     _say_end(config, part, len(inputs), failed)
     return failed
 
 
-def _predict(
+def predict_volumes(
     predictor: Predictor, outputs: VolumeOutputs, todo: Mapping[str, InputFile], config: DictConfig
 ) -> list[str]:
-    """Predict volumes; returns the names of those that failed."""
+    """Predict volumes, write their files and records, and say what became of each.
+
+    Args:
+        predictor: From `load_predictor`.
+        outputs: Writes their files.
+        todo: The volumes by the names of their outputs.
+        config: As of `predict_part`.
+
+    Returns:
+        Names of those that failed.
+    """
     stamps, failed = dict[str, str](), list[str]()
 
     def files() -> Iterator[InputFile]:

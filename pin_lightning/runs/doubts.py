@@ -1,5 +1,6 @@
 """Doubt about predictions without any truth, relative to what is usual for each landmark."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +21,21 @@ class ReviewedPose:
         score: Its score: the lower, the surer.
         lead: Score of the second best pose minus its own; infinite without a second.
         uncertain: Whether it may be wrong.
+        to_world: Anatomical mm to world RAS+ mm, row by row; None if it is not known.
     """
 
     score: float
     lead: float
     uncertain: bool
+    to_world: Sequence[Sequence[float]] | None = None
 
     @classmethod
     def of(cls, located: Located | None) -> "ReviewedPose | None":
         """Keep the numbers of a pose, if there is one."""
         if located is None:
             return None
-        return cls(located.found.score, located.found.lead, located.uncertain)
+        to_world = None if located.to_world is None else located.to_world.tolist()
+        return cls(located.found.score, located.found.lead, located.uncertain, to_world)
 
     def __str__(self) -> str:
         """Such as ``score 0.41, lead 1.20``."""

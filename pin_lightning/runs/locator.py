@@ -30,12 +30,14 @@ class Located:
         found: The pose, from anatomical mm to scan mm, with its score and that of the second best.
         uncertain: Whether the pose may be wrong, by the limits of the training.
         seconds: Time to find it.
+        to_world: Anatomical mm to world RAS+ mm; None if it is not known.
     """
 
     affine: Float64[np.ndarray, "4 4"]
     found: FoundPose
     uncertain: bool
     seconds: float
+    to_world: Float64[np.ndarray, "4 4"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,8 @@ class Locator:
         found = self.ensemble(levels.levels)[0]
         affine = posed_affine(found.pose, levels.to_world, self.grid)
         uncertain = self.limits.is_uncertain(found)
-        return Located(affine, found, uncertain, time.perf_counter() - began)
+        to_world = levels.to_world @ found.pose.matrix
+        return Located(affine, found, uncertain, time.perf_counter() - began, to_world)
 
     def trace(self, image: OriginalImage) -> PoseTrace:
         """Find the pose again and keep the way there; of several stages, that of the first.

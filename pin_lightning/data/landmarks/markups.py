@@ -10,6 +10,7 @@ from pin_lightning.common.files import write_text
 from pin_lightning.common.geometry import flip_lps_ras
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.common.settings import is_number
+from pin_lightning.common.spelling import one_spelling
 from pin_lightning.data.landmarks.framed import (
     SLICER_FRAMES,
     FramedLandmarks,
@@ -33,7 +34,12 @@ def read_markups(path: Path) -> FramedLandmarks:
     Raises:
         ValueError: The file is not a valid point list.
     """
-    markup = _point_list(path)
+    return parse_markups(path, read_text(path))
+
+
+def parse_markups(path: Path, text: str) -> FramedLandmarks:
+    """As `read_markups`, of the text of a file; `path` is for messages."""
+    markup = _point_list(path, text)
     names, positions, previews = [], [], []
     for number, point in enumerate(_control_points(path, markup), 1):
         label = point.get("label")
@@ -44,6 +50,17 @@ def read_markups(path: Path) -> FramedLandmarks:
         previews += [label] if point.get("positionStatus") == "preview" else []
     warn_of_previews(path, previews)
     return FramedLandmarks.of(path, names, positions, _frame(path, markup))
+
+
+def missing_in_markups(path: Path, text: str) -> list[str]:
+    """Labels of the points that the text of a file says are missing; `path` is for messages.
+
+    Raises:
+        ValueError: It is not a valid point list.
+    """
+    points = _control_points(path, _point_list(path, text))
+    labels = [one.get("label") for one in points if one.get("positionStatus") == "missing"]
+    return [one_spelling(label) for label in labels if isinstance(label, str)]
 
 
 def write_markups(
@@ -59,22 +76,36 @@ def write_markups(
     Raises:
         ValueError: The number of descriptions is not the number of landmarks.
     """
+    write_text(path, markups_text(path, landmarks, descriptions, [absent] * len(landmarks)))
+
+
+def markups_text(
+    path: Path,
+    landmarks: LandmarkSet,
+    descriptions: Sequence[str] | None,
+    absent: Sequence[str],
+) -> str:
+    """Text of a point list as of `write_markups`, with a status for each undefined landmark.
+
+    Raises:
+        ValueError: The number of descriptions is not the number of landmarks.
+    """
     texts = checked_descriptions(path, landmarks, descriptions)
     positions_lps = flip_lps_ras(landmarks.positions_world)
     points = []
-    for index, (name, text) in enumerate(zip(landmarks.names, texts, strict=True)):
+    rows = zip(landmarks.names, texts, absent, strict=True)
+    for index, (name, text, status) in enumerate(rows):
         point: dict[str, Any] = {"id": str(index + 1), "label": name, "description": text}
         if landmarks.defined[index]:
             point["position"] = positions_lps[index].tolist()
-        point["positionStatus"] = "defined" if landmarks.defined[index] else absent
+        point["positionStatus"] = "defined" if landmarks.defined[index] else status
         points.append(point)
     markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm"}
     content = {"@schema": MARKUPS_SCHEMA, "markups": [{**markup, "controlPoints": points}]}
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _point_list(path: Path) -> dict[str, Any]:
-    text = read_text(path)
+def _point_list(path: Path, text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:

@@ -32,9 +32,16 @@ def read_text(path: Path) -> str:
         ValueError: The file cannot be read, is not UTF-8, or is empty.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return decode_text(path, content)
+
+
+def decode_text(path: Path, content: bytes) -> str:
+    """As `read_text`, of the bytes of a file; `path` is for messages."""
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
     if not text.strip():

@@ -1,0 +1,81 @@
+"""How doubtful a prediction is, as a number to sort by and in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from pin_lightning.annotation.states import DoubtKind
+from pin_lightning.inference.records import Failed
+from pin_lightning.runs.doubts import Reviewed, doubts_of, usual_of
+from pin_lightning.runs.error_bars import ErrorBars
+
+# Above all ratios of radii: poses that may be wrong, then volumes without any prediction.
+UNCERTAIN, FAILED, MOST_RATIO, REMARK = 3000.0, 2000.0, 1000.0, 1e-3
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """Doubt about a volume.
+
+    Attributes:
+        number: The larger, the more doubtful.
+        texts: Kind (``pose``, ``radius``, ``flag`` or ``failed``) and text of each doubt.
+        reasons: Why to look at each landmark, in their order; empty where there is no reason.
+    """
+
+    number: float
+    texts: tuple[tuple[DoubtKind, str], ...]
+    reasons: tuple[str, ...] = ()
+
+
+NO_DOUBT = Doubtful(0.0, ())
+
+
+def doubtful(
+    one: Reviewed | Failed | None,
+    names: Sequence[str],
+    usual_mm: Float64[np.ndarray, " L"] | None,
+    error_bars: ErrorBars | None,
+) -> Doubtful:
+    """Doubt about a volume.
+
+    Args:
+        one: What is known of it.
+        names: Its landmarks.
+        usual_mm: As of `usual`.
+        error_bars: Error bars of the run, if it has any.
+    """
+    if one is None or (isinstance(one, Reviewed) and usual_mm is None):
+        return NO_DOUBT
+    if isinstance(one, Failed):
+        return Doubtful(FAILED, (("failed", one.reason),))
+    assert usual_mm is not None
+    found = doubts_of(one, usual_mm, error_bars)
+    texts: list[tuple[DoubtKind, str]] = [("flag", remark) for remark in one.remarks]
+    reasons = []
+    for index, said in enumerate(one.reasons):
+        ratio = float(found.ratio[index])
+        wide = found.flagged[index] and not said and np.isfinite(ratio)
+        reasons.append(", ".join([*said, *[f"{ratio:.1f} times its usual radius"] * wide]))
+    flagged = [name for name, reason in zip(names, reasons, strict=True) if reason]
+    if one.uncertain:
+        texts.insert(0, ("pose", f"pose uncertain ({one.pose})"))
+    elif flagged:
+        more = f" and {len(flagged) - MOST_NAMED} more" * (len(flagged) > MOST_NAMED)
+        texts.insert(0, ("radius", f"look at {', '.join(flagged[:MOST_NAMED])}{more}"))
+    return Doubtful(_number(one, found.rank), tuple(texts), tuple(reasons))
+
+
+def usual(known: Sequence[Reviewed]) -> Float64[np.ndarray, " L"] | None:
+    """Usual radius or spread of each landmark; None where nothing is predicted."""
+    return usual_of(np.stack([one.doubt_mm for one in known])) if known else None
+
+
+def _number(one: Reviewed, rank: tuple[bool, float]) -> float:
+    score = float(np.clip(rank[1], -MOST_RATIO / 2, MOST_RATIO / 2))
+    if rank[0]:
+        return UNCERTAIN + score
+    return min(rank[1], MOST_RATIO) + REMARK * len(one.remarks)

@@ -1,0 +1,182 @@
+"""Predictions: what a run says of each volume, predicted by a process of its own as it is asked."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pin_lightning.annotation.prediction_child import ChildEnded, PredictionChild
+from pin_lightning.inference.inputs import Input
+from pin_lightning.inference.records import Failed, Records
+from pin_lightning.runs.doubts import Reviewed
+
+log = logging.getLogger(__name__)
+
+DEATHS = 3  # in a row, after which no further process is started
+
+
+@dataclass(frozen=True)
+class PredictingRun:
+    """What predicts.
+
+    Attributes:
+        folder: Folder of the run, or of a cross-validation.
+        names: Its landmarks.
+        settings: Further settings of ``infer``, such as the device.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+def settings_of(run: PredictingRun, output: Path) -> dict[str, Any]:
+    """Settings of ``infer`` by which a run predicts into a folder, as of `PredictionChild`."""
+    return {
+        **{"run": str(run.folder), "output": str(output), "planes": False, "log": "json"},
+        **{"input": "", "review_page": 0, "batch_size": 1, "readers": 1, **run.settings},
+    }
+
+
+class Predictions:
+    """Predictions of volumes; safe for threads.
+
+    Args:
+        folder: Output folder of ``infer``, where records are kept.
+        inputs: Volumes by their names.
+        told: Is called with the name of a volume when something is known of it.
+    """
+
+    def __init__(
+        self, folder: Path, inputs: Mapping[str, Input], told: Callable[[str], None]
+    ) -> None:
+        self.folder, self._inputs, self._told = folder, inputs, told
+        self.run: PredictingRun | None = None
+        self.problem = ""  # why nothing is predicted
+        self._known = dict[str, Reviewed | Failed]()
+        self._wanted = dict[str, None]()  # the last one is predicted first
+        self._later = list[str]()
+        self._changed = threading.Condition()
+        self._child: PredictionChild | None = None
+        self._thread: threading.Thread | None = None
+        self._generation = 0
+        for record in Records(folder):
+            if record.one.name in inputs:
+                self._known[record.one.name] = record.one
+
+    def of(self, name: str) -> Reviewed | Failed | None:
+        """What is known of a volume."""
+        return self._known.get(name)
+
+    @property
+    def known(self) -> list[Reviewed]:
+        """All that is predicted."""
+        return [one for one in list(self._known.values()) if isinstance(one, Reviewed)]
+
+    def use(self, run: PredictingRun, done: Callable[[str], bool]) -> None:
+        """Predict by a run from now on; until then what another one said stays.
+
+        Args:
+            run: The run.
+            done: Whether a volume needs no prediction, by its name.
+        """
+        self.close()
+        self.run, self.problem = run, ""
+        self._generation += 1
+        self._thread = threading.Thread(
+            target=self._work, args=(run, done, self._generation), daemon=True
+        )
+        self._thread.start()
+
+    def ask(self, name: str) -> None:
+        """Predict a volume next, anew if it is predicted already."""
+        with self._changed:
+            self._wanted.pop(name, None)
+            self._wanted[name] = None
+            self._changed.notify_all()
+
+    def look_at(self, name: str) -> None:
+        """Predict a volume next, if it is not predicted yet."""
+        if self.run is not None and name in self._later:
+            self.ask(name)
+
+    @property
+    def waiting(self) -> int:
+        """Volumes that are still to be predicted."""
+        return len({*self._wanted, *self._later})
+
+    def close(self) -> None:
+        """End the process."""
+        with self._changed:
+            self._generation += 1
+            child, thread = self._child, self._thread
+            self._child = self._thread = None
+            self._changed.notify_all()
+        if child is not None:
+            child.end()
+        if thread is not None:
+            thread.join()
+
+    def _work(self, run: PredictingRun, done: Callable[[str], bool], generation: int) -> None:
+        deaths = 0
+        while self._is_present(generation) and deaths < DEATHS and not self.problem:
+            name = ""
+            try:
+                child = self._begin(run, done, generation)
+                while (name := self._next(generation)) and child is not None:
+                    child.ask(name)
+                    child.answer()
+                    self._note(name)
+                    deaths = 0
+            except ChildEnded as error:
+                if not self._is_present(generation):
+                    return
+                deaths += 1
+                log.error("%s: %s", name or run.folder, error)
+                if name:
+                    self._known[name] = Failed(name, self._inputs[name].file.shown, str(error))
+                    self._told(name)
+                self.problem = str(error) if deaths == DEATHS else ""
+
+    def _begin(
+        self, run: PredictingRun, done: Callable[[str], bool], generation: int
+    ) -> PredictionChild | None:
+        settings = settings_of(run, self.folder)
+        with self._changed:
+            if generation != self._generation:
+                return None
+            child = self._child = PredictionChild(settings, self._inputs)
+        said = child.answer()
+        if said["state"] != "ready":
+            self.problem = str(said.get("reason", ""))
+            log.error("%s", self.problem)
+            child.end()
+            return None
+        self._later = [name for name in said["todo"] if not done(name)]
+        return child
+
+    def _next(self, generation: int) -> str:
+        """The next name, waiting for one; empty if this is to end."""
+        with self._changed:
+            while generation == self._generation and not self.problem:
+                if self._wanted:
+                    name, _ = self._wanted.popitem()
+                elif self._later:
+                    name = self._later[0]
+                else:
+                    self._changed.wait()
+                    continue
+                self._later = [one for one in self._later if one != name]
+                return name
+        return ""
+
+    def _is_present(self, generation: int) -> bool:
+        return generation == self._generation
+
+    def _note(self, name: str) -> None:
+        record = Records(self.folder).read(name)
+        if record is not None:
+            self._known[name] = record.one
+        self._told(name)

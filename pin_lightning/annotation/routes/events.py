@@ -1,0 +1,24 @@
+"""Route of events."""
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from pin_lightning.annotation.session import Session
+
+KIND = "text/event-stream"
+
+
+def router(session: Session) -> APIRouter:
+    """Routes of a session."""
+    routes = APIRouter(prefix="/api", tags=["events"])
+
+    @routes.get(
+        "/events",
+        responses={200: {"content": {KIND: {"schema": {"type": "string"}}}}},
+        response_class=StreamingResponse,
+    )
+    async def get_events() -> StreamingResponse:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(session.events.stream(), media_type=KIND, headers=headers)
+
+    return routes

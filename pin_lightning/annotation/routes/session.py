@@ -1,0 +1,63 @@
+"""Routes of what concerns all volumes: names of landmarks, what to do next."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query, UploadFile
+
+from pin_lightning.annotation.answers import Contradictions, Names, Next, SessionAnswer
+from pin_lightning.annotation.described import session_answer
+from pin_lightning.annotation.names import names_in_file
+from pin_lightning.annotation.routes.known import refusals
+from pin_lightning.annotation.session import Session
+from pin_lightning.data.landmarks.files import LANDMARK_SUFFIXES
+
+Strategy = Annotated[Literal["doubt", "random", "diverse"], Query()]
+
+
+def router(session: Session) -> APIRouter:
+    """Routes of a session."""
+    routes = APIRouter(prefix="/api", tags=["session"])
+
+    @routes.get("/session")
+    def get_session() -> SessionAnswer:
+        return session_answer(session)
+
+    @routes.put("/session/landmarks")
+    def put_landmarks(given: Names) -> SessionAnswer:
+        with refusals():
+            session.set_names(given.names)
+        return session_answer(session)
+
+    @routes.post("/session/template")
+    def post_template(file: UploadFile) -> SessionAnswer:
+        with refusals():
+            session.set_names(_names_of(file))
+        return session_answer(session)
+
+    @routes.get("/next")
+    def get_next(strategy: Strategy = "doubt") -> Next:
+        with refusals():
+            return Next(id=session.next(strategy))
+
+    @routes.get("/contradictions")
+    def get_contradictions() -> Contradictions:
+        return Contradictions(contradictions=session.learner.contradictions())
+
+    return routes
+
+
+def _names_of(file: UploadFile) -> tuple[str, ...]:
+    """Landmark names of an uploaded file, of whose name only the ending counts."""
+    given = (file.filename or "").lower()
+    suffix = next((one for one in LANDMARK_SUFFIXES if given.endswith(one)), None)
+    if suffix is None:
+        raise HTTPException(422, f"file: give a name that ends in {', '.join(LANDMARK_SUFFIXES)}")
+    with tempfile.TemporaryDirectory(prefix="pin-lightning-") as folder:
+        path = Path(folder) / f"template{suffix}"
+        path.write_bytes(file.file.read())
+        try:
+            return names_in_file(path)
+        except ValueError as error:
+            raise ValueError(str(error).replace(f"{folder}/", "")) from error

@@ -1,0 +1,107 @@
+"""Serve annotations: settings, the session, and the server around it."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from pin_lightning.annotation.names import LandmarkNames, checked_names, names_in_file
+from pin_lightning.annotation.predictions import PredictingRun
+from pin_lightning.annotation.session import Session
+from pin_lightning.annotation.volumes import Scans
+from pin_lightning.common.ownership import owned_folder
+from pin_lightning.common.settings import check_count, check_flag, refuse_missing
+from pin_lightning.inference.plane_slices import groups_of_run
+from pin_lightning.runs import folder
+from pin_lightning.runs.folds import is_folds_folder, read_folds
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: DictConfig) -> None:
+    """Serve until this process is asked to end.
+
+    Args:
+        config: Composed from `conf/serve.yaml`.
+
+    Raises:
+        ValueError: A setting, the run or a folder is wrong, the port is taken, or what it takes is
+            not installed.
+    """
+    refuse_missing(config)
+    _check_settings(config)
+    try:
+        from pin_lightning.annotation.address import Address, listening
+        from pin_lightning.annotation.app import create_app
+        from pin_lightning.annotation.running import run_server
+    except ImportError as error:
+        raise ValueError(
+            f"serve: {error.name} is not installed; pip install 'pin-lightning[serve]'"
+        ) from error
+    from pin_lightning.annotation.places import refuse_places
+
+    scans = Scans.find(str(config.input), config.links)
+    refuse_places(config, scans)
+    address = Address.of(config.host, config.port, config.token)
+    with listening(address) as socket, owned_folder("output", config.output):
+        session = session_of(config, scans)
+        app = create_app(session, address.token, not address.is_loopback)
+        try:
+            session.start(_run_of(config))
+            run_server(app, socket, address, session)
+        finally:
+            session.close()
+
+
+def session_of(config: DictConfig, scans: Scans) -> Session:
+    """Make the session of a config.
+
+    Raises:
+        ValueError: The run or the landmarks are wrong.
+    """
+    output = Path(config.output)
+    names, planes = LandmarkNames(output), list[dict[str, Any]]()
+    if config.run is not None:
+        groups = groups_of_run(Path(config.run), names_of_run(Path(config.run)))
+        planes = [{"name": one.name, "landmarks": list(one.landmarks)} for one in groups]
+        names.set_by_run(names_of_run(Path(config.run)))
+    elif config.landmarks is not None:
+        names.set_by_person(_given_names(config.landmarks))
+    return Session(scans, output, names, Path(str(config.input)).name, planes)
+
+
+def names_of_run(run: Path) -> tuple[str, ...]:
+    """Landmarks of a run, or of the folds of a cross-validation.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return folder.read_record(read_folds(run)[0] if is_folds_folder(run) else run).names
+
+
+def _run_of(config: DictConfig) -> PredictingRun | None:
+    if config.run is None:
+        return None
+    settings = {key: config[key] for key in ("device", "num_starts", "trust_run")}
+    return PredictingRun(Path(config.run), names_of_run(Path(config.run)), settings)
+
+
+def _given_names(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):
+        return names_in_file(Path(given))
+    names: Sequence[Any] = OmegaConf.to_container(given)  # type: ignore[assignment]
+    return checked_names(names)
+
+
+def _check_settings(config: DictConfig) -> None:
+    check_count("port", config.port, least=0)
+    if config.port > 65535:
+        raise ValueError(f"port={config.port}: give a number up to 65535")
+    for setting in ("links", "trust_run"):
+        check_flag(setting, config[setting])
+    if config.num_starts is not None:
+        check_count("num_starts", config.num_starts)
+    if config.run is not None and config.landmarks is not None:
+        raise ValueError(f"landmarks={config.landmarks}: run={config.run} has its own; give one")

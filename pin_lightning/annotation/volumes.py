@@ -1,0 +1,144 @@
+"""Scans: the volumes of a server, their ids and headers."""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pin_lightning.data.images.reading import Header, read_header
+from pin_lightning.inference.files import InputFile, LocalInput
+from pin_lightning.inference.inputs import Input, find_inputs
+
+log = logging.getLogger(__name__)
+
+
+def volume_id(name: str) -> str:
+    """Id of a volume, from its name.
+
+    >>> volume_id("ANNA")
+    '5c5a268702708aba'
+    """
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A volume.
+
+    Attributes:
+        id: From its name, as of `volume_id`.
+        name: As its outputs are named.
+        input: Its file.
+        root: Folder in which its file has to lie, whatever links say; None where any will do.
+        fault: Why it is not opened; else empty.
+    """
+
+    id: str
+    name: str
+    input: Input
+    root: Path | None
+    fault: str = ""
+
+    @property
+    def file(self) -> InputFile:
+        """Its file."""
+        return self.input.file
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """Context with the path of its file on this machine.
+
+        Raises:
+            ValueError: It is a link to elsewhere.
+        """
+        self.check_place()
+        with self.file.local() as path:
+            yield path
+
+    def check_place(self) -> None:
+        """Refuse a file, or a slice of a series, that lies elsewhere than where it was found.
+
+        Raises:
+            ValueError: It does.
+        """
+        if self.root is None or not isinstance(self.file, LocalInput):
+            return
+        path, root = self.file.path, self.root.resolve()
+        inside = path.iterdir() if path.is_dir() else ()
+        for one in (path, *inside):
+            if not one.resolve().is_relative_to(root):
+                raise ValueError(
+                    f"{self.name}: {one.name} is a link to a file outside the input folder; "
+                    f"links=true follows such links"
+                )
+
+
+class Scans(Mapping[str, Scan]):
+    """The volumes of a server by their ids, in the order of their names.
+
+    Args:
+        inputs: Volumes by their names, as of `find_inputs`.
+        links: Follow links to files outside of where volumes were looked for.
+    """
+
+    def __init__(self, inputs: Mapping[str, Input], links: bool = False) -> None:
+        scans = [
+            _with_fault(Scan(volume_id(name), name, one, None if links else _root(one)))
+            for name, one in inputs.items()
+        ]
+        self._scans = {one.id: one for one in scans}
+        self._headers = dict[str, tuple[str, Header]]()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def find(cls, pattern: str, links: bool = False) -> "Scans":
+        """Find volumes, as of `find_inputs`.
+
+        Raises:
+            ValueError: There are none.
+        """
+        return cls(find_inputs(pattern), links or pattern.startswith("@"))
+
+    def __getitem__(self, key: str) -> Scan:
+        """The volume of an id."""
+        return self._scans[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._scans)
+
+    def __len__(self) -> int:
+        return len(self._scans)
+
+    def header(self, scan: Scan) -> Header:
+        """Shape and affine of a volume; read once, unless its file changes.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
+        stamp = scan.file.stamp()
+        known = self._headers.get(scan.id)
+        if known is None or known[0] != stamp:
+            with scan.local() as path:
+                known = stamp, read_header(path)
+            with self._lock:
+                self._headers[scan.id] = known
+        return known[1]
+
+
+def _with_fault(scan: Scan) -> Scan:
+    try:
+        scan.check_place()
+    except (ValueError, OSError) as error:
+        return replace(scan, fault=str(error))
+    return scan
+
+
+def _root(one: Input) -> Path | None:
+    """Folder in which a file was looked for: its path without what was found there."""
+    if not isinstance(one.file, LocalInput):
+        return None
+    parts = one.file.path.absolute().parts
+    return Path(*parts[: -len(Path(one.key).parts)])
