@@ -49,7 +49,9 @@ class Atlas:
     def box_mm(self) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]:
         """Corners of the box about its landmarks, with a margin."""
         margin = MARGIN * self.extent_mm
-        return np.nanmin(self.points_mm, axis=0) - margin, np.nanmax(self.points_mm, axis=0) + margin
+        return np.nanmin(self.points_mm, axis=0) - margin, np.nanmax(
+            self.points_mm, axis=0
+        ) + margin
 
     @property
     def radius_mm(self) -> float:
@@ -65,7 +67,7 @@ class Proposal:
     Attributes:
         names: Their names.
         positions_world: World RAS+ mm [L, 3]; NaN where no atlas has one.
-        spread_mm: Doubt about each: how far atlases are apart, and the last refinement went.
+        spread_mm: Doubt about each: how far atlases are apart; NaN with only one.
         uncertain: Whether the scan may lie otherwise than was found.
     """
 
@@ -84,9 +86,7 @@ def read_atlas(path: Path, landmarks: LandmarkSet, names: Sequence[str]) -> Atla
     shape, affine = read_header(path)
     chosen = landmarks.select(names)
     to_world = scan_to_world(affine, shape)
-    points_mm = np.where(
-        chosen.defined[:, None], placed(chosen.positions_world, to_world), np.nan
-    )
+    points_mm = np.where(chosen.defined[:, None], placed(chosen.positions_world, to_world), np.nan)
     if not chosen.defined.any():
         raise ValueError(f"{path}: has none of the landmarks; annotate some first")
     size = np.nanmax(points_mm, axis=0) - np.nanmin(points_mm, axis=0)
@@ -109,12 +109,11 @@ def propose(path: Path, atlases: Sequence[Atlas], names: Sequence[str]) -> Propo
     """
     scans = [read_scan(path, atlas.spacings_mm) for atlas in atlases]
     place, by = _place(atlases, scans)
-    found, moves = [], []
-    for atlas, scan in zip(atlases, scans, strict=True):
-        points, moved = _carried_over(atlas, scan, _pose_of(atlas, by, place.pose))
-        found.append(scan.place(points))
-        moves.append(moved)
-    positions, spread = fuse(np.stack(found), np.stack(moves))
+    found = [
+        scan.place(_carried_over(atlas, scan, _pose_of(atlas, by, place.pose)))
+        for atlas, scan in zip(atlases, scans, strict=True)
+    ]
+    positions, spread = fuse(np.stack(found))
     return Proposal(tuple(names), positions, spread, place.uncertain)
 
 
@@ -140,31 +139,26 @@ def _pose_of(atlas: Atlas, other: Atlas, pose: Pose) -> Pose:
     return pose.after(fit_pose(atlas.points_mm, other.points_mm, with_scale=True))
 
 
-def _carried_over(
-    atlas: Atlas, scan: RegisteredScan, pose: Pose
-) -> tuple[Float64[np.ndarray, "L 3"], Float64[np.ndarray, " L"]]:
-    """Landmarks in scan mm, and how far the finest level moved each."""
+def _carried_over(atlas: Atlas, scan: RegisteredScan, pose: Pose) -> Float64[np.ndarray, "L 3"]:
+    """Landmarks of an atlas in scan mm of a scan in which it has a pose."""
     _, middle, fine = zip(atlas.scan.levels, scan.levels, strict=True)
     low, high = atlas.box_mm
     centre = atlas.centre_mm
     affine = fit_affine(cropped(middle[0], low, high), middle[1], pose, centre)
-    before, after = fit_deformation(cropped(fine[0], low, high), fine[1], affine)
-    points = carried(after, atlas.points_mm)
-    moved = np.linalg.norm(points - carried(before, atlas.points_mm), axis=1)
-    return points, moved
+    bend = fit_deformation(cropped(fine[0], low, high), fine[1], affine)
+    return carried(bend, atlas.points_mm)
 
 
 def fuse(
-    positions: Float64[np.ndarray, "A L 3"], moved_mm: Float64[np.ndarray, "A L"]
+    positions: Float64[np.ndarray, "A L 3"],
 ) -> tuple[Float64[np.ndarray, "L 3"], Float64[np.ndarray, " L"]]:
     """Median of positions, and the doubt about it.
 
     Args:
         positions: Of each atlas; NaN where it lacks a landmark.
-        moved_mm: How far the finest level of the registration moved them.
 
     Returns:
-        Positions, and the root of the mean squared distance of atlases from them and of the moves.
+        Positions; and the root mean square distance of atlases from each, NaN with only one.
     """
     known = np.isfinite(positions).all(axis=2)
     fused = np.full(positions.shape[1:], np.nan)
@@ -173,8 +167,7 @@ def fuse(
         own = positions[known[:, place], place]
         fused[place] = np.median(own, axis=0)
         apart = ((own - fused[place]) ** 2).sum(axis=1)
-        moves = moved_mm[known[:, place], place] ** 2
-        spread[place] = np.sqrt(apart.mean() + moves.mean())
+        spread[place] = np.sqrt(apart.mean()) if len(own) > 1 else np.nan
     return fused, spread
 
 

@@ -39,25 +39,18 @@ def fit_affine(
     return transform
 
 
-def fit_deformation(
-    atlas: sitk.Image, scan: sitk.Image, affine: sitk.Transform
-) -> tuple[sitk.Transform, sitk.Transform]:
-    """Maps from points of an atlas to points of a scan: before the finest level, and after it."""
+def fit_deformation(atlas: sitk.Image, scan: sitk.Image, affine: sitk.Transform) -> sitk.Transform:
+    """Map from points of an atlas to points of a scan, from an affine one."""
     moved = sitk.Resample(scan, atlas, affine, sitk.sitkLinear, 0.0)
     moved = sitk.HistogramMatching(moved, atlas, BINS, MATCHES, True)
     demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
     demons.SetStandardDeviations(SMOOTHING)
-    fields: list[sitk.Image] = []
+    field = None
     for shrink, iterations in LEVELS:
         fixed, moving = (_shrunken(one, shrink) for one in (atlas, moved))
         demons.SetNumberOfIterations(iterations)
-        start = (sitk.Resample(fields[-1], fixed),) if fields else ()
-        fields.append(demons.Execute(fixed, moving, *start))
-    before, after = (_with(affine, field) for field in fields[-2:])
-    return before, after
-
-
-def _with(affine: sitk.Transform, field: sitk.Image) -> sitk.Transform:
+        start = () if field is None else (sitk.Resample(field, fixed),)
+        field = demons.Execute(fixed, moving, *start)
     bend = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
     return sitk.CompositeTransform([affine, bend])  # the last is applied first
 

@@ -72,7 +72,9 @@ def cropped(
 ) -> sitk.Image:
     """Part of an image that holds a box in mm, as far as the image reaches."""
     sides = np.array(image.GetSize())
-    to_index = [image.TransformPhysicalPointToContinuousIndex(one.tolist()) for one in (low_mm, high_mm)]
+    to_index = [
+        image.TransformPhysicalPointToContinuousIndex(one.tolist()) for one in (low_mm, high_mm)
+    ]
     first = np.clip(np.floor(to_index[0]).astype(int), 0, sides - 1)
     last = np.clip(np.ceil(to_index[1]).astype(int), first, sides - 1)
     return sitk.RegionOfInterest(image, (last - first + 1).tolist(), first.tolist())
