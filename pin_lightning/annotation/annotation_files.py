@@ -75,9 +75,7 @@ def read_points(path: Path, content: bytes) -> dict[str, Point]:
 
 
 def write_state(path: Path, state: SavedState) -> None:
-    """Write a state atomically, with at most one earlier one."""
-    if state.before is not None:
-        state = replace(state, before=replace(state.before, before=None))
+    """Write a state atomically."""
     write_json(path, {"format_version": FORMAT_VERSION, **asdict(state)})
 
 

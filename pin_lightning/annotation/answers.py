@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat
 
-from pin_lightning.annotation.session import Progress
+from pin_lightning.annotation.progress import Progress
 from pin_lightning.annotation.states import DoubtKind, State
 
 Vector = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
@@ -39,9 +39,10 @@ class Run(BaseModel):
 
 
 class SessionAnswer(BaseModel):
-    """What a page needs to know first."""
+    """What a page needs to know first; `key` tells folders of annotations apart."""
 
     title: str
+    key: str
     landmarks: list[str]
     run: Run | None
     frames: list[str]
@@ -160,9 +161,10 @@ class Conflict(Volume):
 
 
 class Tab(BaseModel):
-    """A tab that has a volume open."""
+    """A tab that has a volume open, or has closed it."""
 
     tab: str = Field(min_length=1, max_length=64)
+    closed: bool = False
 
 
 class LookedAt(BaseModel):

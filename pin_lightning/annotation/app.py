@@ -7,12 +7,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from pin_lightning.annotation import monai_label
 from pin_lightning.annotation.answers import Problem
 from pin_lightning.annotation.guard import Guard
+from pin_lightning.annotation.page_files import PageFiles
 from pin_lightning.annotation.routes import events, images, session, training, volumes
 from pin_lightning.annotation.session import Session
 
@@ -57,13 +57,14 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _unusable)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(OSError, _not_written)
+    app.add_exception_handler(Exception, _defect)
     bounds = {**monai_label.LIMITS, **(limits or {})}
     app.add_middleware(Guard, token=token, any_host=any_host, limits=bounds)
-    app.mount("/static", StaticFiles(directory=PAGE), name="static")
+    app.mount("/static", PageFiles(directory=PAGE), name="static")
 
     @app.get("/", include_in_schema=False)
     def page() -> Response:
-        return FileResponse(PAGE / "index.html")
+        return FileResponse(PAGE / "index.html", headers={"cache-control": "no-cache"})
 
     return app
 
@@ -80,6 +81,12 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     detail = " ".join(str(error.detail).split())
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
+
+
+async def _defect(request: Request, error: Exception) -> JSONResponse:
+    """What no request should meet; its traceback is in the log."""
+    headers = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+    return JSONResponse({"detail": "a defect of the server; see its log"}, 500, headers)
 
 
 async def _not_written(request: Request, error: Exception) -> JSONResponse:

@@ -14,9 +14,11 @@ from pin_lightning.annotation.answers import (
     Volume,
 )
 from pin_lightning.annotation.answers import Run as RunAnswer
+from pin_lightning.annotation.doubtful import Doubtful
 from pin_lightning.annotation.frames import FRAMES, ViewFrame
 from pin_lightning.annotation.points import Point
 from pin_lightning.annotation.session import Session
+from pin_lightning.annotation.volumes import Scan, volume_id
 from pin_lightning.common.geometry import canonical_affine
 from pin_lightning.inference.records import Failed
 from pin_lightning.runs.doubts import Reviewed
@@ -31,6 +33,7 @@ def session_answer(session: Session) -> SessionAnswer:
         known = RunAnswer(name=run.folder.name, waiting=waiting, problem=problem)
     return SessionAnswer(
         title=session.title,
+        key=volume_id(str(session.folder.absolute())),
         landmarks=list(session.names),
         run=known,
         frames=list(FRAMES),
@@ -43,21 +46,21 @@ def session_answer(session: Session) -> SessionAnswer:
 
 def summaries(session: Session) -> list[Summary]:
     """All volumes, the most doubtful first, those that are done last."""
-    made = [(session.store.read(key).state.done, summary(session, key)) for key in session.scans]
+    made = [(session.store.glance(key).state.done, summary(session, key)) for key in session.scans]
     made.sort(key=lambda one: (one[0], -one[1].doubt))
     return [one for _, one in made]
 
 
 def summary(session: Session, key: str) -> Summary:
     """A volume in the list."""
-    saved, doubt = session.store.read(key), session.doubt(key)
+    scan, saved, doubt = session.scans[key], session.store.glance(key), session.doubt(key)
     return Summary(
         id=key,
-        name=session.scans[key].name,
+        name=scan.name,
         state=session.state(key),
         version=saved.version,
         doubt=doubt.number,
-        doubts=[Doubt(kind=kind, text=text) for kind, text in doubt.texts],
+        doubts=_doubts(scan, doubt),
         looking=session.looking.at(key),
         largest_radius_mm=max(_radii(session, key), default=None),
         moved=len(session.moved(key)),
@@ -85,9 +88,9 @@ def volume(session: Session, key: str) -> Volume:
         name=scan.name,
         state=session.state(key),
         version=saved.version,
-        reason=saved.problem or scan.fault or unread or failed,
+        reason=saved.problem or scan.without_path(scan.fault or unread or failed),
         landmarks=landmarks(session, key),
-        doubts=[Doubt(kind=kind, text=text) for kind, text in doubt.texts],
+        doubts=_doubts(scan, doubt),
         looking=session.looking.at(key),
         done=saved.state.done,
         seconds=saved.state.seconds,
@@ -112,6 +115,10 @@ def landmarks(session: Session, key: str) -> list[Landmark]:
         for name, one in points.items()
         if name in session.names or one != Point()
     ]
+
+
+def _doubts(scan: Scan, doubt: Doubtful) -> list[Doubt]:
+    return [Doubt(kind=kind, text=scan.without_path(text)) for kind, text in doubt.texts]
 
 
 def _radii(session: Session, key: str) -> list[float]:

@@ -59,7 +59,7 @@ def doubtful(
     for index, said in enumerate(one.reasons):
         ratio = float(found.ratio[index])
         wide = found.flagged[index] and not said and np.isfinite(ratio)
-        reasons.append(", ".join([*said, *[f"{ratio:.1f} times its usual radius"] * wide]))
+        reasons.append(", ".join([*said, *[f"{ratio:.1f} times its usual radius"] * int(wide)]))
     flagged = [name for name, reason in zip(names, reasons, strict=True) if reason]
     if one.uncertain:
         texts.insert(0, ("pose", f"pose uncertain ({one.pose})"))

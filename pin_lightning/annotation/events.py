@@ -8,6 +8,7 @@ from typing import Any
 
 SECONDS_ALIVE = 15.0  # between comments that keep a connection open
 MOST_WAITING = 1000  # events of a page that does not listen
+MOST_LISTENERS = 200
 
 
 class Events:
@@ -27,6 +28,11 @@ class Events:
         """
         text = json.dumps(content, ensure_ascii=True, allow_nan=False)
         self._send(f"event: {kind}\ndata: {text}\n\n")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many listen as may."""
+        return len(self._listeners) >= MOST_LISTENERS
 
     def close(self) -> None:
         """End all streams."""

@@ -80,6 +80,19 @@ def anatomical_frame(header: Header, to_world: Num[np.ndarray, "4 4"]) -> ViewFr
     return _around(header, rigid)
 
 
+def view_frames(header: Header, pose: Num[np.ndarray, "4 4"] | None) -> dict[str, ViewFrame]:
+    """Frames of a scan by their names.
+
+    Args:
+        header: Of the scan.
+        pose: Anatomical mm to world RAS+ mm, where a pose was found.
+    """
+    frames = {SCANNER: scanner_frame(header)}
+    if pose is not None:
+        frames[ANATOMICAL] = anatomical_frame(header, pose)
+    return frames
+
+
 def finest_mm(header: Header) -> float:
     """Finest voxel side of a scan."""
     return float(voxel_sizes(header[1]).min())

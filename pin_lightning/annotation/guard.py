@@ -17,10 +17,10 @@ MOST_BODY = 4 * 2**20  # bytes of a request
 COOKIE = "pin_lightning"
 LOGIN = ("/auth/", "/auth/token")  # of clients of MONAI Label, which give the token there
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-    "connect-src 'self' blob: data:; worker-src 'self' blob:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    # NiiVue holds its font and textures as addresses "data:".
+    "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",

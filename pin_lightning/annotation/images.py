@@ -24,17 +24,18 @@ from pin_lightning.annotation.recent import Recent
 from pin_lightning.annotation.resampling import sampled, shrunk
 from pin_lightning.annotation.volumes import Scan
 from pin_lightning.common.geometry import canonical_affine, canonical_axes
+from pin_lightning.data.images.limits import memory_bytes
 from pin_lightning.data.images.reading import Header, read_header, read_voxels
 from pin_lightning.data.intensity_windows import percentile_window
 from pin_lightning.data.preprocessing import antialias
 
-MOST_BYTES = 2**30  # of images in memory
+MOST_BYTES, MOST_SHARE = 2**30, 0.125  # of images in memory, and of the memory there is
 COMPRESSION = 1  # of gzip: it is sent to this machine, or nearby
 
 
 @dataclass(frozen=True, eq=False)
 class _Whole:
-    """A scan, and the overview along its own axes that is made of it.
+    """A scan as its file has it.
 
     Attributes:
         header: Shape and affine of the scan.
@@ -68,7 +69,7 @@ class Images:
     """Images of volumes, of which those that were used most recently stay in memory."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._recent = Recent(most_bytes)
+        self._recent = Recent(int(min(most_bytes, MOST_SHARE * memory_bytes())))
         self._windows = dict[tuple[str, str], tuple[float, float]]()
 
     def window(self, scan: Scan) -> tuple[float, float]:
@@ -127,7 +128,7 @@ class Images:
         def make() -> tuple[_Whole, int]:
             with scan.local() as path:
                 whole = _Whole(read_header(path), read_voxels(path))
-            if not np.isfinite(whole.voxels.min() + whole.voxels.max()):
+            if not np.isfinite([whole.voxels.min(), whole.voxels.max()]).all():
                 raise ValueError(f"{scan.name}: some voxels are NaN or infinite")
             return whole, whole.voxels.nbytes
 
@@ -177,12 +178,10 @@ def _overview_of(whole: _Whole) -> Overview:
 
 
 def _as_before(voxels: Num[np.ndarray, "X Y Z"], dtype: np.dtype) -> Num[np.ndarray, "X Y Z"]:
-    """Whole numbers where there were whole numbers."""
-    return (
-        np.rint(voxels).astype(np.int64 if dtype.itemsize > 2 else np.int32)
-        if (dtype.kind in "iu")
-        else voxels
-    )
+    """Whole numbers, where a scan has such."""
+    if dtype.kind not in "iu":
+        return voxels
+    return np.rint(voxels).astype(np.int64 if dtype.itemsize > 2 else np.int32)
 
 
 def _window(voxels: Num[np.ndarray, "X Y Z"]) -> tuple[float, float]:

@@ -1,10 +1,11 @@
 """What a server asks of those who train and propose, and what it does without them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from pin_lightning.annotation.points import Predicted
 from pin_lightning.common.landmark_set import LandmarkSet
 
 
@@ -18,6 +19,8 @@ class DoneVolume:
         path: Its image on this machine.
         landmarks: What is saved.
         is_corrected: Whether something was changed against the prediction.
+        predicted: What was predicted when a person began, in world RAS+ mm; empty without one.
+        by: What predicted it.
     """
 
     id: str
@@ -25,6 +28,8 @@ class DoneVolume:
     path: Path
     landmarks: LandmarkSet
     is_corrected: bool
+    predicted: Predicted = field(default_factory=dict)
+    by: str = ""
 
 
 class Learner(Protocol):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 SECONDS = 30.0  # for which a tab that has said nothing counts as looking
+MOST_TABS = 1000
 
 
 class Looking:
@@ -19,13 +20,18 @@ class Looking:
         self._tabs = dict[str, tuple[str, float]]()  # volume and time by tab
         self._lock = threading.Lock()
 
-    def note(self, volume: str, tab: str) -> bool:
-        """Note that a tab has a volume open; whether that is new."""
+    def note(self, volume: str, tab: str, closed: bool = False) -> bool:
+        """Note that a tab has a volume open, or has closed it; whether that is new."""
         with self._lock:
             self._forget()
-            before = self._tabs.get(tab)
-            self._tabs[tab] = volume, self._clock()
-            return before is None or before[0] != volume
+            was_open = self._tabs.get(tab, ("", 0.0))[0] == volume
+            if not closed:
+                self._tabs[tab] = volume, self._clock()
+            elif was_open:
+                del self._tabs[tab]
+            while len(self._tabs) > MOST_TABS:
+                del self._tabs[next(iter(self._tabs))]
+            return was_open == closed
 
     def at(self, volume: str) -> list[str]:
         """Tabs that have a volume open."""

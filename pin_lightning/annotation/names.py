@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pin_lightning.annotation.store import PRIVATE
+from pin_lightning.annotation.store import PRIVATE, SUFFIX
 from pin_lightning.common.files import write_json
 from pin_lightning.common.spelling import one_spelling
 from pin_lightning.data.landmarks.files import READERS
@@ -80,3 +81,17 @@ def names_in_file(path: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"landmarks={path}: cannot be read as text; check the file") from error
     return checked_names([line for line in lines if line.strip()])
+
+
+def names_in_files(folder: Path, volumes: Sequence[str]) -> tuple[str, ...]:
+    """Landmark names of all markups files that lie in a folder already; damaged ones apart.
+
+    Args:
+        folder: The folder.
+        volumes: Names of the volumes.
+    """
+    found = dict[str, None]()
+    for name in volumes:
+        with suppress(ValueError, OSError):
+            found.update(dict.fromkeys(READERS[SUFFIX](folder / f"{name}{SUFFIX}").names))
+    return tuple(found)

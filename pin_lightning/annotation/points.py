@@ -11,7 +11,7 @@ from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.runs.doubts import Reviewed
 
 Position: TypeAlias = tuple[float, float, float]
-SAME_MM = 1e-6  # nearer positions are the same
+SAME_MM = 1e-6  # nearer positions are the same: 3D Slicer changes the last digits
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def points_of(landmarks: LandmarkSet, missing: Sequence[str] = ()) -> dict[str, 
 
 
 def points_predicted(names: Sequence[str], one: Reviewed) -> dict[str, Point]:
-    """Points of a prediction, missing where they lie outside; none if it has other landmarks."""
+    """Points of a prediction, missing outside the scan; none if their number is another."""
     if len(one.positions_world) != len(names):
         return {}
     rows = zip(names, one.positions_world.tolist(), one.outside, strict=True)
@@ -66,13 +66,13 @@ def landmarks_of(points: Points) -> LandmarkSet:
 def is_changed(name: str, point: Point, predicted: Predicted) -> bool:
     """Whether a landmark was moved, placed or marked missing against a prediction."""
     before = predicted.get(name)
-    if before is None or point.position is None:
-        return before is not None or not point.missing or not predicted
-    return math.dist(before, point.position) > SAME_MM
+    if before is not None and point.position is not None:
+        return math.dist(before, point.position) > SAME_MM
+    if before is None and point.position is None:
+        return point.missing and not predicted
+    return True
 
 
 def changed_names(points: Points, predicted: Predicted) -> list[str]:
     """Landmarks that were changed against a prediction; without one, all that are known."""
-    return [
-        name for name, one in points.items() if one.is_known and is_changed(name, one, predicted)
-    ]
+    return [name for name, one in points.items() if is_changed(name, one, predicted)]

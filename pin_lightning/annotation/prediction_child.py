@@ -17,14 +17,9 @@ SECONDS_TO_END = 5.0
 
 
 class PredictionChild:
-    """A process that predicts one volume after the other.
+    """A process that predicts one volume after the other."""
 
-    Args:
-        settings: Settings of ``infer``.
-        inputs: Volumes by the names of their outputs.
-    """
-
-    def __init__(self, settings: Mapping[str, Any], inputs: Mapping[str, Input]) -> None:
+    def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self._process = subprocess.Popen(
             [sys.executable, *PROCESS],
@@ -32,6 +27,14 @@ class PredictionChild:
             stdout=subprocess.PIPE,
             env=environment,
         )
+
+    def begin(self, settings: Mapping[str, Any], inputs: Mapping[str, Input]) -> None:
+        """Tell it what predicts which volumes; it answers ``ready`` or ``refused``.
+
+        Args:
+            settings: Settings of ``infer``.
+            inputs: Volumes by the names of their outputs.
+        """
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it says why, or has ended
             self._process.stdin.write(pickle.dumps((dict(settings), dict(inputs))))

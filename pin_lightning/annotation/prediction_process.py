@@ -21,6 +21,7 @@ from pin_lightning.common.errors import user_mistake
 from pin_lightning.distributed.process import end_on_signals, importing, keep_freed_memory
 
 STDIN = 0
+NICENESS = 10  # the server goes first
 
 
 def main() -> None:
@@ -33,6 +34,8 @@ def main() -> None:
     settings, inputs = pickle.load(stdin)
     end_on_signals()
     keep_freed_memory()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     names: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_listen, args=(stdin, names), daemon=True).start()

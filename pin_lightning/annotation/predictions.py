@@ -14,6 +14,7 @@ from pin_lightning.runs.doubts import Reviewed
 
 log = logging.getLogger(__name__)
 
+REFUSED = "refused"
 DEATHS = 3  # in a row, after which no further process is started
 
 
@@ -55,6 +56,7 @@ class Predictions:
         self.folder, self._inputs, self._told = folder, inputs, told
         self.run: PredictingRun | None = None
         self.problem = ""  # why nothing is predicted
+        self.changes = 0  # of what is known
         self._known = dict[str, Reviewed | Failed]()
         self._wanted = dict[str, None]()  # the last one is predicted first
         self._later = list[str]()
@@ -113,6 +115,7 @@ class Predictions:
             self._generation += 1
             child, thread = self._child, self._thread
             self._child = self._thread = None
+            self._later, self._wanted = [], {}
             self._changed.notify_all()
         if child is not None:
             child.end()
@@ -127,8 +130,12 @@ class Predictions:
                 child = self._begin(run, done, generation)
                 while (name := self._next(generation)) and child is not None:
                     child.ask(name)
-                    child.answer()
-                    self._note(name)
+                    said = child.answer()
+                    if said["state"] == REFUSED:
+                        self._refuse(child, said)
+                        break
+                    record = Records(self.folder).read(name)
+                    self._note(name, None if record is None else record.one)
                     deaths = 0
             except ChildEnded as error:
                 if not self._is_present(generation):
@@ -136,23 +143,23 @@ class Predictions:
                 deaths += 1
                 log.error("%s: %s", name or run.folder, error)
                 if name:
-                    self._known[name] = Failed(name, self._inputs[name].file.shown, str(error))
-                    self._told(name)
+                    self._note(name, Failed(name, self._inputs[name].file.shown, str(error)))
                 self.problem = str(error) if deaths == DEATHS else ""
+                with self._changed:
+                    self._wanted.pop(name, None)
 
     def _begin(
         self, run: PredictingRun, done: Callable[[str], bool], generation: int
     ) -> PredictionChild | None:
         settings = settings_of(run, self.folder)
         with self._changed:
-            if generation != self._generation:
+            if not self._is_present(generation):
                 return None
-            child = self._child = PredictionChild(settings, self._inputs)
+            child = self._child = PredictionChild()
+        child.begin(settings, self._inputs)
         said = child.answer()
-        if said["state"] != "ready":
-            self.problem = str(said.get("reason", ""))
-            log.error("%s", self.problem)
-            child.end()
+        if said["state"] == REFUSED:
+            self._refuse(child, said)
             return None
         self._later = [name for name in said["todo"] if not done(name)]
         return child
@@ -175,8 +182,13 @@ class Predictions:
     def _is_present(self, generation: int) -> bool:
         return generation == self._generation
 
-    def _note(self, name: str) -> None:
-        record = Records(self.folder).read(name)
-        if record is not None:
-            self._known[name] = record.one
+    def _refuse(self, child: PredictionChild, said: Mapping[str, Any]) -> None:
+        self.problem = str(said.get("reason", ""))
+        log.error("%s", self.problem)
+        child.end()
+
+    def _note(self, name: str, one: Reviewed | Failed | None) -> None:
+        if one is not None:
+            self._known[name] = one
+            self.changes += 1
         self._told(name)

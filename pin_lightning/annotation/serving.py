@@ -7,7 +7,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from pin_lightning.annotation.names import LandmarkNames, checked_names, names_in_file
+from pin_lightning.annotation.names import (
+    LandmarkNames,
+    checked_names,
+    names_in_file,
+    names_in_files,
+)
 from pin_lightning.annotation.predictions import PredictingRun
 from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.volumes import Scans
@@ -69,6 +74,10 @@ def session_of(config: DictConfig, scans: Scans) -> Session:
         names.set_by_run(names_of_run(Path(config.run)))
     elif config.landmarks is not None:
         names.set_by_person(_given_names(config.landmarks))
+    elif not names.names:
+        found = names_in_files(output, [one.name for one in scans.values()])
+        if found:
+            names.set_by_person(found)
     return Session(scans, output, names, Path(str(config.input)).name, planes)
 
 

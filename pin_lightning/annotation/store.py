@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -18,69 +18,14 @@ from pin_lightning.annotation.annotation_files import (
     read_state,
     write_state,
 )
-from pin_lightning.annotation.points import Point, Points, Predicted
+from pin_lightning.annotation.points import Point, Points
+from pin_lightning.annotation.saved import Annotation, Saving, VersionConflict
 from pin_lightning.common.files import remove_leftovers, whole_file
 
 PRIVATE = ".pin_lightning"  # folder of what is not for users
 SUFFIX = ".mrk.json"
 SECONDS_TO_WRITE = 5.0  # for a program that does not write its file at once
 Signature: TypeAlias = tuple[int, int, int] | None
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """What is saved of a volume.
-
-    Attributes:
-        state: Version, and what else the file does not say.
-        points: Landmarks, in the order of the file; none where there is no file.
-        problem: Why the file cannot be read; else empty.
-    """
-
-    state: SavedState
-    points: Points
-    problem: str = ""
-
-    @property
-    def version(self) -> int:
-        """Version of the file."""
-        return self.state.version
-
-    @property
-    def is_saved(self) -> bool:
-        """Whether there is a file with landmarks."""
-        return bool(self.points)
-
-
-class VersionConflict(Exception):
-    """Somebody else has saved in the meantime.
-
-    Attributes:
-        present: What is saved now.
-    """
-
-    def __init__(self, present: Annotation) -> None:
-        super().__init__(f"version {present.version} is saved now")
-        self.present = present
-
-
-@dataclass(frozen=True)
-class Saving:
-    """What is to be saved of a volume.
-
-    Attributes:
-        points: All landmarks, in the order of the file.
-        done: Whether the volume is done.
-        seconds: Time spent since the last save.
-        predicted: What was predicted; used where nothing is known of it yet.
-        by: What predicted it.
-    """
-
-    points: Points
-    done: bool
-    seconds: float = 0.0
-    predicted: Predicted | None = None
-    by: str = ""
 
 
 class AnnotationStore:
@@ -123,13 +68,22 @@ class AnnotationStore:
         with self._locks[key]:
             return self._read(key)
 
-    def save(self, key: str, version: int, saving: Saving) -> Annotation:
+    def glance(self, key: str) -> Annotation:
+        """What was saved of a volume when its file was last looked at: in the last second.
+
+        Raises:
+            KeyError: There is no such volume.
+        """
+        known = self._known.get(key)
+        return self.read(key) if known is None else known[1]
+
+    def save(self, key: str, version: int, saving: Callable[[Annotation], Saving]) -> Annotation:
         """Save the landmarks of a volume: whole or not at all, whenever this process is killed.
 
         Args:
             key: Id of the volume.
             version: Version that the person has seen.
-            saving: What to save.
+            saving: What to save, by what is saved now.
 
         Raises:
             KeyError: There is no such volume.
@@ -140,7 +94,7 @@ class AnnotationStore:
             present = self._read(key)
             if present.version != version:
                 raise VersionConflict(present)
-            return self._write(key, present, saving)
+            return self._write(key, present, saving(present))
 
     def changed(self) -> Iterator[tuple[str, Annotation]]:
         """Volumes whose files somebody else has changed since they were last looked at."""
@@ -219,12 +173,14 @@ class AnnotationStore:
             by=before.by if before.predicted else saving.by,
             seconds=before.seconds + saving.seconds,
             saved_at=_now(),
-            before=before,
+            before=replace(before, before=None),
         )
         if not before.ours:
             self._keep(key, before.version)
         write_state(self._state_path(key), state)
-        with whole_file(path) as temporary:  # from here on the state above counts
+        with whole_file(
+            path, durable=saving.done
+        ) as temporary:  # from here on the state above counts
             temporary.write_bytes(content)
             signature = signature_of(temporary)
         annotation = Annotation(state, saving.points)

@@ -47,6 +47,14 @@ class Scan:
         """Its file."""
         return self.input.file
 
+    def without_path(self, text: str) -> str:
+        """A text in which the path of its file is the file's name: for others than its owner."""
+        shown = self.file.shown
+        paths = {shown, self.file.source, str(Path(shown).absolute())}
+        for one in sorted(paths, key=len, reverse=True):
+            text = text.replace(one, Path(shown).name)
+        return text
+
     @contextmanager
     def local(self) -> Iterator[Path]:
         """Context with the path of its file on this machine.

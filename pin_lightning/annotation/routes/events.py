@@ -1,6 +1,6 @@
 """Route of events."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from fastapi.responses import StreamingResponse
 
 from pin_lightning.annotation.session import Session
@@ -18,6 +18,8 @@ def router(session: Session) -> APIRouter:
         response_class=StreamingResponse,
     )
     async def get_events() -> StreamingResponse:
+        if session.events.is_full:
+            raise HTTPException(503, "too many pages listen")
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(session.events.stream(), media_type=KIND, headers=headers)
 

@@ -9,7 +9,7 @@ from fastapi import Path as InPath
 
 from pin_lightning.annotation.session import Session
 
-Key = Annotated[str, InPath(pattern="^[0-9a-f]{16}$", description="Id of a volume")]
+Key = Annotated[str, InPath(description="Id of a volume")]
 
 
 def known_in(session: Session) -> Callable[[str], str]:

@@ -20,8 +20,8 @@ from pin_lightning.annotation.answers import (
 )
 from pin_lightning.annotation.given import points_given
 from pin_lightning.annotation.routes.known import known_in, refusals
+from pin_lightning.annotation.saved import VersionConflict
 from pin_lightning.annotation.session import Session
-from pin_lightning.annotation.store import VersionConflict
 
 WITHOUT_VERSION = 'give the version that you have seen: If-Match: "VERSION"'
 
@@ -37,7 +37,7 @@ def router(session: Session) -> APIRouter:
 
     @routes.get("/{volume}")
     def get_volume(key: Known) -> Volume:
-        session.predictions.look_at(session.scans[key].name)
+        session.look_at(key)
         return described.volume(session, key)
 
     @routes.put(
@@ -59,14 +59,14 @@ def router(session: Session) -> APIRouter:
 
     @routes.post("/{volume}/looking")
     def post_looking(key: Known, tab: Tab) -> LookedAt:
-        session.look(key, tab.tab)
+        session.look(key, tab.tab, tab.closed)
         return LookedAt(looking=session.looking.at(key))
 
     @routes.post("/{volume}/predict")
     def post_predict(key: Known) -> Asked:
         with refusals():
             session.ask(key)
-        return Asked(waiting=session.predictions.waiting)
+        return Asked(waiting=session.predictions.waiting + session.proposals.waiting)
 
     return routes
 

@@ -1,0 +1,92 @@
+"""Proposals: landmarks of volumes where no run predicts, by what is done."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from pin_lightning.annotation.points import Position, Predicted
+from pin_lightning.common.files import write_json
+
+log = logging.getLogger(__name__)
+
+
+class Proposals:
+    """What was proposed for each volume, kept in a folder; one at a time is made, the last first.
+
+    Args:
+        folder: The folder.
+        make: Makes the proposal for a volume by its id; None if it cannot.
+        told: Is called with the id of a volume when something is proposed for it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        make: Callable[[str], Predicted | None],
+        told: Callable[[str], None],
+    ) -> None:
+        self.folder, self._make, self._told = folder, make, told
+        self._known = dict[str, Predicted]()
+        self._wanted = dict[str, None]()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        for path in folder.glob("*.json"):
+            if (read := _read(path)) is not None:
+                self._known[path.stem] = read
+
+    def of(self, key: str) -> Predicted:
+        """What is proposed for a volume; nothing where there is no proposal."""
+        return self._known.get(key, {})
+
+    @property
+    def waiting(self) -> int:
+        """Volumes for which a proposal is wanted."""
+        return len(self._wanted)
+
+    def ask(self, key: str) -> None:
+        """Ask for a proposal, anew if there is one."""
+        with self._changed:
+            self._wanted.pop(key, None)
+            self._wanted[key] = None
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._work, daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Make no more."""
+        with self._changed:
+            self._closed = True
+            self._wanted.clear()
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while key := self._next():
+            try:
+                made = self._make(key)
+            except Exception:  # of a library: the next one may go well
+                log.exception("no proposal for %s", key)
+                made = None
+            if made and not self._closed:
+                self._known[key] = made
+                write_json(self.folder / f"{key}.json", made)
+                self._told(key)
+
+    def _next(self) -> str:
+        with self._changed:
+            while not self._wanted and not self._closed:
+                self._changed.wait()
+            return "" if self._closed else self._wanted.popitem()[0]
+
+
+def _read(path: Path) -> Predicted | None:
+    try:
+        found = dict[str, Position]()
+        for name, (x, y, z) in json.loads(path.read_text("utf-8")).items():
+            found[name] = (float(x), float(y), float(z))
+        return found
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
