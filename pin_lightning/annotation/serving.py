@@ -45,9 +45,8 @@ def serve(config: DictConfig) -> None:
         raise ValueError(
             f"serve: {error.name} is not installed; pip install 'pin-lightning[serve]'"
         ) from error
-    from pin_lightning.annotation.places import refuse_places
-
     from pin_lightning.annotation.learning.connect import connect
+    from pin_lightning.annotation.places import refuse_places
 
     given = _run_of(config)
     scans = Scans.find(str(config.input), config.links)

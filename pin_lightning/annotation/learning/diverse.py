@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 
 from pin_lightning.common.alignment import align_shapes
 
-Features = Float64[np.ndarray, "N F"]
+Features = Float64[np.ndarray, "N _"]
 
 
 def most_unlike(

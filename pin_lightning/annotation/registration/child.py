@@ -6,6 +6,7 @@ It keeps the atlases that it has read, and ends when its standard input does.
 import json
 import os
 import sys
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def _answer(request: dict[str, Any], kept: dict[str, Atlas]) -> dict[str, Any]:
         wanted = {_key(one, names) for one in request["atlases"]}
         for key in kept.keys() - wanted:
             del kept[key]
-        proposal = propose(request["path"], atlases, names)
+        proposal = propose(Path(request["path"]), atlases, names)
     except Exception as error:  # of SimpleITK, too, which raises RuntimeError
         return {"reason": " ".join(str(error).split()) or type(error).__name__}
     spread = np.nan_to_num(proposal.spread_mm, nan=-1.0).tolist()
@@ -46,7 +47,7 @@ def _atlas(one: dict[str, Any], names: tuple[str, ...], kept: dict[str, Atlas]) 
     if key not in kept:
         marks = one["landmarks"]
         positions = np.array(list(marks.values()), dtype=np.float64).reshape(-1, 3)
-        kept[key] = read_atlas(one["path"], LandmarkSet.of(list(marks), positions), names)
+        kept[key] = read_atlas(Path(one["path"]), LandmarkSet.of(list(marks), positions), names)
     return kept[key]
 
 
