@@ -5,14 +5,15 @@ were when it began, ``run/`` is the cross-validation. Its process holds ``.lock`
 operating system takes from a killed one, and writes ``ended.json`` when the run is whole.
 """
 
+import fcntl
 import json
+import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
-
-from filelock import FileLock, Timeout
 
 from pin_lightning.annotation.learner import DoneVolume
 from pin_lightning.common.files import write_json, write_text
@@ -23,6 +24,7 @@ from pin_lightning.data.landmarks.files import write_landmarks
 FORMAT_VERSION = 1
 TRAINING, ENDED, CANCELLED = "training.json", "ended.json", "cancelled"
 LOCK, MESSAGES, JOB, RUN = ".lock", "train.log", "job.json", "run"
+SECONDS_TO_LOCK = 1.0
 CASES, LANDMARKS = "cases.csv", "landmarks"
 Position = tuple[float, float, float]
 Outcome = Literal["running", "finished", "failed", "cancelled", "interrupted"]
@@ -108,12 +110,37 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def is_at_work(folder: Path) -> bool:
     """Whether the process of a training is alive."""
-    lock = FileLock(folder / LOCK, timeout=0)
     try:
-        with lock:
-            return False
-    except Timeout:
+        descriptor = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def locked(folder: Path) -> int:
+    """Lock a training; the open file, and with it the lock, is for its process to inherit.
+
+    Raises:
+        ValueError: It is locked.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+    until = time.monotonic() + SECONDS_TO_LOCK
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:  # perhaps by `is_at_work`, for a moment
+            if time.monotonic() > until:
+                os.close(descriptor)
+                raise ValueError("a training is running: wait for it, or cancel it") from error
+            time.sleep(0.02)
+        else:
+            return descriptor
 
 
 def outcome_of(folder: Path) -> tuple[Outcome, str]:

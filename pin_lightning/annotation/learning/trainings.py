@@ -18,6 +18,7 @@ from pin_lightning.annotation.learning.advice import advice
 from pin_lightning.annotation.learning.progress import steps_of
 from pin_lightning.annotation.learning.result import result_of
 from pin_lightning.annotation.learning.settings import check_volumes, settings_of
+from pin_lightning.common.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class TrainingLearner:
         last = self._last()
         if last is None:
             return dict(_NONE)
-        outcome, why = self._outcome(last)
+        outcome, why = files.outcome_of(last)
         training, steps = files.read_training(last), steps_of(last / files.RUN)
         seconds = self._seconds(last, outcome, training)
         message = why
@@ -86,21 +87,28 @@ class TrainingLearner:
         check_volumes(volumes)
         with self._lock:
             last = self._last()
-            if last is not None and (self._is_alive(last) or files.is_at_work(last)):
+            if last is not None and files.is_at_work(last):
                 raise ValueError("a training is running: wait for it, or cancel it")
             folder = self._interrupted(last, volumes) or self._new(volumes)
             (folder / files.CANCELLED).unlink(missing_ok=True)
-            command = [sys.executable, "-m", "pin_lightning.annotation.learning.job", str(folder)]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, start_new_session=True
-            )
+            lock = files.locked(folder)
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "pin_lightning.annotation.learning.job", str(folder)],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    pass_fds=(lock,),
+                )
+            finally:
+                os.close(lock)
+            write_json(folder / files.JOB, {"pid": self._process.pid})
         self._attach()
 
     def cancel(self) -> None:
         """End the training, if one is running; what it has done is used by none."""
         with self._lock:
             last = self._last()
-            if last is None or self._outcome(last)[0] != "running":
+            if last is None or files.outcome_of(last)[0] != "running":
                 return
             (last / files.CANCELLED).touch()
             self._end(last)
@@ -109,7 +117,7 @@ class TrainingLearner:
     def advice(self, done: int, total: int) -> str | None:
         """A line about when training pays."""
         last = self._last()
-        if last is not None and self._outcome(last)[0] == "running":
+        if last is not None and files.outcome_of(last)[0] == "running":
             return None
         newest = self._newest()
         training = None if newest is None else files.read_training(newest)
@@ -149,20 +157,8 @@ class TrainingLearner:
 
     def _newest(self) -> Path | None:
         """The newest one that has finished."""
-        found = (one for one in reversed(self._folders()) if self._outcome(one)[0] == "finished")
+        found = (one for one in reversed(self._folders()) if files.outcome_of(one)[0] == "finished")
         return next(found, None)
-
-    def _outcome(self, folder: Path) -> tuple[files.Outcome, str]:
-        outcome, why = files.outcome_of(folder)
-        return (
-            ("running", "")
-            if outcome == "interrupted" and self._is_alive(folder)
-            else (outcome, why)
-        )
-
-    def _is_alive(self, folder: Path) -> bool:
-        """Whether a process that was started here for the last training has not ended."""
-        return folder == self._last() and self._process is not None and self._process.poll() is None
 
     def _interrupted(self, last: Path | None, volumes: Sequence[DoneVolume]) -> Path | None:
         """The last training, if it was broken off and is of the same volumes."""
@@ -198,26 +194,22 @@ class TrainingLearner:
     def _end(self, folder: Path) -> None:
         """End the process group of a training: asked first, then killed."""
         pid = files.read_object(folder / files.JOB).get("pid")
-        if self._process is not None and self._process.poll() is None:
-            pid = self._process.pid
-        if not isinstance(pid, int) or not (self._is_alive(folder) or files.is_at_work(folder)):
+        if not isinstance(pid, int) or not files.is_at_work(folder):
             return
-        until = time.monotonic() + SECONDS_TO_END
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGTERM)
-            while time.monotonic() < until:
-                if not (self._is_alive(folder) or files.is_at_work(folder)):
-                    return
+            until = time.monotonic() + SECONDS_TO_END
+            while files.is_at_work(folder) and time.monotonic() < until:
                 time.sleep(0.1)
-            os.killpg(pid, signal.SIGKILL)
-        if self._process is not None:
+            os.killpg(pid, signal.SIGKILL)  # what is left of it
+        if self._process is not None and self._process.pid == pid:
             self._process.wait()
 
     def _attach(self) -> None:
         """Watch the last training, if it is running, until it ends."""
         with self._lock:
             last = self._last()
-            if last is None or self._outcome(last)[0] != "running":
+            if last is None or files.outcome_of(last)[0] != "running":
                 return
             if self._watching is None or not self._watching.is_alive():
                 self._watching = threading.Thread(target=self._watch, args=(last,), daemon=True)
