@@ -1,7 +1,6 @@
 """View frames: axis-aligned frames in mm in which a browser shows a volume."""
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -9,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Num
 from nibabel.affines import apply_affine, voxel_sizes
 
-from pin_lightning.common.geometry import canonical_affine
+from pin_lightning.common.geometry import Vector, canonical_affine
 from pin_lightning.data.images.reading import Header
 from pin_lightning.data.scan_levels import scan_to_world
 
@@ -126,9 +125,7 @@ def overview_grid(header: Header, frame: ViewFrame, along_voxels: bool) -> ViewG
     return ViewGrid(_whole(size), _triple(spacing), _triple(centre - (size - 1) / 2 * spacing))
 
 
-def detail_grid(
-    header: Header, frame: ViewFrame, centre_mm: Sequence[float], side_mm: float
-) -> ViewGrid:
+def detail_grid(header: Header, frame: ViewFrame, centre_mm: Vector, side_mm: float) -> ViewGrid:
     """Grid of a cube at the finest spacing of a scan, of at most `MOST_DETAIL_VOXELS` a side.
 
     Where the frame's axes have voxels of that spacing, those of the cube lie upon them.

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +22,7 @@ from pin_lightning.annotation.nifti_bytes import Encoding, nifti_bytes
 from pin_lightning.annotation.recent import Recent
 from pin_lightning.annotation.resampling import sampled, shrunk
 from pin_lightning.annotation.volumes import Scan
-from pin_lightning.common.geometry import canonical_affine, canonical_axes
+from pin_lightning.common.geometry import Vector, canonical_affine, canonical_axes
 from pin_lightning.data.images.limits import memory_bytes
 from pin_lightning.data.images.reading import Header, read_header, read_voxels
 from pin_lightning.data.intensity_windows import percentile_window
@@ -101,9 +100,7 @@ class Images:
 
         return self._recent.get((scan.id, "sent", self.tag(scan, frame)), make)
 
-    def detail(
-        self, scan: Scan, frame: ViewFrame, centre_mm: Sequence[float], side_mm: float
-    ) -> bytes:
+    def detail(self, scan: Scan, frame: ViewFrame, centre_mm: Vector, side_mm: float) -> bytes:
         """A cube at the finest spacing of a volume, as a compressed NIfTI file.
 
         Args:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pin_lightning.annotation.points import Predicted
 from pin_lightning.common.landmark_set import LandmarkSet
@@ -32,6 +32,7 @@ class DoneVolume:
     by: str = ""
 
 
+@runtime_checkable
 class Learner(Protocol):
     """Trains on what is done."""
 
@@ -64,6 +65,7 @@ class Learner(Protocol):
         """End what is running."""
 
 
+@runtime_checkable
 class Proposer(Protocol):
     """Proposes landmarks where no run predicts."""
 

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pin_lightning.annotation.store import PRIVATE, SUFFIX
+from pin_lightning.annotation.annotation_files import read_points
+from pin_lightning.annotation.on_disk import PRIVATE, SUFFIX
+from pin_lightning.annotation.plain_files import read_plain
 from pin_lightning.common.files import write_json
 from pin_lightning.common.spelling import one_spelling
 from pin_lightning.data.landmarks.files import READERS
@@ -93,5 +95,7 @@ def names_in_files(folder: Path, volumes: Sequence[str]) -> tuple[str, ...]:
     found = dict[str, None]()
     for name in volumes:
         with suppress(ValueError, OSError):
-            found.update(dict.fromkeys(READERS[SUFFIX](folder / f"{name}{SUFFIX}").names))
+            path = folder / f"{name}{SUFFIX}"
+            content = read_plain(path)
+            found.update(dict.fromkeys({} if content is None else read_points(path, content)))
     return tuple(found)

@@ -18,6 +18,7 @@ from pin_lightning.annotation.learner import DoneVolume, Learner, NoLearner, Pro
 from pin_lightning.annotation.looking import Looking
 from pin_lightning.annotation.names import LandmarkNames
 from pin_lightning.annotation.next_volume import next_volume
+from pin_lightning.annotation.on_disk import PRIVATE
 from pin_lightning.annotation.points import (
     Point,
     Points,
@@ -30,7 +31,7 @@ from pin_lightning.annotation.progress import Progress
 from pin_lightning.annotation.proposals import Proposals
 from pin_lightning.annotation.saved import Annotation, Saving
 from pin_lightning.annotation.states import State
-from pin_lightning.annotation.store import PRIVATE, AnnotationStore
+from pin_lightning.annotation.store import AnnotationStore
 from pin_lightning.annotation.volumes import Scans, volume_id
 from pin_lightning.inference.files import LocalInput
 from pin_lightning.inference.records import Failed

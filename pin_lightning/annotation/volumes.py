@@ -60,11 +60,14 @@ class Scan:
         """Context with the path of its file on this machine.
 
         Raises:
-            ValueError: It is a link to elsewhere.
+            ValueError: It is a link to elsewhere, or the block says so; without its folder.
         """
-        self.check_place()
-        with self.file.local() as path:
-            yield path
+        try:
+            self.check_place()
+            with self.file.local() as path:
+                yield path
+        except ValueError as error:
+            raise ValueError(self.without_path(str(error))) from error
 
     def check_place(self) -> None:
         """Refuse a file, or a slice of a series, that lies elsewhere than where it was found.

@@ -4,13 +4,14 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, HTTPException, Query, UploadFile
+from fastapi import APIRouter, HTTPException, Query
 
 from pin_lightning.annotation.answers import Contradictions, Names, Next, SessionAnswer
 from pin_lightning.annotation.described import session_answer
 from pin_lightning.annotation.names import names_in_file
 from pin_lightning.annotation.routes.known import refusals
 from pin_lightning.annotation.session import Session
+from pin_lightning.annotation.upload import Upload
 from pin_lightning.data.landmarks.files import LANDMARK_SUFFIXES
 
 Strategy = Annotated[Literal["doubt", "random", "diverse"], Query()]
@@ -31,7 +32,7 @@ def router(session: Session) -> APIRouter:
         return session_answer(session)
 
     @routes.post("/session/template")
-    def post_template(file: UploadFile) -> SessionAnswer:
+    def post_template(file: Upload) -> SessionAnswer:
         with refusals():
             session.set_names(_names_of(file))
         return session_answer(session)
@@ -48,7 +49,7 @@ def router(session: Session) -> APIRouter:
     return routes
 
 
-def _names_of(file: UploadFile) -> tuple[str, ...]:
+def _names_of(file: Upload) -> tuple[str, ...]:
     """Landmark names of an uploaded file, of whose name only the ending counts."""
     given = (file.filename or "").lower()
     suffix = next((one for one in LANDMARK_SUFFIXES if given.endswith(one)), None)

@@ -1,0 +1,151 @@
+"""OnDisk: the markups file of each volume, and its state, as they lie in a folder."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pin_lightning.annotation.annotation_files import (
+    SavedState,
+    digest_of,
+    points_text,
+    read_points,
+    read_state,
+    write_state,
+)
+from pin_lightning.annotation.plain_files import Signature, read_plain, signature_of
+from pin_lightning.annotation.points import Point, Points
+from pin_lightning.annotation.saved import Annotation, Saving
+from pin_lightning.common.files import remove_leftovers, whole_file
+
+PRIVATE = ".pin_lightning"  # folder of what is not for users
+SUFFIX = ".mrk.json"
+SECONDS_TO_WRITE = 5.0  # for a program that does not write its file at once
+
+
+class OnDisk:
+    """Files of annotations; one thread at a time for each volume.
+
+    A state is written before the markups that it describes, with the state before it. So whenever
+    this process is killed, the digest of the markups tells which of the two holds, and a third
+    digest is that of a file that somebody else wrote.
+
+    Args:
+        folder: The folder.
+        names: Names of the volumes by their ids.
+        is_complete: Whether points that somebody else saved are all that there are.
+    """
+
+    def __init__(
+        self, folder: Path, names: Mapping[str, str], is_complete: Callable[[Points], bool]
+    ) -> None:
+        self.folder, self.names, self._is_complete = folder, names, is_complete
+        self._states, self._kept = folder / PRIVATE / "state", folder / PRIVATE / "kept"
+        for one in (self._states, self._kept):
+            one.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(one)
+        remove_leftovers(folder)
+
+    def path(self, key: str) -> Path:
+        """Markups file of a volume."""
+        return self.folder / f"{self.names[key]}{SUFFIX}"
+
+    def signature(self, key: str) -> Signature:
+        """What tells whether the markups file has changed."""
+        return signature_of(self.path(key))
+
+    def is_fresh(self, key: str) -> bool:
+        """Whether the markups file was written just now, perhaps not to its end."""
+        with suppress(OSError):
+            return abs(time.time() - self.path(key).lstat().st_mtime) < SECONDS_TO_WRITE
+        return False
+
+    def read(self, key: str) -> Annotation:
+        """What is saved of a volume; a file that somebody else wrote becomes a version."""
+        path, problem, points = self.path(key), "", dict[str, Point]()
+        state = read_state(self._state_path(key))
+        try:
+            content = read_plain(path)
+            points = {} if content is None else read_points(path, content)
+        except OSError as error:
+            problem = f"{path.name}: cannot be read ({error.strerror})"
+            return Annotation(state or SavedState(self.names[key]), {}, problem)
+        except ValueError as error:
+            problem = " ".join(str(error).replace(f"{self.folder}{os.sep}", "").split())
+        digest = digest_of(content)
+        for one in (state, None if state is None else state.before):
+            if one is not None and one.digest == digest:
+                return Annotation(one, points, problem)
+        if state is None and content is None:
+            return Annotation(SavedState(self.names[key]), points)
+        adopted = self._adopted(key, state, digest, points)
+        if not (problem and self.is_fresh(key)):
+            with suppress(OSError):  # then it is found out again the next time
+                write_state(self._state_path(key), adopted)
+        return Annotation(adopted, points, problem)
+
+    def write(self, key: str, present: Annotation, saving: Saving) -> tuple[Signature, Annotation]:
+        """Save landmarks of a volume after `present`, whole or not at all.
+
+        Raises:
+            OSError: The folder cannot be written to.
+        """
+        before = replace(present.state, before=None)
+        content = points_text(self.path(key), saving.points).encode()
+        state = replace(
+            before,
+            version=before.version + 1,
+            digest=digest_of(content),
+            ours=True,
+            done=saving.done,
+            predicted=before.predicted or dict(saving.predicted or {}),
+            by=before.by if before.predicted else saving.by,
+            seconds=before.seconds + saving.seconds,
+            saved_at=_now(),
+            before=before,
+        )
+        if not before.ours:
+            self._keep(key, before.version)
+        write_state(self._state_path(key), state)
+        with whole_file(self.path(key), durable=saving.done) as temporary:
+            temporary.write_bytes(content)
+            signature = signature_of(temporary)
+        return signature, Annotation(state, saving.points)
+
+    def _adopted(
+        self, key: str, state: SavedState | None, digest: str, points: Points
+    ) -> SavedState:
+        """State of a file that somebody else wrote."""
+        if state is None:
+            done = bool(points) and self._is_complete(points)
+            return SavedState(self.names[key], 1, digest, done=done, saved_at=_now())
+        return replace(
+            state,
+            version=state.version + 1,
+            digest=digest,
+            ours=False,
+            done=state.done and bool(points),
+            saved_at=_now(),
+            before=None,
+        )
+
+    def _keep(self, key: str, version: int) -> None:
+        """Keep a copy of a file that somebody else wrote; a link stays where it points to."""
+        try:
+            content = read_plain(self.path(key))
+        except OSError:
+            return
+        if content is not None:
+            kept = self._kept / f"{key}-{version}-{digest_of(content)[:8]}{SUFFIX}"
+            with whole_file(kept) as temporary:
+                temporary.write_bytes(content)
+
+    def _state_path(self, key: str) -> Path:
+        return self._states / f"{key}.json"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
