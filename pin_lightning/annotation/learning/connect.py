@@ -7,9 +7,9 @@ from typing import Any
 from pin_lightning.annotation.learning.proposer import RegistrationProposer
 from pin_lightning.annotation.learning.trainings import TrainingLearner
 from pin_lightning.annotation.learning.unlike import Unlike
+from pin_lightning.annotation.on_disk import PRIVATE
 from pin_lightning.annotation.predictions import PredictingRun
 from pin_lightning.annotation.session import Session
-from pin_lightning.annotation.store import PRIVATE
 from pin_lightning.runs.folder import read_record
 from pin_lightning.runs.folds import read_folds
 

@@ -4,23 +4,16 @@ import os
 import signal
 import time
 
-import nibabel as nib
 import numpy as np
 import pytest
+from phantom_scans import TINY, write_heads
 
 from pin_lightning.annotation.learner import DoneVolume
 from pin_lightning.annotation.learning import training_folder as files
 from pin_lightning.annotation.learning.trainings import TrainingLearner
 from pin_lightning.annotation.volumes import volume_id
-from pin_lightning.common.landmark_set import LandmarkSet
-from pin_lightning.data.sources.phantom import make_phantom
 
 pytestmark = pytest.mark.slow
-TINY = (
-    *("preset=fast", "pose=as_scanned", "trainer.max_steps=4", "trainer.val_check_interval=2"),
-    *("trainer.log_every_n_steps=1", "loader.batch_size=2", "data.spacing_mm=5"),
-    *("data.split.folds=2", "report.bootstrap.resamples=100"),
-)
 LONG = (*TINY[:2], "trainer.max_steps=100000", "trainer.val_check_interval=5", *TINY[4:])
 
 
@@ -28,14 +21,11 @@ LONG = (*TINY[:2], "trainer.max_steps=100000", "trainer.val_check_interval=5", *
 def volumes(tmp_path_factory):
     """Five corrected heads, of each of which one point was moved by 2 mm."""
     folder, found = tmp_path_factory.mktemp("scans"), []
-    for seed in range(5):
-        head, name = make_phantom(seed, (32, 21, 28), (5.0, 5.0, 5.0)), f"head {seed}"
-        path = folder / f"{name}.nii.gz"
-        nib.save(nib.Nifti1Image(head.volume, head.affine), path)
-        marks = LandmarkSet.of(head.names, head.landmarks_world)
+    for name, marks in write_heads(folder, 5).items():
         before = dict(zip(marks.names, map(tuple, marks.positions_world.tolist()), strict=True))
         x, y, z = before[marks.names[0]]
         before[marks.names[0]] = (x, y, z + 2.0)
+        path = folder / f"{name}.nii.gz"
         found.append(DoneVolume(volume_id(name), name, path, marks, True, before))
     return found
 
@@ -50,6 +40,13 @@ def wait_for(learner, *states, seconds=240):
         assert time.monotonic() < until, now
         time.sleep(0.2)
     return now
+
+
+def wait_until(is_so, seconds=240):
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.2)
 
 
 def wait_for_steps(learner, seconds=240):
@@ -84,7 +81,7 @@ def test_a_training_finishes_says_what_it_improved_and_is_found_again(volumes, t
         time.sleep(0.1)
     assert runs == [other.run()] == [tmp_path / "trainings" / "001" / "run"]
     assert [one["state"] for one in said][-1] == "finished"
-    assert not list((tmp_path / "trainings").rglob("*.nii.gz")), "an image was copied"
+    assert not list((tmp_path / "trainings").rglob("head *.nii.gz"))  # no image is copied
     assert isinstance(other.contradictions(), list)
     third = learner_in(tmp_path)
     assert third.run() == runs[0]
@@ -112,6 +109,7 @@ def test_a_killed_training_goes_on_where_it_was(volumes, tmp_path):
     learner.start(volumes)
     wait_for_steps(learner)
     folder = tmp_path / "trainings" / "001"
+    wait_until(lambda: (folder / "run/fold0/checkpoints/last.ckpt").is_file())
     pid = files.read_object(folder / files.JOB)["pid"]
     os.killpg(pid, signal.SIGKILL)
     status = wait_for(learner, "failed")
@@ -119,8 +117,7 @@ def test_a_killed_training_goes_on_where_it_was(volumes, tmp_path):
     other = learner_in(tmp_path, LONG)
     other.start(volumes)
     assert other._last() == folder
-    wait_for_steps(other)
-    assert "goes on after step" in (folder / "train.log").read_text()
+    wait_until(lambda: "goes on after step" in (folder / "train.log").read_text())
     other.cancel()
 
 
