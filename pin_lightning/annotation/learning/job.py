@@ -35,8 +35,10 @@ def main(arguments: Sequence[str]) -> None:
         return
     command = [sys.executable, "-m", "pin_lightning.cross_validate", *training.settings]
     with (folder / MESSAGES).open("ab") as messages:
-        streams = {"stdout": messages, "stderr": messages, "stdin": subprocess.DEVNULL}
-        code = subprocess.run(command, check=False, **streams).returncode
+        ended = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, check=False
+        )
+    code = ended.returncode
     if code >= 0 and code not in ASKED_TO_END:
         write_json(folder / ENDED, {"code": code, "message": _reason(folder / MESSAGES)})
 
