@@ -46,9 +46,10 @@ def serve(config: DictConfig) -> None:
             f"serve: {error.name} is not installed; pip install 'pin-lightning[serve]'"
         ) from error
     from pin_lightning.annotation.learning.connect import connect
+    from pin_lightning.annotation.learning.settings import checked_settings
     from pin_lightning.annotation.places import refuse_places
 
-    given = _run_of(config)
+    given, train = _run_of(config), checked_settings(config.train)
     scans = Scans.find(str(config.input), config.links)
     refuse_places(config, scans)
     address = Address.of(config.host, config.port, config.token)
@@ -56,7 +57,7 @@ def serve(config: DictConfig) -> None:
         session = session_of(config, scans)
         app = create_app(session, address.token, not address.is_loopback)
         try:
-            session.start(connect(session, _predicting(config), tuple(config.train), given))
+            session.start(connect(session, _predicting(config), train, given))
             run_server(app, socket, address, session)
         finally:
             session.close()

@@ -1,5 +1,6 @@
 """How a server trains."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pin_lightning.annotation.learning.training_folder import CASES, RUN
 FEWEST_TO_TRAIN = 5
 FEW, FOLDS_OF_FEW, FOLDS = 10, 3, 5  # so many folds with fewer cases, and with as many or more
 PRESET = "preset=fast"
+OWN = ("data", "data.root", "data.table", "data.cache_dir", "run_name", "run_dir", "ckpt_path")
 
 
 def settings_of(folder: Path, cases: int, cache: Path, more: Sequence[str] = ()) -> list[str]:
@@ -36,6 +38,25 @@ def settings_of(folder: Path, cases: int, cache: Path, more: Sequence[str] = ())
     first = [] if "preset" in given else [PRESET]
     settings = [f"{key}={value}" for key, value in own.items() if key not in given]
     return [*first, *settings, *more]
+
+
+def checked_settings(train: str | None) -> tuple[str, ...]:
+    """Further settings of trainings, as ``train=`` gives them: apart by blanks, quoted as in a shell.
+
+    Raises:
+        ValueError: They are no settings, or one is set by the server.
+    """
+    try:
+        settings = tuple(shlex.split(train or ""))
+    except ValueError as error:
+        raise ValueError(f"train={train}: {error}; quote as in a shell") from error
+    for one in settings:
+        key, equals, _ = one.partition("=")
+        if not equals or not key:
+            raise ValueError(f"train={train}: {one} is no setting; give 'train=preset=accurate'")
+        if key in OWN:
+            raise ValueError(f"train={train}: {key} is set by the server; leave it out")
+    return settings
 
 
 def check_volumes(volumes: Sequence[DoneVolume]) -> None:

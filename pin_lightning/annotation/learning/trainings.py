@@ -1,29 +1,24 @@
 """TrainingLearner: trains on what is done, one training at a time, in processes that outlive it."""
 
 import logging
-import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pin_lightning.annotation.learner import DoneVolume
+from pin_lightning.annotation.learning import processes
 from pin_lightning.annotation.learning import training_folder as files
 from pin_lightning.annotation.learning.advice import advice
 from pin_lightning.annotation.learning.progress import steps_of
 from pin_lightning.annotation.learning.result import result_of
 from pin_lightning.annotation.learning.settings import check_volumes, settings_of
-from pin_lightning.common.files import write_json
 
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LOOKS = 1.0
-SECONDS_TO_END = 20.0  # a training that is cancelled, before it is killed
 CACHE = "cache"
 _NONE: dict[str, Any] = {
     **{"state": "idle", "step": 0, "steps": 0, "seconds": 0.0, "message": "", "result": None}
@@ -90,18 +85,7 @@ class TrainingLearner:
             if last is not None and files.is_at_work(last):
                 raise ValueError("a training is running: wait for it, or cancel it")
             folder = self._interrupted(last, volumes) or self._new(volumes)
-            (folder / files.CANCELLED).unlink(missing_ok=True)
-            lock = files.locked(folder)
-            try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "pin_lightning.annotation.learning.job", str(folder)],
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                    pass_fds=(lock,),
-                )
-            finally:
-                os.close(lock)
-            write_json(folder / files.JOB, {"pid": self._process.pid})
+            self._process = processes.begin(folder)
         self._attach()
 
     def cancel(self) -> None:
@@ -111,7 +95,9 @@ class TrainingLearner:
             if last is None or files.outcome_of(last)[0] != "running":
                 return
             (last / files.CANCELLED).touch()
-            self._end(last)
+            processes.end(last)
+            if self._process is not None:
+                self._process.wait()
         self._told(self.status())
 
     def advice(self, done: int, total: int) -> str | None:
@@ -188,22 +174,11 @@ class TrainingLearner:
     def _result(self, folder: Path, training: files.Training | None) -> dict[str, Any]:
         if folder not in self._results:
             earlier = {} if training is None else training.earlier
-            self._results[folder] = result_of(folder / files.RUN, earlier)
+            try:
+                self._results[folder] = result_of(folder / files.RUN, earlier)
+            except (ValueError, OSError, KeyError) as error:
+                return {"text": f"its results cannot be read: {error}", "contradictions": []}
         return self._results[folder]
-
-    def _end(self, folder: Path) -> None:
-        """End the process group of a training: asked first, then killed."""
-        pid = files.read_object(folder / files.JOB).get("pid")
-        if not isinstance(pid, int) or not files.is_at_work(folder):
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGTERM)
-            until = time.monotonic() + SECONDS_TO_END
-            while files.is_at_work(folder) and time.monotonic() < until:
-                time.sleep(0.1)
-            os.killpg(pid, signal.SIGKILL)  # what is left of it
-        if self._process is not None and self._process.pid == pid:
-            self._process.wait()
 
     def _attach(self) -> None:
         """Watch the last training, if it is running, until it ends."""

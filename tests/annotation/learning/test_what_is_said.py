@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from evaluation.test_evaluation import small_evaluation
@@ -6,6 +8,7 @@ from pin_lightning.annotation.learning.advice import advice
 from pin_lightning.annotation.learning.appearance import LENGTH, appearance
 from pin_lightning.annotation.learning.diverse import form_features, most_unlike
 from pin_lightning.annotation.learning.improvement import improvement
+from pin_lightning.annotation.learning.settings import checked_settings, settings_of
 from pin_lightning.common.alignment import Pose
 
 
@@ -61,3 +64,18 @@ def test_appearance_does_not_depend_on_how_a_scan_is_turned():
     assert one.shape == (LENGTH,)
     np.testing.assert_allclose(one, other, atol=1e-6)
     assert np.abs(one - appearance(voxels**2, affine)).max() > 0.01
+
+
+def test_settings_of_trainings():
+    assert checked_settings(None) == ()
+    assert checked_settings("preset=accurate 'a=b c'") == ("preset=accurate", "a=b c")
+    with pytest.raises(ValueError, match="train=fast: fast is no setting"):
+        checked_settings("fast")
+    with pytest.raises(ValueError, match="train=run_dir=a: run_dir is set by the server"):
+        checked_settings("run_dir=a")
+    root = Path("trainings/001")
+    assert "data.split.folds=3" in settings_of(root, 6, root)
+    assert "data.split.folds=5" in settings_of(root, 12, root)
+    settings = settings_of(root, 12, root, ("preset=accurate", "data.split.folds=2"))
+    assert "preset=fast" not in settings
+    assert [one for one in settings if "folds" in one] == ["data.split.folds=2"]
