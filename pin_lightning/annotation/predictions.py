@@ -3,11 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pin_lightning.annotation.prediction_child import ChildEnded, PredictionChild
+from pin_lightning.inference.header import PredictionHeader, read_header
 from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.records import Failed, Records
 from pin_lightning.runs.doubts import Reviewed
@@ -60,13 +62,11 @@ class Predictions:
         self._known = dict[str, Reviewed | Failed]()
         self._wanted = dict[str, None]()  # the last one is predicted first
         self._later = list[str]()
+        self._deadly = set[str]()  # with these the process was killed: only if asked for
         self._changed = threading.Condition()
         self._child: PredictionChild | None = None
         self._thread: threading.Thread | None = None
         self._generation = 0
-        for record in Records(folder):
-            if record.one.name in inputs:
-                self._known[record.one.name] = record.one
 
     def of(self, name: str) -> Reviewed | Failed | None:
         """What is known of a volume."""
@@ -85,7 +85,10 @@ class Predictions:
             done: Whether a volume needs no prediction, by its name.
         """
         self.close()
+        if self.run is None or self.run.names != run.names:
+            self._known = self._recorded(run.names)
         self.run, self.problem = run, ""
+        self.changes += 1
         self._generation += 1
         self._thread = threading.Thread(
             target=self._work, args=(run, done, self._generation), daemon=True
@@ -143,6 +146,7 @@ class Predictions:
                 deaths += 1
                 log.error("%s: %s", name or run.folder, error)
                 if name:
+                    self._deadly.add(name)
                     self._note(name, Failed(name, self._inputs[name].file.shown, str(error)))
                 self.problem = str(error) if deaths == DEATHS else ""
                 with self._changed:
@@ -161,7 +165,8 @@ class Predictions:
         if said["state"] == REFUSED:
             self._refuse(child, said)
             return None
-        self._later = [name for name in said["todo"] if not done(name)]
+        skipped = self._deadly
+        self._later = [one for one in said["todo"] if one not in skipped and not done(one)]
         return child
 
     def _next(self, generation: int) -> str:
@@ -181,6 +186,15 @@ class Predictions:
 
     def _is_present(self, generation: int) -> bool:
         return generation == self._generation
+
+    def _recorded(self, names: tuple[str, ...]) -> dict[str, Reviewed | Failed]:
+        """What is recorded of these landmarks, by whatever run."""
+        with suppress(ValueError):
+            header = read_header(self.folder)
+            if isinstance(header, PredictionHeader) and header.names == names:
+                ones = [record.one for record in Records(self.folder)]
+                return {one.name: one for one in ones if one.name in self._inputs}
+        return {}
 
     def _refuse(self, child: PredictionChild, said: Mapping[str, Any]) -> None:
         self.problem = str(said.get("reason", ""))
