@@ -41,7 +41,7 @@ def settings_of(folder: Path, cases: int, cache: Path, more: Sequence[str] = ())
 
 
 def checked_settings(train: str | None) -> tuple[str, ...]:
-    """Further settings of trainings, as ``train=`` gives them: apart by blanks, quoted as in a shell.
+    """Settings of trainings as ``train=`` gives them: apart by blanks, quoted as in a shell.
 
     Raises:
         ValueError: They are no settings, or one is set by the server.
