@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ from pin_lightning.data.intensity_windows import percentile_window
 from pin_lightning.data.preprocessing import antialias
 
 MOST_BYTES, MOST_SHARE = 2**30, 0.125  # of images in memory, and of the memory there is
+READERS = 2  # files that are read at once: each may be large
 COMPRESSION = 1  # of gzip: it is sent to this machine, or nearby
 
 
@@ -69,6 +71,7 @@ class Images:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._recent = Recent(int(min(most_bytes, MOST_SHARE * memory_bytes())))
+        self._reading = threading.Semaphore(READERS)
         self._windows = dict[tuple[str, str], tuple[float, float]]()
 
     def window(self, scan: Scan) -> tuple[float, float]:
@@ -123,7 +126,7 @@ class Images:
 
     def _whole(self, scan: Scan) -> _Whole:
         def make() -> tuple[_Whole, int]:
-            with scan.local() as path:
+            with self._reading, scan.local() as path:
                 whole = _Whole(read_header(path), read_voxels(path))
             if not np.isfinite([whole.voxels.min(), whole.voxels.max()]).all():
                 raise ValueError(f"{scan.name}: some voxels are NaN or infinite")

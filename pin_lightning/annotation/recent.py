@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 class Recent:
     """Values that are costly to make, the least recently used of which are forgotten first.
 
-    One is made at a time, so that many who ask at once cannot ask for the memory of all.
+    Those who ask for the same one at once wait until it is made.
 
     Args:
         most_bytes: Bound of what is kept; the newest is kept whatever its size.
@@ -20,7 +20,7 @@ class Recent:
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self._values = OrderedDict[Hashable, tuple[Any, int]]()
-        self._making = threading.RLock()
+        self._making = dict[Hashable, threading.Lock]()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], tuple[Value, int]]) -> Value:
@@ -31,10 +31,13 @@ class Recent:
             make: Makes it, with its size in bytes, if it is not there.
         """
         if (known := self._find(key)) is None:
-            with self._making:
+            with self._lock:
+                making = self._making.setdefault(key, threading.Lock())
+            with making:
                 if (known := self._find(key)) is None:
                     known = make()
                     self._keep(key, known)
+                self._making.pop(key, None)
         value: Value = known[0]
         return value
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query
 from fastapi.responses import Response
 
 from pin_lightning.annotation.frames import ViewFrame
+from pin_lightning.annotation.routes.apart import Apart
 from pin_lightning.annotation.routes.known import known_in, refusals
 from pin_lightning.annotation.session import Session
 
@@ -23,6 +24,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def router(session: Session) -> APIRouter:
     """Routes of a session."""
+    apart = Apart()
     routes = APIRouter(prefix="/api/volumes", tags=["images"])
     Known = Annotated[str, Depends(known_in(session))]
 
@@ -34,23 +36,23 @@ def router(session: Session) -> APIRouter:
         return frames[name]
 
     @routes.get("/{volume}/image", responses=RESPONSES, response_class=Response)
-    def get_image(
+    async def get_image(
         key: Known,
         frame: FrameName = "scanner",
         if_none_match: Text = "",
         accept_encoding: Text = "",
     ) -> Response:
-        scan, seen = session.scans[key], frame_of(key, frame)
+        scan, seen = session.scans[key], await apart(lambda: frame_of(key, frame))
         tag = f'"{session.images.tag(scan, seen)}"'
         headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "accept-encoding"}
         if tag in if_none_match:
             return Response(status_code=304, headers=headers)
         with refusals():
-            content = session.images.overview(scan, seen)
+            content = await apart(lambda: session.images.overview(scan, seen))
         return _compressed(content, accept_encoding, headers)
 
     @routes.get("/{volume}/detail", responses=RESPONSES, response_class=Response)
-    def get_detail(
+    async def get_detail(
         key: Known,
         x: Millimetres,
         y: Millimetres,
@@ -59,9 +61,9 @@ def router(session: Session) -> APIRouter:
         frame: FrameName = "scanner",
         accept_encoding: Text = "",
     ) -> Response:
-        seen = frame_of(key, frame)
+        scan, seen = session.scans[key], await apart(lambda: frame_of(key, frame))
         with refusals():
-            content = session.images.detail(session.scans[key], seen, (x, y, z), side_mm)
+            content = await apart(lambda: session.images.detail(scan, seen, (x, y, z), side_mm))
         return _compressed(content, accept_encoding, {"vary": "accept-encoding"})
 
     return routes

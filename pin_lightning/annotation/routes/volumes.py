@@ -19,6 +19,7 @@ from pin_lightning.annotation.answers import (
     Volumes,
 )
 from pin_lightning.annotation.given import points_given
+from pin_lightning.annotation.routes.apart import Apart
 from pin_lightning.annotation.routes.known import known_in, refusals
 from pin_lightning.annotation.saved import VersionConflict
 from pin_lightning.annotation.session import Session
@@ -28,7 +29,7 @@ WITHOUT_VERSION = 'give the version that you have seen: If-Match: "VERSION"'
 
 def router(session: Session) -> APIRouter:
     """Routes of a session."""
-    routes = APIRouter(prefix="/api/volumes", tags=["volumes"])
+    routes, apart = APIRouter(prefix="/api/volumes", tags=["volumes"]), Apart()
     Known = Annotated[str, Depends(known_in(session))]
 
     @routes.get("")
@@ -36,9 +37,9 @@ def router(session: Session) -> APIRouter:
         return Volumes(volumes=described.summaries(session), progress=session.progress())
 
     @routes.get("/{volume}")
-    def get_volume(key: Known) -> Volume:
+    async def get_volume(key: Known) -> Volume:
         session.look_at(key)
-        return described.volume(session, key)
+        return await apart(lambda: described.volume(session, key))
 
     @routes.put(
         "/{volume}",
