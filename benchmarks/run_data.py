@@ -9,10 +9,11 @@ from pin_lightning.data.renaming import Renaming
 from pin_lightning.data.sources.bids import bids_cases
 from pin_lightning.data.sources.csv_table import csv_cases
 from pin_lightning.data.sources.folder import find_cases
+from pin_lightning.data.sources.listed import listed_cases
 from pin_lightning.data.sources.phantom import phantom_cases
 from pin_lightning.data.sources.pin_layout import pin_cases
 
-_ALL = (bids_cases, csv_cases, find_cases, phantom_cases, pin_cases)
+_ALL = (bids_cases, csv_cases, find_cases, listed_cases, phantom_cases, pin_cases)
 SOURCES = {one.__name__: one for one in _ALL}
 
 

@@ -45,8 +45,11 @@ def serve(config: DictConfig) -> None:
         raise ValueError(
             f"serve: {error.name} is not installed; pip install 'pin-lightning[serve]'"
         ) from error
+    from pin_lightning.annotation.learning.connect import connect
+    from pin_lightning.annotation.learning.settings import checked_settings
     from pin_lightning.annotation.places import refuse_places
 
+    given, train = _run_of(config), checked_settings(config.train)
     scans = Scans.find(str(config.input), config.links)
     refuse_places(config, scans)
     address = Address.of(config.host, config.port, config.token)
@@ -54,7 +57,7 @@ def serve(config: DictConfig) -> None:
         session = session_of(config, scans)
         app = create_app(session, address.token, not address.is_loopback)
         try:
-            session.start(_run_of(config))
+            session.start(connect(session, _predicting(config), train, given))
             run_server(app, socket, address, session)
         finally:
             session.close()
@@ -93,8 +96,12 @@ def names_of_run(run: Path) -> tuple[str, ...]:
 def _run_of(config: DictConfig) -> PredictingRun | None:
     if config.run is None:
         return None
-    settings = {key: config[key] for key in ("device", "num_starts", "trust_run")}
-    return PredictingRun(Path(config.run), names_of_run(Path(config.run)), settings)
+    return PredictingRun(Path(config.run), names_of_run(Path(config.run)), _predicting(config))
+
+
+def _predicting(config: DictConfig) -> dict[str, Any]:
+    """Settings of predictions."""
+    return {key: config[key] for key in ("device", "num_starts", "trust_run")}
 
 
 def _given_names(given: Any) -> tuple[str, ...]:

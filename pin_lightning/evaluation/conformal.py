@@ -195,6 +195,17 @@ def leave_one_case_out(
     return within, radii
 
 
+def scales_mm(errors_mm: PerCase, spread_mm: PerCase, settings: ConformalSettings) -> PerCase:
+    """Scale of each error, to which the errors of its own case contribute nothing.
+
+    Args:
+        errors_mm: Radial errors, NaN where a case lacks a landmark.
+        spread_mm: Spread of each prediction.
+        settings: Weight of the spread.
+    """
+    return _scale_mm(_usual_errors_mm(errors_mm, leave_out=True), spread_mm, settings)
+
+
 def conformal_quantile(scores: Float64[np.ndarray, "N M"], coverage: float) -> float:
     """Finite-sample quantile of scores that come in cases.
 
@@ -250,8 +261,7 @@ def _fit(
     errors_mm: PerCase, spread_mm: PerCase, settings: ConformalSettings
 ) -> tuple[PerLandmark, PerLandmark]:
     """Usual error and factor of each landmark."""
-    without_itself = _usual_errors_mm(errors_mm, leave_out=True)
-    scores = errors_mm / _scale_mm(without_itself, spread_mm, settings)
+    scores = errors_mm / scales_mm(errors_mm, spread_mm, settings)
     if settings.pooled:
         factor = np.full(scores.shape[1], conformal_quantile(scores, settings.coverage))
     else:

@@ -12,6 +12,8 @@ from pin_lightning.common.files import write_json
 from pin_lightning.common.shown_table import print_table
 from pin_lightning.evaluation.bootstrap import BootstrapSettings
 from pin_lightning.evaluation.conformal import ConformalSettings, calibrate, leave_one_case_out
+from pin_lightning.evaluation.contradictions import find_contradictions
+from pin_lightning.evaluation.contradictions_csv import write_contradictions
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.planes.errors import write_plane_errors
 from pin_lightning.evaluation.poses import PoseResult, pose_metrics, write_poses
@@ -19,7 +21,7 @@ from pin_lightning.evaluation.predictions_csv import write_predictions
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.evaluation.summary import coverage_of, numbers_of
 from pin_lightning.reports.terminal_tables import empty_table, plane_table, pose_table
-from pin_lightning.runs.folder import METRICS, PLANES, POSES, PREDICTIONS
+from pin_lightning.runs.folder import CONTRADICTIONS, METRICS, PLANES, POSES, PREDICTIONS
 from pin_lightning.runs.folds import CALIBRATION, write_calibration
 
 
@@ -30,7 +32,7 @@ def report_folds(
     settings: ReportSettings,
     poses: Sequence[PoseResult] = (),
 ) -> dict[str, Any]:
-    """Write the predictions, their metrics and the error bars; print one table.
+    """Write predictions, metrics, contradictions and error bars; print one table.
 
     Args:
         run_dir: Folder of the cross-validation.
@@ -51,6 +53,7 @@ def report_folds(
     for name in (CALIBRATION, POSES):
         (run_dir / name).unlink(missing_ok=True)
     write_poses(run_dir / POSES, {"test": poses})
+    write_contradictions(run_dir / CONTRADICTIONS, find_contradictions(evaluation))
     write_json(run_dir / METRICS, {"test": test})
     if calibration is not None:
         spread_mm = evaluation.spread_mm

@@ -32,6 +32,7 @@ METRICS, PREDICTIONS, FIGURES = "metrics.json", "predictions.csv", "figures"
 MEAN_VOLUME = "mean_volume.nii.gz"  # of the training cases
 PLANES, CONVERGENCE, PAGE = "planes.csv", "convergence.csv", "report.html"
 POSES = "poses.csv"  # of runs with a pose stage
+CONTRADICTIONS = "contradictions.csv"  # of a cross-validation
 FOLDS = "folds.json"  # of a cross-validation
 UNFINISHED = "unfinished"  # an empty file, removed when a training has been evaluated
 EXPORTED = "onnx"  # written by `pin_lightning.export`

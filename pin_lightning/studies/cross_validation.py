@@ -16,6 +16,7 @@ from pin_lightning.common.settings import asked_settings, check_count, refuse_mi
 from pin_lightning.data.survey import Survey
 from pin_lightning.distributed.strategies import Several
 from pin_lightning.evaluation.conformal import ConformalSettings
+from pin_lightning.evaluation.contradictions_csv import read_contradictions
 from pin_lightning.evaluation.evaluation import Evaluation, join_cases
 from pin_lightning.evaluation.planes.groups import PlaneGroup
 from pin_lightning.evaluation.poses import PoseResult, read_poses
@@ -29,6 +30,7 @@ from pin_lightning.reports.fold_report import report_folds
 from pin_lightning.reports.pages.run_page import write_run_page
 from pin_lightning.runs.folder import (
     CONFIG,
+    CONTRADICTIONS,
     FIGURES,
     POSES,
     PREDICTIONS,
@@ -46,6 +48,8 @@ from pin_lightning.training.resume import LAST, begun, check_same_training
 from pin_lightning.training.run import survey_data, train_prepared
 
 log = logging.getLogger(__name__)
+
+MOST_LISTED = 10  # contradicted annotations in the log
 
 # Settings of the cross-validation itself; the others are those of a training.
 OWN_SETTINGS = ("calibration", "folds_at_once")
@@ -128,12 +132,23 @@ def _report(
     evaluation = out_of_fold(run_dir)
     poses = poses_out_of_fold(run_dir)
     metrics = report_folds(run_dir, evaluation, calibration, settings, poses)
+    _log_contradictions(run_dir)
     folders = [fold.folder for fold in folds]
     report_fold_convergence(run_dir, folders, evaluation, settings.pictures)
     if settings.pictures:
         _draw(run_dir, evaluation, folds, surveyed, settings.planes)
         log.info("%s", write_run_page(run_dir, settings))
     return metrics
+
+
+def _log_contradictions(run_dir: Path) -> None:
+    """List the annotations to look at again, the most severe first."""
+    found = read_contradictions(run_dir / CONTRADICTIONS)
+    if found:
+        path = run_dir / CONTRADICTIONS
+        log.warning("annotations that predictions contradict: %d, in %s", len(found), path)
+    for one in found[:MOST_LISTED]:
+        log.warning("%s: %s", one.case, one.message)
 
 
 def out_of_fold(run_dir: Path) -> Evaluation:

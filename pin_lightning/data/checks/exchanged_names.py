@@ -38,7 +38,7 @@ def exchanged(
     keeping = TYPICAL_DISTANCES / 2 * typical_mm * np.eye(len(distances))
     places = linear_sum_assignment(distances - keeping)[1]
     found = []
-    for cycle in _cycles(places.tolist()):
+    for cycle in cycles_of(places.tolist()):
         before, after = distances[cycle, cycle].sum(), distances[cycle, places[cycle]].sum()
         if before - after > max(TYPICAL_DISTANCES * typical_mm, before / 2):
             found.append(cycle)
@@ -124,10 +124,10 @@ def _closest(
     return pose, float(distances[np.arange(len(places)), places].mean())
 
 
-def _cycles(places: Sequence[int]) -> list[list[int]]:
+def cycles_of(places: Sequence[int]) -> list[list[int]]:
     """Cycles of a permutation, without fixed points.
 
-    >>> _cycles([0, 2, 1, 4, 5, 3])
+    >>> cycles_of([0, 2, 1, 4, 5, 3])
     [[1, 2], [3, 4, 5]]
     """
     cycles: list[list[int]] = []

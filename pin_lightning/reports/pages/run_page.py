@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from pin_lightning.common.settings import refuse_missing
 from pin_lightning.evaluation.bootstrap import FEW_CASES
 from pin_lightning.evaluation.conformal import leave_one_case_out
+from pin_lightning.evaluation.contradictions import find_contradictions
 from pin_lightning.evaluation.coverage import coverage_curve
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.poses import PoseResult, pose_metrics
@@ -104,6 +105,9 @@ def _measured(run: RunFacts, evaluation: Evaluation, settings: ReportSettings) -
         "few": len(evaluation.cases) if len(evaluation.cases) < FEW_CASES else None,
         "level": f"{100 * settings.bootstrap.level:g}",
         "failures": failures,
+        "contradictions": run_tables.contradiction_table(find_contradictions(evaluation))
+        if run.folds
+        else None,
         "comparison": comparison,
         "methods": run_tables.method_table(comparison, settings),
         "success": Picture.of_chart(

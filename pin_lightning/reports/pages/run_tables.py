@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from pin_lightning.evaluation.contradictions import Contradiction
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.evaluation.metrics import error_quantile, error_sd, mean_error, within
 from pin_lightning.evaluation.poses import PoseResult
@@ -117,6 +118,21 @@ def case_table(evaluation: Evaluation, failure_mm: float) -> Table:
         *tables.numbers("Mean shape, mm", "Failed"),
     )
     return Table("Errors of each case", columns, tuple(rows), short=10)
+
+
+def contradiction_table(found: Sequence[Contradiction]) -> Table:
+    """Annotated landmarks that out-of-fold predictions contradict, the most severe first."""
+    columns = (
+        *tables.names("Case", "What to look at"),
+        Column("Off, mm", "largest distance between annotation and prediction"),
+        Column("Expected, mm", "distance that one in a thousand right annotations exceeds"),
+    )
+    rows = []
+    for one in found:
+        worst = max(range(len(one.landmarks)), key=lambda place: one.error_mm[place])
+        numbers = (number(one.error_mm[worst]), number(one.limit_mm[worst]))
+        rows.append((Cell(one.case), Cell(one.message), *numbers))
+    return Table("Annotations that predictions contradict", columns, tuple(rows), short=10)
 
 
 def plane_table(planes: Mapping[str, Any]) -> Table:

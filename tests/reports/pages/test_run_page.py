@@ -85,8 +85,13 @@ def test_a_cross_validation_says_whether_its_error_bars_hold(tmp_path):
     for number, half in enumerate(halves):
         write_page_run(tmp_path / f"fold{number}", half)
     write_folds(tmp_path, 2)
-    report_folds(tmp_path, evaluation_of(20), ConformalSettings(), SETTINGS)
+    evaluation = evaluation_of(20)
+    first = evaluation.defined[0].nonzero()[0][0]
+    evaluation.truth_world[0, first] += 100.0
+    report_folds(tmp_path, evaluation, ConformalSettings(), SETTINGS)
     text = words(page_of(tmp_path))
+    assert "Annotations to check" in text
+    assert f"{evaluation.names[first]} lies 1" in text
     assert "Cross-validation, 2 folds" in text
     assert "of the landmarks lie within their radius" in text
     assert "where 90 % are asked" in text
