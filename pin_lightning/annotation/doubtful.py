@@ -8,11 +8,12 @@ from jaxtyping import Float64
 
 from pin_lightning.annotation.states import DoubtKind
 from pin_lightning.inference.records import Failed
-from pin_lightning.runs.doubts import Reviewed, doubts_of, usual_of
+from pin_lightning.runs.doubts import Doubts, Reviewed, doubts_of, usual_of
 from pin_lightning.runs.error_bars import ErrorBars
 
-# Above all ratios of radii: poses that may be wrong, then volumes without any prediction.
-UNCERTAIN, FAILED, MOST_RATIO, REMARK = 3000.0, 2000.0, 1000.0, 1e-3
+# Above all ratios of radii: poses that may be wrong, then volumes without any prediction, then
+# those of which some landmark lies outside the scan.
+UNCERTAIN, FAILED, OUTSIDE, MOST_RATIO, REMARK = 3000.0, 2000.0, 1000.0, 900.0, 1e-3
 MOST_NAMED = 3
 
 
@@ -66,7 +67,7 @@ def doubtful(
     elif flagged:
         more = f" and {len(flagged) - MOST_NAMED} more" * (len(flagged) > MOST_NAMED)
         texts.insert(0, ("radius", f"look at {', '.join(flagged[:MOST_NAMED])}{more}"))
-    return Doubtful(_number(one, found.rank), tuple(texts), tuple(reasons))
+    return Doubtful(_number(one, found), tuple(texts), tuple(reasons))
 
 
 def usual(known: Sequence[Reviewed]) -> Float64[np.ndarray, " L"] | None:
@@ -74,8 +75,10 @@ def usual(known: Sequence[Reviewed]) -> Float64[np.ndarray, " L"] | None:
     return usual_of(np.stack([one.doubt_mm for one in known])) if known else None
 
 
-def _number(one: Reviewed, rank: tuple[bool, float]) -> float:
-    score = float(np.clip(rank[1], -MOST_RATIO / 2, MOST_RATIO / 2))
-    if rank[0]:
-        return UNCERTAIN + score
-    return min(rank[1], MOST_RATIO) + REMARK * len(one.remarks)
+def _number(one: Reviewed, found: Doubts) -> float:
+    nothing_known, score = found.rank
+    if nothing_known:
+        return UNCERTAIN + float(np.clip(score, -MOST_RATIO / 2, MOST_RATIO / 2))
+    finite = np.isfinite(found.ratio)
+    number = min(float(found.ratio[finite].max()), MOST_RATIO)
+    return number + OUTSIDE * (not finite.all()) + REMARK * len(one.remarks)
