@@ -93,6 +93,7 @@ def test_a_small_scan_is_sent_as_it_is(tmp_path):
     assert (sent.header["cal_min"], sent.header["cal_max"]) == (low, high)
 
 
+@pytest.mark.slow
 def test_a_large_scan_fits_and_keeps_its_ball(tmp_path):
     affine = oblique_affine(sides_mm=(0.1, 0.4, 0.1))
     size, ijk = (600, 300, 40), (411.2, 90.7, 22.4)

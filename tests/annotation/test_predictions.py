@@ -51,6 +51,7 @@ def begun(images, folder, run, done=lambda name: False):
     return predictions, told
 
 
+@pytest.mark.slow
 def test_a_process_predicts_what_is_asked_first_and_goes_on_where_it_was_killed(
     images, short_run, tmp_path
 ):
@@ -84,6 +85,7 @@ def test_a_process_predicts_what_is_asked_first_and_goes_on_where_it_was_killed(
     again.close()
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_loaded_is_said_and_ends_nothing(images, short_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(short_run, run)

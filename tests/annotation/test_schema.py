@@ -59,6 +59,7 @@ def as_if_seen(case, version):
         ]
 
 
+@pytest.mark.slow
 def test_answers_are_as_described(schema):
     for operation in operations(schema):
 

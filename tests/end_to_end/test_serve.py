@@ -92,6 +92,7 @@ def check_all_saved(server, savers, folder):
         assert volume["version"] > last or x == versions[last]
 
 
+@pytest.mark.slow
 def test_killed_among_saves_nothing_is_lost_and_asked_to_end_it_ends(tmp_path):
     settings = settings_of(tmp_path)
     with serving(*settings) as server:
@@ -157,6 +158,7 @@ def _children(process):
     return [int(child) for one in found for child in one.read_text().split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes as Linux does")
 def test_what_predicts_ends_with_a_server_that_was_killed(short_run, phantom_root, tmp_path):
     settings = (f"run={short_run}", f"input={phantom_root / 'images'}", "port=0", "device=cpu")

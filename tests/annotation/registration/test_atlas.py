@@ -77,6 +77,7 @@ def done(path, positions, key="a"):
     return DoneVolume(key, key, path, LandmarkSet.of(names, positions), is_corrected=True)
 
 
+@pytest.mark.slow
 def test_landmarks_are_carried_over_to_a_turned_and_deformed_scan(scans):
     folder, places, true = scans
     some = places.copy()
