@@ -74,9 +74,9 @@ def read_points(path: Path, content: bytes) -> dict[str, Point]:
     return points_of(landmarks, missing_in_markups(path, text))
 
 
-def write_state(path: Path, state: SavedState) -> None:
-    """Write a state atomically."""
-    write_json(path, {"format_version": FORMAT_VERSION, **asdict(state)})
+def write_state(path: Path, state: SavedState, durable: bool = False) -> None:
+    """Write a state atomically; `durable`: so that it survives a loss of power."""
+    write_json(path, {"format_version": FORMAT_VERSION, **asdict(state)}, durable)
 
 
 def read_state(path: Path) -> SavedState | None:

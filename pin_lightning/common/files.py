@@ -74,14 +74,14 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0, pattern: str = f"{
                 path.unlink()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically, with its line ends unchanged."""
-    with whole_file(path) as temporary:
+def write_text(path: Path, text: str, durable: bool = False) -> None:
+    """Write UTF-8 text atomically, with its line ends unchanged; `durable` as of `whole_file`."""
+    with whole_file(path, durable) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
 
 
-def write_json(path: str | Path, data: Any) -> None:
-    """Write data as JSON, atomically.
+def write_json(path: str | Path, data: Any, durable: bool = False) -> None:
+    """Write data as JSON, atomically; `durable` as of `whole_file`.
 
     Raises:
         ValueError: The data hold NaN or infinity, which JSON does not have.
@@ -90,7 +90,7 @@ def write_json(path: str | Path, data: Any) -> None:
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise ValueError(f"{path}: JSON has no NaN or infinity; write None instead") from error
-    write_text(Path(path), text + "\n")
+    write_text(Path(path), text + "\n", durable)
 
 
 def output_folder(setting: str, folder: str | Path) -> Path:
