@@ -151,6 +151,11 @@ class Predictions:
                 self.problem = str(error) if deaths == DEATHS else ""
                 with self._changed:
                     self._wanted.pop(name, None)
+            except Exception as error:  # of the system, as without memory for a process
+                if not self._is_present(generation):
+                    return
+                log.exception("%s", name or run.folder)
+                self.problem = f"nothing is predicted any more: {error}; start the server again"
 
     def _begin(
         self, run: PredictingRun, done: Callable[[str], bool], generation: int

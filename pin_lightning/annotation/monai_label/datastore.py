@@ -86,7 +86,8 @@ def router(session: Session, seen: SeenVersions) -> APIRouter:
         key, said = key_of(session, image), read_params(params)
         with refusals():
             version = save_label(session, seen, key, label, tag, said)
-        seen.note(client_of(said), key, version)
+        if client := client_of(said):  # else it may not be the one that was shown the image
+            seen.note(client, key, version)
         return {"image": key, "label": key, **_label_info(session, key)}
 
     return routes
