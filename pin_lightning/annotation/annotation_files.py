@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pin_lightning.annotation.points import Point, Points, Position, landmarks_of, points_of
-from pin_lightning.common.files import write_json
+from pin_lightning.common.files import write_text
 from pin_lightning.data.landmarks.markups import (
     markups_text,
     missing_in_markups,
@@ -76,7 +76,8 @@ def read_points(path: Path, content: bytes) -> dict[str, Point]:
 
 def write_state(path: Path, state: SavedState, durable: bool = False) -> None:
     """Write a state atomically; `durable`: so that it survives a loss of power."""
-    write_json(path, {"format_version": FORMAT_VERSION, **asdict(state)}, durable)
+    content = {"format_version": FORMAT_VERSION, **asdict(state)}
+    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", durable)
 
 
 def read_state(path: Path) -> SavedState | None:

@@ -80,8 +80,8 @@ def write_text(path: Path, text: str, durable: bool = False) -> None:
         temporary.write_bytes(text.encode("utf-8"))
 
 
-def write_json(path: str | Path, data: Any, durable: bool = False) -> None:
-    """Write data as JSON, atomically; `durable` as of `whole_file`.
+def write_json(path: str | Path, data: Any) -> None:
+    """Write data as JSON, atomically.
 
     Raises:
         ValueError: The data hold NaN or infinity, which JSON does not have.
@@ -90,7 +90,7 @@ def write_json(path: str | Path, data: Any, durable: bool = False) -> None:
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise ValueError(f"{path}: JSON has no NaN or infinity; write None instead") from error
-    write_text(Path(path), text + "\n", durable)
+    write_text(Path(path), text + "\n")
 
 
 def output_folder(setting: str, folder: str | Path) -> Path:

@@ -91,6 +91,10 @@ def test_a_turned_and_shifted_scan_is_found_within_a_few_degrees(run_dir, predic
             continue
         true = true_pose(run_dir, image, landmarks)
         off.append(rotation_degrees(found.pose.found.pose.rotation, true.rotation))
+        anatomy = read_pose_record(run_dir).anatomy
+        placed = apply_affine(found.pose.to_world, anatomy.reference_mm)
+        known = landmarks.select(anatomy.names).positions_world
+        assert np.median(np.linalg.norm(placed - known, axis=1)) < 3
     assert len(off) >= 5  # of six; what is called sure is right
     assert np.median(off) < 3, off
     assert max(off) < 8, off

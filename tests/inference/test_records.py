@@ -19,7 +19,8 @@ def volume(name, seed, radius=True):
     one = Reviewed(name, f"/x/{name}.nii", *arrays, *seen)
     if seed == 0:
         return one
-    pose = ReviewedPose(seed / 3, [np.inf, 1 / 7][seed % 2], seed % 2 == 0)
+    to_world = [None, [[1 / 3, seed / 7, -1.0, 0.5]] * 4][seed % 2]
+    pose = ReviewedPose(seed / 3, [np.inf, 1 / 7][seed % 2], seed % 2 == 0, to_world)
     return replace(one, near_border=np.array([False, True]), pose=pose)
 
 
