@@ -68,7 +68,12 @@ def test_monai_labels_client_goes_through_all(served):
 
 
 def test_monai_labels_client_trains(served):
-    """Whether a training starts depends on how many are done; either way the client understands."""
+    """The client understands what becomes of it, be it that training is not available."""
+    calls = []
+    for name in (f"head_{number:03}" for number in range(6)):
+        file = {"file": str(served.annotations.parent / f"{name}.mrk.json")}
+        calls += [("infer", _infer(name)), ("save_label", _save(name, file))]
+    assert [one["state"] for one in call(served, *calls)[1::2]] == ["accepted"] * 6
     answers = call(
         served,
         ("train_start", {"model": "landmarks", "params": {}}),

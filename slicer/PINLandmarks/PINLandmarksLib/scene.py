@@ -55,7 +55,7 @@ def remove(scene: Any, node: Any) -> None:
 
 
 def _storage(scene: Any, file: Path, verb: str, node: Any) -> None:
-    storage = slicer.vtkMRMLMarkupsJsonStorageNode()
+    storage = slicer.vtkMRMLMarkupsJsonStorageNode()  # type: ignore[attr-defined]
     scene.AddNode(storage)
     try:
         storage.SetFileName(str(file))
