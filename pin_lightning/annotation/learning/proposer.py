@@ -33,6 +33,9 @@ class RegistrationProposer:
         Args:
             path: The scan.
             done: Volumes that are done; those with the most landmarks are taken.
+
+        Returns:
+            None where the scan cannot be read, or may lie otherwise than was found.
         """
         atlases = atlases_of(done)
         if not atlases:
@@ -47,6 +50,9 @@ class RegistrationProposer:
         if answer is None or "positions" not in answer:
             reason = "" if answer is None else answer.get("reason", "")
             log.warning("%s: nothing is proposed (%s)", path.name, reason or "the process ended")
+            return None
+        if answer["uncertain"]:
+            log.warning("%s: nothing is proposed (where the anatomy lies is uncertain)", path.name)
             return None
         return {name: (x, y, z) for name, (x, y, z) in answer["positions"].items()}
 

@@ -18,11 +18,12 @@ from scipy.spatial.transform import Rotation
 from pin_lightning.common.alignment import Pose, rotation_degrees
 
 ROTATIONS = 576
+PEAKS = 3  # places that are kept of each rotation
 REFINED = 6  # distinct poses
 SAME_DEGREES, SAME_SHARE = 30.0, 0.2  # of the radius
 LEAST_CONTRAST = 0.2  # of the scan under the ball, as a share of the atlas's
 SAMPLED = 0.3  # of the voxels by which a pose is refined
-UNSURE_LEAD = 0.03  # correlation by which the best pose should exceed the second distinct one
+UNSURE_LEAD = 0.1  # correlation by which the best pose should exceed the second distinct one
 UNSURE_CORRELATION = 0.5
 _PHI, _PSI = 2**0.5, 1.533751168755204288118041
 
@@ -110,12 +111,11 @@ def _best(
         turned[inside] = values / own
         product = torch.fft.irfftn(spectrum * _conjugate(turned, shape), s=shape) / count
         scores = product / contrast.clamp_min(LEAST_CONTRAST * own)
-        place = np.array(np.unravel_index(int(scores.argmax()), shape))
-        middle = place + side // 2
-        middle -= np.where(middle >= voxels.shape, shape, 0)
-        middle_mm = np.array(scan.GetOrigin()) + middle * spacing
-        pose = Pose(rotation, middle_mm - rotation @ centre_mm)
-        found.append((float(scores.max()), pose))
+        for place, score in _peaks(scores, int(np.ceil(SAME_SHARE * radius_mm / spacing))):
+            middle = place + side // 2
+            middle -= np.where(middle >= voxels.shape, shape, 0)
+            middle_mm = np.array(scan.GetOrigin()) + middle * spacing
+            found.append((score, Pose(rotation, middle_mm - rotation @ centre_mm)))
     chosen: list[Pose] = []
     for _, pose in sorted(found, key=lambda one: -one[0]):
         if not any(_same(pose, one, centre_mm, radius_mm) for one in chosen):
@@ -123,6 +123,18 @@ def _best(
         if len(chosen) == REFINED:
             break
     return chosen
+
+
+def _peaks(scores: torch.Tensor, apart: int) -> list[tuple[np.ndarray, float]]:
+    """Places of the largest scores, apart from each other: anatomy may repeat itself."""
+    found = []
+    for _ in range(PEAKS):
+        place = np.array(np.unravel_index(int(scores.argmax()), scores.shape))
+        found.append((place, float(scores[tuple(place)])))
+        low = np.maximum(place - apart, 0)
+        box = tuple(slice(a, b + apart + 1) for a, b in zip(low, place, strict=True))
+        scores[box] = -np.inf
+    return found
 
 
 def _conjugate(values: np.ndarray, shape: list[int]) -> torch.Tensor:
