@@ -1,9 +1,11 @@
 // The 3D view: the volume rendered by NiiVue, the landmarks over it.
 
 import { el, svg } from "../dom.js";
+import { shrunk } from "../logic/shrink.js";
 
 const SHOWN_MS = 250; // grey values of the rendering follow this long after the planes
 const REACH_PX = 16;
+const AFTER_MS = 150; // the planes are drawn first
 
 export class Scene {
   raw = null;
@@ -41,6 +43,7 @@ export class Scene {
   }
 
   async #load(raw, [low, high]) {
+    await new Promise((resolve) => setTimeout(resolve, AFTER_MS));
     if (raw !== this.raw) {
       return; // another volume was opened meanwhile
     }
@@ -51,7 +54,7 @@ export class Scene {
       await viewer.attachToCanvas(this.canvas);
       this.#viewer = viewer;
     }
-    const image = await NVImage.new(raw, "volume.nii", "gray", 1, null, low, high);
+    const image = await NVImage.new(shrunk(raw), "volume.nii", "gray", 1, null, low, high);
     const viewer = this.#viewer;
     viewer.volumes.slice().forEach((one) => viewer.removeVolume(one));
     viewer.addVolume(image);

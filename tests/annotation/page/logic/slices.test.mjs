@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { readNifti } from "../../../../pin_lightning/annotation/page/logic/nifti.js";
 import { PLANES } from "../../../../pin_lightning/annotation/page/logic/planes.js";
+import { halved, shrunk } from "../../../../pin_lightning/annotation/page/logic/shrink.js";
 import { box, fillSlice, meets } from "../../../../pin_lightning/annotation/page/logic/slices.js";
 
 /** A file of 2 x 3 x 4 voxels, whose values are their indices, of 16 bits. */
@@ -49,4 +50,12 @@ test("each plane shows its own axes", () => {
   const coronal = new Uint8ClampedArray(4 * 8);
   fillSlice(image, PLANES[1], 0, [10, 10 + 510], coronal); // j = 2: voxels 4, 5, 10, 11...
   assert.deepEqual([coronal[0], coronal[4], coronal[8]], [4, 5, 10]);
+});
+
+test("at half the resolution a voxel is the mean of eight, in their middle", () => {
+  const image = readNifti(halved(file()));
+  assert.deepEqual([image.dims, image.spacing], [[1, 1, 2], [1, 2, 4]]);
+  assert.deepEqual(image.origin, [-0.75, -1.5, -2]);
+  assert.deepEqual([...image.data], [4, 16]); // mean of 0 to 3 and 6 to 9 is 4.5
+  assert.equal(shrunk(file()).byteLength, file().byteLength);
 });
