@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Proposals:
     ) -> None:
         self.folder, self._make, self._told = folder, make, told
         self._known = dict[str, Predicted]()
+        self._numbers = Counter[str]()
         self._wanted = dict[str, None]()
         self._making = ""
         self._changed = threading.Condition()
@@ -41,6 +43,10 @@ class Proposals:
     def of(self, key: str) -> Predicted:
         """What is proposed for a volume; nothing where there is no proposal."""
         return self._known.get(key, {})
+
+    def number_of(self, key: str) -> int:
+        """How often something was proposed for a volume by this process."""
+        return self._numbers[key]
 
     @property
     def waiting(self) -> int:
@@ -74,6 +80,7 @@ class Proposals:
             try:
                 if (made := self._make(key)) and not self._closed:
                     self._known[key] = made
+                    self._numbers[key] += 1
                     write_json(self.folder / f"{key}.json", made)
                     self._told(key)
             except Exception:  # of a library, or of a full disk: the next one may go well
