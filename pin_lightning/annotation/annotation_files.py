@@ -74,10 +74,10 @@ def read_points(path: Path, content: bytes) -> dict[str, Point]:
     return points_of(landmarks, missing_in_markups(path, text))
 
 
-def write_state(path: Path, state: SavedState) -> None:
-    """Write a state atomically."""
+def write_state(path: Path, state: SavedState, durable: bool = False) -> None:
+    """Write a state atomically; `durable`: so that it survives a loss of power."""
     content = {"format_version": FORMAT_VERSION, **asdict(state)}
-    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", durable)
 
 
 def read_state(path: Path) -> SavedState | None:

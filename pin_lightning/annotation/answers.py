@@ -66,12 +66,13 @@ class Doubt(BaseModel):
 
 
 class Summary(BaseModel):
-    """A volume in the list."""
+    """A volume in the list; `prediction` is another number after it was predicted anew."""
 
     id: str
     name: str
     state: State
     version: int
+    prediction: int
     doubt: float
     doubts: list[Doubt]
     looking: list[str]
@@ -116,6 +117,7 @@ class Volume(BaseModel):
     name: str
     state: State
     version: int
+    prediction: int
     reason: str
     size: tuple[int, int, int] | None
     spacing_mm: Vector | None

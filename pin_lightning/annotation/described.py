@@ -59,6 +59,7 @@ def summary(session: Session, key: str) -> Summary:
         name=scan.name,
         state=session.state(key),
         version=saved.version,
+        prediction=session.number_of_prediction(key),
         doubt=doubt.number,
         doubts=_doubts(scan, doubt),
         looking=session.looking.at(key),
@@ -71,6 +72,7 @@ def summary(session: Session, key: str) -> Summary:
 def volume(session: Session, key: str) -> Volume:
     """A volume with its landmarks and frames."""
     scan, saved, doubt = session.scans[key], session.store.read(key), session.doubt(key)
+    prediction = session.number_of_prediction(key)  # before it is looked at
     known, image, unread = session.predictions.of(scan.name), dict[str, Any](), ""
     try:
         shape, affine = session.scans.header(scan)
@@ -88,6 +90,7 @@ def volume(session: Session, key: str) -> Volume:
         name=scan.name,
         state=session.state(key),
         version=saved.version,
+        prediction=prediction,
         reason=saved.problem or scan.without_path(scan.fault or unread or failed),
         landmarks=landmarks(session, key),
         doubts=_doubts(scan, doubt),

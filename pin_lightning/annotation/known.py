@@ -78,6 +78,10 @@ class KnownVolumes:
         proposed = self.proposals.of(key)
         return {name: Point(one) for name, one in proposed.items() if name in self.names}
 
+    def number_of_prediction(self, key: str) -> int:
+        """Number that is another one for each prediction of a volume."""
+        return self.predictions.number_of(self.scans[key].name) + self.proposals.number_of(key)
+
     def predicted(self, key: str) -> Predicted:
         """Positions that were predicted when a person began, else those that are predicted now."""
         points = self.store.read(key).state.predicted

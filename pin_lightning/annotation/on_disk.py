@@ -1,6 +1,8 @@
 """OnDisk: the markups file of each volume, and its state, as they lie in a folder."""
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,6 +25,7 @@ from pin_lightning.common.files import remove_leftovers, whole_file
 
 PRIVATE = ".pin_lightning"  # folder of what is not for users
 SUFFIX = ".mrk.json"
+BUSY = "another program is writing the file now; try again"
 SECONDS_TO_WRITE = 5.0  # for a program that does not write its file at once
 
 
@@ -87,14 +90,33 @@ class OnDisk:
                 write_state(self._state_path(key), adopted)
         return Annotation(adopted, points, problem)
 
-    def write(self, key: str, present: Annotation, saving: Saving) -> tuple[Signature, Annotation]:
+    def put_back(self, key: str, known: Annotation, found: Annotation) -> Annotation:
+        """What somebody put back from before what is known: a version of its own.
+
+        Else whoever has seen the version of the same number would save over what came after it.
+        """
+        version = known.version + 1
+        state = replace(found.state, version=version, ours=False, saved_at=_now(), before=None)
+        with suppress(OSError):  # then it is found out again the next time
+            write_state(self._state_path(key), state)
+        return replace(found, state=state)
+
+    def write(
+        self, key: str, signature: Signature, present: Annotation, saving: Saving
+    ) -> tuple[Signature, Annotation]:
         """Save landmarks of a volume after `present`, whole or not at all.
 
+        Args:
+            key: Id of the volume.
+            signature: Of the file that holds `present`.
+            present: What is saved now.
+            saving: What is to be saved.
+
         Raises:
-            OSError: The folder cannot be written to.
+            OSError: The folder cannot be written to, or somebody else writes the file now.
         """
-        before = replace(present.state, before=None)
-        content = points_text(self.path(key), saving.points).encode()
+        path, before = self.path(key), replace(present.state, before=None)
+        content = points_text(path, saving.points).encode()
         state = replace(
             before,
             version=before.version + 1,
@@ -107,13 +129,17 @@ class OnDisk:
             saved_at=_now(),
             before=before,
         )
-        if not before.ours:
+        if not before.ours or present.problem:
             self._keep(key, before.version)
-        write_state(self._state_path(key), state)
-        with whole_file(self.path(key), durable=saving.done) as temporary:
+            signature = signature_of(path)  # none, if it was moved
+        write_state(self._state_path(key), state, durable=saving.done)
+        with whole_file(path, durable=saving.done) as temporary:
             temporary.write_bytes(content)
-            signature = signature_of(temporary)
-        return signature, Annotation(state, saving.points)
+            written = signature_of(temporary)
+            if signature_of(path) != signature:
+                write_state(self._state_path(key), before)
+                raise BlockingIOError(errno.EAGAIN, BUSY)
+        return written, Annotation(state, saving.points)
 
     def _adopted(
         self, key: str, state: SavedState | None, digest: str, points: Points
@@ -137,11 +163,26 @@ class OnDisk:
         try:
             content = read_plain(self.path(key))
         except OSError:
+            self._keep_unread(key, version)
             return
         if content is not None:
             kept = self._kept / f"{key}-{version}-{digest_of(content)[:8]}{SUFFIX}"
             with whole_file(kept) as temporary:
                 temporary.write_bytes(content)
+
+    def _keep_unread(self, key: str, version: int) -> None:
+        """Keep a file that cannot be read, or is too large: under another name, as it is."""
+        path = self.path(key)
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            return
+        kept = self._kept / f"{key}-{version}-{found.st_mtime_ns:x}{SUFFIX}"
+        try:
+            os.link(path, kept)
+        except FileExistsError:  # kept already, by a save that failed
+            return
+        except OSError:  # a disk without such names, or the file of another user
+            path.rename(kept)
 
     def _state_path(self, key: str) -> Path:
         return self._states / f"{key}.json"

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class Predictions:
         self.problem = ""  # why nothing is predicted
         self.changes = 0  # of what is known
         self._known = dict[str, Reviewed | Failed]()
+        self._numbers = Counter[str]()
         self._wanted = dict[str, None]()  # the last one is predicted first
         self._later = list[str]()
         self._deadly = set[str]()  # with these the process was killed: only if asked for
@@ -71,6 +73,10 @@ class Predictions:
     def of(self, name: str) -> Reviewed | Failed | None:
         """What is known of a volume."""
         return self._known.get(name)
+
+    def number_of(self, name: str) -> int:
+        """How often a volume was predicted by this process: it tells predictions apart."""
+        return self._numbers[name]
 
     @property
     def known(self) -> list[Reviewed]:
@@ -151,6 +157,11 @@ class Predictions:
                 self.problem = str(error) if deaths == DEATHS else ""
                 with self._changed:
                     self._wanted.pop(name, None)
+            except Exception as error:  # of the system, as without memory for a process
+                if not self._is_present(generation):
+                    return
+                log.exception("%s", name or run.folder)
+                self.problem = f"nothing is predicted any more: {error}; start the server again"
 
     def _begin(
         self, run: PredictingRun, done: Callable[[str], bool], generation: int
@@ -204,5 +215,6 @@ class Predictions:
     def _note(self, name: str, one: Reviewed | Failed | None) -> None:
         if one is not None:
             self._known[name] = one
+            self._numbers[name] += 1
             self.changes += 1
         self._told(name)

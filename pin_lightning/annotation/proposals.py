@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,9 @@ class Proposals:
     ) -> None:
         self.folder, self._make, self._told = folder, make, told
         self._known = dict[str, Predicted]()
+        self._numbers = Counter[str]()
         self._wanted = dict[str, None]()
+        self._making = ""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -41,10 +44,19 @@ class Proposals:
         """What is proposed for a volume; nothing where there is no proposal."""
         return self._known.get(key, {})
 
+    def number_of(self, key: str) -> int:
+        """How often something was proposed for a volume by this process."""
+        return self._numbers[key]
+
     @property
     def waiting(self) -> int:
         """Volumes for which a proposal is wanted."""
         return len(self._wanted)
+
+    def is_wanted(self, key: str) -> bool:
+        """Whether a proposal is still to come, or is found to be impossible."""
+        with self._changed:
+            return key in self._wanted or key == self._making
 
     def ask(self, key: str) -> None:
         """Ask for a proposal, anew if there is one."""
@@ -66,20 +78,22 @@ class Proposals:
     def _work(self) -> None:
         while key := self._next():
             try:
-                made = self._make(key)
-            except Exception:  # of a library: the next one may go well
+                if (made := self._make(key)) and not self._closed:
+                    self._known[key] = made
+                    self._numbers[key] += 1
+                    write_json(self.folder / f"{key}.json", made)
+                    self._told(key)
+            except Exception:  # of a library, or of a full disk: the next one may go well
                 log.exception("no proposal for %s", key)
-                made = None
-            if made and not self._closed:
-                self._known[key] = made
-                write_json(self.folder / f"{key}.json", made)
-                self._told(key)
 
     def _next(self) -> str:
         with self._changed:
+            self._making = ""
             while not self._wanted and not self._closed:
                 self._changed.wait()
-            return "" if self._closed else self._wanted.popitem()[0]
+            if not self._closed:
+                self._making = self._wanted.popitem()[0]
+            return self._making
 
 
 def _read(path: Path) -> Predicted | None:

@@ -15,6 +15,7 @@ from pin_lightning.annotation.names import (
 )
 from pin_lightning.annotation.predictions import PredictingRun
 from pin_lightning.annotation.session import Session
+from pin_lightning.annotation.volume_names import keep_names, names_before
 from pin_lightning.annotation.volumes import Scans
 from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
@@ -50,7 +51,7 @@ def serve(config: DictConfig) -> None:
     from pin_lightning.annotation.places import refuse_places
 
     given, train = _run_of(config), checked_settings(config.train)
-    scans = Scans.find(str(config.input), config.links)
+    scans = Scans.find(str(config.input), config.links, names_before(Path(config.output)))
     refuse_places(config, scans)
     address = Address.of(config.host, config.port, config.token)
     with listening(address) as socket, owned_folder("output", config.output):
@@ -70,6 +71,7 @@ def session_of(config: DictConfig, scans: Scans) -> Session:
         ValueError: The run or the landmarks are wrong.
     """
     output = Path(config.output)
+    keep_names(output, {one.name: one.input for one in scans.values()})
     names, planes = LandmarkNames(output), list[dict[str, Any]]()
     if config.run is not None:
         groups = groups_of_run(Path(config.run), names_of_run(Path(config.run)))

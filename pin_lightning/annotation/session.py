@@ -154,6 +154,7 @@ class Session(KnownVolumes):
             "id": key,
             "version": self.store.glance(key).version,
             "state": self.state(key),
+            "prediction": self.number_of_prediction(key),
             "looking": self.looking.at(key),
         }
         self.events.publish("volume", content)

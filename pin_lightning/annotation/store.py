@@ -1,10 +1,11 @@
 """AnnotationStore: landmarks that people save, each volume in a markups file with a version."""
 
+import errno
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from pin_lightning.annotation.on_disk import OnDisk
+from pin_lightning.annotation.on_disk import BUSY, OnDisk
 from pin_lightning.annotation.plain_files import Signature
 from pin_lightning.annotation.points import Points
 from pin_lightning.annotation.saved import Annotation, Saving, VersionConflict
@@ -66,13 +67,15 @@ class AnnotationStore:
         Raises:
             KeyError: There is no such volume.
             VersionConflict: Another version is saved now; nothing is written.
-            OSError: The folder cannot be written to.
+            OSError: The folder cannot be written to, or somebody else writes the file now.
         """
         with self._locks[key]:
-            present = self._read(key)
+            present, signature = self._read(key), self._known[key][0]
             if present.version != version:
                 raise VersionConflict(present)
-            self._known[key] = self._disk.write(key, present, saving(present))
+            if self._disk.signature(key) != signature:  # what it holds is not known yet
+                raise BlockingIOError(errno.EAGAIN, BUSY)
+            self._known[key] = self._disk.write(key, signature, present, saving(present))
             return self._known[key][1]
 
     def changed(self) -> Iterator[tuple[str, Annotation]]:
@@ -91,7 +94,16 @@ class AnnotationStore:
         found = self._disk.read(key)
         if found.problem and known is not None and self._disk.is_fresh(key):
             return known[1]  # half written; it is looked at again
+        if known is not None and _is_older(found, known[1]):
+            found = self._disk.put_back(key, known[1], found)
         if known is not None and found.version != known[1].version:
             self._noticed[key] = None
         self._known[key] = signature, found
         return found
+
+
+def _is_older(found: Annotation, known: Annotation) -> bool:
+    """Whether a file counts as a version from before what is known, or as that of another one."""
+    if found.version != known.version:
+        return found.version < known.version
+    return found.state.digest != known.state.digest

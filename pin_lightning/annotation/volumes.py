@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pin_lightning.data.images.reading import Header, read_header
 from pin_lightning.inference.files import InputFile, LocalInput
-from pin_lightning.inference.inputs import Input, find_inputs
+from pin_lightning.inference.inputs import Input, find_inputs, named_as_before
 
 log = logging.getLogger(__name__)
 
@@ -105,13 +105,21 @@ class Scans(Mapping[str, Scan]):
         self._lock = threading.Lock()
 
     @classmethod
-    def find(cls, pattern: str, links: bool = False) -> "Scans":
+    def find(
+        cls, pattern: str, links: bool = False, before: Mapping[str, str] | None = None
+    ) -> "Scans":
         """Find volumes, as of `find_inputs`.
 
+        Args:
+            pattern: As of `find_inputs`.
+            links: As above.
+            before: Names that they keep, by the keys of their inputs.
+
         Raises:
-            ValueError: There are none.
+            ValueError: There are none, or two would have the same name.
         """
-        return cls(find_inputs(pattern), links or pattern.startswith("@"))
+        inputs = named_as_before(find_inputs(pattern), before or {})
+        return cls(inputs, links or pattern.startswith("@"))
 
     def __getitem__(self, key: str) -> Scan:
         """The volume of an id."""

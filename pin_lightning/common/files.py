@@ -74,9 +74,9 @@ def remove_leftovers(folder: Path, older_than_s: float = 0.0, pattern: str = f"{
                 path.unlink()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically, with its line ends unchanged."""
-    with whole_file(path) as temporary:
+def write_text(path: Path, text: str, durable: bool = False) -> None:
+    """Write UTF-8 text atomically, with its line ends unchanged; `durable` as of `whole_file`."""
+    with whole_file(path, durable) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
 
 

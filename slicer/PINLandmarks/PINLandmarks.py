@@ -65,7 +65,7 @@ class PINLandmarksWidget(ScriptedLoadableModuleWidget):
 
     def _make_server_form(self) -> None:
         form = self._form("Server")
-        self.address = qt.QLineEdit(slicer.util.settingsValue(ADDRESS, "http://127.0.0.1:8000"))
+        self.address = qt.QLineEdit(slicer.util.settingsValue(ADDRESS, "http://127.0.0.1:8765"))
         self.token = qt.QLineEdit()
         self.token.setEchoMode(qt.QLineEdit.Password)
         self.token.setPlaceholderText("only where the server asks for one")

@@ -54,6 +54,7 @@ def test_two_hosts_are_refused():
         ({"origin": "http://127.0.0.1:9999"}, 403),
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"origin": "file://127.0.0.1:8765"}, 403),
         ({"sec-fetch-site": "same-origin"}, 200),
         ({"sec-fetch-site": "same-site"}, 403),
@@ -68,7 +69,8 @@ def test_pages_of_other_sites_change_nothing(method, headers, code):
 
 def test_pages_of_other_sites_read_nothing():
     headers = {"sec-fetch-site": "cross-site"}
-    assert client().get("/api/volumes", headers=headers).status_code == 403
+    for path in ("/api/volumes", "/datastore/image", "/session/a"):
+        assert client().get(path, headers=headers).status_code == 403
     assert client().get("/", headers=headers).status_code == 200  # a link to the page
 
 
@@ -102,6 +104,13 @@ def test_the_token_lets_in_by_header_and_by_the_cookie_that_the_page_sets():
         assert {"httponly", "samesite=strict", "path=/"} <= set(said.split("; "))
         assert one.get("/api").status_code == 200  # by the cookie
         assert one.put("/api", headers={"origin": "http://evil.example"}).status_code == 403
+
+
+def test_cookies_of_other_programs_on_this_machine_hide_none():
+    for others in ('menu={"open": 1}', "list[0]=1", "=", '"'):
+        cookies = {"cookie": f"{others}; pin_lightning_80={TOKEN}; last=1"}
+        with client("127.0.0.1", token=TOKEN) as one:
+            assert one.get("/api", headers=cookies).status_code == 200
 
 
 def test_bodies_are_bounded_also_those_of_no_length():

@@ -97,3 +97,14 @@ def test_a_run_that_cannot_be_loaded_is_said_and_ends_nothing(images, short_run,
         time.sleep(0.05)
     assert "checkpoints" in predictions.problem
     predictions.close()
+
+
+def test_a_process_that_cannot_be_started_is_said(images, short_run, tmp_path, monkeypatch):
+    def refuse():
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("pin_lightning.annotation.predictions.PredictionChild", refuse)
+    predictions, _ = begun(images, tmp_path / "out", short_run)
+    predictions._thread.join(SECONDS)
+    assert "Cannot allocate memory" in predictions.problem
+    predictions.close()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from served_scans import NAMES, session_of, write_balls
 
+from pin_lightning.annotation import described
 from pin_lightning.annotation.points import Point
 from pin_lightning.annotation.predictions import PredictingRun
 from pin_lightning.annotation.volumes import volume_id
@@ -49,6 +50,17 @@ def test_a_volume_is_accepted_when_nothing_was_changed(session):
     assert session.predicted(KEYS[0]) == {
         name: tuple(place) for name, place in zip(NAMES[:2], places.tolist(), strict=False)
     }
+
+
+def test_pages_are_told_of_a_prediction_that_is_made_anew(session, monkeypatch):
+    told = []
+    monkeypatch.setattr(session.events, "publish", lambda kind, content: told.append(content))
+    for _ in range(2):
+        predict(session)
+    numbers = [one["prediction"] for one in told if "prediction" in one]
+    assert len(set(numbers)) == 2
+    assert described.volume(session, KEYS[0]).prediction == numbers[-1]
+    assert described.summary(session, KEYS[0]).prediction == numbers[-1]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The process of a training: runs the cross-validation, and notes how it ended.
 
-It inherits the lock of the training as an open file, so that there is no moment without. It is the
+It inherits the lock of the training as an open file, so that there is no moment without, and passes
+it on: if this process alone is killed, the training that is left still counts as running. It is the
 leader of its process group, so that all of a training is ended together, and lives on when the
 server ends: the next one finds it by its lock.
 """
@@ -24,8 +25,8 @@ _ERROR = "error: "
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the training of a folder."""
-    folder = Path(arguments[0])
+    """Run the training of a folder, whose lock is an open file."""
+    folder, lock = Path(arguments[0]), int(arguments[1])
     for one in (signal.SIGTERM, signal.SIGINT):  # it ends when the training has ended
         signal.signal(one, lambda *_: None)
     (folder / ENDED).unlink(missing_ok=True)
@@ -36,7 +37,12 @@ def main(arguments: Sequence[str]) -> None:
     command = [sys.executable, "-m", "pin_lightning.cross_validate", *training.settings]
     with (folder / MESSAGES).open("ab") as messages:
         ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=messages,
+            stderr=messages,
+            check=False,
+            pass_fds=(lock,),
         )
     code = ended.returncode
     if code >= 0 and code not in ASKED_TO_END:

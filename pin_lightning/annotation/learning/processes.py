@@ -30,7 +30,7 @@ def begin(folder: Path) -> subprocess.Popen[bytes]:
     try:
         (folder / CANCELLED).unlink(missing_ok=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", "pin_lightning.annotation.learning.job", str(folder)],
+            [sys.executable, "-m", "pin_lightning.annotation.learning.job", str(folder), str(lock)],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             pass_fds=(lock,),

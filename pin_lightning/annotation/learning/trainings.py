@@ -198,6 +198,8 @@ class TrainingLearner:
                 self._told(now)
             before = now
             if now["state"] != "running":
+                if self._process is not None:
+                    self._process.poll()  # else what is left of it stays until the next one
                 if now["state"] == "finished":
                     self._finished(folder / files.RUN)
                 return

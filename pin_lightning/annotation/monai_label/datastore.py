@@ -13,6 +13,7 @@ from pin_lightning.annotation.monai_label.params import client_of, key_of, read_
 from pin_lightning.annotation.monai_label.saving import label_version, save_label
 from pin_lightning.annotation.monai_label.seen import SeenVersions
 from pin_lightning.annotation.monai_label.sending import LABEL_TYPE, attachment
+from pin_lightning.annotation.routes.apart import Apart
 from pin_lightning.annotation.routes.known import refusals
 from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.upload import Upload
@@ -25,7 +26,7 @@ Text = Annotated[str, Query(max_length=1000)]
 
 def router(session: Session, seen: SeenVersions) -> APIRouter:
     """Routes of a session."""
-    routes = APIRouter(prefix="/datastore")
+    routes, apart = APIRouter(prefix="/datastore"), Apart()
 
     @routes.get("/")
     def get_datastore(output: Literal["stats", "all", "train"] = "stats") -> Any:
@@ -39,9 +40,10 @@ def router(session: Session, seen: SeenVersions) -> APIRouter:
         return {"detail": NOT_TAKEN}
 
     @routes.get("/image", response_class=Response, responses={200: {"content": {KIND: BINARY}}})
-    def get_image(image: Text) -> Response:
+    async def get_image(image: Text) -> Response:
+        scan = session.scans[key_of(session, image)]
         with refusals():
-            sent = open_image(session.scans[key_of(session, image)])
+            sent = await apart(lambda: open_image(scan))
         headers = {
             "content-disposition": attachment(sent.name),
             "content-length": str(sent.path.stat().st_size),
@@ -86,7 +88,8 @@ def router(session: Session, seen: SeenVersions) -> APIRouter:
         key, said = key_of(session, image), read_params(params)
         with refusals():
             version = save_label(session, seen, key, label, tag, said)
-        seen.note(client_of(said), key, version)
+        if client := client_of(said):  # else it may not be the one that was shown the image
+            seen.note(client, key, version)
         return {"image": key, "label": key, **_label_info(session, key)}
 
     return routes

@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ AS_THEY_ARE = (".nii.gz", ".nii", ".nrrd", ".mha")
 NIFTI = (".nii.gz", ".nii")
 SAME_MM = 1e-2  # between corners of images
 CHUNK = 2**20
+_CONVERTING = threading.Semaphore(2)  # images in memory at once: each may be large
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def open_image(scan: Scan) -> SentImage:
         path = stack.enter_context(scan.local())
         if not _own_suffix(scan):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pin-lightning-"))
-            path = _as_nifti(path, Path(folder) / "image.nii")
+            with _CONVERTING:
+                path = _as_nifti(path, Path(folder) / "image.nii")
         return SentImage(path, sent_name(scan), stack.pop_all())
 
 

@@ -20,6 +20,7 @@ from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.records import Failed, Records
 
 SECONDS_BETWEEN_LOOKS, MOST_SECONDS = 0.2, 1800.0
+NOTHING_PROPOSED = "nothing could be proposed: annotate a volume by hand, and finish it"
 MOST_WAITING = 4  # uploaded images
 IMAGE = "image"  # name of an uploaded one
 
@@ -73,7 +74,10 @@ class Inferring:
                 if session.predictions.problem or time.monotonic() > ends:
                     raise ValueError(session.predictions.problem or "takes too long")
                 await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+                is_over = session.predictions.run is None and not session.proposals.is_wanted(key)
                 points = session.predicted_points(key)
+                if is_over and not points:
+                    raise ValueError(NOTHING_PROPOSED)
         known = session.predictions.of(name)
         if not points:
             raise ValueError(known.reason if isinstance(known, Failed) else "not predicted")

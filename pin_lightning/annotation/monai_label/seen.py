@@ -9,7 +9,8 @@ MOST = 10_000  # pairs of a client and an image, after which the oldest are forg
 class SeenVersions:
     """The newest version of each image that a client was shown; safe for threads.
 
-    A client is what calls itself so (``client_id``); those that say nothing count as one.
+    A client is what calls itself so (``client_id``); those that say nothing count as one, and what
+    one of them saves is not noted, as another one has not seen it.
     """
 
     def __init__(self) -> None:

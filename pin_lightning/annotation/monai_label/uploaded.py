@@ -17,7 +17,7 @@ from pin_lightning.data.images.reading import DICOM_SUFFIXES, read_header
 
 MOST_BYTES = 2 * 2**30  # of all images
 MOST_IMAGES = 20
-MOST_FILES = 5000  # of an image
+MOST_FILES = 1000  # of an image: as many as a form may hold
 SECONDS = 3600.0  # without use, after which an image is removed
 SECONDS_BETWEEN_LOOKS = 60.0
 # Formats of one file: a header could name other files of this machine.

@@ -112,9 +112,9 @@ export class App extends EventTarget {
     this.unsaved.filter((one) => one.status !== "conflict").forEach((one) => one.flush());
   }
 
-  heard({ id, version, state }) {
+  heard({ id, version, state, prediction }) {
     const saver = this.#savers.get(id);
-    saver?.heard(version, state !== saver.state);
+    saver?.heard(version, state !== saver.state || prediction !== saver.prediction);
   }
 }
 

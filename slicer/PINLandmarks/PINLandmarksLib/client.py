@@ -43,7 +43,7 @@ class Server:
     """A server of `pin-lightning serve`.
 
     Args:
-        address: Such as ``http://127.0.0.1:8000``.
+        address: Such as ``http://127.0.0.1:8765``.
         token: The token that it shows at its start, where it has one.
 
     Raises:

@@ -104,6 +104,20 @@ def test_a_cancelled_training_ends_with_all_its_processes_and_is_used_by_none(vo
     assert learner.status()["state"] == "cancelled"
 
 
+def test_what_is_left_of_a_killed_training_can_be_cancelled(volumes, tmp_path):
+    learner = learner_in(tmp_path, LONG)
+    learner.start(volumes)
+    wait_for_steps(learner)
+    os.kill(learner._process.pid, signal.SIGKILL)  # the process that waits for it alone
+    learner._process.wait()
+    assert learner.status()["state"] == "running"
+    with pytest.raises(ValueError, match="a training is running"):
+        learner.start(volumes)
+    learner.cancel()
+    assert learner.status()["state"] == "cancelled"
+    assert not files.is_at_work(learner._last())
+
+
 def test_a_killed_training_goes_on_where_it_was(volumes, tmp_path):
     learner = learner_in(tmp_path, LONG)
     learner.start(volumes)

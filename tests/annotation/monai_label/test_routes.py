@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from pin_lightning.annotation.app import create_app
 from pin_lightning.annotation.guard import MOST_BODY
 from pin_lightning.annotation.learner import NoLearner
+from pin_lightning.annotation.learning.proposer import RegistrationProposer
 from pin_lightning.annotation.monai_label.labels import label_text, read_label
 from pin_lightning.annotation.names import LandmarkNames
 from pin_lightning.annotation.on_disk import PRIVATE
@@ -154,6 +155,16 @@ def test_nobody_saves_over_what_they_have_not_seen(client, session):
     assert save(client, ALL, {"version": "4"}).status_code == 422
 
 
+def test_of_clients_without_a_name_none_saves_over_what_another_has_saved(client, session):
+    for _ in range(2):
+        client.post("/infer/landmarks", params={"image": "ANNA"})
+    assert save(client, ALL).status_code == 200
+    refused = save(client, ALL)
+    assert refused.status_code == 409
+    assert '"version": 1' in refused.json()["detail"]
+    assert save(client, ALL, {"version": 1}).json()["version"] == 2
+
+
 def test_labels_are_got_as_point_lists(client, session):
     original = client.get("/datastore/label", params={"label": "ANNA", "tag": "original"})
     assert original.headers["content-disposition"].endswith("''ANNA.mrk.json")
@@ -196,6 +207,14 @@ def test_a_volume_that_cannot_be_predicted_is_said(client, session):
     assert client.post("/infer/other", params={"image": "ANNA"}).status_code == 404
     session.predictions.run = None
     assert client.post("/infer/landmarks", params={"image": "ANNA"}).status_code == 404
+
+
+def test_a_volume_that_cannot_be_proposed_is_said(client, session):
+    session.predictions.run, session.predictions.problem = None, ""
+    session.proposer = RegistrationProposer()  # from what is done: nothing
+    answer = client.post("/infer/landmarks", params={"image": "CARL"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("nothing could be proposed")
 
 
 def test_the_next_image_is_one_that_is_not_done(client, session):

@@ -124,6 +124,7 @@ export class Saver {
     this.volume = volume.frames ? volume : this.volume;
     this.version = volume.version;
     this.state = volume.state;
+    this.prediction = volume.prediction;
     this.base = { landmarks: volume.landmarks, done: volume.done };
     this.mine = volume.landmarks;
     this.done = volume.done;

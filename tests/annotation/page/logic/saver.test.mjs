@@ -191,6 +191,9 @@ test("a prediction that arrives is taken up, and seconds of a failed save are no
   assert.equal(saver.mine[0].position[0], 0);
   await saver.heard(0, true);
   assert.deepEqual([saver.mine[0].position[0], saver.volume.frames], [2, {}]);
+  server.volume = { ...server.volume, prediction: 2, landmarks: moved(START, "a", 2.5) };
+  await saver.heard(0, true); // anew, though the state is the same
+  assert.deepEqual([saver.mine[0].position[0], saver.prediction], [2.5, 2]);
   const asked = [];
   const { send } = server;
   saver.send = (id, version, body) => {

@@ -1,0 +1,31 @@
+import time
+
+from pin_lightning.annotation import proposals
+from pin_lightning.annotation.proposals import Proposals
+
+PLACE = {"nose": (1.0, 2.0, 3.0)}
+
+
+def test_what_goes_wrong_with_one_ends_nothing(tmp_path, monkeypatch):
+    told, write_json = [], proposals.write_json
+
+    def make(key):
+        if key == "b":
+            raise RuntimeError("of a library")
+        return PLACE
+
+    def write(path, content):
+        if path.stem == "a":
+            raise OSError(28, "No space left on device")
+        write_json(path, content)
+
+    monkeypatch.setattr(proposals, "write_json", write)
+    known = Proposals(tmp_path, make, told.append)
+    for key in "abc":
+        known.ask(key)
+        while known.is_wanted(key):
+            time.sleep(0.01)
+    assert told == ["c"]
+    assert known.of("c") == PLACE
+    assert known.of("b") == {}
+    known.close()
