@@ -1,6 +1,6 @@
 """The pose stage: ``python benchmarks/poses.py WHAT SETTING=VALUE...``.
 
-- ``folds data.root=DIR``: all folds of a preset; poses, errors and times.
+- ``folds data.root=DIR``: all folds of a preset, or ``only=[0,3]``; poses, errors and times.
 - ``few data.root=DIR``: trained on 1, 2, 5 and 10 cases, the others are predicted.
 - ``field run=RUN``: parts of the scan cut away, padding, metal, turned files; and whether volumes
   without the anatomy are marked uncertain (``other=DIR``: images of another anatomy).
