@@ -66,7 +66,7 @@ class Doubt(BaseModel):
 
 
 class Summary(BaseModel):
-    """A volume in the list."""
+    """A volume in the list; `coming` says that its landmarks are being predicted or proposed."""
 
     id: str
     name: str
@@ -75,6 +75,7 @@ class Summary(BaseModel):
     doubt: float
     doubts: list[Doubt]
     looking: list[str]
+    coming: bool
     largest_radius_mm: float | None
     moved: int
     seconds: float

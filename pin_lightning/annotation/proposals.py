@@ -18,7 +18,7 @@ class Proposals:
     Args:
         folder: The folder.
         make: Makes the proposal for a volume by its id; None if it cannot.
-        told: Is called with the id of a volume when something is proposed for it.
+        told: Is called with the id of a volume when its proposal is made, or cannot be.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Proposals:
     ) -> None:
         self.folder, self._make, self._told = folder, make, told
         self._known = dict[str, Predicted]()
-        self._wanted = dict[str, None]()
+        self._wanted, self._made = dict[str, None](), ""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -45,6 +45,10 @@ class Proposals:
     def waiting(self) -> int:
         """Volumes for which a proposal is wanted."""
         return len(self._wanted)
+
+    def is_coming(self, key: str) -> bool:
+        """Whether a proposal is being made for a volume, or is going to be."""
+        return key in self._wanted or key == self._made
 
     def ask(self, key: str) -> None:
         """Ask for a proposal, anew if there is one."""
@@ -73,13 +77,17 @@ class Proposals:
             if made and not self._closed:
                 self._known[key] = made
                 write_json(self.folder / f"{key}.json", made)
-                self._told(key)
+            self._made = ""
+            self._told(key)
 
     def _next(self) -> str:
         with self._changed:
             while not self._wanted and not self._closed:
                 self._changed.wait()
-            return "" if self._closed else self._wanted.popitem()[0]
+            if self._closed:
+                return ""
+            self._made, _ = self._wanted.popitem()
+            return self._made
 
 
 def _read(path: Path) -> Predicted | None:

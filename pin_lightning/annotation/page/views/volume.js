@@ -126,11 +126,13 @@ export class VolumeView {
   draw() {
     const { volumes } = this.app;
     const index = volumes.findIndex((one) => one.id === this.volume.id);
+    const coming = volumes[index]?.coming && this.workspace.saver.version === 0;
     this.desk.draw(this.workspace, {
       frame: this.frame,
       frameName: this.frameName,
       frames: Object.keys(this.volume.frames),
       placing: this.actions.placing,
+      coming,
       position: index < 0 ? "" : `${index + 1} of ${volumes.length}`,
     });
   }
