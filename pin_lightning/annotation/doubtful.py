@@ -66,7 +66,8 @@ def doubtful(
         texts.insert(0, ("pose", f"pose uncertain ({one.pose})"))
     elif flagged:
         more = f" and {len(flagged) - MOST_NAMED} more" * (len(flagged) > MOST_NAMED)
-        texts.insert(0, ("radius", f"look at {', '.join(flagged[:MOST_NAMED])}{more}"))
+        what = "landmark" if len(flagged) == 1 else "landmarks"  # names may be numbers
+        texts.insert(0, ("radius", f"look at {what} {', '.join(flagged[:MOST_NAMED])}{more}"))
     return Doubtful(_number(one, found), tuple(texts), tuple(reasons))
 
 
