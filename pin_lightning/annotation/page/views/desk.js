@@ -13,7 +13,7 @@ const REASONS = 4;
 
 /** What to do while landmarks are placed. */
 function hintOf(name, coming) {
-  return coming ? `Landmarks are being predicted: wait for them, or click where ${name} lies.` : `Click in a plane where ${name} lies. Esc ends placing.`;
+  return coming ? `Landmarks are being predicted: wait, or click where ${name} lies.` : `Click in a plane where ${name} lies. Esc ends placing.`;
 }
 
 export class Desk {
