@@ -115,8 +115,10 @@ export class VolumeView {
   showSelected(close) {
     const one = this.workspace.current;
     const place = one && this.frame.toView(one.position ?? one.predicted);
-    if (place) {
+    if (one) {
       this.desk.list.reveal(one.name);
+    }
+    if (place) {
       this.stage.show(close ? "near" : "goTo", place, one.radius_mm ?? 0);
     } else if (close) {
       this.stage.show("whole");
