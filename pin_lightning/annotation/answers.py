@@ -66,7 +66,11 @@ class Doubt(BaseModel):
 
 
 class Summary(BaseModel):
-    """A volume in the list; `prediction` is another number after it was predicted anew."""
+    """A volume in the list.
+
+    `prediction` is another number after it was predicted anew; `coming` says that its landmarks
+    are being predicted or proposed.
+    """
 
     id: str
     name: str
@@ -76,6 +80,7 @@ class Summary(BaseModel):
     doubt: float
     doubts: list[Doubt]
     looking: list[str]
+    coming: bool
     largest_radius_mm: float | None
     moved: int
     seconds: float

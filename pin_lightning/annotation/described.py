@@ -63,6 +63,7 @@ def summary(session: Session, key: str) -> Summary:
         doubt=doubt.number,
         doubts=_doubts(scan, doubt),
         looking=session.looking.at(key),
+        coming=session.is_coming(key),
         largest_radius_mm=max(_radii(session, key), default=None),
         moved=len(session.moved(key)),
         seconds=saved.state.seconds,

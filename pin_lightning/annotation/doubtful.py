@@ -56,17 +56,18 @@ def doubtful(
     assert usual_mm is not None
     found = doubts_of(one, usual_mm, error_bars)
     texts: list[tuple[DoubtKind, str]] = [("flag", remark) for remark in one.remarks]
-    reasons = []
+    reasons, measure = [], "spread" if error_bars is None else "radius"
     for index, said in enumerate(one.reasons):
         ratio = float(found.ratio[index])
         wide = found.flagged[index] and not said and np.isfinite(ratio)
-        reasons.append(", ".join([*said, *[f"{ratio:.1f} times its usual radius"] * int(wide)]))
+        reasons.append(", ".join([*said, *[f"{ratio:.1f} times its usual {measure}"] * int(wide)]))
     flagged = [name for name, reason in zip(names, reasons, strict=True) if reason]
     if one.uncertain:
         texts.insert(0, ("pose", f"pose uncertain ({one.pose})"))
     elif flagged:
         more = f" and {len(flagged) - MOST_NAMED} more" * (len(flagged) > MOST_NAMED)
-        texts.insert(0, ("radius", f"look at {', '.join(flagged[:MOST_NAMED])}{more}"))
+        what = "landmark" if len(flagged) == 1 else "landmarks"  # names may be numbers
+        texts.insert(0, ("radius", f"look at {what} {', '.join(flagged[:MOST_NAMED])}{more}"))
     return Doubtful(_number(one, found), tuple(texts), tuple(reasons))
 
 

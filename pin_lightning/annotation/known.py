@@ -99,6 +99,12 @@ class KnownVolumes:
             return "failed"
         return "predicted" if known is not None or self.proposals.of(key) else "new"
 
+    def is_coming(self, key: str) -> bool:
+        """Whether landmarks of a volume that nobody has saved are being predicted or proposed."""
+        if self.scans[key].fault or self.store.glance(key).is_saved:
+            return False
+        return self.predictions.is_coming(self.scans[key].name) or self.proposals.is_coming(key)
+
     def moved(self, key: str) -> list[str]:
         """Landmarks that a person has changed against the prediction."""
         saved = self.store.glance(key)

@@ -113,6 +113,11 @@ class Predictions:
         if self.run is not None and name in self._later:
             self.ask(name)
 
+    def is_coming(self, name: str) -> bool:
+        """Whether a volume of which nothing is known is going to be predicted."""
+        hopeless = self.run is None or self.problem or name in self._deadly
+        return not hopeless and name not in self._known
+
     @property
     def waiting(self) -> int:
         """Volumes that are still to be predicted."""

@@ -19,7 +19,7 @@ class Proposals:
     Args:
         folder: The folder.
         make: Makes the proposal for a volume by its id; None if it cannot.
-        told: Is called with the id of a volume when something is proposed for it.
+        told: Is called with the id of a volume when its proposal is made, or cannot be.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class Proposals:
         """Volumes for which a proposal is wanted."""
         return len(self._wanted)
 
-    def is_wanted(self, key: str) -> bool:
-        """Whether a proposal is still to come, or is found to be impossible."""
+    def is_coming(self, key: str) -> bool:
+        """Whether a proposal is being made for a volume, or is going to be."""
         with self._changed:
             return key in self._wanted or key == self._making
 
@@ -82,17 +82,18 @@ class Proposals:
                     self._known[key] = made
                     self._numbers[key] += 1
                     write_json(self.folder / f"{key}.json", made)
-                    self._told(key)
             except Exception:  # of a library, or of a full disk: the next one may go well
                 log.exception("no proposal for %s", key)
+            with self._changed:
+                self._making = ""
+            if not self._closed:
+                self._told(key)
 
     def _next(self) -> str:
         with self._changed:
-            self._making = ""
             while not self._wanted and not self._closed:
                 self._changed.wait()
-            if not self._closed:
-                self._making = self._wanted.popitem()[0]
+            self._making = "" if self._closed else self._wanted.popitem()[0]
             return self._making
 
 

@@ -62,6 +62,7 @@ def sampled(
             output_shape=slab.shape,
             output=slab,
             order=1,
+            mode="grid-constant",  # "constant" would lose border voxels whose index rounds below 0
             cval=outside,
         )
     return result

@@ -107,6 +107,10 @@ def _predicting(config: DictConfig) -> dict[str, Any]:
 
 
 def _given_names(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) and given.startswith("[") and not Path(given).exists():
+        raise ValueError(
+            f"""landmarks={given}: is no list; quote each name, 'landmarks=["nose","chin"]'"""
+        )
     if isinstance(given, str):
         return names_in_file(Path(given))
     names: Sequence[Any] = OmegaConf.to_container(given)  # type: ignore[assignment]

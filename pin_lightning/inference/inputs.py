@@ -64,7 +64,7 @@ def find_inputs(
         raise ValueError(f"input={pattern}: names no file; give a path in each line")
     if not found:
         how = "quote the pattern, check the folder"
-        if folders:
+        if any(path.is_dir() for folder in folders for path in folder.iterdir()):
             how = f"give the images of its sub-folders, as in '{min(folders)}/**/*.nii.gz'"
         raise ValueError(f"input={pattern}: no file matches; {how}")
     paths, inputs = sorted(found), dict[str, Input]()

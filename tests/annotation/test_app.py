@@ -225,6 +225,8 @@ def test_names_are_given_before_anything_is_annotated(scans, tmp_path):
             answer = client.post("/api/session/template", files={"file": (name, content)})
             assert answer.status_code == 422
             assert "/tmp" not in answer.json()["detail"]
+        answer = client.post("/api/session/template", files={"file": ("my skull.fcsv", b"\xff")})
+        assert answer.json()["detail"].startswith("my skull.fcsv: ")
         put(client, 0, {"name": "left", "missing": True})
         assert client.put("/api/session/landmarks", json={"names": ["c"]}).status_code == 422
     session.close()

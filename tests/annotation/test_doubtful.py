@@ -34,7 +34,7 @@ def test_reasons_are_said_of_landmarks_and_of_the_volume():
     assert doubt_of(Failed("b", "b.nii", "gone")).texts == (("failed", "gone"),)
 
 
-def test_a_radius_that_is_wider_than_usual_is_a_reason():
+def test_a_spread_that_is_wider_than_usual_is_a_reason():
     usual_mm = np.array([0.1, 0.5, 1.0])
     one = replace(
         reviewed("a", with_radii=False),
@@ -43,7 +43,7 @@ def test_a_radius_that_is_wider_than_usual_is_a_reason():
         near_border=None,
     )
     found = doubtful(one, NAMES, usual_mm, None)
-    assert found.reasons == ("3.5 times its usual radius", "", "")
+    assert found.reasons == ("3.5 times its usual spread", "", "")
     assert found.number == pytest.approx(3.5)
 
 

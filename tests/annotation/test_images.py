@@ -14,6 +14,7 @@ from pin_lightning.annotation.frames import (
     scanner_frame,
 )
 from pin_lightning.annotation.images import Images
+from pin_lightning.annotation.resampling import sampled
 from pin_lightning.annotation.volumes import Scans
 
 AFFINES = {
@@ -148,3 +149,10 @@ def test_an_image_is_read_once_and_again_when_its_file_changes(tmp_path, monkeyp
     assert made.tag(scan, next(iter(frames))) not in tags
     made.overview(scan, next(iter(frames)))
     assert len(reads) == 2
+
+
+def test_border_voxels_stay_where_rounding_puts_them_outside():
+    to_voxels = np.eye(4)
+    to_voxels[:2, 3] = -1e-9, 1e-9
+    found = sampled(np.full((4, 5, 6), 7.0, np.float32), to_voxels, (4, 5, 6), outside=0.0)
+    np.testing.assert_allclose(found, 7.0, rtol=1e-6)

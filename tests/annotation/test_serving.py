@@ -45,6 +45,7 @@ def refused(config, match):
         ("landmarks=[a,a]", "landmarks: a twice"),
         ("landmarks=nowhere.txt", "landmarks=nowhere.txt: cannot be read"),
         ("landmarks=[]", "landmarks: 0 names"),
+        ("landmarks='[Spitze,Würfel]'", r"landmarks=\[Spitze,Würfel\]: is no list; quote each"),
         ("run=nowhere", "run=nowhere: has no"),
         ("input=nowhere", "input=nowhere: no file matches"),
     ],

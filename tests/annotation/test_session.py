@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -130,9 +131,10 @@ class Proposing:
     """Proposes the same for all, by what is done."""
 
     def __init__(self):
-        self.asked = []
+        self.asked, self.may_end = [], threading.Event()
 
     def propose(self, path, done):
+        self.may_end.wait(10)
         self.asked.append((path.name, [one.name for one in done]))
         return {"nose": (1.0, 2.0, 3.0), "tail": (0.0, 0.0, 0.0)}
 
@@ -144,8 +146,10 @@ def test_without_a_run_volumes_that_are_opened_get_proposals(session, scans):
     session.proposer = proposer = Proposing()
     session.save(KEYS[1], 0, {name: Point((1.0, 1.0, 1.0)) for name in NAMES}, done=True)
     session.look_at(KEYS[0])
+    assert [session.is_coming(key) for key in KEYS[:2]] == [True, False]
+    proposer.may_end.set()
     for _ in range(1000):
-        if session.proposals.of(KEYS[0]):
+        if not session.is_coming(KEYS[0]):
             break
         session.proposals._thread.join(0.01)
     assert proposer.asked == [("ball0.nii.gz", ["ball1"])]

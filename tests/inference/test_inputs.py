@@ -66,6 +66,14 @@ def test_refuses_a_pattern_without_files(tmp_path):
         find_inputs(f"{tmp_path}/*.nii")
 
 
+def test_sub_folders_are_named_where_there_are_some(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no file matches; give the images of its sub-folders"):
+        find_inputs(str(tmp_path))
+    with pytest.raises(ValueError, match="no file matches; quote the pattern, check the folder"):
+        find_inputs(f"{tmp_path}/empty")
+
+
 def test_a_folder_gives_its_images_and_a_series_is_one(tmp_path):
     touch(tmp_path, "a.nii.gz", "b.nrrd", "notes.txt", ".c.nii")
     for number in range(2):

@@ -66,8 +66,9 @@ def check_volumes(volumes: Sequence[DoneVolume]) -> None:
         ValueError: They are too few, or none has a landmark.
     """
     if len(volumes) < FEWEST_TO_TRAIN:
+        counted = "1 volume is" if len(volumes) == 1 else f"{len(volumes)} volumes are"
         raise ValueError(
-            f"{len(volumes)} volumes are done: training needs {FEWEST_TO_TRAIN}; "
+            f"{counted} done: training needs {FEWEST_TO_TRAIN}; "
             f"finish {FEWEST_TO_TRAIN - len(volumes)} more"
         )
     names = volumes[0].landmarks.names

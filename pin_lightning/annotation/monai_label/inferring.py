@@ -74,7 +74,7 @@ class Inferring:
                 if session.predictions.problem or time.monotonic() > ends:
                     raise ValueError(session.predictions.problem or "takes too long")
                 await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-                is_over = session.predictions.run is None and not session.proposals.is_wanted(key)
+                is_over = session.predictions.run is None and not session.proposals.is_coming(key)
                 points = session.predicted_points(key)
                 if is_over and not points:
                     raise ValueError(NOTHING_PROPOSED)

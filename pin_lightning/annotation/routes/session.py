@@ -1,5 +1,6 @@
 """Routes of what concerns all volumes: names of landmarks, what to do next."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -50,7 +51,7 @@ def router(session: Session) -> APIRouter:
 
 
 def _names_of(file: Upload) -> tuple[str, ...]:
-    """Landmark names of an uploaded file, of whose name only the ending counts."""
+    """Landmark names of an uploaded file; of its name only the ending says how it is read."""
     given = (file.filename or "").lower()
     suffix = next((one for one in LANDMARK_SUFFIXES if given.endswith(one)), None)
     if suffix is None:
@@ -61,4 +62,5 @@ def _names_of(file: Upload) -> tuple[str, ...]:
         try:
             return names_in_file(path)
         except ValueError as error:
-            raise ValueError(str(error).replace(f"{folder}/", "")) from error
+            shown = re.split(r"[/\\]", file.filename or "")[-1]
+            raise ValueError(str(error).replace(str(path), shown)) from error

@@ -11,6 +11,11 @@ import { MarksList } from "./marks_list.js";
 const NOTICE_MS = 8000;
 const REASONS = 4;
 
+/** What to do while landmarks are placed. */
+function hintOf(name, coming) {
+  return coming ? `Landmarks are being predicted: wait, or click where ${name} lies.` : `Click in a plane where ${name} lies. Esc ends placing.`;
+}
+
 export class Desk {
   #timer = null;
 
@@ -39,9 +44,9 @@ export class Desk {
 
   /**
    * Draw the landmarks of a workspace.
-   * @param shown {frame, frameName, frames: names of frames, placing, position: text}
+   * @param shown {frame, frameName, frames: names of frames, placing, coming: whether a prediction is, position: text}
    */
-  draw(workspace, { frame, placing, ...shown }) {
+  draw(workspace, { frame, placing, coming, ...shown }) {
     this.element.classList.remove("blank");
     this.stage.landmarks = workspace.landmarks.map((one) => ({
       ...one,
@@ -56,7 +61,7 @@ export class Desk {
     this.details.draw(workspace.current, placing);
     this.bar.draw(workspace, shown);
     this.hint.hidden = !placing;
-    say(this.hint, placing ? `Click in a plane where ${workspace.selected} lies. Esc ends placing.` : "");
+    say(this.hint, placing ? hintOf(workspace.selected, coming) : "");
   }
 
   /** Sliders of the grey values as the planes have them. */

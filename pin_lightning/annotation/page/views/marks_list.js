@@ -46,7 +46,12 @@ export class MarksList {
 
   /** Bring the selected landmark into sight. */
   reveal(name) {
-    this.#rows.get(name)?.item.scrollIntoView({ block: "nearest" });
+    const item = this.#rows.get(name)?.item;
+    if (item) {
+      const { offsetTop: top, offsetHeight: height } = item;
+      const { scrollTop, clientHeight } = this.list;
+      this.list.scrollTop = Math.min(top, Math.max(scrollTop, top + height - clientHeight)); // never the page, as scrollIntoView
+    }
   }
 
   #row(name) {

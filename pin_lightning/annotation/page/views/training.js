@@ -92,7 +92,10 @@ export class TrainingPanel {
     if (training.message) {
       return training.message;
     }
-    return progress.done === 0 ? "Accept or correct some volumes first." : `Uses the ${progress.done} volumes that are done.`;
+    if (progress.done === 0) {
+      return "Accept or correct some volumes first.";
+    }
+    return progress.done === 1 ? "Uses the volume that is done." : `Uses the ${progress.done} volumes that are done.`;
   }
 
   /** What was improved: numbers, and each corrected case before and now. */

@@ -115,8 +115,10 @@ export class VolumeView {
   showSelected(close) {
     const one = this.workspace.current;
     const place = one && this.frame.toView(one.position ?? one.predicted);
-    if (place) {
+    if (one) {
       this.desk.list.reveal(one.name);
+    }
+    if (place) {
       this.stage.show(close ? "near" : "goTo", place, one.radius_mm ?? 0);
     } else if (close) {
       this.stage.show("whole");
@@ -126,11 +128,13 @@ export class VolumeView {
   draw() {
     const { volumes } = this.app;
     const index = volumes.findIndex((one) => one.id === this.volume.id);
+    const coming = volumes[index]?.coming && this.workspace.saver.version === 0;
     this.desk.draw(this.workspace, {
       frame: this.frame,
       frameName: this.frameName,
       frames: Object.keys(this.volume.frames),
       placing: this.actions.placing,
+      coming,
       position: index < 0 ? "" : `${index + 1} of ${volumes.length}`,
     });
   }
