@@ -158,6 +158,12 @@ class OnDisk:
             before=None,
         )
 
+    def keep_points(self, key: str, last: Annotation) -> None:
+        """Keep the landmarks that were there before somebody damaged or removed the file."""
+        content = points_text(self.path(key), last.points).encode()
+        with suppress(OSError):  # of a full disk
+            self._keep_content(key, last.version, content)
+
     def _keep(self, key: str, version: int) -> None:
         """Keep a copy of a file that somebody else wrote; a link stays where it points to."""
         try:
@@ -166,9 +172,12 @@ class OnDisk:
             self._keep_unread(key, version)
             return
         if content is not None:
-            kept = self._kept / f"{key}-{version}-{digest_of(content)[:8]}{SUFFIX}"
-            with whole_file(kept) as temporary:
-                temporary.write_bytes(content)
+            self._keep_content(key, version, content)
+
+    def _keep_content(self, key: str, version: int, content: bytes) -> None:
+        kept = self._kept / f"{key}-{version}-{digest_of(content)[:8]}{SUFFIX}"
+        with whole_file(kept) as temporary:
+            temporary.write_bytes(content)
 
     def _keep_unread(self, key: str, version: int) -> None:
         """Keep a file that cannot be read, or is too large: under another name, as it is."""

@@ -98,6 +98,8 @@ class AnnotationStore:
             found = self._disk.put_back(key, known[1], found)
         if known is not None and found.version != known[1].version:
             self._noticed[key] = None
+            if known[1].points and not found.points:
+                self._disk.keep_points(key, known[1])
         self._known[key] = signature, found
         return found
 

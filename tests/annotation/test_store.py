@@ -210,6 +210,22 @@ def test_a_damaged_file_is_said_to_be_and_kept_when_it_is_replaced(tmp_path):
     assert store_in(tmp_path).read(KEY).problem == ""
 
 
+@pytest.mark.parametrize("text", ["{ half", '{"markups": []}', None])
+def test_landmarks_from_before_another_program_damaged_their_file_are_kept(tmp_path, text):
+    store = store_in(tmp_path)
+    store.save(KEY, 0, saving(4))
+    path = store.path(KEY)
+    before = path.read_text()
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+        os.utime(path, (1, 1))
+    assert not store.read(KEY).points
+    assert not store.read(KEY).points
+    (kept,) = (tmp_path / PRIVATE / "kept").iterdir()
+    assert kept.read_text() == before
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"format_version": 9}', "null"])
 def test_a_damaged_state_loses_no_landmarks(tmp_path, damage):
     store = store_in(tmp_path)
