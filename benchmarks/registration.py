@@ -21,6 +21,7 @@ import SimpleITK as sitk
 from omegaconf import OmegaConf
 from run_data import cases_of
 
+from pin_lightning.annotation.registration.deformation import bent_onto
 from pin_lightning.common.files import write_text
 from pin_lightning.common.geometry import mm_to_world
 from pin_lightning.common.progress_bar import progress_bar
@@ -63,16 +64,7 @@ def register(atlas: sitk.Image, target: sitk.Image, settings: Settings) -> sitk.
     """Map from points of an atlas to points of a target."""
     affine = _affine(atlas, target, settings)
     moved = sitk.Resample(target, atlas, affine, sitk.sitkLinear, 0.0)
-    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
-    demons.SetStandardDeviations(settings.smoothing)
-    field = None
-    for shrink, iterations in LEVELS:
-        fixed, moving = (_shrunken(one, shrink) for one in (atlas, moved))
-        demons.SetNumberOfIterations(iterations)
-        start = () if field is None else (sitk.Resample(field, fixed),)
-        field = demons.Execute(fixed, moving, *start)
-    bend = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
-    return sitk.CompositeTransform([affine, bend])  # the last is applied first
+    return bent_onto(atlas, moved, affine, LEVELS, settings.smoothing)
 
 
 def _affine(atlas: sitk.Image, target: sitk.Image, settings: Settings) -> sitk.Transform:
@@ -92,13 +84,6 @@ def _affine(atlas: sitk.Image, target: sitk.Image, settings: Settings) -> sitk.T
     method.SetInitialTransform(transform, inPlace=True)
     method.Execute(atlas, target)
     return transform
-
-
-def _shrunken(image: sitk.Image, factor: int) -> sitk.Image:
-    if factor == 1:
-        return image
-    smooth = sitk.SmoothingRecursiveGaussian(image, 0.5 * factor * image.GetSpacing()[0])
-    return sitk.Shrink(smooth, [factor] * 3)
 
 
 def evenly(cases: Sequence[str], count: int) -> list[str]:

@@ -33,6 +33,7 @@ class Proposals:
         self._numbers = Counter[str]()
         self._wanted = dict[str, None]()
         self._making = ""
+        self._failed = set[str]()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -58,6 +59,14 @@ class Proposals:
         with self._changed:
             return key in self._wanted or key == self._making
 
+    def is_due(self, key: str) -> bool:
+        """Whether there is no proposal for a volume, and none was found to be impossible."""
+        return not self.of(key) and key not in self._failed
+
+    def begin_anew(self) -> None:
+        """Forget which were impossible: by more volumes that are done they may be possible."""
+        self._failed.clear()
+
     def ask(self, key: str) -> None:
         """Ask for a proposal, anew if there is one."""
         with self._changed:
@@ -77,9 +86,11 @@ class Proposals:
 
     def _work(self) -> None:
         while key := self._next():
+            self._failed.add(key)
             try:
                 if (made := self._make(key)) and not self._closed:
                     self._known[key] = made
+                    self._failed.discard(key)
                     self._numbers[key] += 1
                     write_json(self.folder / f"{key}.json", made)
             except Exception:  # of a library, or of a full disk: the next one may go well

@@ -108,6 +108,8 @@ class Session(KnownVolumes):
             return Saving(merged, done, seconds, predicted, by)
 
         saved = self.store.save(key, version, saving)
+        if done:
+            self.proposals.begin_anew()
         self.changed(key)
         return saved
 
@@ -118,10 +120,12 @@ class Session(KnownVolumes):
 
     def look_at(self, key: str) -> None:
         """Predict a volume next, if it is not predicted yet."""
-        scan, is_known = self.scans[key], self.store.glance(key).is_saved or self.proposals.of(key)
+        scan = self.scans[key]
         if self.predictions.run is not None:
             self.predictions.look_at(scan.name)
-        elif self.proposer is not None and not is_known and not scan.fault:
+        elif self.proposer is None or scan.fault or self.store.glance(key).is_saved:
+            return
+        elif self.proposals.is_due(key):
             self.proposals.ask(key)
 
     def ask(self, key: str) -> None:

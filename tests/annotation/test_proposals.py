@@ -29,4 +29,7 @@ def test_what_goes_wrong_with_one_ends_nothing(tmp_path, monkeypatch):
     assert told == ["a", "b", "c"]
     assert known.of("c") == PLACE
     assert known.of("b") == {}
+    assert [known.is_due(key) for key in "abcd"] == [False, False, False, True]
+    known.begin_anew()
+    assert [known.is_due(key) for key in "abcd"] == [False, True, False, True]
     known.close()

@@ -159,3 +159,22 @@ def test_without_a_run_volumes_that_are_opened_get_proposals(session, scans):
     again = session_of(scans, session.folder)
     assert again.predicted(KEYS[0]) == {"nose": (1.0, 2.0, 3.0)}  # kept
     again.close()
+
+
+class FindingNothing(Proposing):
+    """Proposes nothing: where the anatomy lies is uncertain."""
+
+    def propose(self, path, done):
+        self.asked.append(path.name)
+
+
+def test_what_cannot_be_proposed_is_not_tried_again_until_more_is_done(session):
+    session.proposer = proposer = FindingNothing()
+    all_points = {name: Point((1.0, 1.0, 1.0)) for name in NAMES}
+    for tried, (other, version) in enumerate([(KEYS[1], 0), (KEYS[1], 1)], 1):
+        session.save(other, version, all_points, done=True)
+        for _ in range(20):  # as a page does that is told of each change
+            session.look_at(KEYS[0])
+            while session.is_coming(KEYS[0]):
+                session.proposals._thread.join(0.01)
+        assert proposer.asked == ["ball0.nii.gz"] * tried

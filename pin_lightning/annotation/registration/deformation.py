@@ -1,5 +1,7 @@
 """From a rough pose to the map between two scans: affine, then symmetric demons, coarse to fine."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Float64
@@ -43,10 +45,31 @@ def fit_deformation(atlas: sitk.Image, scan: sitk.Image, affine: sitk.Transform)
     """Map from points of an atlas to points of a scan, from an affine one."""
     moved = sitk.Resample(scan, atlas, affine, sitk.sitkLinear, 0.0)
     moved = sitk.HistogramMatching(moved, atlas, BINS, MATCHES, True)
+    return bent_onto(atlas, moved, affine, LEVELS, SMOOTHING)
+
+
+def bent_onto(
+    atlas: sitk.Image,
+    moved: sitk.Image,
+    affine: sitk.Transform,
+    levels: Sequence[tuple[int, int]],
+    smoothing: float,
+) -> sitk.Transform:
+    """An affine map and, before it, what lays an atlas on a scan moved by it.
+
+    By symmetric demons, coarse to fine.
+
+    Args:
+        atlas: The atlas.
+        moved: The scan, resampled on the grid of the atlas by the affine map.
+        affine: From points of the atlas to points of the scan.
+        levels: Voxels of each level, and iterations.
+        smoothing: Width in voxels by which displacements are smoothed.
+    """
     demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
-    demons.SetStandardDeviations(SMOOTHING)
+    demons.SetStandardDeviations(smoothing)
     field = None
-    for shrink, iterations in LEVELS:
+    for shrink, iterations in levels:
         fixed, moving = (_shrunken(one, shrink) for one in (atlas, moved))
         demons.SetNumberOfIterations(iterations)
         start = () if field is None else (sitk.Resample(field, fixed),)

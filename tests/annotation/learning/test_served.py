@@ -4,7 +4,7 @@ import time
 
 import pytest
 from fastapi.testclient import TestClient
-from phantom_scans import TINY, write_heads
+from phantom_scans import TINY, write_places_of_a_head
 from served_scans import session_of
 
 from pin_lightning.annotation.app import create_app
@@ -36,7 +36,7 @@ def annotate(client, name, marks, seconds=10.0):
 
 def test_from_nothing_to_a_model_that_predicts_the_rest(tmp_path):
     (tmp_path / "scans").mkdir()
-    heads = write_heads(tmp_path / "scans", 7)
+    heads = write_places_of_a_head(tmp_path / "scans", 7)
     names = heads["head 0"].names
     session = session_of(tmp_path / "scans", tmp_path / "annotations", names)
     session.start(connect(session, SETTINGS, TINY))
