@@ -17,6 +17,7 @@ NAMES = ("python", "make", "pin-lightning", "torchrun", "srun")
 # What a test does not do: it installs nothing, needs no account, and runs no test in a test.
 SKIPPED = {"pip", "uv", "git", "docker", "wandb", "scontrol", "sbatch", "bids-validator-deno"}
 SKIPPED |= {"kubectl", "snakemake", "nextflow", "parallel"}  # test_engines.py has these
+SKIPPED |= {"curl", "jq"}  # no server runs; tests/annotation sends what they would
 SEARCHED = re.compile(r"=(interval|tag|choice|range)\(")  # values of a sweeper alone
 TARGETS = {"install", "demo", "help"}  # of make; the others test, time and install
 COMPOSED = {
