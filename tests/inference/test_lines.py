@@ -39,14 +39,10 @@ def test_a_line_for_each_volume_by_hand(capsys):
     }
 
 
-def test_messages_for_people_go_elsewhere(capsys):
-    root = logging.getLogger()
-    handler = logging.StreamHandler(sys.stdout)
-    root.addHandler(handler)
-    try:
-        say_nothing_else()
-        logging.getLogger("a").error("look here")
-    finally:
-        root.removeHandler(handler)
+def test_messages_for_people_go_elsewhere(capsys, monkeypatch):
+    # None of another test, of which the stream may be closed.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(sys.stdout)])
+    say_nothing_else()
+    logging.getLogger("a").error("look here")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "look here\n")
