@@ -6,10 +6,9 @@ output. As MONAI Label's module for 3D Slicer does, it makes a client for each c
 
 import json
 import os
-import subprocess
 import sys
 
-from slicer_storage import ADVICE, SLICER
+from slicer_storage import answered
 
 
 def called(address, *calls, token=None, client="me", folder="."):
@@ -17,22 +16,8 @@ def called(address, *calls, token=None, client="me", folder="."):
 
     What it raises is ``{"raised": text}``; a file is ``{"file": name, "content": text}``.
     """
-    import pytest
-
-    if not SLICER.is_file():
-        pytest.skip(f"monailabel is not installed: {ADVICE}")
     order = {"address": address, "token": token, "client": client, "folder": str(folder)}
-    done = subprocess.run(
-        [SLICER, __file__],
-        input=json.dumps({**order, "calls": calls}),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": ""},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return answered(__file__, {**order, "calls": calls}, timeout=300)
 
 
 def _logged_in(order):

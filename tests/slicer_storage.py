@@ -50,22 +50,27 @@ def correct_by_module(address, token, folder, move):
     return _ordered([order])[0]
 
 
-def _ordered(orders):
+def answered(program, order, timeout=120):
+    """What a program answers to an order, in the virtual environment of 3D Slicer's packages."""
     import pytest
 
     if not SLICER.is_file():
-        pytest.skip(f"slicer-core is not installed: {ADVICE}")
+        pytest.skip(f"{SLICER} is not there: {ADVICE}")
     done = subprocess.run(
-        [SLICER, __file__],
-        input=json.dumps(orders),
+        [SLICER, program],
+        input=json.dumps(order),
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=timeout,
         env={**os.environ, "PYTHONPATH": ""},
         check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _ordered(orders):
+    return answered(__file__, orders)
 
 
 def _storage(scene, path):

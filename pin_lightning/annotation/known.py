@@ -18,6 +18,7 @@ from pin_lightning.annotation.points import (
     Points,
     Predicted,
     changed_names,
+    placed,
     points_predicted,
 )
 from pin_lightning.annotation.predictions import Predictions
@@ -157,8 +158,3 @@ class KnownVolumes:
 
     def _predicted(self, name: str) -> None:
         self.changed(volume_id(name))
-
-
-def placed(points: Points) -> Predicted:
-    """Positions of the points that have one."""
-    return {name: one.position for name, one in points.items() if one.position is not None}

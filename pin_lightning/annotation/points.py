@@ -63,6 +63,11 @@ def landmarks_of(points: Points) -> LandmarkSet:
     return LandmarkSet.of(list(points), np.array(rows, dtype=float).reshape(-1, 3))
 
 
+def placed(points: Points) -> Predicted:
+    """Positions of the points that have one."""
+    return {name: one.position for name, one in points.items() if one.position is not None}
+
+
 def is_changed(name: str, point: Point, predicted: Predicted) -> bool:
     """Whether a landmark was moved, placed or marked missing against a prediction."""
     before = predicted.get(name)

@@ -9,13 +9,10 @@ from typing import Any
 
 from pin_lightning.annotation.events import Events
 from pin_lightning.annotation.images import Images
-from pin_lightning.annotation.known import KnownVolumes, placed
+from pin_lightning.annotation.known import KnownVolumes
 from pin_lightning.annotation.learner import Proposer
 from pin_lightning.annotation.names import LandmarkNames
-from pin_lightning.annotation.points import (
-    Points,
-    Predicted,
-)
+from pin_lightning.annotation.points import Points, Predicted, placed
 from pin_lightning.annotation.predictions import PredictingRun
 from pin_lightning.annotation.saved import Annotation, Saving
 from pin_lightning.annotation.volumes import Scans, volume_id

@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from served_scans import NAMES, session_of, write_ball, write_balls
+from served_scans import NAMES, session_of, write_ball
 
 from pin_lightning.annotation.app import create_app
 from pin_lightning.annotation.volumes import volume_id
@@ -13,18 +13,6 @@ from pin_lightning.data.landmarks.files import read_landmarks, write_landmarks
 
 KEY = volume_id("ball0")
 PATH = f"/api/volumes/{KEY}"
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory):
-    return write_balls(tmp_path_factory.mktemp("scans"))
-
-
-@pytest.fixture
-def session(scans, tmp_path):
-    made = session_of(scans, tmp_path / "annotations")
-    yield made
-    made.close()
 
 
 @pytest.fixture

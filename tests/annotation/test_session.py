@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from served_scans import NAMES, session_of, write_balls
+from served_scans import NAMES, session_of
 
 from pin_lightning.annotation import described
 from pin_lightning.annotation.points import Point
@@ -14,18 +14,6 @@ from pin_lightning.runs.doubts import Reviewed, ReviewedPose
 
 KEYS = [volume_id(f"ball{number}") for number in range(3)]
 POSE = [[0.0, -2.0, 0.0, 5.0], [2.0, 0.0, 0.0, 6.0], [0.0, 0.0, 2.0, 7.0], [0.0, 0.0, 0.0, 1.0]]
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory):
-    return write_balls(tmp_path_factory.mktemp("scans"))
-
-
-@pytest.fixture
-def session(scans, tmp_path):
-    made = session_of(scans, tmp_path / "annotations")
-    yield made
-    made.close()
 
 
 def predict(session, number=0, spread=1.0, uncertain=False):

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pin_lightning.annotation.points import SAME_MM, Position
 from pin_lightning.evaluation.evaluation import Evaluation
-
-MOVED_MM = 1e-6
-Position = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def improvement(
         for place, name in enumerate(evaluation.names):
             before[place] = earlier.get(case, {}).get(name, np.nan)
         off_mm = np.linalg.norm(before - evaluation.truth_world[index], axis=1)
-        moved = evaluation.defined[index] & (np.nan_to_num(off_mm) > MOVED_MM)
+        moved = evaluation.defined[index] & (np.nan_to_num(off_mm) > SAME_MM)
         if moved.any():
             means = (off_mm[moved].mean(), errors[index, moved].mean(), np.nanmean(errors[index]))
             cases.append(CaseErrors(case, int(moved.sum()), *map(float, means)))

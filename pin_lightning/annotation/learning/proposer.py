@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pin_lightning.annotation.learner import DoneVolume
+from pin_lightning.annotation.points import Position, placed, points_of
 
 log = logging.getLogger(__name__)
 
 MOST_ATLASES = 3  # each takes about ten seconds a volume
 ONE_CORE = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-Position = tuple[float, float, float]
 
 
 class RegistrationProposer:
@@ -43,7 +43,10 @@ class RegistrationProposer:
         request = {
             "path": str(path),
             "names": list(done[0].landmarks.names),
-            "atlases": [{"path": str(one.path), "landmarks": placed(one)} for one in atlases],
+            "atlases": [
+                {"path": str(one.path), "landmarks": placed(points_of(one.landmarks))}
+                for one in atlases
+            ],
         }
         with self._lock:
             answer = self._asked(request)
@@ -94,10 +97,3 @@ def atlases_of(done: Sequence[DoneVolume]) -> list[DoneVolume]:
     return sorted(known, key=lambda one: (-int(one.landmarks.defined.sum()), one.name))[
         :MOST_ATLASES
     ]
-
-
-def placed(volume: DoneVolume) -> dict[str, list[float]]:
-    """Positions of the landmarks that a volume has."""
-    marks = volume.landmarks
-    rows = zip(marks.names, marks.positions_world.tolist(), marks.defined, strict=True)
-    return {name: position for name, position, defined in rows if defined}

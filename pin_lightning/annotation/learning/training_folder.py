@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pin_lightning.annotation.learner import DoneVolume
+from pin_lightning.annotation.points import Position
 from pin_lightning.common.files import write_json, write_text
 from pin_lightning.common.spelling import one_spelling
 from pin_lightning.common.tables import csv_text
@@ -26,7 +27,6 @@ TRAINING, ENDED, CANCELLED = "training.json", "ended.json", "cancelled"
 LOCK, MESSAGES, JOB, RUN = ".lock", "train.log", "job.json", "run"
 SECONDS_TO_LOCK = 1.0
 CASES, LANDMARKS = "cases.csv", "landmarks"
-Position = tuple[float, float, float]
 Outcome = Literal["running", "finished", "failed", "cancelled", "interrupted"]
 
 
