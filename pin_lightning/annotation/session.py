@@ -105,9 +105,7 @@ class Session(KnownVolumes):
             return Saving(merged, done, seconds, predicted, by)
 
         saved = self.store.save(key, version, saving)
-        if done:
-            self.proposals.begin_anew()
-        self.changed(key)
+        self._saved(key, saved)
         return saved
 
     def look(self, key: str, tab: str, closed: bool = False) -> None:
@@ -161,10 +159,16 @@ class Session(KnownVolumes):
         self.events.publish("volume", content)
         self.events.publish("progress", asdict(self.progress()))
 
+    def _saved(self, key: str, saved: Annotation) -> None:
+        """Is called when somebody has saved a volume, here or by another program."""
+        if saved.state.done:
+            self.proposals.begin_anew()
+        self.changed(key)
+
     def _watch(self) -> None:
         while not self._ending.wait(SECONDS_BETWEEN_LOOKS):
             try:
-                for key, _ in self.store.changed():
-                    self.changed(key)
+                for key, saved in self.store.changed():
+                    self._saved(key, saved)
             except Exception:  # the next look may go well
                 log.exception("files of annotations")

@@ -1,4 +1,6 @@
+import shutil
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -166,3 +168,20 @@ def test_what_cannot_be_proposed_is_not_tried_again_until_more_is_done(session):
             while session.is_coming(KEYS[0]):
                 session.proposals._thread.join(0.01)
         assert proposer.asked == ["ball0.nii.gz"] * tried
+
+
+def test_what_another_program_has_done_makes_proposals_due_again(session):
+    session.proposer = FindingNothing()
+    session.save(KEYS[1], 0, {name: Point((1.0, 1.0, 1.0)) for name in NAMES}, done=True)
+    session.start()
+    session.look_at(KEYS[0])
+    while session.is_coming(KEYS[0]):
+        session.proposals._thread.join(0.01)
+    assert not session.proposals.is_due(KEYS[0])
+    shutil.copy(session.store.path(KEYS[1]), session.store.path(KEYS[2]))
+    for _ in range(1000):
+        if session.proposals.is_due(KEYS[0]):
+            break
+        time.sleep(0.01)
+    assert session.state(KEYS[2]) == "corrected"
+    assert session.proposals.is_due(KEYS[0])
