@@ -1,7 +1,8 @@
 """The pose stage: ``python benchmarks/poses.py WHAT SETTING=VALUE...``.
 
 - ``folds data.root=DIR``: all folds of a preset, or ``only=[0,3]``; poses, errors and times.
-- ``few data.root=DIR``: trained on 1, 2, 5 and 10 cases, the others are predicted.
+- ``few data.root=DIR``: trained on 1, 2, 5 and 10 cases, the others are predicted; three draws of
+  the cases, or some: ``counts=[1] draws=[2]``.
 - ``field run=RUN``: parts of the scan cut away, padding, metal, turned files; and whether volumes
   without the anatomy are marked uncertain (``other=DIR``: images of another anatomy).
 - ``ablation data.root=DIR``: the pose stage alone, each time with one thing otherwise.

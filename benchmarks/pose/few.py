@@ -50,12 +50,12 @@ def row(count: int, draws: Sequence[Sequence[Measured]]) -> tuple[str, ...]:
 
 def main(given: Sequence[str]) -> None:
     """Train and print."""
-    own, settings = own_settings("few", given, {"counts": [1, 2, 5, 10], "draws": 3})
-    counts, draws = ([1, 2], 1) if own["small"] else (own["counts"], own["draws"])
+    own, settings = own_settings("few", given, {"counts": [1, 2, 5, 10], "draws": [0, 1, 2]})
+    counts, draws = ([1, 2], [0]) if own["small"] else (own["counts"], own["draws"])
     rows = []
     for count in counts:
-        folders = [own["output"] / f"{count}_cases_{draw}" for draw in range(draws)]
-        found = [drawn(count, draw, settings, run) for draw, run in enumerate(folders)]
+        folders = {draw: own["output"] / f"{count}_cases_{draw}" for draw in draws}
+        found = [drawn(count, draw, settings, run) for draw, run in folders.items()]
         rows.append(row(count, found))
         title = f"preset=fast {' '.join(settings)}"
         show(own["output"] / "few.md", title, HEADER, rows)
