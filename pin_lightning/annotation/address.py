@@ -65,7 +65,8 @@ def listening(address: Address) -> Iterator[socket.socket]:
         ValueError: The port is taken, or this machine has no such address.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as made:
+    # asyncio sends at once, without Nagle's wait, only where the protocol is named.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as made:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             made.bind((address.host, address.port))

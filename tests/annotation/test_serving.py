@@ -1,3 +1,4 @@
+import asyncio
 import json
 import socket
 import sys
@@ -6,7 +7,7 @@ import pytest
 from served_scans import write_balls
 
 from conftest import composed
-from pin_lightning.annotation.address import Address
+from pin_lightning.annotation.address import Address, listening
 from pin_lightning.annotation.serving import serve, session_of
 from pin_lightning.annotation.volumes import Scans
 from pin_lightning.common.ownership import owned_folder
@@ -60,6 +61,27 @@ def test_a_port_that_is_taken(place):
         other.listen()
         port = other.getsockname()[1]
         refused(config_of(place, f"port={port}"), f"port={port}: is taken by another program")
+
+
+def test_answers_do_not_wait_for_those_before_them():
+    """Else each waits for the other side's acknowledgement, which takes 40 ms."""
+
+    async def waits(at):
+        delays = asyncio.Queue()
+
+        def note(reader, writer):
+            made = writer.get_extra_info("socket")
+            delays.put_nowait(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0)
+            writer.close()
+
+        async with await asyncio.start_server(note, sock=at):
+            _, writer = await asyncio.open_connection(*at.getsockname()[:2])
+            found = await delays.get()
+            writer.close()
+            return found
+
+    with listening(Address.of("127.0.0.1", 0, None)) as at:
+        assert not asyncio.run(waits(at))
 
 
 def test_what_is_not_installed_is_named(place, monkeypatch):

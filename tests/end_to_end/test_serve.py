@@ -31,10 +31,10 @@ def keys_of(server):
 
 
 class Savers:
-    """Clients that save as fast as they can, each a volume of its own and all one together."""
+    """Clients that save so often a second, each a volume of its own and all one together."""
 
-    def __init__(self, server, keys, pause=0.0):
-        self.server, self.pause, self.ended = server, pause, threading.Event()
+    def __init__(self, server, keys, each_second=1000):
+        self.server, self.interval, self.ended = server, 1 / each_second, threading.Event()
         self.saved, self.conflicts, self.errors = {}, 0, []
         shared = keys[0]
         self.threads = [
@@ -50,13 +50,14 @@ class Savers:
 
     def _work(self, number, own, shared):
         own_connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=SECONDS)
-        step = 0
+        step, due = 0, time.monotonic()
         try:
             while not self.ended.is_set():
                 step += 1
                 key = shared if step % 4 == 0 else own
                 self._save(own_connection, key, number + step / 1000)
-                time.sleep(self.pause)
+                due = max(due + self.interval, time.monotonic() - 1)  # at most a second behind
+                time.sleep(max(0.0, due - time.monotonic()))
         except (OSError, http.client.HTTPException):
             pass  # the server was killed
         except Exception as error:
@@ -142,7 +143,8 @@ def _listen(server):
 @pytest.mark.slow
 def test_half_a_minute_of_saves_by_eight_clients_loses_nothing(tmp_path):
     with serving(*settings_of(tmp_path)) as server:
-        savers = Savers(server, list(keys_of(server).values()), pause=CLIENTS / 400)
+        # 272 a second together: 200 saves, and conflicts about the volume that all save.
+        savers = Savers(server, list(keys_of(server).values()), each_second=34)
         time.sleep(30)
         savers.ended.set()
         savers.join()

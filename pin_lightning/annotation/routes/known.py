@@ -15,7 +15,7 @@ Key = Annotated[str, InPath(description="Id of a volume")]
 def known_in(session: Session) -> Callable[[str], str]:
     """Function that gives an id back, or ends the request with 404."""
 
-    def known(volume: Key) -> str:
+    async def known(volume: Key) -> str:  # else FastAPI asks in a thread
         if volume not in session.scans:
             raise HTTPException(404, "there is no such volume")
         return volume
