@@ -33,7 +33,7 @@ SETTINGS = [
     *("model.patch_side=11", "network.widths=[8,16,16,16]", "network.hidden=[64]"),
     *("loader.batches_per_epoch=10", "trainer.max_steps=150", "trainer.val_check_interval=150"),
     *("data.split.test_fraction=0.2", "data.spacing_mm=1.0", "report.pictures=false"),
-    *("pose.steps=1200", "pose.calibration_folds=2", "model.ema_decay=0.98"),
+    *("pose.steps=1200", "pose.patch_side=17", "pose.calibration_folds=2", "model.ema_decay=0.98"),
 ]
 
 
