@@ -1,5 +1,7 @@
 """Fixtures: a small phantom data set, and one short training that many tests look at."""
 
+import copy
+import functools
 import gc
 import json
 import os
@@ -9,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pin_lightning.cli.arguments import quote_arguments
 
 gc.disable()  # no search for garbage among libraries and tests while they are loaded
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+CONF = REPOSITORY / "conf"
 CT_ROOT = Path(
     os.environ.get("PIN_CT_DATA", REPOSITORY.parent / "shared" / "data" / "mouse_skull_ct")
 )
@@ -31,10 +36,31 @@ def composed(*overrides, config_name="train", with_hydra=False):
     Of several values for a setting the last one counts.
     """
     given = dict(one.split("=", 1) for one in overrides)
-    overrides = list(map("=".join, given.items()))
-    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        quoted = quote_arguments(overrides)
-        return compose(config_name, overrides=quoted, return_hydra_config=with_hydra)
+    overrides = quote_arguments(list(map("=".join, given.items())))
+    if with_hydra:
+        return composed_at_once(config_name, overrides, with_hydra)
+    # As Hydra does, but each choice of options is composed once: settings come after them.
+    options = tuple(one for one in overrides if is_option(one))
+    config = copy.deepcopy(composed_of_options(config_name, options))
+    settings = [one for one in overrides if not is_option(one)]
+    parsed = OverridesParser.create().parse_overrides(settings)
+    ConfigLoaderImpl._apply_overrides_to_config(parsed, config)
+    return config
+
+
+def is_option(override):
+    """Tell whether an override is of a group of options, or of Hydra, and not a setting."""
+    key = override.split("=")[0]
+    return key.startswith("hydra") or (CONF / key).is_dir()
+
+
+def composed_at_once(config_name, overrides, with_hydra=False):
+    """What Hydra composes."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(config_name, list(overrides), return_hydra_config=with_hydra)
+
+
+composed_of_options = functools.cache(composed_at_once)
 
 
 def assert_predicts_as_evaluated(run_dir, phantom_root):

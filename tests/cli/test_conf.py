@@ -3,7 +3,8 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from conftest import REPOSITORY, composed
+from conftest import CONF, composed, composed_at_once
+from pin_lightning.cli.arguments import quote_arguments
 from pin_lightning.data.skipped import skips_errors
 from pin_lightning.deployment.graphs import OPSETS
 from pin_lightning.deployment.parity import Tolerance
@@ -16,7 +17,6 @@ from pin_lightning.method.shape_models import AutoencoderShapeModel, PCAShapeMod
 from pin_lightning.method.update_rules import RuleB, UpdateRule
 from pin_lightning.training.augmentation.augmentation import Augmentation
 
-CONF = REPOSITORY / "conf"
 DATA = ["data=folder", "data.root=somewhere", "run_name=test", "run_dir=unused"]
 
 
@@ -24,6 +24,24 @@ def options(group):
     found = sorted(path.stem for path in (CONF / group).glob("*.yaml") if path.stem != "base")
     assert found, group
     return found
+
+
+@pytest.mark.parametrize(
+    ("program", "settings"),
+    [
+        ("train", []),
+        ("train", ["preset=fast", "trainer.max_steps=5", "data.root=heads (new)", "run_name=a"]),
+        ("train", ["experiment=paper", "model=single", "model.landmark=CSP", "data.root=???"]),
+        ("train", ["+data.planes.P.landmarks=[a,b]", "report.others.atlas=a.csv"]),
+        ("cross_validate", ["experiment=tune", "data.split.folds=2", "hydra/launcher=joblib"]),
+        ("infer", ["run=a", "num_starts=2"]),
+    ],
+)
+def test_the_configs_of_the_tests_are_those_that_hydra_composes(program, settings):
+    made = composed(*settings, config_name=program)
+    expected = composed_at_once(program, quote_arguments(settings))
+    assert OmegaConf.to_yaml(made) == OmegaConf.to_yaml(expected)
+    assert OmegaConf.is_struct(made) == OmegaConf.is_struct(expected)
 
 
 def test_every_group_is_tested_here():
