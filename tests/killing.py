@@ -187,9 +187,14 @@ def own_folder(place: Path, name: str) -> Path:
 def start(program: Program, folder: Path) -> subprocess.Popen[bytes]:
     """A process group, whose messages go to a file beside the folder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / "said.txt").open("wb") as said:
+    return begin(program.command(folder), folder.parent / "said.txt")
+
+
+def begin(command: Sequence[str], path: Path) -> subprocess.Popen[bytes]:
+    """A process group of a command of Python, whose messages go to a file."""
+    with path.open("wb") as said:
         return subprocess.Popen(
-            [sys.executable, *program.command(folder)],
+            [sys.executable, *command],
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
             stdout=said,

@@ -1,34 +1,97 @@
-"""Processes that predict, begun by a server that has imported everything: they start at once."""
+"""Programs in processes of their own, begun by a server that has imported everything.
+
+They start at once, where what a test looks at comes after the start.
+"""
 
 import multiprocessing
+import os
+import runpy
+import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from conftest import REPOSITORY
+
+LARGE = ["pin_lightning.training.run", "pin_lightning.inference.run", "conftest"]
 
 
 def server() -> ForkServerContext:
     """A context whose processes begin with PyTorch and the program in memory."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pin_lightning.inference.run", "conftest"])
+    context.set_forkserver_preload(LARGE)
     return context
 
 
-def start(context: ForkServerContext, said: Path, settings: Sequence[str]) -> BaseProcess:
-    """Start a prediction; what it says goes to the end of a file."""
-    process = context.Process(target=_predict, args=(said, list(settings)))
+def start(
+    context: ForkServerContext, said: Path, function: Callable[..., object], *arguments: object
+) -> BaseProcess:
+    """Call a function in a process; what it says goes to the end of a file."""
+    process = context.Process(target=_call, args=(said, function, arguments))
     process.start()
     return process
 
 
-def _predict(said: Path, settings: Sequence[str]) -> None:
+def _call(said: Path, function: Callable[..., object], arguments: Sequence[object]) -> None:
     import torch
 
+    torch.set_num_threads(1)
+    with said.open("ab") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    sys.stdout.reconfigure(line_buffering=True)
+    function(*arguments)
+
+
+def predict(settings: Sequence[str]) -> None:
+    """Predict as `infer.py` does."""
     from conftest import composed
     from pin_lightning.inference.run import infer
 
-    torch.set_num_threads(1)
-    with said.open("a", encoding="utf-8") as sys.stdout:
-        failed = infer(composed(*settings, config_name="infer"))
-    raise SystemExit(2 if failed else 0)
+    raise SystemExit(2 if infer(composed(*settings, config_name="infer")) else 0)
+
+
+class Begun:
+    """A process of such a server, as `subprocess.Popen` has it, and the head of a group."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self.process = process
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired(str(self.process), timeout or 0.0)
+        return self.process.exitcode
+
+
+def begin(command: Sequence[str], said: Path) -> Begun:
+    """Start a script of the repository, or ``-m`` and a module, with its arguments."""
+    process = start(server(), said, _program, list(command))
+    while process.is_alive() and os.getpgid(process.pid) != process.pid:
+        time.sleep(0.001)  # until it is the head of its group
+    return Begun(process)
+
+
+def _program(command: Sequence[str]) -> None:
+    os.setsid()
+    os.chdir(REPOSITORY)
+    if command[0] == "-m":
+        sys.argv = list(command[1:])
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(command)
+        runpy.run_path(command[0], run_name="__main__")

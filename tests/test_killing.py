@@ -4,6 +4,7 @@ import random
 
 import killing
 import pytest
+import started_at_once
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,9 @@ def programs(place):
 
 
 @pytest.mark.parametrize("name", ["train, resident", "train, queue", "infer"])
-def test_killed_at_any_moment_it_comes_to_the_same_end(name, programs, place):
+def test_killed_at_any_moment_it_comes_to_the_same_end(name, programs, place, monkeypatch):
+    """At a moment of its work: it is started at once."""
+    monkeypatch.setattr(killing, "begin", started_at_once.begin)
     own = killing.own_folder(place, name)
     done = killing.kill_again_and_again(programs[name], own, 2, random.Random(0))
     assert done.wrong == []

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
-import parts_at_work
 import pytest
+import started_at_once
 
 from conftest import composed
 from pin_lightning.data.sources.phantom import make_phantom
@@ -29,7 +29,7 @@ MANY = int(os.environ.get("PIN_MANY_VOLUMES", "2000"))  # 10000 take minutes
 
 @pytest.fixture(scope="module")
 def server():
-    return parts_at_work.server()
+    return started_at_once.server()
 
 
 def small_heads(folder, count):
@@ -51,6 +51,10 @@ def small_heads(folder, count):
 def settings(run, images, output, *more):
     given = [f"run={run}", f"input={images}/**/*.nii", f"output={output}", "device=cpu"]
     return [*given, "log=json", "num_starts=1", *more]
+
+
+def begin(server, said, given):
+    return started_at_once.start(server, said, started_at_once.predict, given)
 
 
 def table(path):
@@ -83,18 +87,18 @@ def test_parts_that_are_killed_do_every_volume_once(server, short_run, tmp_path)
     images = small_heads(tmp_path / "heads", 60)
     one = "batch_size=1"  # in other batches float32 is rounded otherwise
     whole, cut, draw = tmp_path / "whole", tmp_path / "cut", random.Random(0)
-    alone = parts_at_work.start(server, tmp_path / "alone", settings(short_run, images, whole, one))
+    alone = begin(server, tmp_path / "alone", settings(short_run, images, whole, one))
     alone.join()
     assert alone.exitcode == 2
     said = {part: tmp_path / f"said{number}" for number, part in enumerate(PARTS)}
 
-    def begin(part):
+    def begin_part(part):
         own = settings(short_run, images, cut, f"part={part}", one)
-        return parts_at_work.start(server, said[part], own)
+        return begin(server, said[part], own)
 
     at_work, places = {}, []
     for _ in range(10):
-        at_work, before = {part: begin(part) for part in PARTS}, spoken(said)
+        at_work, before = {part: begin_part(part) for part in PARTS}, spoken(said)
         while spoken(said) == before and any(one.is_alive() for one in at_work.values()):
             time.sleep(0.002)
         for part in draw.sample(PARTS, 3):
@@ -104,7 +108,7 @@ def test_parts_that_are_killed_do_every_volume_once(server, short_run, tmp_path)
             places.append(len(list(Records(cut).names())))
     assert len(set(places)) > 10
     assert places[-1] < 60
-    at_work = {part: begin(part) for part in PARTS}
+    at_work = {part: begin_part(part) for part in PARTS}
     for process in at_work.values():
         process.join()
         assert process.exitcode in (0, 2)
@@ -143,7 +147,7 @@ def test_memory_does_not_grow_with_the_volumes(server, short_run, tmp_path):
     def predict(number):
         said = tmp_path / f"said{number}"
         own = settings(short_run, images, output, f"part={number}/4", "batch_size=64")
-        return watched(parts_at_work.start(server, said, own), said)
+        return watched(begin(server, said, own), said)
 
     with ThreadPoolExecutor(2) as pool:
         peaks = list(pool.map(predict, range(1, 5)))
