@@ -1,8 +1,10 @@
 """Programs in processes of their own, begun by a server that has imported everything.
 
-They start at once, where what a test looks at comes after the start.
+They start at once, where what a test looks at comes after the start. What libraries read from the
+environment while they are imported is that of the server.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -13,6 +15,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from conftest import REPOSITORY
 
@@ -30,14 +33,21 @@ def start(
     context: ForkServerContext, said: Path, function: Callable[..., object], *arguments: object
 ) -> BaseProcess:
     """Call a function in a process; what it says goes to the end of a file."""
-    process = context.Process(target=_call, args=(said, function, arguments))
+    process = context.Process(target=_call, args=(said, dict(os.environ), function, arguments))
     process.start()
     return process
 
 
-def _call(said: Path, function: Callable[..., object], arguments: Sequence[object]) -> None:
+def _call(
+    said: Path,
+    environment: dict[str, str],
+    function: Callable[..., object],
+    arguments: Sequence[object],
+) -> None:
     import torch
 
+    os.environ.clear()  # that of the server
+    os.environ.update(environment)
     torch.set_num_threads(1)
     with said.open("ab") as file:
         for number in (1, 2):
@@ -86,12 +96,33 @@ def begin(command: Sequence[str], said: Path) -> Begun:
     return Begun(process)
 
 
-def _program(command: Sequence[str]) -> None:
+def run(*command: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run one to its end, as `programs.run` does."""
+    arguments = list(map(str, command))
+    with TemporaryDirectory() as folder:
+        said, errors = Path(folder, "stdout"), Path(folder, "stderr")
+        process = start(server(), said, _program, arguments, errors)
+        process.join(timeout)
+        process.kill()  # if it has not come to its end
+        process.join()
+        texts = [one.read_text("utf-8") for one in (said, errors)]
+    return subprocess.CompletedProcess(arguments, process.exitcode, *texts)
+
+
+def _program(command: Sequence[str], errors: Path | None = None) -> None:
     os.setsid()
     os.chdir(REPOSITORY)
-    if command[0] == "-m":
-        sys.argv = list(command[1:])
-        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = list(command)
-        runpy.run_path(command[0], run_name="__main__")
+    os.environ["COLUMNS"] = "1000"  # each row of a table in one line
+    multiprocessing.set_start_method(None, force=True)  # of its own processes
+    if errors is not None:
+        with errors.open("wb") as file:
+            os.dup2(file.fileno(), 2)
+    try:
+        if command[0] == "-m":
+            sys.argv = list(command[1:])
+            runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = list(command)
+            runpy.run_path(command[0], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # which processes of a server leave out

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from bad_files import BAD_IMAGES, BAD_LANDMARKS, LANDMARKS, NAMES, save
 from matplotlib.image import imread
-from programs import run
+from started_at_once import run
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.files import write_landmarks

@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
-from programs import run
+from started_at_once import run
 
 from conftest import composed
 from pin_lightning.common.landmark_set import LandmarkSet
