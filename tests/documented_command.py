@@ -31,7 +31,7 @@ NOT_RUN = ("benchmarks/", "tests/", "examples/engines/")
 NO_CONFIG = ("bids", "compare", "examples/onnx_landmarks", "-c")
 TRAINING = ("train", "cross_validate")
 SHORT = ("trainer.max_steps=2", "trainer.val_check_interval=2", "loader.batch_size=4")
-SHORT += ("pose.steps=2", "pose.calibration_folds=0")
+SHORT += ("pose.steps=2", "pose.patch_side=9", "pose.calibration_folds=0", "model.num_starts=2")
 SHORT += ("data.spacing_mm=4", "report.pictures=false")
 SMALL = ("data.source.size=[54,35,47]", "data.source.spacing_mm=[3,3,3]")
 
