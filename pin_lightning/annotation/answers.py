@@ -69,7 +69,7 @@ class Summary(BaseModel):
     """A volume in the list.
 
     `prediction` is another number after it was predicted anew; `coming` says that its landmarks
-    are being predicted or proposed.
+    are being predicted or proposed, `readable` that it can be opened, as far as is known.
     """
 
     id: str
@@ -81,6 +81,7 @@ class Summary(BaseModel):
     doubts: list[Doubt]
     looking: list[str]
     coming: bool
+    readable: bool
     largest_radius_mm: float | None
     moved: int
     seconds: float

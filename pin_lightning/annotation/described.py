@@ -64,6 +64,7 @@ def summary(session: Session, key: str) -> Summary:
         doubts=_doubts(scan, doubt),
         looking=session.looking.at(key),
         coming=session.is_coming(key),
+        readable=not session.fault(key),
         largest_radius_mm=max(_radii(session, key), default=None),
         moved=len(session.moved(key)),
         seconds=saved.state.seconds,
@@ -84,6 +85,7 @@ def volume(session: Session, key: str) -> Volume:
         image["window"] = session.images.window(scan)
     except ValueError as error:
         image, unread = {"spacing_mm": None, "size": None, "frames": {}, "window": None}, str(error)
+    session.scans.note(scan, unread)
     failed = known.reason if isinstance(known, Failed) else ""
     return Volume(
         **image,

@@ -20,7 +20,7 @@ def done_volumes(scans: Scans, store: AnnotationStore, names: Sequence[str]) -> 
     found = []
     for key, scan in scans.items():
         saved = store.read(key)
-        if saved.state.done and isinstance(scan.file, LocalInput) and not scan.fault:
+        if saved.state.done and isinstance(scan.file, LocalInput) and not scans.fault(scan):
             landmarks = landmarks_of(saved.points).select(names)
             is_corrected = bool(changed_names(saved.points, saved.state.predicted))
             path = scan.file.path.absolute()

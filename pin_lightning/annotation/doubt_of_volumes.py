@@ -23,12 +23,17 @@ class DoubtOfVolumes:
         self._bars: tuple[PredictingRun | None, ErrorBars | None] = (None, None)
         self._lock = threading.Lock()
 
-    def of(self, scan: Scan) -> Doubtful:
-        """Doubt about a volume."""
+    def of(self, scan: Scan, fault: str) -> Doubtful:
+        """Doubt about a volume.
+
+        Args:
+            scan: The volume.
+            fault: Why it cannot be opened; else empty.
+        """
         known: Reviewed | Failed | None = self._predictions.of(scan.name)
         run = self._predictions.run
-        if scan.fault:
-            known = Failed(scan.name, scan.file.shown, scan.fault)
+        if fault:
+            known = Failed(scan.name, scan.file.shown, fault)
         names = () if run is None else run.names
         with self._lock:
             usual_mm, bars = self._usual_now(), self._bars_of(run)

@@ -96,13 +96,17 @@ class KnownVolumes:
                 return "in_work"
             return "corrected" if self.moved(key) else "accepted"
         known = self.predictions.of(self.scans[key].name)
-        if self.scans[key].fault or isinstance(known, Failed):
+        if isinstance(known, Failed) or self.fault(key):
             return "failed"
         return "predicted" if known is not None or self.proposals.of(key) else "new"
 
+    def fault(self, key: str) -> str:
+        """Why a volume cannot be opened, as far as is known; else empty."""
+        return self.scans.fault(self.scans[key])
+
     def is_coming(self, key: str) -> bool:
         """Whether landmarks of a volume that nobody has saved are being predicted or proposed."""
-        if self.scans[key].fault or self.store.glance(key).is_saved:
+        if self.store.glance(key).is_saved or self.fault(key):
             return False
         return self.predictions.is_coming(self.scans[key].name) or self.proposals.is_coming(key)
 
@@ -129,14 +133,14 @@ class KnownVolumes:
 
     def doubt(self, key: str) -> Doubtful:
         """Doubt about the prediction of a volume."""
-        return self._doubts.of(self.scans[key])
+        return self._doubts.of(self.scans[key], self.fault(key))
 
     def done_volumes(self) -> list[DoneVolume]:
         """Volumes that are done, for a training."""
         return done_volumes(self.scans, self.store, self.names)
 
     def next(self, strategy: str) -> str | None:
-        """Volume to do next; None if all are done.
+        """Volume to do next; None if all that can be read are done.
 
         One that nobody looks at goes before others.
 
@@ -144,7 +148,8 @@ class KnownVolumes:
             ValueError: There is no such strategy.
         """
         done = [key for key in self.scans if self.store.glance(key).state.done]
-        left = [key for key, one in self.scans.items() if key not in done and not one.fault]
+        ended = set(done)
+        left = [key for key in self.scans if key not in ended and not self.fault(key)]
         free = [key for key in left if not self.looking.at(key)] or left
         return next_volume(strategy, free, done, lambda key: self.doubt(key).number, self.learner)
 

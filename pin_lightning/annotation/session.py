@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 PROPOSED = "proposal"  # what predicts where no run does
 SECONDS_BETWEEN_LOOKS = 1.0  # at files that others may have changed
+SECONDS_BETWEEN_HEADERS = 0.002  # so that requests go before
 
 
 class Session(KnownVolumes):
@@ -51,14 +53,16 @@ class Session(KnownVolumes):
         self.events, self.images = Events(), Images()
         self.proposer: Proposer | None = None
         self._ending = threading.Event()
+        scans.told = self._tell
 
     def start(self, run: PredictingRun | None = None) -> None:
-        """Look at what is saved, begin to predict, and watch for files that others change."""
+        """Look at what is saved and at the scans, predict, and watch for what others change."""
         for key in self.scans:
             self.store.read(key)
         if run is not None:
             self.use_run(run)
-        threading.Thread(target=self._watch, daemon=True).start()
+        for work in (self._watch, self._look_over):
+            threading.Thread(target=work, daemon=True).start()
 
     def use_run(self, run: PredictingRun) -> None:
         """Predict what is not done by a run from now on."""
@@ -118,7 +122,7 @@ class Session(KnownVolumes):
         scan = self.scans[key]
         if self.predictions.run is not None:
             self.predictions.look_at(scan.name)
-        elif self.proposer is None or scan.fault or self.store.glance(key).is_saved:
+        elif self.proposer is None or self.fault(key) or self.store.glance(key).is_saved:
             return
         elif self.proposals.is_due(key):
             self.proposals.ask(key)
@@ -127,11 +131,14 @@ class Session(KnownVolumes):
         """Ask for the prediction of a volume, next or anew.
 
         Raises:
-            ValueError: Nothing predicts.
+            ValueError: Nothing predicts, or the volume cannot be read.
         """
         scan = self.scans[key]
         if scan.fault or self.predictions.problem:
             raise ValueError(scan.fault or self.predictions.problem)
+        if self.fault(key):  # perhaps it can be read by now
+            self.scans.header(scan)
+            self.scans.note(scan, "")
         if self.predictions.run is not None:
             self.predictions.ask(scan.name)
         elif self.proposer is not None:
@@ -148,7 +155,11 @@ class Session(KnownVolumes):
         return proposer.propose(scan.file.path.absolute(), done) if done else None
 
     def changed(self, key: str) -> None:
-        """Tell open pages of a volume."""
+        """Tell open pages of a volume, and how many are done."""
+        self._tell(key)
+        self.events.publish("progress", asdict(self.progress()))
+
+    def _tell(self, key: str) -> None:
         content = {
             "id": key,
             "version": self.store.glance(key).version,
@@ -157,13 +168,21 @@ class Session(KnownVolumes):
             "looking": self.looking.at(key),
         }
         self.events.publish("volume", content)
-        self.events.publish("progress", asdict(self.progress()))
 
     def _saved(self, key: str, saved: Annotation) -> None:
         """Is called when somebody has saved a volume, here or by another program."""
         if saved.state.done:
             self.proposals.begin_anew()
         self.changed(key)
+
+    def _look_over(self) -> None:
+        """Find files on this machine that cannot be read, by their headers, one after the other."""
+        for scan in self.scans.values():
+            if self._ending.wait(SECONDS_BETWEEN_HEADERS):
+                return
+            if isinstance(scan.file, LocalInput) and not scan.fault:
+                with suppress(ValueError):
+                    self.scans.header(scan)
 
     def _watch(self) -> None:
         while not self._ending.wait(SECONDS_BETWEEN_LOOKS):

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,7 +93,12 @@ class Scans(Mapping[str, Scan]):
     Args:
         inputs: Volumes by their names, as of `find_inputs`.
         links: Follow links to files outside of where volumes were looked for.
+
+    Attributes:
+        told: Is called with the id of a volume when it is found that it cannot be read, or can.
     """
+
+    told: Callable[[str], None] = staticmethod(lambda key: None)
 
     def __init__(self, inputs: Mapping[str, Input], links: bool = False) -> None:
         scans = [
@@ -102,6 +107,7 @@ class Scans(Mapping[str, Scan]):
         ]
         self._scans = {one.id: one for one in scans}
         self._headers = dict[str, tuple[str, Header]]()
+        self._unread = dict[str, tuple[str, str]]()  # stamp of the file, and why, by id
         self._lock = threading.Lock()
 
     @classmethod
@@ -140,11 +146,35 @@ class Scans(Mapping[str, Scan]):
         stamp = scan.file.stamp()
         known = self._headers.get(scan.id)
         if known is None or known[0] != stamp:
-            with scan.local() as path:
-                known = stamp, read_header(path)
+            try:
+                with scan.local() as path:
+                    known = stamp, read_header(path)
+            except ValueError as error:
+                self.note(scan, str(error))
+                raise
             with self._lock:
                 self._headers[scan.id] = known
         return known[1]
+
+    def fault(self, scan: Scan) -> str:
+        """Why a volume cannot be opened, as far as is known; else empty.
+
+        A file on this machine that has changed since is not known to be unreadable.
+        """
+        stamp, why = self._unread.get(scan.id, ("", ""))
+        if why and isinstance(scan.file, LocalInput) and stamp != scan.file.stamp():
+            return ""
+        return scan.fault or why
+
+    def note(self, scan: Scan, why: str) -> None:
+        """Note why a volume cannot be read, or with an empty text that it can."""
+        before = self.fault(scan)
+        with self._lock:
+            self._unread.pop(scan.id, None)
+            if why:
+                self._unread[scan.id] = scan.file.stamp(), why
+        if before != self.fault(scan):
+            self.told(scan.id)
 
 
 def _with_fault(scan: Scan) -> Scan:

@@ -185,3 +185,55 @@ def test_what_another_program_has_done_makes_proposals_due_again(session):
         time.sleep(0.01)
     assert session.state(KEYS[2]) == "corrected"
     assert session.proposals.is_due(KEYS[0])
+
+
+@pytest.fixture
+def damaged(scans, tmp_path):
+    """A session of a scan, one whose file is none, and one whose voxels are cut off."""
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    content = (scans / "ball0.nii.gz").read_bytes()
+    (folder / "good.nii.gz").write_bytes(content)
+    (folder / "none.nii.gz").write_bytes(b"nothing")
+    (folder / "cut.nii.gz").write_bytes(content[: len(content) // 2])
+    made = session_of(folder, tmp_path / "annotations")
+    yield made
+    made.close()
+
+
+def test_scans_that_cannot_be_read_have_failed_and_are_never_next(damaged):
+    good, none, cut = (volume_id(name) for name in ("good", "none", "cut"))
+    told = []
+    damaged.events.publish = lambda kind, content: told.append((kind, content.get("id")))
+    damaged.start()
+    deadline = time.monotonic() + 10
+    while damaged.state(none) != "failed":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert ("volume", none) in told
+    assert damaged.state(cut) == "new"  # its header is fine
+    assert described.volume(damaged, cut).reason  # as who opens it finds
+    assert damaged.state(cut) == "failed"
+    listed = {one.id: one for one in described.summaries(damaged)}
+    assert [listed[key].readable for key in (good, none, cut)] == [True, False, False]
+    assert [one.kind for one in listed[none].doubts] == ["failed"]
+    assert "none.nii.gz" in listed[none].doubts[0].text
+    for strategy in ("doubt", "random", "diverse"):
+        assert damaged.next(strategy) == good
+    damaged.save(good, 0, {"nose": Point((1.0, 2.0, 3.0))}, done=True)
+    assert damaged.next("doubt") is None
+    damaged.proposer = Proposing()
+    with pytest.raises(ValueError, match="none.nii.gz"):
+        damaged.ask(none)
+    shutil.copy(damaged.scans[good].file.path, damaged.scans[none].file.path)
+    assert damaged.state(none) == "new"
+    assert damaged.next("doubt") == none
+
+
+def test_a_scan_that_cannot_be_read_is_looked_at_again_when_it_is_asked_for(damaged):
+    good = volume_id("good")
+    damaged.proposer = FindingNothing()
+    damaged.scans.note(damaged.scans[good], "no permission")
+    assert damaged.state(good) == "failed"
+    damaged.ask(good)
+    assert damaged.state(good) == "new"

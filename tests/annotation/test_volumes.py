@@ -74,3 +74,23 @@ def test_messages_name_files_without_their_folders(places, monkeypatch):
         own = by_name(Scans.find(pattern))["own"]
         text = f"{own.file.shown}: damaged, {places / 'scans' / 'own.nii.gz'}"
         assert own.without_path(text) == "own.nii.gz: damaged, own.nii.gz"
+
+
+def test_a_file_that_cannot_be_read_is_known_until_it_changes(places):
+    (places / "scans" / "bad.nii.gz").write_bytes(b"nothing")
+    scans, told = Scans.find(str(places / "scans")), []
+    scans.told = told.append
+    bad = by_name(scans)["bad"]
+    assert scans.fault(bad) == ""  # nobody has looked
+    for _ in range(2):
+        with pytest.raises(ValueError, match="bad"):
+            scans.header(bad)
+    assert "bad.nii.gz" in scans.fault(bad)
+    assert str(places) not in scans.fault(bad)
+    write_ball(places / "scans" / "bad.nii.gz")
+    assert scans.fault(bad) == ""
+    scans.note(bad, "its voxels cannot be read")
+    assert scans.fault(bad) == "its voxels cannot be read"
+    scans.note(bad, "")
+    assert scans.fault(bad) == ""
+    assert told == [bad.id] * 3

@@ -1,7 +1,7 @@
 // The list of volumes: states in words, filters, and progress in one line.
 
 export const STATES = {
-  failed: { title: "Could not be predicted", mark: "✕" },
+  failed: { title: "Failed", mark: "✕" },
   new: { title: "New", mark: "○" },
   predicted: { title: "Predicted", mark: "◐" },
   in_work: { title: "Begun", mark: "✎" },
@@ -43,11 +43,11 @@ export function progressText({ done, total, minutes_left: minutes }) {
   return `${counted}, about ${amount} ${unit}${amount === 1 ? "" : "s"} left`;
 }
 
-/** The volume to do after one: the next open one of a list, around its end; null without one. */
+/** The volume to do after one: the next of a list that is not done and can be opened, around its end; null without one. */
 export function nextToDo(volumes, id) {
   const start = volumes.findIndex((one) => one.id === id) + 1;
   const turned = [...volumes.slice(start), ...volumes.slice(0, start)];
-  return turned.find((one) => one.id !== id && !isDone(one))?.id ?? null;
+  return turned.find((one) => one.id !== id && one.readable !== false && !isDone(one))?.id ?? null;
 }
 
 /** Names, one a line or separated by commas, without empty and repeated ones. */

@@ -152,7 +152,7 @@ export class ListView {
   }
 
   #again(volume) {
-    if (!this.app.session.run || !["failed", "new"].includes(volume.state)) {
+    if (volume.state !== "failed" && !(volume.state === "new" && this.app.session.run)) {
       return null;
     }
     const text = volume.state === "failed" ? "Try again" : "Predict next";

@@ -74,6 +74,7 @@ test("filters, the next volume, progress and names", () => {
   assert.deepEqual(chosen(all, "all", "SCAN 2").map((each) => each.id), ["2"]);
   assert.equal(nextToDo(all, "1"), "3");
   assert.equal(nextToDo([all[0], all[1]], "1"), null);
+  assert.equal(nextToDo([all[0], { ...all[2], readable: false }], "1"), null);
   assert.equal(progressText({ done: 12, total: 40, minutes_left: 6.2 }), "12 of 40 done, about 6 minutes left");
   assert.equal(progressText({ done: 12, total: 40, minutes_left: 0.2 }), "12 of 40 done, less than a minute left");
   assert.equal(progressText({ done: 1, total: 40, minutes_left: 300 }), "1 of 40 done, about 5 hours left");
