@@ -88,6 +88,15 @@ class Server:
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.load(reply)
 
+    def centre(self, name: str) -> list[float]:
+        """World position of the centre of a volume."""
+        frame = self.volume(name)["frames"]["scanner"]
+        middle = [
+            low + extent / 2
+            for low, extent in zip(frame["low_mm"], frame["extent_mm"], strict=True)
+        ]
+        return (np.array(frame["to_world"]) @ [*middle, 1])[:3].tolist()
+
     def volume(self, name: str):
         volumes = self.get("api/volumes")["volumes"]
         return self.get(f"api/volumes/{next(one['id'] for one in volumes if one['name'] == name)}")

@@ -39,7 +39,10 @@ class Run(BaseModel):
 
 
 class SessionAnswer(BaseModel):
-    """What a page needs to know first; `key` tells folders of annotations apart."""
+    """What a page needs to know first; `key` tells folders of annotations apart.
+
+    `fewest_to_train` is the number of volumes from which on there can be a training.
+    """
 
     title: str
     key: str
@@ -48,6 +51,7 @@ class SessionAnswer(BaseModel):
     frames: list[str]
     progress: Progress
     training: Training
+    fewest_to_train: int
     advice: str | None
     planes: list[dict[str, Any]]
 
@@ -59,10 +63,11 @@ class Names(BaseModel):
 
 
 class Doubt(BaseModel):
-    """Why to look at a volume."""
+    """Why to look at a volume; `landmarks` are those that the text names, in its order."""
 
     kind: DoubtKind
     text: str
+    landmarks: list[str]
 
 
 class Summary(BaseModel):

@@ -16,6 +16,7 @@ from pin_lightning.annotation.answers import (
 from pin_lightning.annotation.answers import Run as RunAnswer
 from pin_lightning.annotation.doubtful import Doubtful
 from pin_lightning.annotation.frames import FRAMES, ViewFrame
+from pin_lightning.annotation.learning.settings import FEWEST_TO_TRAIN
 from pin_lightning.annotation.points import Point
 from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.volumes import Scan, volume_id
@@ -39,6 +40,7 @@ def session_answer(session: Session) -> SessionAnswer:
         frames=list(FRAMES),
         progress=progress,
         training=Training(**session.learner.status()),
+        fewest_to_train=FEWEST_TO_TRAIN,
         advice=session.learner.advice(progress.done, progress.total),
         planes=list(session.planes),
     )
@@ -124,7 +126,15 @@ def landmarks(session: Session, key: str) -> list[Landmark]:
 
 
 def _doubts(scan: Scan, doubt: Doubtful) -> list[Doubt]:
-    return [Doubt(kind=kind, text=scan.without_path(text)) for kind, text in doubt.texts]
+    named = list(doubt.named)
+    return [
+        Doubt(
+            kind=kind,
+            text=scan.without_path(text),
+            landmarks=named if kind == "radius" else [],
+        )
+        for kind, text in doubt.texts
+    ]
 
 
 def _radii(session: Session, key: str) -> list[float]:

@@ -25,11 +25,13 @@ class Doubtful:
         number: The larger, the more doubtful.
         texts: Kind (``pose``, ``radius``, ``flag`` or ``failed``) and text of each doubt.
         reasons: Why to look at each landmark, in their order; empty where there is no reason.
+        named: Landmarks that a text names, in its order.
     """
 
     number: float
     texts: tuple[tuple[DoubtKind, str], ...]
     reasons: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 NO_DOUBT = Doubtful(0.0, ())
@@ -57,6 +59,7 @@ def doubtful(
     found = doubts_of(one, usual_mm, error_bars)
     texts: list[tuple[DoubtKind, str]] = [("flag", remark) for remark in one.remarks]
     reasons, measure = [], "spread" if error_bars is None else "radius"
+    named: list[str] = []
     for index, said in enumerate(one.reasons):
         ratio = float(found.ratio[index])
         wide = found.flagged[index] and not said and np.isfinite(ratio)
@@ -66,9 +69,10 @@ def doubtful(
         texts.insert(0, ("pose", f"pose uncertain ({one.pose})"))
     elif flagged:
         more = f" and {len(flagged) - MOST_NAMED} more" * (len(flagged) > MOST_NAMED)
+        named = flagged[:MOST_NAMED]
         what = "landmark" if len(flagged) == 1 else "landmarks"  # names may be numbers
-        texts.insert(0, ("radius", f"look at {what} {', '.join(flagged[:MOST_NAMED])}{more}"))
-    return Doubtful(_number(one, found), tuple(texts), tuple(reasons))
+        texts.insert(0, ("radius", f"look at {what} {', '.join(named)}{more}"))
+    return Doubtful(_number(one, found), tuple(texts), tuple(reasons), tuple(named))
 
 
 def usual(known: Sequence[Reviewed]) -> Float64[np.ndarray, " L"] | None:

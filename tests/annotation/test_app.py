@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from served_scans import NAMES, session_of, write_ball
 
 from pin_lightning.annotation.app import create_app
+from pin_lightning.annotation.learning.trainings import TrainingLearner
 from pin_lightning.annotation.volumes import volume_id
 from pin_lightning.data.landmarks.files import read_landmarks, write_landmarks
 
@@ -245,6 +246,17 @@ def test_what_is_not_there_is_said(client):
     assert client.get("/api/training").json()["state"] == "idle"
     assert client.delete("/api/training").json()["state"] == "idle"
     assert client.get("/api/contradictions").json() == {"contradictions": []}
+
+
+@pytest.mark.parametrize("path", ["/train", "/api/training"])
+def test_a_training_of_too_few_volumes_is_refused(client, session, tmp_path, path):
+    session.learner = TrainingLearner(tmp_path / "trainings")
+    put(client, 0, *({"name": name, "position": near(session)} for name in NAMES), done=True)
+    answer = client.post(path)
+    said = "1 volume is done: training needs 5; finish 4 more"
+    assert (answer.status_code, answer.json()["detail"]) == (422, said)
+    assert not (tmp_path / "trainings").exists()
+    assert client.get("/api/session").json()["fewest_to_train"] == 5
 
 
 def test_a_full_disk_is_said_in_one_line(client, session, monkeypatch):

@@ -30,6 +30,7 @@ def test_reasons_are_said_of_landmarks_and_of_the_volume():
     kinds = [kind for kind, _ in found.texts]
     assert kinds == ["radius", "flag"]
     assert "Böcke" in found.texts[0][1]
+    assert found.named == ("Böcke", "gone")
     assert doubt_of(reviewed("a", uncertain=True)).texts[0][0] == "pose"
     assert doubt_of(Failed("b", "b.nii", "gone")).texts == (("failed", "gone"),)
 

@@ -3,20 +3,15 @@
 import numpy as np
 import pytest
 from served_annotations import (
-    BROWSER,
-    DRIVER,
     SPACING,
     Page,
     Server,
     edit_as_slicer_does,
     is_text,
-    new_browser,
     on_disk,
     voxels_apart,
     write_blob,
 )
-
-webdriver = pytest.importorskip("selenium.webdriver")
 
 pytestmark = pytest.mark.slow
 
@@ -42,22 +37,12 @@ def blob(folder):
 
 
 @pytest.fixture(scope="module")
-def server(folder, blob):
-    if BROWSER is None or DRIVER is None:
-        pytest.skip("no chromium and chromedriver; apt-get install chromium chromium-driver")
-    pytest.importorskip("uvicorn")
+def server(folder, blob, browser):
     (folder / "names.txt").write_text("\n".join(NAMES), encoding="utf-8")
     settings = [f"input={folder / 'scans'}", f"output={folder / 'done'}"]
     one = Server(*settings, f"landmarks={folder / 'names.txt'}")
     yield one
     one.kill()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory, server):
-    driver = new_browser(webdriver, tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import { range } from "../viewer/images.js";
 import { Stage } from "../viewer/stage.js";
 import { Bar } from "./bar.js";
 import { Details } from "./details.js";
+import { doubtText } from "./doubts.js";
 import { MarksList } from "./marks_list.js";
 
 const NOTICE_MS = 8000;
@@ -23,6 +24,7 @@ export class Desk {
    * @param asks of Stage, and {act(name of an action), find(name), order(order), window(window)}
    */
   constructor(asks) {
+    this.asks = asks;
     this.stage = new Stage(asks);
     this.bar = new Bar(asks.act, { change: asks.window, reset: () => asks.act("window") });
     this.list = new MarksList(asks.find, asks.order);
@@ -73,13 +75,14 @@ export class Desk {
 
   /** Why to look at this volume, and whether others do. */
   drawDoubts(volume, isOpenElsewhere) {
-    const texts = [volume.reason, ...volume.doubts.map((one) => one.text)].filter(Boolean);
+    const found = [{ text: volume.reason }, ...volume.doubts].filter((one) => one.text);
     if (isOpenElsewhere) {
-      texts.unshift("This volume is open in another tab, too.");
+      found.unshift({ text: "This volume is open in another tab, too." });
     }
-    const shown = [...new Set(texts)].slice(0, REASONS);
+    const shown = [...new Map(found.map((one) => [one.text, one])).values()].slice(0, REASONS);
+    const link = (name) => el("button", { type: "button", class: "link", on: { click: () => this.asks.find(name) } }, name);
     this.doubts.hidden = shown.length === 0;
-    this.doubts.replaceChildren(...shown.map((text) => el("span", {}, text)));
+    this.doubts.replaceChildren(...shown.map((one) => el("span", {}, doubtText(one, link))));
   }
 
   /** A line over the planes for a while. */

@@ -4,6 +4,7 @@ import * as api from "../api.js";
 import { button, el, say } from "../dom.js";
 import { FILTERS, STATES, chosen, nextToDo, progressText } from "../logic/volumes.js";
 import { ContradictionsPanel } from "./contradictions.js";
+import { doubtText } from "./doubts.js";
 import { TrainingPanel } from "./training.js";
 
 const AT_ONCE = 200;
@@ -16,9 +17,9 @@ export function chip(state) {
 }
 
 function doubtsOf(volume) {
-  const texts = volume.doubts.map((one) => one.text);
-  const more = texts.length - DOUBTS_SHOWN;
-  const shown = texts.slice(0, DOUBTS_SHOWN).map((text) => el("li", {}, text));
+  const link = (name) => el("a", { href: `#/volume/${volume.id}/${encodeURIComponent(name)}` }, name);
+  const more = volume.doubts.length - DOUBTS_SHOWN;
+  const shown = volume.doubts.slice(0, DOUBTS_SHOWN).map((one) => el("li", {}, doubtText(one, link)));
   return el("ul", { class: "doubts" }, shown, more > 0 && el("li", {}, `and ${more} more`));
 }
 
@@ -148,7 +149,8 @@ export class ListView {
       others ? "open elsewhere" : null,
     ].filter(Boolean);
     const open = { href: `#/volume/${volume.id}`, class: "volume", dataset: { volume: volume.id } };
-    return el("li", {}, el("a", open, el("span", { class: "name" }, volume.name), chip(volume.state), doubtsOf(volume), el("span", { class: "numbers" }, numbers.join(" · "))), this.#again(volume));
+    const row = el("div", { class: "row" }, el("a", open, volume.name), chip(volume.state), doubtsOf(volume), el("span", { class: "numbers" }, numbers.join(" · ")));
+    return el("li", {}, row, this.#again(volume));
   }
 
   #again(volume) {

@@ -27,6 +27,9 @@ function duration(seconds) {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
+/** What a training lacks: "It needs 5 volumes that are done: 2 more." */
+const needed = (fewest, missing) => `It needs ${fewest} volumes that are done: ${missing} more.`;
+
 const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(3))) : String(value));
 
 /** Mean error of the points of a case that a person moved. */
@@ -43,9 +46,10 @@ export class TrainingPanel {
     this.detail = el("p", { class: "note" });
     this.meter = el("progress", { max: 1, hidden: true, "aria-label": "Share of the training" });
     this.result = el("div", { class: "result" });
-    this.start = button("Learn from what is done", () => this.#start(), { class: "wide" });
+    this.start = button("Learn from what is done", () => this.#start(), { class: "wide start" });
+    this.need = el("p", { class: "note" });
     this.cancel = button("Cancel", () => this.#call(api.cancelTraining), { class: "wide" });
-    this.element = el("section", { class: "card training", "aria-label": "Training" }, el("h2", {}, "Training"), this.state, this.meter, this.detail, this.result, this.start, this.cancel);
+    this.element = el("section", { class: "card training", "aria-label": "Training" }, el("h2", {}, "Training"), this.state, this.meter, this.detail, this.result, this.start, this.need, this.cancel);
     for (const kind of ["training", "session", "volumes", "progress"]) {
       app.on(kind, () => this.#draw());
     }
@@ -79,7 +83,10 @@ export class TrainingPanel {
       this.meter.removeAttribute("value");
     }
     this.start.hidden = running;
-    this.start.disabled = progress.done === 0;
+    const missing = this.app.session.fewest_to_train - progress.done;
+    this.start.disabled = missing > 0;
+    this.need.hidden = running || missing <= 0;
+    say(this.need, needed(this.app.session.fewest_to_train, missing));
     this.cancel.hidden = !running;
     this.#drawResult(training.result);
   }
@@ -92,10 +99,7 @@ export class TrainingPanel {
     if (training.message) {
       return training.message;
     }
-    if (progress.done === 0) {
-      return "Accept or correct some volumes first.";
-    }
-    return progress.done === 1 ? "Uses the volume that is done." : `Uses the ${progress.done} volumes that are done.`;
+    return progress.done > 1 ? `Uses the ${progress.done} volumes that are done.` : "";
   }
 
   /** What was improved: numbers, and each corrected case before and now. */
