@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from pin_lightning.cli.conf import CONF
@@ -55,9 +56,17 @@ def groups_of(program: str) -> dict[str, str | None]:
 
 
 def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
-    """The config of a program with Hydra's part, as a command line would compose it."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(program, overrides=list(overrides), return_hydra_config=True)
+    """The config of a program with Hydra's part, as a command line would compose it.
+
+    In a program of Hydra, too, whose own state is the same afterwards.
+    """
+    own = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose(program, overrides=list(overrides), return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().hydra = own
 
 
 def option_names(group: str) -> list[str]:

@@ -47,6 +47,7 @@ def refused(config, match):
         ("landmarks=nowhere.txt", "landmarks=nowhere.txt: cannot be read"),
         ("landmarks=[]", "landmarks: 0 names"),
         ("landmarks='[Spitze,Würfel]'", r"landmarks=\[Spitze,Würfel\]: is no list; quote each"),
+        ("train='nonsense=3'", "train=nonsense=3: nonsense: there is no such setting"),
         ("run=nowhere", "run=nowhere: has no"),
         ("input=nowhere", "input=nowhere: no file matches"),
     ],

@@ -223,7 +223,7 @@ def test_scans_that_cannot_be_read_have_failed_and_are_never_next(damaged):
     damaged.save(good, 0, {"nose": Point((1.0, 2.0, 3.0))}, done=True)
     assert damaged.next("doubt") is None
     damaged.proposer = Proposing()
-    with pytest.raises(ValueError, match="none.nii.gz"):
+    with pytest.raises(ValueError, match=r"none\.nii\.gz"):
         damaged.ask(none)
     shutil.copy(damaged.scans[good].file.path, damaged.scans[none].file.path)
     assert damaged.state(none) == "new"

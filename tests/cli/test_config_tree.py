@@ -1,10 +1,21 @@
 import shutil
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.utils import get_class
 
 from pin_lightning.cli import config_tree
-from pin_lightning.cli.config_tree import CONF, PAGE, Option, options_of, purpose, with_table
+from pin_lightning.cli.config_tree import (
+    CONF,
+    PAGE,
+    Option,
+    composed,
+    options_of,
+    purpose,
+    with_table,
+)
 from pin_lightning.studies.sweeps.closing import CloseSweep
 
 
@@ -72,3 +83,12 @@ def test_the_table_by_hand():
 def test_every_sweep_names_its_failed_jobs(program):
     callbacks = config_tree.composed(program).hydra.callbacks.values()
     assert any(issubclass(get_class(one._target_), CloseSweep) for one in callbacks)
+
+
+def test_a_program_of_hydra_can_compose_the_config_of_another_one():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        own = GlobalHydra.instance().hydra
+        assert composed("cross_validate", ["calibration.coverage=0.8"]).calibration.coverage == 0.8
+        with pytest.raises(HydraException):
+            composed("cross_validate", ["nonsense=3"])
+        assert GlobalHydra.instance().hydra is own

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pin_lightning.annotation.learning.settings import PROGRAM
 from pin_lightning.annotation.learning.training_folder import (
     ENDED,
     MESSAGES,
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     if training is None:
         write_json(folder / ENDED, {"code": 2, "message": f"{TRAINING} is damaged"})
         return
-    command = [sys.executable, "-m", "pin_lightning.cross_validate", *training.settings]
+    command = [sys.executable, "-m", f"pin_lightning.{PROGRAM}", *training.settings]
     with (folder / MESSAGES).open("ab") as messages:
         ended = subprocess.run(
             command,

@@ -4,12 +4,19 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
 from pin_lightning.annotation.learner import DoneVolume
 from pin_lightning.annotation.learning.training_folder import CASES, RUN
+from pin_lightning.cli.arguments import quote_arguments
+from pin_lightning.cli.config_tree import composed
+from pin_lightning.cli.refusals import hydra_refusal
 
 FEWEST_TO_TRAIN = 5
 FEW, FOLDS_OF_FEW, FOLDS = 10, 3, 5  # so many folds with fewer cases, and with as many or more
-PRESET = "preset=fast"
+PROGRAM, PRESET = "cross_validate", "preset=fast"
 OWN = ("data", "data.root", "data.table", "data.cache_dir", "run_name", "run_dir", "ckpt_path")
 
 
@@ -44,7 +51,8 @@ def checked_settings(train: str | None) -> tuple[str, ...]:
     """Settings of trainings as ``train=`` gives them: apart by blanks, quoted as in a shell.
 
     Raises:
-        ValueError: They are no settings, or one is set by the server.
+        ValueError: They are no settings, one is set by the server, or a cross-validation has no
+            such setting or option.
     """
     try:
         settings = tuple(shlex.split(train or ""))
@@ -56,6 +64,12 @@ def checked_settings(train: str | None) -> tuple[str, ...]:
             raise ValueError(f"train={train}: {one} is no setting; give 'train=preset=accurate'")
         if key in OWN:
             raise ValueError(f"train={train}: {key} is set by the server; leave it out")
+    arguments = quote_arguments(settings_of(Path("training"), FEW, Path("cache"), settings))
+    try:
+        config = composed(PROGRAM, arguments)
+        OmegaConf.resolve(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise ValueError(f"train={train}: {hydra_refusal(error, PROGRAM, arguments)}") from error
     return settings
 
 

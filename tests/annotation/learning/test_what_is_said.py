@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -68,11 +69,23 @@ def test_appearance_does_not_depend_on_how_a_scan_is_turned():
 
 def test_settings_of_trainings():
     assert checked_settings(None) == ()
-    assert checked_settings("preset=accurate 'a=b c'") == ("preset=accurate", "a=b c")
+    given = "preset=accurate 'first_stage=b c'"
+    assert checked_settings(given) == ("preset=accurate", "first_stage=b c")
     with pytest.raises(ValueError, match="train=fast: fast is no setting"):
         checked_settings("fast")
     with pytest.raises(ValueError, match="train=run_dir=a: run_dir is set by the server"):
         checked_settings("run_dir=a")
+    for wrong, said in (
+        ("nonsense=3", "nonsense: there is no such setting or group"),
+        ("trainer.max_step=4", "did you mean trainer.max_steps"),
+        ("preset=fst", "there is no such option; did you mean preset=fast"),
+        ("data.split.folds=2,3", "Ambiguous value"),
+        ("data.split.folds=${nowhere}", "Interpolation key 'nowhere' not found"),
+        ("trainer=5", "must be a string"),
+    ):
+        with pytest.raises(ValueError, match=f"^train={re.escape(wrong)}: .*{said}") as error:
+            checked_settings(wrong)
+        assert "\n" not in str(error.value)
     root = Path("trainings/001")
     assert "data.split.folds=3" in settings_of(root, 6, root)
     assert "data.split.folds=5" in settings_of(root, 12, root)

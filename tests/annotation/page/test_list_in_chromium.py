@@ -89,7 +89,7 @@ def test_a_landmark_that_is_named_opens_the_volume_there(page):
           const body = await reply.json();
           const volumes = body.volumes ?? [body];
           volumes.filter((one) => one.id === wanted).forEach((one) => one.doubts.push(doubt));
-          return new Response(JSON.stringify(body), { headers: { "Content-Type": "application/json" } });
+          return new Response(JSON.stringify(body), { headers: reply.headers });
         };
     """
     key = save(page, "scan3", done=False)
