@@ -7,17 +7,14 @@ is done, and ends when the server has ended, however that came.
 import logging
 import os
 import pickle
-import queue
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from typing import IO
+from collections.abc import Mapping
 
 from omegaconf import DictConfig
 
 from pin_lightning.cli.config_tree import composed
 from pin_lightning.common.errors import user_mistake
+from pin_lightning.distributed.parent import lines_of_parent
 from pin_lightning.distributed.process import end_on_signals, importing, keep_freed_memory
 
 STDIN = 0
@@ -37,28 +34,15 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    names: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_listen, args=(stdin, names), daemon=True).start()
+    names = (line.decode("utf-8", "surrogatepass")[:-1] for line in lines_of_parent(stdin))
     with importing():
         from pin_lightning.annotation import predicting
         from pin_lightning.inference.lines import say
     try:
-        predicting.predict_as_told(_config(settings), inputs, _told(names))
+        predicting.predict_as_told(_config(settings), inputs, names)
     except Exception as error:
         say(state="refused", reason=user_mistake(error) or f"{type(error).__name__}: {error}")
         raise SystemExit(2) from error
-
-
-def _listen(stdin: IO[bytes], names: "queue.Queue[str]") -> None:
-    """Pass names on; end this process when the server has ended, which closes the pipe."""
-    for line in stdin:
-        names.put(line.decode("utf-8", "surrogatepass").rstrip("\n"))
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _told(names: "queue.Queue[str]") -> Iterator[str]:
-    while True:
-        yield names.get()
 
 
 def _config(settings: Mapping[str, object]) -> DictConfig:

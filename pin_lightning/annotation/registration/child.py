@@ -1,11 +1,10 @@
 """The process that proposes: requests come as lines of JSON, answers go as lines of JSON.
 
-It keeps the atlases that it has read, and ends when its standard input does.
+It keeps the atlases that it has read, and ends when the server has ended, however that came.
 """
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,14 +12,16 @@ import numpy as np
 
 from pin_lightning.annotation.registration.atlas import Atlas, predicted, propose, read_atlas
 from pin_lightning.common.landmark_set import LandmarkSet
+from pin_lightning.distributed.parent import lines_of_parent
 
 
 def main() -> None:
-    """Answer until there are no more requests."""
+    """Answer until the server has ended."""
+    requests = lines_of_parent(os.fdopen(os.dup(0), "rb"))
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # libraries that print must not answer
     kept: dict[str, Atlas] = {}
-    for line in sys.stdin:
+    for line in requests:
         _say(answers, _answer(json.loads(line), kept))
 
 
