@@ -129,7 +129,7 @@ class Page:
     def run(self, script: str, *values):
         return self.browser.execute_script(script, *values)
 
-    def wait(self, script: str, *values, seconds=30):
+    def wait(self, script: str, *values, seconds=120):
         """Wait until an expression is true, and return it."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
@@ -142,7 +142,7 @@ class Page:
     def text(self, selector: str) -> str:
         return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
 
-    def wait_for(self, selector: str, text: str = "", seconds=30) -> None:
+    def wait_for(self, selector: str, text: str = "", seconds=120) -> None:
         """Wait until there is an element that has a text."""
         found = "document.querySelector(arguments[0])?.innerText.includes(arguments[1])"
         self.wait(found, selector, text, seconds=seconds)

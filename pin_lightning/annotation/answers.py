@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat
 
+from pin_lightning.annotation.name_changes import Kind
 from pin_lightning.annotation.progress import Progress
 from pin_lightning.annotation.states import DoubtKind, State
 
@@ -60,6 +61,14 @@ class Names(BaseModel):
     """Landmark names."""
 
     names: list[Name] = Field(min_length=1, max_length=MOST_LANDMARKS)
+
+
+class ChangedName(BaseModel):
+    """A landmark that is added, renamed to `new_name`, or removed."""
+
+    kind: Kind
+    name: Name
+    new_name: Name = ""
 
 
 class Doubt(BaseModel):

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from pin_lightning.annotation.annotation_files import read_points
+from pin_lightning.annotation.name_changes import NameChange
 from pin_lightning.annotation.on_disk import PRIVATE, SUFFIX
 from pin_lightning.annotation.plain_files import read_plain
 from pin_lightning.common.files import write_json
@@ -22,12 +24,39 @@ class LandmarkNames:
 
     Args:
         folder: The folder.
+
+    Attributes:
+        names: The names.
+        unfinished: A change of them that is not in all files yet.
+        is_of_run: Whether they are those of a run.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self.names: tuple[str, ...] = self._read()
+        self.names, self.unfinished = self._read()
         self.is_of_run = False
+
+    def change(self, change: NameChange) -> None:
+        """Change one name, and keep that files are to be changed, too, until `finish`.
+
+        Raises:
+            ValueError: The names are those of a run, or cannot be changed so.
+        """
+        if self.is_of_run:
+            raise ValueError("landmarks: are those of the run, which are fixed")
+        if change.kind != "add" and change.name not in self.names:
+            raise ValueError(f"landmarks: there is no landmark {change.name!r}")
+        names = [name for name in self.names if change.kind != "remove" or name != change.name]
+        if change.kind == "rename":
+            names[names.index(change.name)] = change.new_name
+        self.names = checked_names([*names, *[change.name] * (change.kind == "add")])
+        self.unfinished = None if change.kind == "remove" else change
+        self._write()
+
+    def finish(self) -> None:
+        """Note that all files are changed."""
+        self.unfinished = None
+        self._write()
 
     def set_by_run(self, names: Sequence[str]) -> None:
         """Take the names of a run."""
@@ -42,13 +71,19 @@ class LandmarkNames:
         if self.is_of_run:
             raise ValueError("landmarks: are those of the run")
         self.names = checked_names(names)
-        write_json(self._path, {"names": list(self.names)})
+        self._write()
 
-    def _read(self) -> tuple[str, ...]:
+    def _write(self) -> None:
+        change = None if self.unfinished is None else asdict(self.unfinished)
+        write_json(self._path, {"names": list(self.names), "change": change})
+
+    def _read(self) -> tuple[tuple[str, ...], NameChange | None]:
         try:
-            return checked_names(json.loads(self._path.read_text("utf-8"))["names"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return ()
+            content = json.loads(self._path.read_text("utf-8"))
+            change = content.get("change")
+            return checked_names(content["names"]), None if change is None else NameChange(**change)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return (), None
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -63,7 +98,7 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
     if twice := sorted({name for name in spelt if spelt.count(name) > 1}):
         raise ValueError(f"landmarks: {', '.join(twice)} twice; make each name unique")
     for name in spelt:
-        if len(name) > MOST_LETTERS or not name.isprintable():
+        if not name or len(name) > MOST_LETTERS or not name.isprintable():
             raise ValueError(f"landmarks: {name[:40]!r} cannot be a name; give a plain one")
     check_plain_names(Path("landmarks"), spelt)
     return tuple(spelt)

@@ -117,13 +117,14 @@ class OnDisk:
         """
         path, before = self.path(key), replace(present.state, before=None)
         content = points_text(path, saving.points).encode()
+        known = {} if saving.renames else before.predicted
         state = replace(
             before,
             version=before.version + 1,
             digest=digest_of(content),
             ours=True,
             done=saving.done,
-            predicted=before.predicted or dict(saving.predicted or {}),
+            predicted=known or dict(saving.predicted or {}),
             by=before.by if before.predicted else saving.by,
             seconds=before.seconds + saving.seconds,
             saved_at=_now(),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from pin_lightning.annotation.name_changes import NameChange
 from pin_lightning.annotation.points import Position, Predicted
 from pin_lightning.common.files import write_json
 
@@ -66,6 +67,16 @@ class Proposals:
     def begin_anew(self) -> None:
         """Forget which were impossible: by more volumes that are done they may be possible."""
         self._failed.clear()
+
+    def change(self, change: NameChange) -> None:
+        """Let proposals have a landmark's new name; where one is added, they are made again."""
+        for key in list(self._known):
+            if change.kind == "rename":
+                self._known[key] = change.renamed(dict(self._known[key]))
+                write_json(self.folder / f"{key}.json", self._known[key])
+            elif change.kind == "add":
+                del self._known[key]
+                (self.folder / f"{key}.json").unlink(missing_ok=True)
 
     def ask(self, key: str) -> None:
         """Ask for a proposal, anew if there is one."""

@@ -53,6 +53,7 @@ class Saving:
         seconds: Time spent since the last save.
         predicted: What was predicted; used where nothing is known of it yet.
         by: What predicted it.
+        renames: Whether landmarks got other names: `predicted` has them, and is used anyway.
     """
 
     points: Points
@@ -60,3 +61,4 @@ class Saving:
     seconds: float = 0.0
     predicted: Predicted | None = None
     by: str = ""
+    renames: bool = False

@@ -12,6 +12,7 @@ from pin_lightning.annotation.events import Events
 from pin_lightning.annotation.images import Images
 from pin_lightning.annotation.known import KnownVolumes
 from pin_lightning.annotation.learner import Proposer
+from pin_lightning.annotation.name_changes import NameChange, carry_out
 from pin_lightning.annotation.names import LandmarkNames
 from pin_lightning.annotation.points import Points, Predicted, placed
 from pin_lightning.annotation.predictions import PredictingRun
@@ -52,7 +53,7 @@ class Session(KnownVolumes):
         self.title, self.planes = title, planes
         self.events, self.images = Events(), Images()
         self.proposer: Proposer | None = None
-        self._ending = threading.Event()
+        self._ending, self._naming = threading.Event(), threading.Lock()
         scans.told = self._tell
 
     def start(self, run: PredictingRun | None = None) -> None:
@@ -90,6 +91,32 @@ class Session(KnownVolumes):
             raise ValueError("landmarks: some volumes are annotated, so that their names stay")
         self.landmarks.set_by_person(names)
         self.events.publish("session", {})
+
+    def change_names(self, change: NameChange) -> None:
+        """Add, rename or remove a landmark; `carry_out` says what becomes of what is saved.
+
+        Files that cannot be written to now are changed as soon as they can be.
+
+        Raises:
+            ValueError: The names are those of a run, a training is running, or they cannot be so.
+            OSError: The folder cannot be written to; nothing is changed.
+        """
+        if self.learner.status()["state"] == "running":
+            raise ValueError("landmarks: a training is running; wait for it, or cancel it")
+        with self._naming:
+            self._change_files()
+            if (before := self.landmarks.unfinished) is not None:
+                raise ValueError(f"landmarks: {before.name!r} is still being changed; try again")
+            for key in self.scans if change.kind == "rename" else ():
+                if change.new_name in self.store.glance(key).points:
+                    raise ValueError(
+                        f"landmarks: {change.new_name!r} is in the file of "
+                        f"{self.scans[key].name} already; give another name"
+                    )
+            self.landmarks.change(change)
+            self.proposals.change(change)
+            self.events.publish("session", {"change": asdict(change)})
+            self._change_files()
 
     def save(
         self, key: str, version: int, points: Points, done: bool, seconds: float = 0.0
@@ -175,6 +202,22 @@ class Session(KnownVolumes):
             self.proposals.begin_anew()
         self.changed(key)
 
+    def _change_files(self) -> None:
+        """Change names in all files where they are not changed yet."""
+        change, left = self.landmarks.unfinished, False
+        if change is None or self.landmarks.is_of_run:
+            return
+        for key in self.scans:
+            try:
+                if carry_out(change, self.store, key):
+                    self._tell(key)
+            except OSError as error:  # tried again
+                log.warning("%s: %s", self.store.path(key).name, error)
+                left = True
+        if not left:
+            self.landmarks.finish()
+        self.events.publish("progress", asdict(self.progress()))
+
     def _look_over(self) -> None:
         """Find files on this machine that cannot be read, by their headers, one after the other."""
         for scan in self.scans.values():
@@ -189,5 +232,7 @@ class Session(KnownVolumes):
             try:
                 for key, saved in self.store.changed():
                     self._saved(key, saved)
+                with self._naming:
+                    self._change_files()
             except Exception:  # the next look may go well
                 log.exception("files of annotations")

@@ -38,6 +38,7 @@ const at = (id, part = "") => `api/volumes/${encodeURIComponent(id)}${part}`;
 
 export const session = () => json("GET", "api/session");
 export const setLandmarks = (names) => json("PUT", "api/session/landmarks", { names });
+export const changeLandmarks = (change) => json("PATCH", "api/session/landmarks", change);
 export const volumes = () => json("GET", "api/volumes");
 export const volume = async (id) => withDone(await json("GET", at(id)));
 export const predict = (id) => json("POST", at(id, "/predict"));

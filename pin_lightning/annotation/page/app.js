@@ -54,10 +54,23 @@ export class App extends EventTarget {
   }
 
   setSession(session) {
+    const names = (one) => one?.landmarks.join("\n");
+    const changed = this.session !== null && names(this.session) !== names(session);
     this.session = session;
     this.progress = session.progress ?? this.progress;
     this.training = session.training ?? this.training;
     this.tell("session");
+    if (changed) {
+      this.#savers.forEach((one) => one.heard(one.version, true));
+    }
+  }
+
+  /** Landmark names were changed, here or elsewhere; what is not saved yet takes part in it. */
+  named(change) {
+    if (change?.kind === "rename") {
+      this.tell("renamed", change);
+      this.#savers.forEach((one) => one.rename(change.name, change.new_name));
+    }
   }
 
   async readVolumes() {
@@ -97,9 +110,9 @@ export class App extends EventTarget {
 
   #restore(saver) {
     const draft = this.drafts.read(saver.id);
-    const names = (landmarks) => landmarks?.map((one) => one.name).join("\n");
-    if (draft && names(draft.landmarks) === names(saver.mine)) {
-      saver.restore(draft);
+    const fitted = (landmarks) => saver.mine.map((one) => landmarks.find(({ name }) => name === one.name) ?? one); // names may be others by now
+    if (draft?.landmarks && draft.base) {
+      saver.restore({ ...draft, landmarks: fitted(draft.landmarks), base: fitted(draft.base) });
     }
   }
 

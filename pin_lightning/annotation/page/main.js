@@ -62,7 +62,10 @@ function hear() {
       app.training = status;
       app.tell("training");
     },
-    session: () => app.readSession().then(refresh, () => {}),
+    session: ({ change = null }) => {
+      app.named(change);
+      app.readSession().then(refresh, () => {});
+    },
   });
 }
 

@@ -7,12 +7,20 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query
 
-from pin_lightning.annotation.answers import Contradictions, Names, Next, SessionAnswer
+from pin_lightning.annotation.answers import (
+    ChangedName,
+    Contradictions,
+    Names,
+    Next,
+    SessionAnswer,
+)
 from pin_lightning.annotation.described import session_answer
+from pin_lightning.annotation.name_changes import NameChange
 from pin_lightning.annotation.names import names_in_file
 from pin_lightning.annotation.routes.known import refusals
 from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.upload import Upload
+from pin_lightning.common.spelling import one_spelling
 from pin_lightning.data.landmarks.files import LANDMARK_SUFFIXES
 
 Strategy = Annotated[Literal["doubt", "random", "diverse"], Query()]
@@ -30,6 +38,13 @@ def router(session: Session) -> APIRouter:
     def put_landmarks(given: Names) -> SessionAnswer:
         with refusals():
             session.set_names(given.names)
+        return session_answer(session)
+
+    @routes.patch("/session/landmarks")
+    def patch_landmarks(given: ChangedName) -> SessionAnswer:
+        name, new_name = one_spelling(given.name.strip()), one_spelling(given.new_name.strip())
+        with refusals():
+            session.change_names(NameChange(given.kind, name, new_name))
         return session_answer(session)
 
     @routes.post("/session/template")

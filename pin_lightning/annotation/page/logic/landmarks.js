@@ -14,6 +14,11 @@ export function sameMark(one, other) {
   return one.missing === other.missing && samePlace(one.position, other.position);
 }
 
+/** Landmarks of which one has another name. */
+export function withName(landmarks, name, other) {
+  return landmarks.map((one) => (one.name === name ? { ...one, name: other } : one));
+}
+
 /** What can be set of a landmark. */
 export function mark(position, missing = false) {
   return { position: missing ? null : position, missing };

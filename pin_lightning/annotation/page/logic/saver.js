@@ -1,5 +1,6 @@
 // Saves a volume soon after each change, again while the server is away, and never over what others did.
 
+import { withName } from "./landmarks.js";
 import { compare, differing, merged } from "./merge.js";
 
 export const DELAY_MS = 300;
@@ -20,6 +21,7 @@ export class Saver {
   #attempts = 0;
   #unanswered = null; // what was sent last without an answer: it may have arrived
   #heard = 0;
+  #again = false; // to be read once all is saved
   #seconds = 0; // worked, not saved yet
 
   /**
@@ -83,6 +85,7 @@ export class Saver {
   /** The server has this version: fetch it unless it is ours and there is no new prediction. */
   async heard(version, predicted = false) {
     this.#heard = Math.max(this.#heard, version);
+    this.#again ||= predicted && this.unsaved;
     if (this.status === "saving" || (this.#heard <= this.version && !predicted)) {
       return;
     }
@@ -94,6 +97,20 @@ export class Saver {
       }
     } catch {
       // it is read again when the server is back
+    }
+  }
+
+  /** A landmark has another name, on the server, too. */
+  rename(name, other) {
+    const renamed = (one) => one && { ...one, landmarks: withName(one.landmarks, name, other) };
+    [this.base, this.#unanswered, this.theirs] = [this.base, this.#unanswered, this.theirs].map(renamed);
+    this.mine = withName(this.mine, name, other);
+    if (this.status === "refused") {
+      this.#schedule(DELAY_MS, "waiting");
+    } else if (this.status === "conflict") {
+      this.#meet(this.theirs); // perhaps of the name alone
+    } else {
+      this.notify(this);
     }
   }
 
@@ -152,8 +169,10 @@ export class Saver {
     this.drafts.drop(this.id);
     this.#attempts = 0;
     this.#set("saved");
-    if (this.#heard > this.version) {
-      this.heard(this.#heard);
+    const again = this.#again;
+    this.#again = false;
+    if (again || this.#heard > this.version) {
+      this.heard(this.#heard, again);
     }
   }
 
@@ -201,7 +220,7 @@ export class Saver {
     }
   }
 
-  /** Another version than ours is there: ours without an answer, one that we can take, or a conflict. */
+  /** Another version than ours is there: ours without an answer, one that changes nothing or that we can take, or a conflict. */
   #meet(theirs) {
     const same = (one) =>
       one !== null && one.done === theirs.done && !differing(one.landmarks, theirs.landmarks).size;
@@ -210,6 +229,13 @@ export class Saver {
     } else if (!this.dirty || same({ landmarks: this.mine, done: this.done })) {
       this.#begin(theirs);
       this.#settle();
+    } else if (same(this.base)) {
+      const { base, mine, done } = this;
+      this.#begin(theirs);
+      this.mine = merged(base.landmarks, mine, theirs.landmarks);
+      this.done = done;
+      this.#keep();
+      this.#schedule(DELAY_MS, "waiting");
     } else {
       this.theirs = theirs;
       this.#keep();

@@ -1,7 +1,7 @@
 // A volume that a person works on: its landmarks, which one is selected, undo and redo.
 
 import { History } from "./history.js";
-import { mark, nextOpen, ordered, sameMark, withMark } from "./landmarks.js";
+import { mark, nextOpen, ordered, sameMark, withMark, withName } from "./landmarks.js";
 import { differing } from "./merge.js";
 
 export class Workspace {
@@ -97,6 +97,13 @@ export class Workspace {
       this.selected = this.landmarks[0]?.name ?? null;
     }
     return names;
+  }
+
+  /** A landmark has another name. */
+  rename(name, other) {
+    this.history.forget(new Set([name]));
+    this.#shown = withName(this.#shown, name, other);
+    this.selected = this.selected === name ? other : this.selected;
   }
 
   #step(name, to) {

@@ -5,6 +5,7 @@ import { button, el, say } from "../dom.js";
 import { FILTERS, STATES, chosen, nextToDo, progressText } from "../logic/volumes.js";
 import { ContradictionsPanel } from "./contradictions.js";
 import { doubtText } from "./doubts.js";
+import { NamesPanel } from "./names.js";
 import { TrainingPanel } from "./training.js";
 
 const AT_ONCE = 200;
@@ -38,6 +39,7 @@ export class ListView {
     this.rows = el("ol", { class: "volumes" });
     this.more = button("Show more", () => this.#showMore(), { class: "more" });
     this.training = new TrainingPanel(app);
+    this.names = new NamesPanel(app);
     this.contradictions = new ContradictionsPanel(app);
     this.element = el("div", { class: "list-view" }, this.#head(), el("div", { class: "columns" }, this.#body(), this.#side()));
     for (const kind of ["volumes", "progress", "session", "saver"]) {
@@ -67,7 +69,7 @@ export class ListView {
   }
 
   #side() {
-    return el("aside", {}, this.training.element, this.contradictions.element);
+    return el("aside", {}, this.training.element, this.contradictions.element, this.names.element);
   }
 
   #find(text) {

@@ -27,6 +27,7 @@ export class VolumeView {
     this.element = this.desk.element;
     this.heartbeat = new Heartbeat(app.tab);
     app.on("saver", (saver) => this.isOpen && saver === this.workspace.saver && this.#saverChanged());
+    app.on("renamed", ({ name, new_name: other }) => this.workspace?.rename(name, other));
     app.on("volumes", () => this.isOpen && this.#drawAround());
     addEventListener("keydown", (event) => this.isOpen && this.#key(event));
     addEventListener("pointerdown", () => this.isOpen && this.#acted());
