@@ -35,6 +35,8 @@ class SavedState:
         seconds: Time that people spent.
         saved_at: When it was written, in UTC.
         before: State before the save that wrote this one: that save may not have come to its end.
+        before_file: What tells the markups file of `before` from a copy of it that somebody put
+            back, as of `stamp_of_file`; None in states of before there was this.
     """
 
     name: str
@@ -47,6 +49,7 @@ class SavedState:
     seconds: float = 0.0
     saved_at: str = ""
     before: "SavedState | None" = None
+    before_file: str | None = None
 
 
 def digest_of(content: bytes | None) -> str:

@@ -18,7 +18,7 @@ from pin_lightning.annotation.annotation_files import (
     read_state,
     write_state,
 )
-from pin_lightning.annotation.plain_files import Signature, read_plain, signature_of
+from pin_lightning.annotation.plain_files import Signature, read_plain, signature_of, stamp_of_file
 from pin_lightning.annotation.points import Point, Points
 from pin_lightning.annotation.saved import Annotation, Saving
 from pin_lightning.common.files import remove_leftovers, whole_file
@@ -69,6 +69,7 @@ class OnDisk:
     def read(self, key: str) -> Annotation:
         """What is saved of a volume; a file that somebody else wrote becomes a version."""
         path, problem, points = self.path(key), "", dict[str, Point]()
+        stamp = stamp_of_file(path)
         state = read_state(self._state_path(key))
         try:
             content = read_plain(path)
@@ -79,9 +80,12 @@ class OnDisk:
         except ValueError as error:
             problem = " ".join(str(error).replace(f"{self.folder}{os.sep}", "").split())
         digest = digest_of(content)
-        for one in (state, None if state is None else state.before):
-            if one is not None and one.digest == digest:
-                return Annotation(one, points, problem)
+        if state is not None and state.digest == digest:
+            return Annotation(state, points, problem)
+        if state is not None and state.before is not None and state.before.digest == digest:
+            found = Annotation(state.before, points, problem)
+            is_broken_off = state.before_file in (None, stamp) and content is not None
+            return found if is_broken_off else self.put_back(key, state.version, found)
         if state is None and content is None:
             return Annotation(SavedState(self.names[key]), points)
         adopted = self._adopted(key, state, digest, points)
@@ -90,13 +94,19 @@ class OnDisk:
                 write_state(self._state_path(key), adopted)
         return Annotation(adopted, points, problem)
 
-    def put_back(self, key: str, known: Annotation, found: Annotation) -> Annotation:
-        """What somebody put back from before what is known: a version of its own.
+    def put_back(self, key: str, last: int, found: Annotation) -> Annotation:
+        """What somebody put back from before the last version: a version of its own.
 
         Else whoever has seen the version of the same number would save over what came after it.
         """
-        version = known.version + 1
-        state = replace(found.state, version=version, ours=False, saved_at=_now(), before=None)
+        state = replace(
+            found.state,
+            version=last + 1,
+            ours=False,
+            saved_at=_now(),
+            before=None,
+            before_file=None,
+        )
         with suppress(OSError):  # then it is found out again the next time
             write_state(self._state_path(key), state)
         return replace(found, state=state)
@@ -133,6 +143,7 @@ class OnDisk:
         if not before.ours or present.problem:
             self._keep(key, before.version)
             signature = signature_of(path)  # none, if it was moved
+        state = replace(state, before_file=stamp_of_file(path))
         write_state(self._state_path(key), state, durable=saving.done)
         with whole_file(path, durable=saving.done) as temporary:
             temporary.write_bytes(content)
@@ -157,6 +168,7 @@ class OnDisk:
             done=state.done and bool(points),
             saved_at=_now(),
             before=None,
+            before_file=None,
         )
 
     def keep_points(self, key: str, last: Annotation) -> None:

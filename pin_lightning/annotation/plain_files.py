@@ -42,3 +42,15 @@ def signature_of(path: Path) -> Signature:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def stamp_of_file(path: Path) -> str:
+    """What tells a file from a copy with its times; empty where there is none.
+
+    No program can set when the system says that an inode was changed.
+    """
+    try:
+        found = path.lstat()
+    except OSError:
+        return ""
+    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"

@@ -95,7 +95,7 @@ class AnnotationStore:
         if found.problem and known is not None and self._disk.is_fresh(key):
             return known[1]  # half written; it is looked at again
         if known is not None and _is_older(found, known[1]):
-            found = self._disk.put_back(key, known[1], found)
+            found = self._disk.put_back(key, known[1].version, found)
         if known is not None and found.version != known[1].version:
             self._noticed[key] = None
             if known[1].points and not found.points:

@@ -1,10 +1,12 @@
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -166,6 +168,34 @@ def test_what_was_there_before_is_a_new_version_when_it_is_put_back(tmp_path):
     store.save(KEY, 3, saving(4))
     with pytest.raises(VersionConflict):  # else who has seen 2 would save over 4
         store.save(KEY, 2, saving(9))
+
+
+@pytest.mark.parametrize("is_copied", [True, False], ids=["copied over", "moved there"])
+def test_what_was_put_back_while_no_server_ran_repeats_no_version(tmp_path, is_copied):
+    store, path = store_in(tmp_path), tmp_path / "ANNA.mrk.json"
+    store.save(KEY, 0, saving(1))
+    backup = Path(shutil.copy2(path, tmp_path / "backup"))
+    store.save(KEY, 1, saving(2))
+    if is_copied:
+        shutil.copy2(backup, path)
+    else:
+        backup.replace(path)
+    for _ in range(2):  # once it is known, it stays
+        found = store_in(tmp_path).read(KEY)
+        assert (found.version, x_of(found)) == (3, 1.0)
+    again = store_in(tmp_path)
+    assert again.save(KEY, 3, saving(4)).version == 4
+    for seen in (1, 2):
+        with pytest.raises(VersionConflict):
+            again.save(KEY, seen, saving(9))
+
+
+def test_a_first_version_that_was_removed_while_no_server_ran_is_not_repeated(tmp_path):
+    store_in(tmp_path).save(KEY, 0, saving(1))
+    (tmp_path / "ANNA.mrk.json").unlink()
+    store = store_in(tmp_path)
+    assert (store.read(KEY).version, store.read(KEY).is_saved) == (2, False)
+    assert store.save(KEY, 2, saving(5)).version == 3
 
 
 def test_a_first_version_that_is_removed_is_a_new_version(tmp_path):
