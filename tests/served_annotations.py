@@ -63,7 +63,7 @@ class Server:
     def start(self) -> None:
         command = [sys.executable, "-m", "pin_lightning.serve", f"port={self.port}", *self.settings]
         self.process = subprocess.Popen(command, cwd=REPOSITORY)
-        ends = time.monotonic() + 120
+        ends = time.monotonic() + 300
         while time.monotonic() < ends and self.process.poll() is None:
             try:
                 self.get("api/session")
