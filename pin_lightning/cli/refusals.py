@@ -66,10 +66,13 @@ def no_such_setting(key: str, program: str, arguments: Sequence[str]) -> str:
     groups = list(groups_of(program))
     if "." not in key and (near := get_close_matches(key, groups, n=1, cutoff=SIMILAR)):
         return f"{refused}; did you mean {near[0]}? There are {', '.join(option_names(near[0]))}"
+    chosen = [one for one in arguments if _chooses_option(one)]
+    if group := _left_out(key, program, chosen):
+        return f"{key}: there is no {group} with {' '.join(chosen)}; leave it out"
     elsewhere = _of_other_options(key, program, groups)
     if key in elsewhere:
         return f"{key}: is a setting of {' or '.join(elsewhere[key])}; give that, or leave it out"
-    keys = _keys(program, [one for one in arguments if _chooses_option(one)])
+    keys = _keys(program, chosen)
     of_hydra = key.startswith("hydra.")
     if meant := meant_by(key, [one for one in keys if one.startswith("hydra.") == of_hydra]):
         return f"{refused}; did you mean {' or '.join(meant)}?"
@@ -98,6 +101,18 @@ def meant_by(key: str, keys: Sequence[str]) -> list[str]:
         return near
     ends = get_close_matches(end, {one.split(".")[-1] for one in keys}, n=1, cutoff=ALIKE)
     return [one for one in keys if one.split(".")[-1] in ends][:MOST]
+
+
+def _left_out(key: str, program: str, chosen: Sequence[str]) -> str | None:
+    """Group of a setting that the chosen options leave out, as a system has no network of PIN."""
+    groups = [one for one, default in groups_of(program).items() if default is not None]
+    group = next((one for one in groups if key.startswith(f"{one.replace('/', '.')}.")), None)
+    if group is None:
+        return None
+    try:
+        return None if composed(program, chosen).hydra.runtime.choices[group] else group
+    except HydraException:
+        return None
 
 
 def _of_other_options(key: str, program: str, groups: Sequence[str]) -> dict[str, list[str]]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
+from torch import nn
 
+from pin_lightning.baselines.base import System
 from pin_lightning.common.files import whole_file
 from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
@@ -39,6 +41,7 @@ from pin_lightning.deployment.volumes import Volumes, volumes_of_run
 from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.trajectory import LandmarkLocalizer
 from pin_lightning.runs.predictor import Predictor
 
 log = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ def export(config: DictConfig) -> list[Path]:
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)
     predictor = Predictor.load(config.run, "cpu", config.trust_run)
+    _refuse_systems(config.run, predictor.localizer)
     predictor.localizer.set_dtype(torch.float32)  # as other programs compute
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
@@ -82,7 +86,18 @@ def export(config: DictConfig) -> list[Path]:
         return _write(output, files)
 
 
-def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tuple[str, Localizer]]:
+def _refuse_systems(run: str, localizer: LandmarkLocalizer) -> None:
+    """Raise a ValueError for a run of a system beside PIN, or one that begins with it."""
+    assert isinstance(localizer, nn.Module)
+    for one in localizer.modules():
+        if isinstance(one, System):
+            raise ValueError(
+                f"run={run}: is of model={one.name}, of which there is no ONNX file; give a run of "
+                f"PIN"
+            )
+
+
+def networks(localizer: LandmarkLocalizer, prefix: str = "") -> Iterator[tuple[str, Localizer]]:
     """Yield all localizers of a run with the names of their networks' files.
 
     Args:
@@ -93,8 +108,9 @@ def networks(localizer: Localizer | Ensemble, prefix: str = "") -> Iterator[tupl
         for fold, one in enumerate(localizer.members):
             yield from networks(one, f"{prefix}fold{fold}_")
         return
+    assert isinstance(localizer, Localizer)
     yield f"{prefix}network", localizer
-    if isinstance(localizer.first_stage, Localizer | Ensemble):
+    if localizer.first_stage is not None:
         yield from networks(localizer.first_stage, f"{prefix}first_stage_")
 
 
@@ -172,9 +188,10 @@ def _networks(
 
 def _whole(predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: int) -> bytes:
     localizer = predictor.localizer
+    assert isinstance(localizer, Localizer | Ensemble)
     members = localizer.members if isinstance(localizer, Ensemble) else [localizer]
     ways = (predictor.window, pose_files(predictor))
-    entries = metadata(predictor.names, members, predictor.calibration, *ways)
+    entries = metadata(predictor.names, _pins(members), predictor.calibration, *ways)
     graph = LocalizerGraph(localizer)
     model = with_metadata(localizer_model(graph, localizer.grid.size, opset), entries)
     limit_mm = tolerance.voxels * localizer.grid.spacing_mm
@@ -197,6 +214,10 @@ def _whole(predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: 
         *(torch.get_num_threads(), torch_seconds, onnx_seconds, onnx_seconds / torch_seconds),
     )
     return model
+
+
+def _pins(localizers: Sequence[LandmarkLocalizer]) -> list[Localizer]:
+    return [one for one in localizers if isinstance(one, Localizer)]
 
 
 def _write(output: Path, files: Mapping[str, bytes]) -> list[Path]:

@@ -95,12 +95,12 @@ def _said(trainer: DictConfig) -> str:
 
 def _check_sharding(model: DictConfig) -> None:
     """Refuse settings that need all weights in each process."""
-    if model.ema_decay is not None:
+    if model.get("ema_decay") is not None:
         raise ValueError(
             f"model.ema_decay={model.ema_decay}: strategy=fsdp cannot average weights that are "
             "spread over processes; give model.ema_decay=null, or strategy=ddp"
         )
-    if model.trajectory_share > 0:
+    if model.get("trajectory_share", 0) > 0:
         raise ValueError(
             f"model.trajectory_share={model.trajectory_share}: strategy=fsdp cannot follow a model "
             "that is spread over processes; give model.trajectory_share=0, or strategy=ddp"

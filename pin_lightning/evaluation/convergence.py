@@ -83,6 +83,11 @@ class Convergence:
         )
 
 
+def iterates(iterations: int) -> bool:
+    """Tell whether paths of so many iterations have a course to be shown: one step has none."""
+    return iterations > 1
+
+
 def join_convergence(cases: Sequence[Convergence]) -> Convergence:
     """Join cases, one a row; those that end earlier keep their last error and spread.
 

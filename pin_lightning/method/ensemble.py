@@ -7,7 +7,7 @@ from torch import nn
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Int, Num, Tensor
-from pin_lightning.method.localizer import Localizer, Trajectory
+from pin_lightning.method.trajectory import LandmarkLocalizer, Trajectory
 
 
 class Ensemble(nn.Module):
@@ -20,20 +20,20 @@ class Ensemble(nn.Module):
         ValueError: There is none, or their grids or numbers of landmarks differ.
     """
 
-    def __init__(self, localizers: Sequence[Localizer]) -> None:
+    def __init__(self, localizers: Sequence[LandmarkLocalizer]) -> None:
         super().__init__()
-        kinds = {(one.grid, one.shape_model.num_landmarks) for one in localizers}
+        kinds = {(one.grid, len(one.mean_shape_mm)) for one in localizers}
         if len(kinds) != 1:
             raise ValueError(
                 f"ensemble: {len(localizers)} localizers with {len(kinds)} grids and numbers of "
                 f"landmarks; give at least one, and all of the same"
             )
-        self.localizers = nn.ModuleList(localizers)
+        self.localizers = nn.ModuleList(localizers)  # type: ignore[arg-type]
 
     @property
-    def members(self) -> list[Localizer]:
+    def members(self) -> list[LandmarkLocalizer]:
         """The localizers."""
-        return [one for one in self.localizers if isinstance(one, Localizer)]
+        return list(self.localizers)  # type: ignore[arg-type]
 
     @property
     def grid(self) -> Grid:
@@ -59,7 +59,7 @@ class Ensemble(nn.Module):
         """Set the number of starts that each localizer averages.
 
         Raises:
-            ValueError: A shape model has fewer.
+            ValueError: One cannot have so many.
         """
         for one in self.members:
             one.set_starts(number)

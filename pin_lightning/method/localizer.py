@@ -1,7 +1,6 @@
 """The iterative procedure: starts, patches, network, update rule, average (paper, Section 2)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
@@ -23,25 +22,8 @@ from pin_lightning.method.pyramid import (
 )
 from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.method.targets import displacement_unit
+from pin_lightning.method.trajectory import LandmarkLocalizer, Trajectory
 from pin_lightning.method.update_rules import UpdateRule
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """Paths of all starts and the prediction they give.
-
-    Attributes:
-        landmarks_mm: Landmarks of each start before the first and after each iteration.
-        iterations: Iterations each start made before it stopped.
-        prediction_mm: Mean of the final landmarks over the starts, the paper's prediction.
-        spread_mm: Root-mean-square distance of the starts' final landmarks from that mean.
-    """
-
-    landmarks_mm: Float[Tensor, "V T1 S L 3"]
-    iterations: Int[Tensor, "V S"]
-    prediction_mm: Float[Tensor, "V L 3"]
-    spread_mm: Float[Tensor, "V L"]
-
 
 VolumeIndex: TypeAlias = Int[Tensor, " N"]  # volume in which each of N points iterates
 Points: TypeAlias = Float[Tensor, "N K"]  # points in shape space
@@ -68,7 +50,7 @@ class Localizer(nn.Module):
         patch_spacings: Spacings at which patches are cut, in voxels.
         prior: Fitted shape model into which landmarks are projected in the first iterations.
         prior_share: Share of the iterations that end with that projection.
-        first_stage: Localizer (or `Ensemble`) of the same landmarks and grid; its final positions
+        first_stage: Localizer of any kind of the same landmarks and grid; its final positions
             are the starts of this one, which otherwise come from the shape model.
         precision: Precision of the network in its training, one of `precision.SETTINGS`.
 
@@ -93,7 +75,7 @@ class Localizer(nn.Module):
         patch_spacings: Sequence[int] = (1,),
         prior: ShapeModel | None = None,
         prior_share: float = 0.0,
-        first_stage: nn.Module | None = None,
+        first_stage: LandmarkLocalizer | None = None,
         precision: str = "auto",
     ) -> None:
         super().__init__()
@@ -125,7 +107,7 @@ class Localizer(nn.Module):
         """Set the precision of the network, here and in the first stage."""
         self.network_dtype = dtype
         if self.first_stage is not None:
-            self.first_stage.set_dtype(dtype)  # type: ignore[operator]
+            self.first_stage.set_dtype(dtype)
 
     def set_loop(self, loop: Loop | None) -> None:
         """Replace the iteration by a loop that returns no path; None restores it.
@@ -145,7 +127,7 @@ class Localizer(nn.Module):
         """
         self.network_dtype = network_dtype(device, self.precision)
         if self.first_stage is not None:
-            self.first_stage.choose_dtype(device)  # type: ignore[operator]
+            self.first_stage.choose_dtype(device)
 
     def set_starts(self, number: int) -> None:
         """Set the number of starts that are averaged.

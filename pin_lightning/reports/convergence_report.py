@@ -24,6 +24,8 @@ def report_convergence(
 ) -> None:
     """Write ``convergence.csv`` and, with pictures, ``figures/SPLIT_convergence.png``.
 
+    There is no figure of what does not iterate.
+
     Args:
         run_dir: Run folder, or folder of a cross-validation.
         evaluations: Evaluation of each split, for the errors of the mean shape.
@@ -32,12 +34,13 @@ def report_convergence(
     """
     convergence.write_convergence(run_dir / CONVERGENCE, splits)
     for split, cases in splits.items() if pictures else ():
+        joined = convergence.join_convergence(list(cases.values()))
+        if not convergence.iterates(joined.error_mm.shape[1] - 1):
+            continue
         evaluation = evaluations[split]
         known = evaluation.defined.any(axis=1)
         mean_shape_mm = np.nanmean(evaluation.mean_shape_errors_mm[known], axis=1)
-        figure = convergence_figure(
-            convergence.join_convergence(list(cases.values())), mean_shape_mm
-        )
+        figure = convergence_figure(joined, mean_shape_mm)
         plots.save(figure, run_dir / FIGURES / f"{split}_convergence.png")
 
 

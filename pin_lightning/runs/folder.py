@@ -24,7 +24,7 @@ from pin_lightning.data.intensity_windows import DEFAULT_WINDOW, WINDOWS
 from pin_lightning.data.splits import Split
 from pin_lightning.data.usual_images import UsualImages
 from pin_lightning.runs.formats import FORMAT_VERSION, damaged, plain_yaml, read_versioned, upgraded
-from pin_lightning.runs.model_record import ModelRecord
+from pin_lightning.runs.model_record import AnyRecord, record_of_config, record_of_json
 
 CONFIG, RECORD, CHECKPOINTS, LOGS = "config.yaml", "run.json", "checkpoints", "logs"
 LAST_CHECKPOINT = f"{CHECKPOINTS}/last.ckpt"
@@ -37,7 +37,8 @@ FOLDS = "folds.json"  # of a cross-validation
 UNFINISHED = "unfinished"  # an empty file, removed when a training has been evaluated
 EXPORTED = "onnx"  # written by `pin_lightning.export`
 FIRST_STAGE = "first_stage"  # a run folder inside the run folder
-_NEEDED_SETTINGS = ("model", "shape", "network", "update_rule", "seed")
+_NEEDED_SETTINGS = ("model", "seed")
+_NEEDED_OF_PIN = ("shape", "network", "update_rule")
 _REMEDY = "train again"
 # Bounds far above any use, so that a damaged or hostile record ends in one line.
 MOST_VOXELS = (4096, 2**31)  # along a side, and in all
@@ -52,7 +53,7 @@ class RunRecord:
     Attributes:
         names: Landmarks in the order of the network's channels.
         grid: Working grid.
-        num_parameters: Shape parameters K.
+        num_parameters: Shape parameters K; of a system beside PIN all coordinates, 3 L.
         split: Case names of each split.
         window: Rule of the intensity window, a name in `WINDOWS`.
         training_images: What the training volumes look like; None in runs of earlier versions.
@@ -104,7 +105,7 @@ def write_run(
     if first_stage is not None:
         _copy_run(first_stage, run_dir / FIRST_STAGE)
     write_text(run_dir / CONFIG, OmegaConf.to_yaml(config, resolve=True))
-    model = ModelRecord.of_config(config).to_json()
+    model = record_of_config(config).to_json()
     write_json(
         run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record), "model": model}
     )
@@ -162,18 +163,18 @@ def _record(data: dict[str, Any]) -> RunRecord:
     return RunRecord(names, grid, parameters, split, window, usual)
 
 
-def read_model(run_dir: Path) -> ModelRecord:
+def read_model(run_dir: Path) -> AnyRecord:
     """Read what the model of a run is rebuilt from.
 
     Raises:
         ValueError: The folder lacks a file, or one is damaged or of a later version.
     """
 
-    def parse(content: dict[str, Any]) -> ModelRecord:
+    def parse(content: dict[str, Any]) -> AnyRecord:
         if content["format_version"] > 1:
-            return ModelRecord.of_json(content["model"])
+            return record_of_json(content["model"])
         # Version 1 has no record; the one of its config passes the same checks.
-        return ModelRecord.of_json(ModelRecord.of_config(read_config(run_dir)).to_json())
+        return record_of_json(record_of_config(read_config(run_dir)).to_json())
 
     return read_versioned(run_dir / RECORD, parse, _REMEDY)
 
@@ -211,7 +212,8 @@ def read_config(run_dir: Path) -> DictConfig:
             raise ValueError("no settings")
         config = upgraded(config, version)
         OmegaConf.set_struct(config, True)  # a setting that is absent is an error, not none
-        absent = [key for key in _NEEDED_SETTINGS if OmegaConf.select(config, key) is None]
+        needed = (*_NEEDED_SETTINGS, *(_NEEDED_OF_PIN if config.get("system") is None else ()))
+        absent = [key for key in needed if OmegaConf.select(config, key) is None]
         if absent:
             raise ValueError(f"lacks {', '.join(absent)}")
     except (OSError, ValueError, YAMLError) as error:

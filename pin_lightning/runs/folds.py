@@ -15,7 +15,7 @@ from pin_lightning.common.files import write_json
 from pin_lightning.common.settings import check_count
 from pin_lightning.data.usual_images import UsualImages
 from pin_lightning.evaluation.conformal import Calibration, ConformalSettings
-from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.trajectory import LandmarkLocalizer
 from pin_lightning.runs import folder
 from pin_lightning.runs.formats import FORMAT_VERSION, read_versioned
 from pin_lightning.runs.model import load_localizer
@@ -62,7 +62,9 @@ def read_folds(run_dir: Path) -> list[Path]:
     return folders
 
 
-def load_folds(run_dir: Path, trust_run: bool = False) -> tuple[list[Localizer], folder.RunRecord]:
+def load_folds(
+    run_dir: Path, trust_run: bool = False
+) -> tuple[list[LandmarkLocalizer], folder.RunRecord]:
     """Localizers of all folds, and the record of the first, with the training images of all.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MOST_BYTES, MOST_DEPTH = 2**20, 32  # of a config.yaml
 MOST_RECORD_BYTES = 2**25  # of a record, with the names of all cases
 Content = TypeVar("Content")
@@ -153,5 +153,17 @@ def _with_score(config: DictConfig) -> DictConfig:
     return full
 
 
+def _with_system(config: DictConfig) -> DictConfig:
+    """Version 4 to 5: runs may be of a system beside PIN; earlier ones are not."""
+    full = OmegaConf.merge({"system": None}, config)
+    assert isinstance(full, DictConfig)
+    return full
+
+
 # Each takes a config of the version at its place, from 1 on, to the next.
-_STEPS: tuple[Callable[[DictConfig], DictConfig], ...] = (_of_packages, _with_pose, _with_score)
+_STEPS: tuple[Callable[[DictConfig], DictConfig], ...] = (
+    _of_packages,
+    _with_pose,
+    _with_score,
+    _with_system,
+)

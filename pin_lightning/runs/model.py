@@ -8,13 +8,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from pin_lightning.baselines.base import Problem, System
 from pin_lightning.common.geometry import Grid
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.pyramid import check_spacings
 from pin_lightning.method.shape_models import ShapeModel
+from pin_lightning.method.trajectory import LandmarkLocalizer
 from pin_lightning.method.update_rules import UpdateRule
 from pin_lightning.runs import folder
-from pin_lightning.runs.model_record import REGISTRY, ModelRecord
+from pin_lightning.runs.model_parts import REGISTRY
+from pin_lightning.runs.model_record import ModelRecord, SystemRecord
 
 LOCALIZER_PREFIX = "localizer."
 MOST_PATCH_VOXELS = 2**32  # of one volume at once, far above any use
@@ -27,7 +30,7 @@ def build_localizer(
     num_landmarks: int,
     num_parameters: int,
     prior: ShapeModel | None = None,
-    first_stage: Localizer | None = None,
+    first_stage: LandmarkLocalizer | None = None,
     update_rule: UpdateRule | None = None,
     trust_run: bool = False,
 ) -> Localizer:
@@ -85,7 +88,23 @@ def build_network(
     return network
 
 
-def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, folder.RunRecord]:
+def build_system(
+    model: SystemRecord, grid: Grid, num_landmarks: int, trust_run: bool = False
+) -> System:
+    """Build the system of a record, with fresh weights; arguments as of `build_localizer`.
+
+    Raises:
+        ValueError: The record names an unknown class, a setting is wrong, or a package that the
+            system needs is not installed.
+    """
+    problem = Problem(grid, num_landmarks, model.seed, model.precision)
+    system: System = model.build("system", trust_run, problem=problem)
+    return system
+
+
+def load_localizer(
+    run_dir: Path, trust_run: bool = False
+) -> tuple[LandmarkLocalizer, folder.RunRecord]:
     """Load the localizer of a run with its best weights and its first stage, and the record.
 
     Args:
@@ -94,9 +113,29 @@ def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, f
 
     Raises:
         ValueError: The folder lacks a file, a file is damaged or of another version, or the run
-            names a class that is not of this program.
+            names a class that is not of this program, or needs a package that is not installed.
     """
     record, model = folder.read_record(run_dir), folder.read_model(run_dir)
+    checkpoint = folder.best_checkpoint(run_dir)
+    weights = read_weights(checkpoint)
+    with folder.in_record(run_dir):
+        if isinstance(model, SystemRecord):
+            localizer: LandmarkLocalizer = _system(model, record, weights, checkpoint, trust_run)
+        else:
+            localizer = _pin(model, record, weights, checkpoint, trust_run)
+    _set_weights(localizer, weights, checkpoint)
+    return localizer.eval(), record
+
+
+def _pin(
+    model: ModelRecord,
+    record: folder.RunRecord,
+    weights: Mapping[str, torch.Tensor],
+    checkpoint: Path,
+    trust_run: bool,
+) -> Localizer:
+    """The localizer of PIN that a checkpoint fits, with fresh weights."""
+    run_dir = checkpoint.parent.parent
     first, sizes = run_dir / folder.FIRST_STAGE, (len(record.names), record.num_parameters)
     voxels = model.num_starts * sizes[0] * 3 * len(model.patch_spacings) * model.patch_side**2
     if voxels > MOST_PATCH_VOXELS:
@@ -104,25 +143,43 @@ def load_localizer(run_dir: Path, trust_run: bool = False) -> tuple[Localizer, f
             f"{run_dir}: patches of {model.num_starts} starts have {voxels:.3g} voxels, more than "
             f"{MOST_PATCH_VOXELS:.3g}; the record is damaged or hostile"
         )
-    checkpoint = folder.best_checkpoint(run_dir)
-    weights = read_weights(checkpoint)
-    with folder.in_record(run_dir):
-        if model.network.name in REGISTRY["network"]:
-            with torch.device("meta"):  # no memory for one that is larger than its file
-                _check_sizes(build_network(model, *sizes), weights, checkpoint)
-        localizer = build_localizer(
-            model,
-            model.build("shape", trust_run),
-            record.grid,
-            *sizes,
-            first_stage=load_localizer(first, trust_run)[0] if first.is_dir() else None,
-            trust_run=trust_run,
-        )
-    _set_weights(localizer, weights, checkpoint)
-    return localizer.eval(), record
+    if model.network.name in REGISTRY["network"]:
+        with torch.device("meta"):  # no memory for one that is larger than its file
+            network = build_network(model, *sizes)
+        own = {name: one for name, one in weights.items() if name.startswith("network.")}
+        state = {f"network.{name}": one for name, one in network.state_dict().items()}
+        _check_sizes(state, own, checkpoint)
+    return build_localizer(
+        model,
+        model.build("shape", trust_run),
+        record.grid,
+        *sizes,
+        first_stage=load_localizer(first, trust_run)[0] if first.is_dir() else None,
+        trust_run=trust_run,
+    )
 
 
-def load_weights(localizer: Localizer, checkpoint: Path) -> None:
+def _system(
+    model: SystemRecord,
+    record: folder.RunRecord,
+    weights: Mapping[str, torch.Tensor],
+    checkpoint: Path,
+    trust_run: bool,
+) -> System:
+    """The system that a checkpoint fits, with fresh weights."""
+    sizes = (record.grid, len(record.names))
+    if model.system.name in REGISTRY["system"]:
+        with torch.device("meta"):
+            state = build_system(model, *sizes).state_dict()
+        # The sizes of learnt buffers are those in the file.
+        fixed = [
+            {n: one for n, one in of.items() if not n.endswith("_")} for of in (state, weights)
+        ]
+        _check_sizes(fixed[0], fixed[1], checkpoint)
+    return build_system(model, *sizes, trust_run)
+
+
+def load_weights(localizer: LandmarkLocalizer, checkpoint: Path) -> None:
     """Load weights and fitted shape model; refuse a checkpoint that holds code.
 
     Raises:
@@ -150,17 +207,18 @@ def read_weights(checkpoint: Path, prefix: str = LOCALIZER_PREFIX) -> dict[str, 
     return own
 
 
-def _check_sizes(network: nn.Module, weights: Mapping[str, torch.Tensor], checkpoint: Path) -> None:
-    """Refuse a checkpoint whose network has other weights."""
-    expected = {f"network.{name}": one.shape for name, one in network.state_dict().items()}
-    found = {name: one.shape for name, one in weights.items() if name.startswith("network.")}
+def _check_sizes(
+    state: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor], checkpoint: Path
+) -> None:
+    """Refuse a checkpoint that has other weights than a model."""
+    expected, found = ({name: one.shape for name, one in of.items()} for of in (state, weights))
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise ValueError(f"{checkpoint}: does not fit its {folder.RECORD} ({name})")
 
 
 def _set_weights(
-    localizer: Localizer, weights: Mapping[str, torch.Tensor], checkpoint: Path
+    localizer: LandmarkLocalizer, weights: Mapping[str, torch.Tensor], checkpoint: Path
 ) -> None:
     try:
         localizer.load_state_dict(weights)

@@ -19,7 +19,7 @@ from pin_lightning.method.pose.limits import PoseLimits
 from pin_lightning.runs import folder
 from pin_lightning.runs.formats import FORMAT_VERSION, read_versioned
 from pin_lightning.runs.model import read_weights
-from pin_lightning.runs.model_record import ModelRecord
+from pin_lightning.runs.model_record import AnyRecord
 
 POSE, POSE_RECORD = "pose", "pose.json"
 FINDER_PREFIX = "finder."
@@ -114,7 +114,7 @@ def _record(content: Mapping[str, Any]) -> PoseRecord:
 
 
 def build_finder(
-    model: ModelRecord, record: PoseRecord, mean_mm: Sequence[Any] | np.ndarray | None = None
+    model: AnyRecord, record: PoseRecord, mean_mm: Sequence[Any] | np.ndarray | None = None
 ) -> PoseFinder:
     """Build the pose finder of a record, with fresh weights.
 

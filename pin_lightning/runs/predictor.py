@@ -24,7 +24,7 @@ from pin_lightning.data.preprocessing import OriginalImage, WorkingVolume, read_
 from pin_lightning.data.usual_images import Traits, UsualImages, unlike_training
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.method.ensemble import Ensemble
-from pin_lightning.method.localizer import Localizer, Trajectory
+from pin_lightning.method.trajectory import LandmarkLocalizer, Trajectory
 from pin_lightning.runs.folds import is_folds_folder, load_folds, read_calibration, read_folds
 from pin_lightning.runs.locator import Located, Locator
 from pin_lightning.runs.model import load_localizer
@@ -134,7 +134,7 @@ class Predictor:
 
     def __init__(
         self,
-        localizer: Localizer | Ensemble,
+        localizer: LandmarkLocalizer,
         names: tuple[str, ...],
         device: str = "auto",
         calibration: Calibration | None = None,
@@ -168,7 +168,7 @@ class Predictor:
                 of this program.
         """
         folder = Path(run)
-        localizer: Localizer | Ensemble
+        localizer: LandmarkLocalizer
         if is_folds_folder(folder):
             localizers, record = load_folds(folder, trust_run)
             localizer, runs = Ensemble(localizers), read_folds(folder)

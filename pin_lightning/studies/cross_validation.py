@@ -41,9 +41,10 @@ from pin_lightning.runs.folds import fold_folder, is_finished, read_folds, write
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor
 from pin_lightning.studies.concurrent import run_at_once
-from pin_lightning.training.combinations import Parts
+from pin_lightning.training.combinations import AnyParts
 from pin_lightning.training.loggers import name_group
-from pin_lightning.training.plan import Prepared, plan_run, prepare_run
+from pin_lightning.training.plan import plan_run, prepare_run
+from pin_lightning.training.prepared import Prepared
 from pin_lightning.training.resume import LAST, begun, check_same_training
 from pin_lightning.training.run import survey_data, train_prepared
 
@@ -202,7 +203,9 @@ def _check_settings(config: DictConfig, run_dir: Path) -> None:
         raise ValueError(f"run_dir={run_dir}: is the folder of a single run; give another folder")
 
 
-def _prepare(config: DictConfig, surveyed: Survey, parts: Parts, run_dir: Path) -> Iterator[Fold]:
+def _prepare(
+    config: DictConfig, surveyed: Survey, parts: AnyParts, run_dir: Path
+) -> Iterator[Fold]:
     """Prepare all folds, so that a wrong setting is found before the first is trained."""
     first = _prepare_fold(config, surveyed, parts, run_dir, 0)  # checks the number of folds
     plan_run(first.config, first.prepared)  # checks the settings of the network
@@ -212,7 +215,7 @@ def _prepare(config: DictConfig, surveyed: Survey, parts: Parts, run_dir: Path) 
 
 
 def _prepare_fold(
-    config: DictConfig, surveyed: Survey, parts: Parts, run_dir: Path, number: int
+    config: DictConfig, surveyed: Survey, parts: AnyParts, run_dir: Path, number: int
 ) -> Fold:
     own = config.copy()
     own.data.split.fold = number

@@ -15,11 +15,12 @@ from pin_lightning.method.sampling import Approach, Sampling
 from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.method.update_rules import RuleA, RuleB, UpdateRule
 from pin_lightning.training.augmentation.augmentation import Augmentation
+from pin_lightning.training.systems.parts import SystemParts
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Objects that a config describes, built once; folds share them.
+    """Objects that a config of PIN describes, built once; folds share them.
 
     Shape model and prior are not fitted; a training fits copies. The augmentation is not yet for
     certain landmarks.
@@ -42,6 +43,18 @@ class Parts:
         return cls(prior=prior, network=network, **made)
 
 
+AnyParts: TypeAlias = Parts | SystemParts
+
+
+def parts_of(config: DictConfig) -> AnyParts:
+    """Build the parts of PIN or of a system beside it.
+
+    Raises:
+        ValueError: A setting is wrong, or does not apply to the system.
+    """
+    return (Parts if config.system is None else SystemParts).of(config)
+
+
 # Combinations that make no sense, and what to do instead. Numbers of landmarks and voxels are known
 # only with the data: shape=identity and network=paper check these themselves.
 REFUSED: tuple[tuple[Callable[[Parts], bool], str], ...] = (
@@ -57,7 +70,7 @@ REFUSED: tuple[tuple[Callable[[Parts], bool], str], ...] = (
     ),
 )
 
-Condition: TypeAlias = Callable[[Any, Parts], bool]
+Condition: TypeAlias = Callable[[Any, Any], bool]
 
 
 def _where(setting: str, value: object) -> tuple[Condition, str]:
@@ -95,19 +108,23 @@ WITHOUT_EFFECT: tuple[tuple[str, Condition, str], ...] = (
 )
 
 
-def check_combination(parts: Parts) -> None:
+def check_combination(parts: AnyParts) -> None:
     """Raise a ValueError for parts that make no sense together, before any data are read."""
+    if isinstance(parts, SystemParts):
+        return  # it is one part
     for makes_no_sense, reason in REFUSED:
         if makes_no_sense(parts):
             raise ValueError(reason)
 
 
-def without_effect(config: DictConfig, parts: Parts) -> Iterator[str]:
+def without_effect(config: DictConfig, parts: AnyParts) -> Iterator[str]:
     """Describe settings of the command line without effect, and used outputs without training."""
     asked = asked_settings(config)
     for setting, has_none, reason in WITHOUT_EFFECT:
         if setting in asked and has_none(config, parts):
             yield f"{setting}: has no effect here, {reason}"
+    if isinstance(parts, SystemParts):
+        return
     untrained = {0: ("direction", RuleB), 1: ("displacement", RuleA)}
     if config.model.alpha in untrained:
         output, not_by = untrained[config.model.alpha]

@@ -1,7 +1,7 @@
-"""The Lightning training of a plan: loader, module, loggers, checkpoints."""
+"""The Lightning training of a module: callbacks, loggers, checkpoints."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,62 +10,75 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
 from pin_lightning.common.precision import choose_precision, training_device
+from pin_lightning.common.settings import check_count
 from pin_lightning.distributed.group import ends_together, hush_lightning
 from pin_lightning.distributed.spawn import SpawnedProcess, SpawningLauncher, passing_sigterm_on
 from pin_lightning.runs.folder import CHECKPOINTS, LAST_CHECKPOINT
+from pin_lightning.training.callbacks.averaging import AveragedWeights
 from pin_lightning.training.callbacks.checkpoints import KeepBest, KeepLast, WholeCheckpoints
 from pin_lightning.training.callbacks.progress import TrainingProgress
 from pin_lightning.training.callbacks.stop_together import AskedToEnd
-from pin_lightning.training.module import VALIDATION_ERROR, PINModule
-from pin_lightning.training.plan import Plan
+from pin_lightning.training.localizer_module import VALIDATION_ERROR, LocalizerModule
 from pin_lightning.training.samples.datamodule import LandmarkDataModule
-from pin_lightning.training.samples.sampler import ShapePatchSampler
 
 log = logging.getLogger(__name__)
 hush_lightning()
 
 
-def fit(
+def fit_module(
     config: DictConfig,
     run_dir: Path,
-    plan: Plan,
-    volumes: Mapping[str, Path],
+    module: LocalizerModule,
+    datamodule: LandmarkDataModule,
+    callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
 ) -> None:
-    """Train the plan's network; what only the training needs ends here."""
-    localizer, prepared = plan.localizer, plan.prepared
-    sampler = ShapePatchSampler(
-        localizer.shape_model,
-        localizer.grid,
-        localizer.patch_side,
-        localizer.interpolation,
-        plan.sampling,
-        plan.augmentation,
-        config.seed,
-        localizer.patch_spacings,
-    )
-    cases, shapes_mm = prepared.cases, prepared.shapes_mm
-    loader = instantiate(config.loader)
-    datamodule = LandmarkDataModule(
-        cases["train"], shapes_mm, cases["val"], volumes, sampler, loader
-    )
-    module = PINModule(
-        localizer,
-        config.model.alpha,
-        instantiate(config.model.optimizer),
-        instantiate(config.model.scheduler),
-        prepared.parts.displacement_loss,
-        all_known=bool(torch.isfinite(shapes_mm).all()),
-        names=prepared.record.names,
-    )
-    localizer.choose_dtype(training_device(config.trainer.accelerator))
-    callbacks = [*plan.callbacks, *_callbacks(run_dir, config, bool(datamodule.val))]
+    """Train what localises, with checkpoints in the run folder.
+
+    Args:
+        config: Resolved settings.
+        run_dir: The run folder.
+        module: Trains and validates.
+        datamodule: Gives batches and validation cases.
+        callbacks: Those of `model_callbacks`.
+        loggers: Loggers.
+    """
+    module.localizer.choose_dtype(training_device(config.trainer.accelerator))
+    callbacks = [*callbacks, *_callbacks(run_dir, config, bool(datamodule.val))]
     run_trainer(config.trainer, run_dir, module, datamodule, callbacks, loggers, config.ckpt_path)
+
+
+def model_callbacks(
+    config: DictConfig, validates: bool, following: Sequence[Callback] = ()
+) -> list[Callback]:
+    """Make the callbacks of the settings of ``model``.
+
+    Args:
+        config: Resolved settings.
+        validates: Whether there are validation cases.
+        following: Callbacks that come after averaged weights, which they then see.
+
+    Raises:
+        ValueError: A setting is wrong.
+    """
+    model, callbacks = config.model, list[Callback]()
+    if model.ema_decay is not None:
+        callbacks.append(AveragedWeights(model.ema_decay))
+    callbacks.extend(following)
+    if model.patience is not None:
+        check_count("model.patience", model.patience)
+        if not validates:
+            raise ValueError(
+                f"model.patience={model.patience}: needs validation cases; "
+                f"raise data.split.val_fraction, or give model.patience=null"
+            )
+        callbacks.append(EarlyStopping(VALIDATION_ERROR, patience=model.patience))
+    return callbacks
 
 
 def run_trainer(

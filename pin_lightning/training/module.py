@@ -1,8 +1,6 @@
-"""LightningModule that trains the two-head CNN and validates the whole iterative procedure."""
+"""LightningModule that trains the two-head CNN of PIN."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -10,19 +8,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pin_lightning.common.types import Tensor
-from pin_lightning.evaluation.torchmetrics import MeanRadialError
 from pin_lightning.method import losses
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.networks import patches_to_input
 from pin_lightning.method.targets import direction_target, displacement_target
-from pin_lightning.training.network_module import NetworkModule
-
-VALIDATION_ERROR = "val/radial_error_mm"  # decides on the best checkpoint and on early stopping
-LANDMARK_ERROR = "val_landmark/{}_mm"
+from pin_lightning.training.localizer_module import LocalizerModule
 
 
-class PINModule(NetworkModule):
-    """The training and validation steps of PIN.
+class PINModule(LocalizerModule):
+    """The training steps of PIN.
 
     Args:
         localizer: Holds the network and the fitted shape model.
@@ -32,8 +26,7 @@ class PINModule(NetworkModule):
             once a batch; None keeps the rate constant, as in the paper.
         displacement_loss: The displacement term of Eq. 2.
         all_known: Whether every sample has all its landmarks; else those that are NaN are left out.
-        names: Landmark names under which validation logs the error of each; by default only the
-            error of all is logged.
+        names: As of `LocalizerModule`.
     """
 
     def __init__(
@@ -46,14 +39,11 @@ class PINModule(NetworkModule):
         all_known: bool = True,
         names: Sequence[str] = (),
     ) -> None:
-        super().__init__(optimizer, scheduler)
-        self.localizer = localizer
+        super().__init__(optimizer, scheduler, names)
+        self.localizer: Localizer = localizer
         self.alpha = losses.check_alpha(alpha)
         self.displacement_loss = displacement_loss
         self.all_known = all_known
-        self.names = tuple(names)
-        self.validation_error = MeanRadialError()
-        self.landmark_errors = MeanRadialError(per="landmark")
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Compute the loss of Eq. 2 on random-point patches, averaged over groups of parameters.
@@ -105,25 +95,3 @@ class PINModule(NetworkModule):
     def trained(self) -> nn.Module:
         """The network that is trained."""
         return self.localizer.network
-
-    def validation_step(self, batch: dict[str, Any], batch_index: int) -> None:
-        """Update the radial error of the full iterative procedure on whole volumes.
-
-        Args:
-            batch: ``volume`` [V, X, Y, Z] and ``landmarks_mm`` [V, L, 3].
-            batch_index: Unused.
-        """
-        truth_mm = batch["landmarks_mm"]
-        trajectory = self.localizer(batch["volume"])
-        defined = torch.isfinite(truth_mm).all(dim=-1)
-        self.validation_error.update(trajectory.prediction_mm, truth_mm, defined)
-        self.landmark_errors.update(trajectory.prediction_mm, truth_mm, defined)
-        self.log(VALIDATION_ERROR, self.validation_error, prog_bar=True, batch_size=len(truth_mm))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the error of each landmark that any validation case has."""
-        errors_mm = self.landmark_errors.compute().reshape(-1).tolist() if self.names else []
-        self.landmark_errors.reset()
-        named = zip(self.names, errors_mm, strict=True)
-        known = {LANDMARK_ERROR.format(name): one for name, one in named if not math.isnan(one)}
-        self.log_dict(known)

@@ -1,20 +1,18 @@
 """Preparation of a training in memory: split, training shapes, shape model, network.
 
 `prepare_run` draws no random numbers, so that all folds are prepared before the first is trained.
-`plan_run` adds the network, with the weights of the seed.
+`plan_run` adds what is trained, with the weights of the seed.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from pin_lightning.common.settings import check_count
 from pin_lightning.common.types import Float, Tensor
@@ -23,67 +21,17 @@ from pin_lightning.data.splits import Split, split_cases
 from pin_lightning.data.survey import Survey
 from pin_lightning.data.usual_images import Traits, UsualImages
 from pin_lightning.data.volume_cache import load_volume
-from pin_lightning.method.localizer import Localizer
-from pin_lightning.method.sampling import OnTrajectories, Sampling
-from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.method.shape_models.completion import complete_shapes
-from pin_lightning.method.targets import displacement_unit
 from pin_lightning.runs.folder import RunRecord
-from pin_lightning.runs.model import build_localizer, load_localizer
-from pin_lightning.runs.model_record import ModelRecord
-from pin_lightning.training.augmentation.augmentation import Augmentation
-from pin_lightning.training.callbacks.averaging import AveragedWeights
-from pin_lightning.training.callbacks.trajectories import FollowTrajectories
-from pin_lightning.training.combinations import Parts
+from pin_lightning.training.combinations import AnyParts
 from pin_lightning.training.first_stage import check_first_stage, first_stage_folder
-from pin_lightning.training.module import VALIDATION_ERROR
+from pin_lightning.training.pin_plan import fit_models, plan_pin
 from pin_lightning.training.pose.choice import check_reused
-from pin_lightning.training.prior import fit_prior
+from pin_lightning.training.prepared import Fitted, Plan, Prepared, WholeShapes
+from pin_lightning.training.systems.parts import SystemParts
+from pin_lightning.training.systems.plan import plan_system
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Parts of a training that the data decide.
-
-    Attributes:
-        record: Record for the run folder.
-        cases: Cases of the parts ``train``, ``val`` and ``test``.
-        shapes_mm: Landmarks of the training cases. Missing ones are NaN if landmarks move by
-            themselves, and filled in if they move together: a shape has all its landmarks.
-        shape_model: Fitted shape model.
-        prior: Fitted prior, if any.
-        first_stage: Run folder of the first stage, if any.
-        parts: Parts of the config.
-    """
-
-    record: RunRecord
-    cases: Mapping[str, Sequence[AnnotatedCase]]
-    shapes_mm: Float[Tensor, "M L 3"]
-    shape_model: ShapeModel
-    prior: ShapeModel | None
-    first_stage: Path | None
-    parts: Parts
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """A prepared training with its network.
-
-    Attributes:
-        prepared: Parts that the data decide.
-        localizer: Localizer with a fitted shape model and fresh weights.
-        augmentation: Augmentation of these landmarks.
-        sampling: Sampling, on trajectories if asked for.
-        callbacks: Callbacks for the settings of the model.
-    """
-
-    prepared: Prepared
-    localizer: Localizer
-    augmentation: Augmentation
-    sampling: Sampling
-    callbacks: Sequence[Callback]
 
 
 def check_steps(config: DictConfig) -> None:
@@ -99,7 +47,7 @@ def check_steps(config: DictConfig) -> None:
         )
 
 
-def prepare_run(config: DictConfig, surveyed: Survey, parts: Parts) -> Prepared:
+def prepare_run(config: DictConfig, surveyed: Survey, parts: AnyParts) -> Prepared:
     """Split the cases and fit the shape models; nothing is written, and no random number drawn.
 
     In the config, `model.prior` is set to the prior that is fitted (`fit_prior`).
@@ -110,64 +58,31 @@ def prepare_run(config: DictConfig, surveyed: Survey, parts: Parts) -> Prepared:
     cases = _split(config, surveyed)
     grid, names = surveyed.grid, surveyed.names
     shapes_mm = training_shapes(cases["train"], names)
-    shape_model = deepcopy(parts.shape).fit(shapes_mm, grid.extent_mm)
-    prior = fit_prior(config, parts.prior, shapes_mm, grid.extent_mm)
+    fitted: Fitted
+    if isinstance(parts, SystemParts):
+        fitted = WholeShapes(shapes_mm)
+    else:
+        fitted = fit_models(config, parts, shapes_mm, grid)
     split = Split(**{part: tuple(one.case.name for one in cases[part]) for part in cases})
     usual = UsualImages.of([_traits(surveyed.volumes[name]) for name in split.train])
-    record = RunRecord(names, grid, shape_model.num_parameters, split, surveyed.window, usual)
+    record = RunRecord(names, grid, fitted.num_parameters, split, surveyed.window, usual)
     folder = first_stage_folder(config)
     if folder is not None:
         check_first_stage(folder, record)
     check_reused(config, split)
-    if shape_model.num_groups > 1:
+    if not fitted.needs_whole_shapes:
         shapes_mm = torch.stack([case.landmarks_mm for case in cases["train"]])
-    # Wrong settings are refused now rather than at the first validation.
-    displacement_unit(config.model.displacement_unit, shape_model.sd_, grid.spacing_mm)
-    shape_model.starts(config.model.num_starts, torch.Generator())
-    return Prepared(record, cases, shapes_mm, shape_model, prior, folder, parts)
+    return Prepared(record, cases, shapes_mm, fitted, folder, parts)
 
 
 def plan_run(config: DictConfig, prepared: Prepared) -> Plan:
-    """Make the network and draw its weights; nothing is written.
+    """Make the localizer and draw its weights; nothing is written.
 
     Raises:
         ValueError: A setting is wrong; the message names it.
     """
-    record, parts, folder = prepared.record, prepared.parts, prepared.first_stage
-    augmentation = parts.augmentation.for_landmarks(record.names, config.data.mirror_pairs)
-    localizer = build_localizer(
-        ModelRecord.of_config(config),
-        prepared.shape_model,
-        record.grid,
-        len(record.names),
-        record.num_parameters,
-        prepared.prior,
-        None if folder is None else load_localizer(folder, config.trust_run)[0],
-        parts.update_rule,
-        trust_run=True,  # of the user's own command line
-    )
-    share = config.model.trajectory_share
-    sampling = parts.sampling if share == 0 else OnTrajectories(parts.sampling, share)
-    callbacks = _callbacks(config, sampling, bool(prepared.cases["val"]))
-    return Plan(prepared, localizer, augmentation, sampling, callbacks)
-
-
-def _callbacks(config: DictConfig, sampling: Sampling, validates: bool) -> list[Callback]:
-    """Make the callbacks, averaged weights first: those that follow see them in validation."""
-    model, callbacks = config.model, list[Callback]()
-    if model.ema_decay is not None:
-        callbacks.append(AveragedWeights(model.ema_decay))
-    if isinstance(sampling, OnTrajectories):
-        callbacks.append(FollowTrajectories(sampling, model.trajectory_every, config.seed))
-    if model.patience is not None:
-        check_count("model.patience", model.patience)
-        if not validates:
-            raise ValueError(
-                f"model.patience={model.patience}: needs validation cases; "
-                f"raise data.split.val_fraction, or give model.patience=null"
-            )
-        callbacks.append(EarlyStopping(VALIDATION_ERROR, patience=model.patience))
-    return callbacks
+    of_system = isinstance(prepared.parts, SystemParts)
+    return plan_system(config, prepared) if of_system else plan_pin(config, prepared)
 
 
 @lru_cache(maxsize=2**14)  # for all folds

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pin_lightning.common.errors import FULL
 from pin_lightning.common.files import remove_leftovers
-from pin_lightning.method.localizer import Localizer
+from pin_lightning.method.trajectory import LandmarkLocalizer
 from pin_lightning.runs import folder
 from pin_lightning.runs.model import LOCALIZER_PREFIX, read_checkpoint
 from pin_lightning.runs.pose_stage import pose_folder
@@ -65,7 +65,7 @@ def is_own(checkpoint: Path | None, run_dir: Path) -> bool:
 
 
 def steps_done(
-    checkpoint: Path | None, run_dir: Path, config: DictConfig, localizer: Localizer
+    checkpoint: Path | None, run_dir: Path, config: DictConfig, localizer: LandmarkLocalizer
 ) -> int:
     """Check that a training can go on from a checkpoint, and return its completed steps.
 
@@ -79,7 +79,7 @@ def steps_done(
     _check_weights(checkpoint, content["state_dict"], localizer)
     step, most = int(content["global_step"]), config.trainer.max_steps
     # A number of epochs, null by default, may end a training and its schedule sooner.
-    if config.model.scheduler is not None and config.trainer.get("max_epochs") is None:
+    if config.model.get("scheduler") is not None and config.trainer.get("max_epochs") is None:
         _check_schedules(checkpoint, content.get("lr_schedulers", []), most)
     if 0 < most <= step and not is_own(checkpoint, run_dir):
         raise ValueError(
@@ -90,7 +90,7 @@ def steps_done(
     return step
 
 
-def _check_weights(path: Path, state: dict[str, Any], localizer: Localizer) -> None:
+def _check_weights(path: Path, state: dict[str, Any], localizer: LandmarkLocalizer) -> None:
     saved = {name: tuple(value.shape) for name, value in state.items()}
     weights = localizer.state_dict().items()
     own = {f"{LOCALIZER_PREFIX}{name}": tuple(value.shape) for name, value in weights}

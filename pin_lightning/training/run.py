@@ -29,12 +29,17 @@ from pin_lightning.runs.model import load_weights, read_checkpoint
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor
 from pin_lightning.training import resume
-from pin_lightning.training.combinations import Parts, check_combination, without_effect
-from pin_lightning.training.fit import fit
+from pin_lightning.training.combinations import (
+    AnyParts,
+    check_combination,
+    parts_of,
+    without_effect,
+)
 from pin_lightning.training.loggers import experiment_loggers, name_group
-from pin_lightning.training.plan import Prepared, check_steps, plan_run, prepare_run
+from pin_lightning.training.plan import check_steps, plan_run, prepare_run
 from pin_lightning.training.pose.choice import check_pose, framing_of, settle
 from pin_lightning.training.pose.stage import pose_stage
+from pin_lightning.training.prepared import Prepared
 from pin_lightning.training.wandb_results import log_to_wandb
 
 log = logging.getLogger(__name__)
@@ -67,7 +72,7 @@ def train_job(config: DictConfig, run_dir: Path) -> dict[str, Any]:
 
 def survey_data(
     config: DictConfig, several: Several | None = None
-) -> tuple[DictConfig, Survey, Parts]:
+) -> tuple[DictConfig, Survey, AnyParts]:
     """Read and check the data of a training, or of several that share them.
 
     Args:
@@ -84,7 +89,7 @@ def survey_data(
     refuse_missing(config)
     check_count("seed", config.seed, least=0)
     check_steps(config)
-    parts = Parts.of(config)
+    parts = parts_of(config)
     check_combination(parts)
     check_strategy(config, several)
     check_pose(config)
@@ -140,7 +145,7 @@ def _train(
     if surveyed.framed.anatomy is not None:  # the same draws follow, trained now or before
         pl.seed_everything(config.seed, workers=True, verbose=False)
     with experiment_loggers(config, run_dir, done if goes_on else 0) as loggers:
-        fit(config, run_dir, plan, surveyed.volumes, loggers)
+        plan.fit(config, run_dir, surveyed.volumes, loggers)
         if not is_first():
             return {}
         gc.collect()  # trainer and module refer to each other, and to the volumes
@@ -178,14 +183,16 @@ def _survey(config: DictConfig) -> Survey:
     chosen = {
         "data.spacing_mm": grid.spacing_mm,
         "data.grid_size": list(grid.size),
-        "model.patch_side": default_patch_side(grid.size),
     }
+    if "patch_side" in model:
+        chosen["model.patch_side"] = default_patch_side(grid.size)
     for key, value in chosen.items():
         if OmegaConf.select(config, key) is None:
             OmegaConf.update(config, key, value)
             log.info("%s=%s (from the data)", key, value)
     log.info("working volumes of %s voxels of %s mm", grid.size, grid.spacing_mm)
-    log.info("patches of %d voxels, %s", model.patch_side, model.interpolation)
+    if "patch_side" in model:
+        log.info("patches of %d voxels, %s", model.patch_side, model.interpolation)
     for finding in surveyed.findings:
         if finding.level == "warning":
             log.warning("%s", finding)

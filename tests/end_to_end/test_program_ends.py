@@ -136,7 +136,7 @@ ENDS = {
     "no-record": (damaged("run.json", None), "has no run.json; give a folder that train.py wrote"),
     "no-config": (damaged("config.yaml", None), "has no config.yaml; give a folder"),
     "no-checkpoints": (damaged("checkpoints", None), "has no checkpoints/best.ckpt or last.ckpt"),
-    "version": (of_another_version, "format_version 99, this program reads 1 to 4; use"),
+    "version": (of_another_version, "format_version 99, this program reads 1 to 5; use"),
     "record-cut": (damaged("run.json", b'{"format_ver'), RESTORE),
     "record-list": (damaged("run.json", b"[]"), RESTORE),
     "record-lacks": (damaged("run.json", b'{"format_version": 1}'), RESTORE),

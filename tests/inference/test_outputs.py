@@ -12,8 +12,8 @@ from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.preprocessing import WorkingVolume
 from pin_lightning.data.volume_facts import VolumeFacts
 from pin_lightning.inference.outputs import VolumeOutputs
-from pin_lightning.method.localizer import Trajectory
 from pin_lightning.method.pose.finder import FoundPose
+from pin_lightning.method.trajectory import Trajectory
 from pin_lightning.runs.locator import Located
 from pin_lightning.runs.predictor import Localised, Prediction
 

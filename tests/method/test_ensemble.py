@@ -4,9 +4,10 @@ import torch
 
 from pin_lightning.common.geometry import Grid
 from pin_lightning.method.ensemble import Ensemble, merge
-from pin_lightning.method.localizer import Localizer, Trajectory
+from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.networks import CompactNetwork
 from pin_lightning.method.shape_models import PCAShapeModel
+from pin_lightning.method.trajectory import Trajectory
 from pin_lightning.method.update_rules import RuleB
 
 GRID = Grid((20, 18, 16), 1.0)

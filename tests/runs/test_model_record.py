@@ -14,7 +14,8 @@ from pin_lightning.data.images import limits
 from pin_lightning.runs.folder import read_config, read_model, read_record
 from pin_lightning.runs.formats import MOST_BYTES, plain_yaml
 from pin_lightning.runs.model import load_localizer
-from pin_lightning.runs.model_record import REGISTRY, ModelRecord, Part
+from pin_lightning.runs.model_parts import REGISTRY, Part
+from pin_lightning.runs.model_record import ModelRecord
 from pin_lightning.runs.predictor import Predictor
 
 VERSION1 = Path(__file__).parents[1] / "earlier_runs" / "version1"

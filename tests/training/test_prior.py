@@ -7,7 +7,8 @@ from pin_lightning.method.shape_models import (
     AutoencoderShapeModel,
     PCAShapeModel,
 )
-from pin_lightning.runs.model_record import ModelRecord, Part
+from pin_lightning.runs.model_parts import Part
+from pin_lightning.runs.model_record import ModelRecord
 from pin_lightning.training.prior import fit_prior
 
 EXTENT = (60.0, 40.0, 80.0)

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.scan_levels import placed
+from pin_lightning.evaluation.convergence import iterates
 from pin_lightning.evaluation.evaluation import Evaluation
 from pin_lightning.reports.figures import plots
 from pin_lightning.reports.figures.planes import plane_figure
@@ -41,8 +42,8 @@ def case_pictures(
 ) -> None:
     """Write ``PART_LABEL_KIND.png`` for the labels of `chosen_cases`.
 
-    The moving starts are in a film, ``PART_LABEL_starts.gif``, and in a 3D figure for plotly.js,
-    the ``.json`` beside it; how the pose was found likewise, in ``PART_LABEL_pose.gif``.
+    The starts, where they iterate, are in a film, ``PART_LABEL_starts.gif``, and in a 3D figure for
+    plotly.js, the ``.json`` beside it; how the pose was found likewise, in ``PART_LABEL_pose.gif``.
 
     Args:
         figures: Folder to write to.
@@ -65,17 +66,18 @@ def case_pictures(
         volume = (shown.volume.intensity.numpy(), grid.spacing_mm)
         heading, stem = f"{name}: {label} {part} case", f"{part}_{label}"
         title = f"{heading}, mean error {np.nanmean(errors[name]):.2f} mm"
-        views = {
-            "case": plots.case_figure(*volume, truth_ijk, predicted_ijk, names, title),
-            "starts": trajectory_figure(*volume, path_ijk, truth_ijk, names, title),
-        }
+        moves = iterates(len(path_ijk) - 1)
+        views = {"case": plots.case_figure(*volume, truth_ijk, predicted_ijk, names, title)}
+        if moves:
+            views["starts"] = trajectory_figure(*volume, path_ijk, truth_ijk, names, title)
         if shown.planes:
             views["planes"] = plane_figure(shown.planes, title)
         for kind, figure in views.items():
             plots.save(figure, figures / f"{stem}_{kind}.png")
-        moving = (*volume, path_ijk, truth_ijk)
-        write_trajectory_gif(figures / f"{stem}_starts.gif", *moving, heading)
-        write_trajectory_3d(figures / f"{stem}_starts.json", trajectory_3d(*moving, names))
+        if moves:
+            moving = (*volume, path_ijk, truth_ijk)
+            write_trajectory_gif(figures / f"{stem}_starts.gif", *moving, heading)
+            write_trajectory_3d(figures / f"{stem}_starts.json", trajectory_3d(*moving, names))
         if (found := trace(name)) is not None:
             stem = f"{part}_{label}_pose"
             posed = (found.volume, found.spacing_mm, *_posed_ijk(found, shown))

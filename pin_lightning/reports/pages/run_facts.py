@@ -122,8 +122,7 @@ def data_name(run: RunFacts) -> str:
 
 def training_facts(run: RunFacts) -> list[tuple[str, str]]:
     """Data, model and training of the run: labels and values."""
-    record, setting = run.records[0], run.setting
-    grid, patch_side = record.grid, setting("model.patch_side")
+    record, setting, grid = run.records[0], run.setting, run.records[0].grid
     size = " \u00d7 ".join(map(str, grid.size))
     batch = setting("loader.batch_size")  # null follows the number of landmarks
     of_batch = "" if batch is None else f" of {batch}"
@@ -132,10 +131,7 @@ def training_facts(run: RunFacts) -> list[tuple[str, str]]:
         ("Cases", _cases(run)),
         ("Landmarks", str(len(record.names))),
         ("Working grid", f"{size} voxels of {grid.spacing_mm:g} mm"),
-        ("Shape model", f"{_class_of(run, 'shape')}, {record.num_parameters} parameters"),
-        ("Network", f"{_class_of(run, 'network')}, patches of {patch_side} voxels"),
-        ("Iteration", _iteration(run)),
-        ("Weight of direction", f"alpha = {setting('model.alpha')}"),
+        *(_model_of_pin(run) if setting("system") is None else _system(run)),
         ("Training", f"{setting('trainer.max_steps')} steps{of_batch}"),
         ("Seed", str(setting("seed"))),
     ]
@@ -144,6 +140,22 @@ def training_facts(run: RunFacts) -> list[tuple[str, str]]:
     if setting("first_stage") is not None:
         facts.append(("First stage", _last_part(str(setting("first_stage")))))
     return facts + _checkpoint(run)
+
+
+def _model_of_pin(run: RunFacts) -> list[tuple[str, str]]:
+    parameters, patch_side = run.records[0].num_parameters, run.setting("model.patch_side")
+    return [
+        ("Shape model", f"{_class_of(run, 'shape')}, {parameters} parameters"),
+        ("Network", f"{_class_of(run, 'network')}, patches of {patch_side} voxels"),
+        ("Iteration", _iteration(run)),
+        ("Weight of direction", f"alpha = {run.setting('model.alpha')}"),
+    ]
+
+
+def _system(run: RunFacts) -> list[tuple[str, str]]:
+    settings = {key: one for key, one in run.setting("system").items() if key != "_target_"}
+    shown = ", ".join(f"{key} = {one}" for key, one in settings.items())
+    return [("System", _class_of(run, "system")), *([("Its settings", shown)] if shown else [])]
 
 
 def _cases(run: RunFacts) -> str:

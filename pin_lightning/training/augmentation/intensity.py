@@ -147,7 +147,7 @@ def change_intensity(
         factor = some.gain[:, None, None, None]
         if some.bias is not None:
             factor = factor * _bias_field(some.bias, centres_mm[block], steps_mm, grid)
-        values = _pointwise(values, factor, some, normal) * there
+        values = change_pointwise(values, factor, some, normal) * there
         changed[block] = values if patches.is_floating_point() else values.round_()
     return changed
 
@@ -164,12 +164,20 @@ def _blurred(
     return kernel @ values @ kernel.mT
 
 
-def _pointwise(
-    values: Float[Tensor, "n C P P"],
-    factor: Float[Tensor, "#n #C #P #P"],
+def change_pointwise(
+    values: Float[Tensor, "n *#rest"],
+    factor: Float[Tensor, "n *#rest"],
     some: Intensity,
-    normal: Float[Tensor, "n C P P"] | None,
-) -> Float[Tensor, "n C P P"]:
+    normal: Float[Tensor, "n *#rest"] | None,
+) -> Float[Tensor, "n *#rest"]:
+    """Change intensities, 0 to 255, one by one.
+
+    Args:
+        values: Intensities of n samples, with three further axes.
+        factor: Gain with the bias, of as many axes.
+        some: Changes of the samples.
+        normal: Standard normal noise, None for none.
+    """
     values = values / BRIGHTEST
     if some.gamma is not None:
         values = values.pow_(some.gamma[:, None, None, None])
@@ -194,7 +202,7 @@ def _bias_field(
     # In halves of the extent: 1 at the faces.
     centres = centres_mm / (extent_mm / 2)
     steps = steps_mm / (extent_mm[:, None] / 2)
-    linear, square = bias[:, :3], _symmetric(bias[:, 3:])
+    linear, square = bias[:, :3], quadratic_forms(bias[:, 3:])
     slope = linear[:, None] + 2 * (square[:, None] * centres[..., None, :]).sum(-1)
     constant = (centres * (slope + linear[:, None])).sum(-1) / 2
     along = slope[..., None] * steps + square.diagonal(dim1=1, dim2=2)[:, None, :, None] * steps**2
@@ -207,7 +215,7 @@ def _bias_field(
     return exponent.exp_().flatten(1, 2)
 
 
-def _symmetric(terms: Float[Tensor, "n 6"]) -> Float[Tensor, "n 3 3"]:
+def quadratic_forms(terms: Float[Tensor, "n 6"]) -> Float[Tensor, "n 3 3"]:
     """Matrices of quadratic forms with the terms xx, yy, zz, yz, xz, xy."""
     xx, yy, zz, yz, xz, xy = terms.unbind(1)
     rows = [xx, xy / 2, xz / 2, xy / 2, yy, yz / 2, xz / 2, yz / 2, zz]

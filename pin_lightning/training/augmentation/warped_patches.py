@@ -51,7 +51,7 @@ def cut_warped_patches(
     steps_mm = torch.arange(side, device=centres_mm.device) - side // 2
     steps_mm = steps_mm * (spacing_voxels * grid.spacing_mm)
     positions = _planes(warp, centres_mm, steps_mm, grid)
-    look_up = _nearest if interpolation == "nearest" else _linear
+    look_up = _nearest if interpolation == "nearest" else look_up_linear
     number, landmarks = centres_mm.shape[:2]
     patches = bordered.buffer.new_empty(number * landmarks * 3, side, side)
     volumes = volume_index.repeat_interleave(3 * landmarks, output_size=len(patches))
@@ -132,10 +132,19 @@ def _nearest(
     return bordered.buffer.index_select(0, index.flatten()).view_as(index)
 
 
-def _linear(
-    bordered: BorderedVolumes, volumes: Int[Tensor, " m"], positions: list[Float[Tensor, "m P P"]]
-) -> Num[Tensor, "m P P"]:
-    """Trilinear: eight voxels, blended along z, y and x."""
+def look_up_linear(
+    bordered: BorderedVolumes, volumes: Int[Tensor, " m"], positions: list[Float[Tensor, "m P Q"]]
+) -> Num[Tensor, "m P Q"]:
+    """Look up voxels trilinearly: eight voxels, blended along z, y and x.
+
+    Args:
+        bordered: Volumes from `add_border`.
+        volumes: Volume of each of the m planes.
+        positions: Voxel indices x, y and z, with the border; overwritten.
+
+    Returns:
+        Values in the dtype of the volumes; zero outside.
+    """
     low, fraction = [], []
     for position, size in zip(positions, bordered.shape[1:], strict=True):
         position.clamp_(0, size - 1)
@@ -145,13 +154,13 @@ def _linear(
     x, y, z = fraction
     _, _, size_y, size_z = bordered.shape
 
-    def voxels(offset: int) -> Float[Tensor, "m P P"]:
+    def voxels(offset: int) -> Float[Tensor, "m P Q"]:
         return bordered.buffer[offset:].index_select(0, index).view(x.shape).float()
 
-    def row(offset: int) -> Float[Tensor, "m P P"]:
+    def row(offset: int) -> Float[Tensor, "m P Q"]:
         return torch.lerp(voxels(offset), voxels(offset + 1), z)
 
-    def square(offset: int) -> Float[Tensor, "m P P"]:
+    def square(offset: int) -> Float[Tensor, "m P Q"]:
         return torch.lerp(row(offset), row(offset + size_z), y)
 
     blended = torch.lerp(square(0), square(size_y * size_z), x)
@@ -160,8 +169,8 @@ def _linear(
 
 
 def _index(
-    bordered: BorderedVolumes, volumes: Int[Tensor, " m"], whole: list[Float[Tensor, "m P P"]]
-) -> Integer[Tensor, "m P P"]:
+    bordered: BorderedVolumes, volumes: Int[Tensor, " m"], whole: list[Float[Tensor, "m P Q"]]
+) -> Integer[Tensor, "m P Q"]:
     """Place in the buffer of each voxel, whose indices are truncated to whole numbers."""
     _, _, size_y, size_z = bordered.shape
     # Half the memory, where numbers are small enough.

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pin_lightning.training.module import VALIDATION_ERROR
+from pin_lightning.training.localizer_module import VALIDATION_ERROR
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from pin_lightning.data.survey import Survey
 from pin_lightning.method.pose.finder import PoseFinder
 from pin_lightning.method.pose.rigid import Poses
 from pin_lightning.runs.folder import LAST_CHECKPOINT
-from pin_lightning.runs.model_record import ModelRecord
+from pin_lightning.runs.model_record import record_of_config
 from pin_lightning.runs.pose_stage import PoseRecord, build_finder
 from pin_lightning.training.callbacks.averaging import AveragedWeights
 from pin_lightning.training.callbacks.checkpoints import KeepLast
@@ -97,7 +97,7 @@ def fit_pose_stage(
     """Train a pose stage in a folder, from its last checkpoint if there is one."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     pose = config.pose
-    finder = build_finder(ModelRecord.of_config(config), record, cases.mean_mm)
+    finder = build_finder(record_of_config(config), record, cases.mean_mm)
     chosen = finder.chosen_.numpy()
     poses = Poses(
         torch.from_numpy(np.stack([one.scale * one.rotation for one in cases.poses])).float(),

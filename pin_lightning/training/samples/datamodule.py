@@ -14,7 +14,7 @@ from pin_lightning.common.types import Float, Tensor
 from pin_lightning.data.inspection import AnnotatedCase
 from pin_lightning.data.volume_cache import load_volume
 from pin_lightning.distributed.ranks import WHOLE, Shard
-from pin_lightning.training.samples.sampler import ShapePatchSampler
+from pin_lightning.training.samples.drawing import SampleDrawing
 
 
 class VolumeDataset(Dataset[dict[str, Any]]):
@@ -45,11 +45,11 @@ def cases_of(shard: Shard, cases: Sequence[AnnotatedCase]) -> list[AnnotatedCase
 
 
 class LandmarkDataModule(pl.LightningDataModule):
-    """Training batches of random-point patches and validation cases.
+    """Training batches and validation cases.
 
     Args:
         train: Training cases.
-        shapes_mm: Their landmarks [M, L, 3], as `ShapePatchSampler.samples` takes them.
+        shapes_mm: Their landmarks [M, L, 3], as `SampleDrawing.samples` takes them.
         val: Validation cases; metrics leave out missing landmarks.
         volumes: Working volume files by case name.
         sampler: Cuts the training samples.
@@ -63,7 +63,7 @@ class LandmarkDataModule(pl.LightningDataModule):
         shapes_mm: Float[Tensor, "M L 3"],
         val: Sequence[AnnotatedCase],
         volumes: Mapping[str, Path],
-        sampler: ShapePatchSampler,
+        sampler: SampleDrawing,
         loader: Callable[..., Any],
     ) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class LandmarkDataModule(pl.LightningDataModule):
         return Shard(self.trainer.global_rank, self.trainer.world_size, self.trainer.num_nodes)
 
     def train_dataloader(self) -> Any:
-        """Make the loader of random-point patches of the training cases."""
+        """Make the loader of samples of the training cases."""
         volumes = [self.volumes[annotated.case.name] for annotated in self.train]
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return self.loader(volumes, self.shapes_mm, self.sampler, device, shard=self.shard)

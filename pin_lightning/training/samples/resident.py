@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from pin_lightning.distributed.random_states import seed_of
 from pin_lightning.distributed.ranks import WHOLE, Shard
 from pin_lightning.method.patches import BorderedVolumes, bordered_size
 from pin_lightning.method.pyramid import Pyramid, coarser, coarser_grid, coarser_size
+from pin_lightning.training.samples.drawing import SampleDrawing
 from pin_lightning.training.samples.resumable import ResumableLoader
-from pin_lightning.training.samples.sampler import ShapePatchSampler
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ class ResidentLoader(ResumableLoader):
 
     Args:
         volumes: Cached working volumes of the training cases, all on the sampler's grid.
-        shapes_mm: Landmarks of each case, grid mm, as `ShapePatchSampler.samples` takes them.
-        sampler: Draws shape parameters and cuts patches.
+        shapes_mm: Landmarks of each case, grid mm, as `SampleDrawing.samples` takes them.
+        sampler: Draws and cuts samples.
         device: Device that trains.
         batch_size: Samples B of a step; None is `ShapePatchSampler.batch_size`.
         batches_per_epoch: Batches from one chance of validation and checkpoints to the next.
@@ -52,7 +53,7 @@ class ResidentLoader(ResumableLoader):
         self,
         volumes: Sequence[Path],
         shapes_mm: Float[Tensor, "M L 3"],
-        sampler: ShapePatchSampler,
+        sampler: SampleDrawing,
         device: torch.device = CPU,
         batch_size: int | None = 64,
         batches_per_epoch: int = 100,
@@ -72,16 +73,13 @@ class ResidentLoader(ResumableLoader):
         self.shapes_mm = shapes_mm.to(self.sampler.generator.device)
         self.batch_size = sampler.batch_size(batch_size)
         self.batches_per_epoch = batches_per_epoch
-        self._pyramid: Pyramid | None = None
 
     def __len__(self) -> int:
         return self.batches_per_epoch
 
     def _rest(self) -> Iterator[dict[str, Tensor]]:
-        if self._pyramid is None:
-            self._pyramid = self._load().to(self.sampler.generator.device)
         for _ in range(self.given, len(self)):
-            yield self._batch(self._pyramid)
+            yield self.draw(self.batch_size * self.sampler.shard.count)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the place in the epoch and the generator's state, equal in all processes."""
@@ -100,11 +98,14 @@ class ResidentLoader(ResumableLoader):
         log.info("samples were drawn otherwise before: from here on by other random numbers")
         generator.manual_seed(seed_of(self.sampler.seed, self.epoch, self.given))
 
-    def _load(self) -> Pyramid:
+    @cached_property
+    def pyramid(self) -> Pyramid:
+        """The volumes, loaded when they are first needed."""
         grid, spacings = self.sampler.grid, self.sampler.patch_spacings
         return_freed_memory()  # of preprocessing
         levels = tuple(self._load_level(factor) for factor in spacings)
-        return Pyramid(levels, tuple(coarser_grid(grid, factor) for factor in spacings))
+        grids = tuple(coarser_grid(grid, factor) for factor in spacings)
+        return Pyramid(levels, grids).to(self.sampler.generator.device)
 
     def _load_level(self, factor: int) -> BorderedVolumes:
         size = self.sampler.grid.size
@@ -113,11 +114,12 @@ class ResidentLoader(ResumableLoader):
                 return map_volumes(self.volumes, size, factor)
         return stack_volumes(self.volumes, size, self.times_it_fits > 1, factor)
 
-    def _batch(self, pyramid: Pyramid) -> dict[str, Tensor]:
+    def draw(self, count: int) -> dict[str, Tensor]:
+        """Draw samples of all processes, and cut those of this one."""
         generator = self.sampler.generator
-        count, device = (self.batch_size * self.sampler.shard.count,), generator.device
-        index = torch.randint(len(self.volumes), count, generator=generator, device=device)
-        return self.sampler.samples(pyramid, index, self.shapes_mm[index])
+        number, device = (count,), generator.device
+        index = torch.randint(len(self.volumes), number, generator=generator, device=device)
+        return self.sampler.samples(self.pyramid, index, self.shapes_mm[index])
 
 
 def stack_volumes(

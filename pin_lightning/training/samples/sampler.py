@@ -10,25 +10,19 @@ import torch
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Bool, Float, Int, Num, Tensor
 from pin_lightning.distributed.ranks import WHOLE, Shard
-from pin_lightning.method.pyramid import (
-    Pyramid,
-    build_pyramid,
-    check_spacings,
-    cut_levels,
-    cut_straight,
-    merge_levels,
-)
+from pin_lightning.method.pyramid import Pyramid, cut_levels, cut_straight, merge_levels
 from pin_lightning.method.sampling import Drawn, Sampling
 from pin_lightning.method.shape_models import ShapeModel
 from pin_lightning.training.augmentation.augmentation import Augmentation
 from pin_lightning.training.augmentation.intensity import Intensity, change_intensity
 from pin_lightning.training.augmentation.warped_patches import cut_warped_patches
 from pin_lightning.training.augmentation.warps import Warp
+from pin_lightning.training.samples.drawing import SampleDrawing
 
 GROUPS_PER_STEP = 256  # of parameters that move by themselves: landmarks, or whole shapes
 
 
-class ShapePatchSampler:
+class ShapePatchSampler(SampleDrawing):
     """Draw shape parameters at random and cut the patches of their shapes, on the CPU at first.
 
     Args:
@@ -53,37 +47,23 @@ class ShapePatchSampler:
         seed: int,
         patch_spacings: Sequence[int] = (1,),
     ) -> None:
+        super().__init__(grid, augmentation, seed, patch_spacings)
         # A copy: the trained one moves to the device of the network.
         self.shape_model = copy.deepcopy(shape_model).to("cpu")
-        self.grid = grid
         self.patch_side = patch_side
         self.interpolation = interpolation
         self.sampling = sampling
-        self.augmentation = augmentation
-        self.seed = seed
-        self.patch_spacings = check_spacings(patch_spacings)
-        self.shard = WHOLE
-        self.generator = torch.Generator().manual_seed(seed)
 
     def on(self, device: torch.device, shard: Shard = WHOLE) -> "ShapePatchSampler":
         """Copy the sampler to a device, whose draws begin anew, to cut the samples of a shard."""
-        made = copy.copy(self)
+        made = super().on(device, shard)
         made.shape_model = copy.deepcopy(self.shape_model).to(device)
-        made.shard = shard
-        made.generator = torch.Generator(device).manual_seed(self.seed)
         return made
 
-    def batch_size(self, asked: int | None) -> int:
-        """Return the samples of a step, by default as many as have 256 groups of parameters."""
-        if asked is None:
-            return max(1, round(GROUPS_PER_STEP / self.shape_model.num_groups))
-        if asked < 1:
-            raise ValueError(f"loader.batch_size={asked}: give 1 or more, or null")
-        return asked
-
-    def pyramid(self, volumes: Num[Tensor, "V X Y Z"]) -> Pyramid:
-        """Build from volumes on the grid what `samples` cuts from."""
-        return build_pyramid(volumes, self.grid, self.patch_spacings)
+    @property
+    def default_batch_size(self) -> int:
+        """As many samples as have 256 groups of parameters."""
+        return max(1, round(GROUPS_PER_STEP / self.shape_model.num_groups))
 
     def draw(self, true_parameters: Float[Tensor, "N K"]) -> Drawn:
         """Draw the shape parameters of N samples from the true ones of their volumes."""
@@ -109,10 +89,9 @@ class ShapePatchSampler:
         volume_index: Int[Tensor, " N"],
         landmarks_mm: Float[Tensor, "N L 3"],
     ) -> dict[str, Tensor]:
-        """Draw N samples, augmented, and cut those of this process.
+        """Draw N samples, augmented, and cut those of this process, as `SampleDrawing` says.
 
-        All processes draw all N, noise included, so that their generators stay in step, and each
-        cuts its own; N is a multiple of their number. The truth of a sample is the encoding of the
+        The truth of a sample is the encoding of the
         landmarks in its augmented volume: a PCA takes the nearest shape that it can represent. The
         truth of a missing landmark is NaN.
 

@@ -6,7 +6,7 @@ import torch
 from rich.progress import Progress
 
 from pin_lightning.training.callbacks.progress import TrainingProgress
-from pin_lightning.training.module import VALIDATION_ERROR
+from pin_lightning.training.localizer_module import VALIDATION_ERROR
 
 
 def trainer(step, **metrics):

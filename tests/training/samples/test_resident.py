@@ -204,7 +204,7 @@ def test_volumes_of_every_spacing_count_and_are_laid_out_alike(volumes, shapes, 
     assert batch["patches"].shape == (8, 18, 5, 5)
     assert all(torch.equal(batch[key], same[key]) for key in batch)
     assert len(list(volumes[0].parent.glob("stack_*"))) == 2 * (layouts == 0)
-    for level, size in zip(limited._pyramid.levels, sizes, strict=True):
+    for level, size in zip(limited.pyramid.levels, sizes, strict=True):
         assert level.shape == (4, *size)
         assert (level.turned is not None) == (layouts == 2)
 

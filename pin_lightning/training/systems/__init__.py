@@ -1,0 +1,1 @@
+"""Training of systems beside PIN: whole volumes, one module for all, loops of their own."""
