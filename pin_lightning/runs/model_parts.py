@@ -105,8 +105,8 @@ def build_part(slot: str, part: Part | None, trust_run: bool = False, **known: A
         _check_settings(slot, made, part.settings)
         return made(**part.settings, **known)
     if trust_run:
-        settings = {"_target_": part.name, **part.settings}
-        return instantiate(settings, **known, _convert_="all")
+        settings = {"_target_": part.name, "_partial_": True, **part.settings}
+        return instantiate(settings, _convert_="all")(**known)  # known as they are, not as configs
     raise ValueError(
         f"{slot}={part.name}: is none of {', '.join(REGISTRY[slot])}; give trust_run=true to "
         f"import it, if you trust whoever made this run"

@@ -3,6 +3,7 @@ from hydra.errors import ConfigCompositionException, InstantiationException
 from omegaconf.errors import ConfigKeyError
 from programs import run
 
+from pin_lightning.cli.config_tree import option_names
 from pin_lightning.cli.refusals import hydra_refusal, meant_by, no_such_option, no_such_setting
 from pin_lightning.common.errors import user_mistake
 
@@ -18,7 +19,8 @@ def test_what_a_constructor_refused_inside_hydra_is_what_is_printed():
     [
         (
             "In 'train': Could not find 'model/mutli'\n\nAvailable options in 'model':",
-            "model=mutli: there is no such option; did you mean model=multi? There are multi, ",
+            "model=mutli: there is no such option; did you mean model=multi? There are "
+            + ", ".join(option_names("model")),
         ),
         (
             "In 'hydra/launcher/joblib': Could not load 'hydra/launcher/joblib_plugin'.",
@@ -81,6 +83,13 @@ def test_a_setting_of_another_option_and_a_group():
     assert "did you mean shape? There are autoencoder, " in said
     said = no_such_setting("data", "infer", [])
     assert said.startswith("data: there is no such setting or group;")
+
+
+def test_a_setting_of_a_group_that_an_option_leaves_out():
+    said = no_such_setting("network.widths", "train", ["model=heatmap", "network.widths=[8]"])
+    assert said == "network.widths: there is no network with model=heatmap; leave it out"
+    said = no_such_setting("network.wides", "train", ["model=multi", "network.wides=[8]"])
+    assert "did you mean network.widths?" in said
 
 
 PROCESSES = {

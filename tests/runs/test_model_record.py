@@ -15,7 +15,12 @@ from pin_lightning.runs.folder import read_config, read_model, read_record
 from pin_lightning.runs.formats import MOST_BYTES, plain_yaml
 from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.model_parts import REGISTRY, Part
-from pin_lightning.runs.model_record import ModelRecord
+from pin_lightning.runs.model_record import (
+    ModelRecord,
+    SystemRecord,
+    record_of_config,
+    record_of_json,
+)
 from pin_lightning.runs.predictor import Predictor
 
 VERSION1 = Path(__file__).parents[1] / "earlier_runs" / "version1"
@@ -41,6 +46,58 @@ def test_a_record_is_plain_and_comes_back(shape, rule):
     assert ModelRecord.of_json(json.loads(json.dumps(own.to_json()))) == own
     for slot in ("shape", "update_rule"):
         assert type(own.build(slot)) is REGISTRY[slot][getattr(own, slot).name]
+
+
+def system_record(**changes):
+    settings = ["model=heatmap", "system.widths=[4,8]", "data=phantom", "run_name=x", "run_dir=x"]
+    own = record_of_config(composed(*settings)).to_json()
+    return own | changes
+
+
+def test_a_record_of_a_system_says_so_and_comes_back():
+    content = json.loads(json.dumps(system_record()))
+    assert content["kind"] == "system"
+    own = record_of_json(content)
+    assert isinstance(own, SystemRecord)
+    assert own.system.name == "heatmap"
+    assert own.system.settings["widths"] == [4, 8]
+    assert record_of_json(own.to_json()) == own
+    assert own.build("pose") is None
+
+
+def test_a_record_without_a_kind_is_of_pin():
+    content = record()
+    assert content.pop("kind") == "pin"
+    assert record_of_json(content) == record_of_json(record())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (system_record(kind="other"), "model.kind=other: is none of pin, system"),
+        (system_record(system=None), "lacks system"),
+        (system_record(seed=0.5), r"model\.seed=0.5"),
+        (system_record(precision="x"), "trainer.precision=x"),
+    ],
+)
+def test_a_record_of_a_system_that_is_none(content, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        record_of_json(content)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"most_voxels": 2**29}, "system.most_voxels=536870912: is more than"),
+        ({"widths": [4, 10**6]}, "system.widths=1000000: is more than 8192"),
+        ({"problem": 1}, "system.problem=1: is not Problem"),
+        ({"depth": 3}, "system.depth=3: there is no such setting"),
+    ],
+)
+def test_settings_of_a_system_are_checked_before_it_is_built(settings, words):
+    own = record_of_json(system_record(system={"name": "heatmap", "settings": settings}))
+    with pytest.raises(ValueError, match=f"^{words}"):
+        own.build("system")
 
 
 def test_every_option_of_the_slots_is_in_the_table():
