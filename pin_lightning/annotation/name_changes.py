@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias, TypeVar
 
 from pin_lightning.annotation.points import Point
@@ -55,11 +56,15 @@ def carry_out(change: NameChange, store: AnnotationStore, key: str) -> bool:
         if (saving := _saving(change, present)) is None:
             return False
         try:
-            store.save(key, present.version, lambda _, saving=saving: saving)
+            store.save(key, present.version, partial(_same, saving))
         except VersionConflict:
             continue
         return True
     raise BlockingIOError(f"{store.names[key]}: is being saved all the time")
+
+
+def _same(saving: Saving, present: Annotation) -> Saving:
+    return saving
 
 
 def _saving(change: NameChange, present: Annotation) -> Saving | None:

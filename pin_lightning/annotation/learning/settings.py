@@ -67,7 +67,8 @@ def checked_settings(train: str | None) -> tuple[str, ...]:
     arguments = quote_arguments(settings_of(Path("training"), FEW, Path("cache"), settings))
     try:
         config = composed(PROGRAM, arguments)
-        OmegaConf.resolve(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+        own = [str(key) for key in config if key != "hydra"]
+        OmegaConf.resolve(OmegaConf.masked_copy(config, own))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ValueError(f"train={train}: {hydra_refusal(error, PROGRAM, arguments)}") from error
     return settings

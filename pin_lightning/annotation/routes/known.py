@@ -1,6 +1,6 @@
 """Ids of volumes in paths of requests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from pin_lightning.annotation.session import Session
 Key = Annotated[str, InPath(description="Id of a volume")]
 
 
-def known_in(session: Session) -> Callable[[str], str]:
+def known_in(session: Session) -> Callable[[str], Awaitable[str]]:
     """Function that gives an id back, or ends the request with 404."""
 
     async def known(volume: Key) -> str:  # else FastAPI asks in a thread
