@@ -82,9 +82,12 @@ class Server:
             return json.load(reply)
 
     def put(self, path: str, content: dict, version: int):
+        return self.send("PUT", path, content, {"If-Match": f'"{version}"'})
+
+    def send(self, method: str, path: str, content: dict, headers: dict | None = None):
         data = json.dumps(content).encode()
-        headers = {"Content-Type": "application/json", "If-Match": f'"{version}"'}
-        request = urllib.request.Request(self.address + path, data, headers, method="PUT")
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        request = urllib.request.Request(self.address + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.load(reply)
 

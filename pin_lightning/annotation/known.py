@@ -51,12 +51,16 @@ class KnownVolumes:
         by_id, private = {key: scan.name for key, scan in scans.items()}, folder / PRIVATE
         self.store = AnnotationStore(folder, by_id, self._is_complete)
         inputs = {one.name: one.input for one in scans.values() if not one.fault}
-        self.predictions = Predictions(private / "predictions", inputs, self._predicted)
+        told = self._predicted, self.troubled
+        self.predictions = Predictions(private / "predictions", inputs, *told)
         self.proposals = Proposals(private / "proposals", self.propose, self.changed)
         self._doubts = DoubtOfVolumes(self.predictions)
 
     def changed(self, key: str) -> None:
         """Is called when something new is known of a volume."""
+
+    def troubled(self) -> None:
+        """Is called when there is another reason why nothing is predicted, or none any more."""
 
     def propose(self, key: str) -> Predicted | None:
         """Landmarks of a volume by what is done, where no run predicts; None if there are none."""

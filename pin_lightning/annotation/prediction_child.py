@@ -13,6 +13,7 @@ from typing import Any
 from pin_lightning.inference.inputs import Input
 
 PROCESS = ("-m", "pin_lightning.annotation.prediction_process")
+FULL = "full"
 SECONDS_TO_END = 5.0
 
 
@@ -51,6 +52,7 @@ class PredictionChild:
         """The next line that it says.
 
         Raises:
+            DiskFull: It cannot write, and ends.
             ChildEnded: It has ended.
         """
         assert self._process.stdout is not None
@@ -58,8 +60,12 @@ class PredictionChild:
             with suppress(ValueError):  # what a library prints
                 said = json.loads(line)
                 if isinstance(said, dict) and "state" in said:
-                    return said
-        raise ChildEnded(_ended(self._process.wait()))
+                    break
+        else:
+            raise ChildEnded(_ended(self._process.wait()))
+        if said["state"] == FULL:
+            raise DiskFull(said["reason"])
+        return dict(said)
 
     def end(self) -> None:
         """End it, and wait until it has ended."""
@@ -73,6 +79,10 @@ class PredictionChild:
             assert one is not None
             with suppress(OSError):
                 one.close()
+
+
+class DiskFull(Exception):
+    """The process could not write, for want of space; the message says why."""
 
 
 class ChildEnded(Exception):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from omegaconf import DictConfig
 
 from pin_lightning.cli.config_tree import composed
-from pin_lightning.common.errors import user_mistake
+from pin_lightning.common.errors import FULL, user_mistake
 from pin_lightning.distributed.parent import lines_of_parent
 from pin_lightning.distributed.process import end_on_signals, importing, keep_freed_memory
 
@@ -25,7 +25,8 @@ def main() -> None:
     """Read settings, volumes and then names, one a line; say what became of each.
 
     Settings of ``infer`` and volumes by the names of their outputs are pickled. The first line on
-    the standard output says ``ready`` and which volumes are not done, or ``refused`` and why.
+    the standard output says ``ready`` and which volumes are not done, or ``refused`` and why; at
+    any time it may say that the disk is ``full``, and end.
     """
     stdin = os.fdopen(os.dup(STDIN), "rb")
     settings, inputs = pickle.load(stdin)
@@ -41,7 +42,9 @@ def main() -> None:
     try:
         predicting.predict_as_told(_config(settings), inputs, names)
     except Exception as error:
-        say(state="refused", reason=user_mistake(error) or f"{type(error).__name__}: {error}")
+        is_full = isinstance(error, OSError) and error.errno in FULL
+        reason = user_mistake(error) or f"{type(error).__name__}: {error}"
+        say(state="full" if is_full else "refused", reason=error.strerror if is_full else reason)
         raise SystemExit(2) from error
 
 

@@ -1,7 +1,9 @@
 """Predictions: what a run says of each volume, predicted by a process of its own as it is asked."""
 
 import logging
+import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pin_lightning.annotation.prediction_child import ChildEnded, PredictionChild
+from pin_lightning.annotation.prediction_child import ChildEnded, DiskFull, PredictionChild
 from pin_lightning.inference.header import PredictionHeader, read_header
 from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.records import Failed, Records
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 
 REFUSED = "refused"
 DEATHS = 3  # in a row, after which no further process is started
+PAUSE_S, MOST_PAUSE_S = 5.0, 300.0  # where the disk is full; twice as long each time in a row
+PROBE = 2**20  # bytes that are written to see whether there is space
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,18 @@ class Predictions:
         folder: Output folder of ``infer``, where records are kept.
         inputs: Volumes by their names.
         told: Is called with the name of a volume when something is known of it.
+        troubled: Is called when `problem` has changed.
     """
 
     def __init__(
-        self, folder: Path, inputs: Mapping[str, Input], told: Callable[[str], None]
+        self,
+        folder: Path,
+        inputs: Mapping[str, Input],
+        told: Callable[[str], None],
+        troubled: Callable[[], None] = lambda: None,
     ) -> None:
-        self.folder, self._inputs, self._told = folder, inputs, told
+        self.folder, self._inputs = folder, inputs
+        self._told, self._troubled = told, troubled
         self.run: PredictingRun | None = None
         self.problem = ""  # why nothing is predicted
         self.changes = 0  # of what is known
@@ -137,7 +147,7 @@ class Predictions:
             thread.join()
 
     def _work(self, run: PredictingRun, done: Callable[[str], bool], generation: int) -> None:
-        deaths = 0
+        deaths, full = 0, 0
         while self._is_present(generation) and deaths < DEATHS and not self.problem:
             name = ""
             try:
@@ -150,7 +160,16 @@ class Predictions:
                         break
                     record = Records(self.folder).read(name)
                     self._note(name, None if record is None else record.one)
-                    deaths = 0
+                    deaths, full = 0, 0
+            except DiskFull as error:
+                if not self._is_present(generation):
+                    return
+                if self._child is not None:
+                    self._child.end()
+                if name:
+                    self.ask(name)
+                self._wait_for_space(str(error), min(PAUSE_S * 2**full, MOST_PAUSE_S), generation)
+                full += 1
             except ChildEnded as error:
                 if not self._is_present(generation):
                     return
@@ -159,14 +178,30 @@ class Predictions:
                 if name:
                     self._deadly.add(name)
                     self._note(name, Failed(name, self._inputs[name].file.shown, str(error)))
-                self.problem = str(error) if deaths == DEATHS else ""
+                self._trouble(str(error) if deaths == DEATHS else "")
                 with self._changed:
                     self._wanted.pop(name, None)
             except Exception as error:  # of the system, as without memory for a process
                 if not self._is_present(generation):
                     return
                 log.exception("%s", name or run.folder)
-                self.problem = f"nothing is predicted any more: {error}; start the server again"
+                self._trouble(f"nothing is predicted any more: {error}; start the server again")
+
+    def _wait_for_space(self, why: str, pause_s: float, generation: int) -> None:
+        """Wait until there is space again, or this is to end."""
+        log.error("%s", why)
+        self._trouble(
+            f"nothing is predicted for now: {why}; it goes on by itself once there is space"
+        )
+        with self._changed:
+            while self._is_present(generation):
+                ends = time.monotonic() + pause_s
+                while self._is_present(generation) and (left := ends - time.monotonic()) > 0:
+                    self._changed.wait(left)
+                if _has_space(self.folder):
+                    break
+        if self._is_present(generation):
+            self._trouble("")
 
     def _begin(
         self, run: PredictingRun, done: Callable[[str], bool], generation: int
@@ -213,9 +248,15 @@ class Predictions:
         return {}
 
     def _refuse(self, child: PredictionChild, said: Mapping[str, Any]) -> None:
-        self.problem = str(said.get("reason", ""))
-        log.error("%s", self.problem)
+        reason = str(said.get("reason", ""))
+        log.error("%s", reason)
         child.end()
+        self._trouble(reason)
+
+    def _trouble(self, problem: str) -> None:
+        if self.problem != problem:
+            self.problem = problem
+            self._troubled()
 
     def _note(self, name: str, one: Reviewed | Failed | None) -> None:
         if one is not None:
@@ -223,3 +264,14 @@ class Predictions:
             self._numbers[name] += 1
             self.changes += 1
         self._told(name)
+
+
+def _has_space(folder: Path) -> bool:
+    """Whether a file can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(PROBE))
+    except OSError:
+        return False
+    return True

@@ -186,6 +186,10 @@ class Session(KnownVolumes):
         self._tell(key)
         self.events.publish("progress", asdict(self.progress()))
 
+    def troubled(self) -> None:
+        """Tell open pages."""
+        self.events.publish("session", {})
+
     def _tell(self, key: str) -> None:
         content = {
             "id": key,

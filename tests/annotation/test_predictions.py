@@ -1,4 +1,5 @@
 import os
+import resource
 import shutil
 import signal
 import threading
@@ -7,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from pin_lightning.annotation.predictions import PredictingRun, Predictions
+from pin_lightning.annotation.prediction_child import DiskFull
+from pin_lightning.annotation.predictions import PredictingRun, Predictions, _has_space
 from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.inference.records import Failed
 from pin_lightning.runs.folder import read_record
@@ -108,3 +110,73 @@ def test_a_process_that_cannot_be_started_is_said(images, short_run, tmp_path, m
     predictions._thread.join(SECONDS)
     assert "Cannot allocate memory" in predictions.problem
     predictions.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the system limits no other process")
+def test_after_a_full_disk_predictions_go_on_by_themselves(
+    images, short_run, tmp_path, monkeypatch
+):
+    """A limit on the size of its files is a full disk for the process that predicts."""
+    monkeypatch.setattr("pin_lightning.annotation.predictions.PAUSE_S", 0.05)
+    is_full, looks = threading.Event(), []
+
+    def has_space(folder):
+        looks.append(folder)
+        return not is_full.is_set()
+
+    monkeypatch.setattr("pin_lightning.annotation.predictions._has_space", has_space)
+    predictions, told = begun(images, tmp_path / "out", short_run, lambda name: True)
+    troubles = []
+    predictions._troubled = lambda: troubles.append(predictions.problem)
+    name = sorted(find_inputs(str(images)))[0]
+    predictions.ask(name)
+    told.wait_for(1)
+    first = predictions._child._process
+    is_full.set()
+    resource.prlimit(first.pid, resource.RLIMIT_FSIZE, (0, 0))
+    predictions.ask(name)
+    deadline = time.monotonic() + SECONDS
+    while len(looks) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    first.wait()
+    assert predictions._child._process is first  # no other one is started meanwhile
+    assert "goes on by itself once there is space" in predictions.problem
+    assert predictions.waiting == 1
+    is_full.clear()
+    told.wait_for(2)
+    assert told.names == [name] * 2
+    assert predictions._child._process is not first
+    assert [bool(one) for one in troubles] == [True, False]
+    predictions.close()
+
+
+def test_no_space_is_found_out_by_writing(tmp_path):
+    assert _has_space(tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())
+    (tmp_path / "file").touch()
+    assert not _has_space(tmp_path / "file")
+
+
+def test_a_server_that_ends_does_not_wait_for_space(images, short_run, tmp_path, monkeypatch):
+    class Full:
+        def begin(self, *_):
+            pass
+
+        def answer(self):
+            raise DiskFull("No space left on device")
+
+        def end(self):
+            pass
+
+    monkeypatch.setattr("pin_lightning.annotation.predictions.PredictionChild", Full)
+    monkeypatch.setattr("pin_lightning.annotation.predictions._has_space", lambda _: False)
+    predictions, _ = begun(images, tmp_path / "out", short_run)
+    deadline = time.monotonic() + SECONDS
+    while "No space left" not in predictions.problem:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    thread = predictions._thread
+    predictions.close()
+    assert not thread.is_alive()

@@ -103,3 +103,27 @@ def test_a_landmark_that_is_named_opens_the_volume_there(page):
     page.press(".doubts-line button", 0)
     page.wait_for(".marks [aria-current=true]", NAMES[0])
     assert page.complaints() == []
+
+
+def test_why_nothing_is_predicted_is_said_as_long_as_it_holds(page):
+    """A run is put into the answers of the server here, which has none."""
+    page.open()
+    page.wait_for(".progress-text", "0 of 7 done")
+    script = """
+        const known = fetch;
+        window.problem = "No space left on device; it goes on by itself";
+        window.fetch = async (path, options) => {
+          const reply = await known(path, options);
+          if (path !== "api/session") return reply;
+          const run = { name: "run", waiting: 1, problem: window.problem };
+          return new Response(JSON.stringify({ ...(await reply.json()), run }));
+        };
+    """
+    page.run(script)
+    change = {"kind": "add", "name": "more"}
+    page.server.send("PATCH", "api/session/landmarks", change)
+    page.wait_for(".top .problem", "No space left")
+    page.run("window.problem = ''")
+    page.server.send("PATCH", "api/session/landmarks", {**change, "kind": "remove"})
+    page.wait("document.querySelector('.top .problem').hidden")
+    assert page.complaints() == []

@@ -33,6 +33,7 @@ export class ListView {
     this.run = el("p", { class: "eyebrow" });
     this.progress = el("p", { class: "progress-text", role: "status" });
     this.meter = el("progress", { max: 1, value: 0, "aria-label": "Share of volumes that are done" });
+    this.problem = el("p", { class: "problem", role: "alert", hidden: true });
     this.advice = el("p", { class: "advice", hidden: true });
     this.unsaved = el("div", { class: "unsaved", hidden: true });
     this.next = button("Open the most doubtful", () => this.#openNext(), { class: "primary" });
@@ -57,7 +58,7 @@ export class ListView {
   leave() {}
 
   #head() {
-    const words = el("div", {}, this.run, this.title, this.progress, this.meter);
+    const words = el("div", {}, this.run, this.title, this.progress, this.meter, this.problem);
     return el("header", { class: "top" }, words, el("div", { class: "top-actions" }, this.next));
   }
 
@@ -102,6 +103,8 @@ export class ListView {
     say(this.title, session.title);
     say(this.run, session.run ? `Predicted by ${session.run.name}` : "No model yet");
     say(this.progress, progressText(progress));
+    say(this.problem, session.run?.problem ?? "");
+    this.problem.hidden = !session.run?.problem;
     this.meter.value = progress.total ? progress.done / progress.total : 0;
     this.next.disabled = nextToDo(app.volumes, null) === null;
     say(this.next, session.run ? "Open the most doubtful" : "Open the next one");
