@@ -42,9 +42,11 @@ def main() -> None:
     try:
         predicting.predict_as_told(_config(settings), inputs, names)
     except Exception as error:
-        is_full = isinstance(error, OSError) and error.errno in FULL
-        reason = user_mistake(error) or f"{type(error).__name__}: {error}"
-        say(state="full" if is_full else "refused", reason=error.strerror if is_full else reason)
+        if isinstance(error, OSError) and error.errno in FULL:
+            say(state="full", reason=error.strerror)
+        else:
+            reason = user_mistake(error) or f"{type(error).__name__}: {error}"
+            say(state="refused", reason=reason)
         raise SystemExit(2) from error
 
 
