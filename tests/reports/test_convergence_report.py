@@ -11,9 +11,9 @@ from pin_lightning.reports.convergence_report import report_convergence, report_
 
 def falling(end_mm):
     return Convergence(
-        error_mm=np.array([9.0, end_mm]),
-        movement_mm=np.array([np.nan, 1.0]),
-        spread_mm=np.array([4.0, 0.5]),
+        error_mm=np.array([9.0, 6.0, end_mm]),
+        movement_mm=np.array([np.nan, 2.0, 1.0]),
+        spread_mm=np.array([4.0, 1.0, 0.5]),
     )
 
 
@@ -48,6 +48,14 @@ def test_cases_without_any_true_position_do_no_harm(tmp_path):
     known = evaluation.defined.copy()
     known[1] = False
     evaluation = replace(evaluation, defined=known)
-    unknown = replace(falling(3.0), error_mm=np.full(2, np.nan))
+    unknown = replace(falling(3.0), error_mm=np.full(3, np.nan))
     report_convergence(tmp_path, {"test": evaluation}, {"test": {"a": falling(4.0), "b": unknown}})
     assert (tmp_path / "figures" / "test_convergence.png").is_file()
+
+
+def test_one_step_has_no_course_to_be_shown(tmp_path):
+    evaluation = small_evaluation()
+    one = Convergence(np.array([9.0, 4.0]), np.array([np.nan, 1.0]), np.array([4.0, 0.5]))
+    report_convergence(tmp_path, {"test": evaluation}, {"test": {"a": one, "b": one}})
+    assert list(read_convergence(tmp_path / "convergence.csv")["test"]) == ["a", "b"]
+    assert not (tmp_path / "figures").exists()
