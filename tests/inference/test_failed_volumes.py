@@ -12,6 +12,7 @@ from conftest import composed
 from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.inference import outputs
 from pin_lightning.inference.run import infer
+from pin_lightning.method.localizer import Localizer
 from pin_lightning.runs import predictor
 
 LONG = "x" * 251  # with .nii as long as a name may be; with .mrk.json longer
@@ -70,7 +71,7 @@ def test_an_error_while_localising_is_that_of_one_volume(
     short_run, folder, tmp_path, monkeypatch, caplog
 ):
     """A batch that fails is localised one by one."""
-    forward, sizes = predictor.Localizer.forward, []
+    forward, sizes = Localizer.forward, []
 
     def fails_for_batches_and_once_alone(self, volumes):
         sizes.append(len(volumes))
@@ -78,7 +79,7 @@ def test_an_error_while_localising_is_that_of_one_volume(
             raise torch.OutOfMemoryError("out of memory")
         return forward(self, volumes)
 
-    monkeypatch.setattr(predictor.Localizer, "forward", fails_for_batches_and_once_alone)
+    monkeypatch.setattr(Localizer, "forward", fails_for_batches_and_once_alone)
     pattern = folder / "[!x]*.nii"
     names, failed = predicted(short_run, pattern, tmp_path / "out", "batch_size=3")
     assert (names, failed) == (["a", "b"], 1)
