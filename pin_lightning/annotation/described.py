@@ -31,7 +31,7 @@ def session_answer(session: Session) -> SessionAnswer:
     known = None
     if run is not None:
         waiting, problem = session.predictions.waiting, session.predictions.problem
-        known = RunAnswer(name=run.folder.name, waiting=waiting, problem=problem)
+        known = RunAnswer(name=run.shown, waiting=waiting, problem=problem)
     return SessionAnswer(
         title=session.title,
         key=volume_id(str(session.folder.absolute())),

@@ -16,6 +16,8 @@ from pin_lightning.inference.header import PredictionHeader, read_header
 from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.records import Failed, Records
 from pin_lightning.runs.doubts import Reviewed
+from pin_lightning.runs.folder import read_record
+from pin_lightning.runs.folds import is_folds_folder, read_folds
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,36 @@ class PredictingRun:
         folder: Folder of the run, or of a cross-validation.
         names: Its landmarks.
         settings: Further settings of ``infer``, such as the device.
+        title: What people call it; the name of its folder if empty.
     """
 
     folder: Path
     names: tuple[str, ...]
     settings: Mapping[str, Any]
+    title: str = ""
+
+    @classmethod
+    def of(cls, folder: Path, settings: Mapping[str, Any], title: str = "") -> "PredictingRun":
+        """A run, with the landmarks that it or its folds have.
+
+        Raises:
+            ValueError: It is none.
+        """
+        return cls(folder, names_of_run(folder), settings, title)
+
+    @property
+    def shown(self) -> str:
+        """Its title."""
+        return self.title or self.folder.name
+
+
+def names_of_run(folder: Path) -> tuple[str, ...]:
+    """Landmarks of a run, or of the folds of a cross-validation.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return read_record(read_folds(folder)[0] if is_folds_folder(folder) else folder).names
 
 
 def settings_of(run: PredictingRun, output: Path) -> dict[str, Any]:

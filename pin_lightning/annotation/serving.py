@@ -13,15 +13,13 @@ from pin_lightning.annotation.names import (
     names_in_file,
     names_in_files,
 )
-from pin_lightning.annotation.predictions import PredictingRun
+from pin_lightning.annotation.predictions import PredictingRun, names_of_run
 from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.volume_names import keep_names, names_before
 from pin_lightning.annotation.volumes import Scans
 from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
 from pin_lightning.inference.plane_slices import groups_of_run
-from pin_lightning.runs import folder
-from pin_lightning.runs.folds import is_folds_folder, read_folds
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +72,9 @@ def session_of(config: DictConfig, scans: Scans) -> Session:
     keep_names(output, {one.name: one.input for one in scans.values()})
     names, planes = LandmarkNames(output), list[dict[str, Any]]()
     if config.run is not None:
-        groups = groups_of_run(Path(config.run), names_of_run(Path(config.run)))
-        planes = [{"name": one.name, "landmarks": list(one.landmarks)} for one in groups]
         names.set_by_run(names_of_run(Path(config.run)))
+        groups = groups_of_run(Path(config.run), names.names)
+        planes = [{"name": one.name, "landmarks": list(one.landmarks)} for one in groups]
     elif config.landmarks is not None:
         names.set_by_person(_given_names(config.landmarks))
     elif not names.names:
@@ -86,19 +84,10 @@ def session_of(config: DictConfig, scans: Scans) -> Session:
     return Session(scans, output, names, Path(str(config.input)).name, planes)
 
 
-def names_of_run(run: Path) -> tuple[str, ...]:
-    """Landmarks of a run, or of the folds of a cross-validation.
-
-    Raises:
-        ValueError: It is none.
-    """
-    return folder.read_record(read_folds(run)[0] if is_folds_folder(run) else run).names
-
-
 def _run_of(config: DictConfig) -> PredictingRun | None:
     if config.run is None:
         return None
-    return PredictingRun(Path(config.run), names_of_run(Path(config.run)), _predicting(config))
+    return PredictingRun.of(Path(config.run), _predicting(config))
 
 
 def _predicting(config: DictConfig) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class Session(KnownVolumes):
             OSError: The folder cannot be written to.
         """
         predicted, run = placed(self.predicted_points(key)), self.predictions.run
-        by = "" if not predicted else PROPOSED if run is None else run.folder.name
+        by = "" if not predicted else PROPOSED if run is None else run.shown
 
         def saving(present: Annotation) -> Saving:
             merged = {**self.points_beside(key, present), **points}

@@ -10,8 +10,6 @@ from pin_lightning.annotation.learning.unlike import Unlike
 from pin_lightning.annotation.on_disk import PRIVATE
 from pin_lightning.annotation.predictions import PredictingRun
 from pin_lightning.annotation.session import Session
-from pin_lightning.runs.folder import read_record
-from pin_lightning.runs.folds import read_folds
 
 TRAININGS, APPEARANCE = "trainings", "appearance"
 
@@ -52,4 +50,4 @@ def connect(
 
 
 def _predicting(run: Path, settings: Mapping[str, Any]) -> PredictingRun:
-    return PredictingRun(run, read_record(read_folds(run)[0]).names, settings)
+    return PredictingRun.of(run, settings, f"training {int(run.parent.name)}")

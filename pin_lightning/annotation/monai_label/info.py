@@ -55,7 +55,7 @@ def models(session: Session) -> dict[str, Any]:
         "type": "detection",
         "labels": [],
         "dimension": 3,
-        "description": f"Run {session.predictions.run.folder.name}"
+        "description": f"Run {session.predictions.run.shown}"
         if session.predictions.run
         else "Registration of images that are done",
         "landmarks": list(session.names),
