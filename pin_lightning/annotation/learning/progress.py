@@ -33,6 +33,19 @@ class Steps:
             return None
         return seconds * (self.total - self.done) / self.done
 
+    def left(self, seconds: float) -> str:
+        """What is left after so many seconds, in words; empty before anything can be said.
+
+        >>> Steps(2, 10).left(60), Steps(9, 10).left(60), Steps(10, 10).left(60)
+        ('about 4 min left', 'less than a minute left', 'comparing with the annotations')
+        """
+        left = self.seconds_left(seconds)
+        if left is None:
+            return ""
+        if self.done >= self.total:
+            return "comparing with the annotations"
+        return "less than a minute left" if left < 60 else f"about {round(left / 60)} min left"
+
 
 def steps_of(run_dir: Path) -> Steps:
     """Steps of all folds of a cross-validation that is at work."""

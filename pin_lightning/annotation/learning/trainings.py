@@ -64,8 +64,7 @@ class TrainingLearner:
         seconds = self._seconds(last, outcome, training)
         message = why
         if outcome == "running":
-            left = steps.seconds_left(seconds)
-            message = "" if left is None else f"about {max(1, round(left / 60))} min left"
+            message = steps.left(seconds)
         result = self._result(last, training) if outcome == "finished" else None
         return {
             "state": "failed" if outcome == "interrupted" else outcome,
@@ -186,21 +185,25 @@ class TrainingLearner:
             last = self._last()
             if last is None or files.outcome_of(last)[0] != "running":
                 return
-            if self._watching is None or not self._watching.is_alive():
-                self._watching = threading.Thread(target=self._watch, args=(last,), daemon=True)
+            if self._watching is None:
+                self._watching = threading.Thread(target=self._watch, daemon=True)
                 self._watching.start()
 
-    def _watch(self, folder: Path) -> None:
+    def _watch(self) -> None:
+        """Tell of the last training, which may be another one after a while, until it ends."""
         before: dict[str, Any] = {}
         while not self._ending.is_set():
-            now = self.status()
+            with self._lock:
+                now = self.status()
+                if now["state"] != "running":
+                    self._watching = None  # who starts another one has it watched anew
             if (now["state"], now["step"]) != (before.get("state"), before.get("step")):
                 self._told(now)
             before = now
             if now["state"] != "running":
                 if self._process is not None:
                     self._process.poll()  # else what is left of it stays until the next one
-                if now["state"] == "finished":
-                    self._finished(folder / files.RUN)
+                if now["state"] == "finished" and (newest := self.run()) is not None:
+                    self._finished(newest)
                 return
             self._ending.wait(SECONDS_BETWEEN_LOOKS)

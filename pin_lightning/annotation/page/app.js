@@ -58,11 +58,16 @@ export class App extends EventTarget {
     const changed = this.session !== null && names(this.session) !== names(session);
     this.session = session;
     this.progress = session.progress ?? this.progress;
-    this.training = session.training ?? this.training;
+    this.setTraining(session.training ?? this.training);
     this.tell("session");
     if (changed) {
       this.#savers.forEach((one) => one.heard(one.version, true));
     }
+  }
+
+  /** What the server says of the training; `heardAt` is when. */
+  setTraining(status) {
+    this.training = { ...status, heardAt: performance.now() };
   }
 
   /** Landmark names were changed, here or elsewhere; what is not saved yet takes part in it. */

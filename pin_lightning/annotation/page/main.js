@@ -37,7 +37,7 @@ async function show() {
 
 function refresh() {
   clearTimeout(timer);
-  timer = setTimeout(() => app.readVolumes().catch(() => {}), SETTLE_MS);
+  timer = setTimeout(() => Promise.all([app.readVolumes(), app.readSession()]).catch(() => {}), SETTLE_MS); // what is advised changes, too
 }
 
 function hear() {
@@ -46,7 +46,7 @@ function hear() {
       away.hidden = now;
       if (now) {
         app.retry();
-        app.readSession().then(refresh, () => {});
+        refresh();
         shown?.back?.();
       }
     },
@@ -59,12 +59,13 @@ function hear() {
       app.tell("progress");
     },
     training: (status) => {
-      app.training = status;
+      app.setTraining(status);
       app.tell("training");
+      refresh();
     },
     session: ({ change = null }) => {
       app.named(change);
-      app.readSession().then(refresh, () => {});
+      refresh();
     },
   });
 }

@@ -74,6 +74,8 @@ def test_a_training_can_be_begun_once_there_are_enough_volumes(page):
         save(page, f"scan{number}")
     page.wait(f"!{disabled}")
     assert "more." not in page.text(".training")
+    page.wait_for(".training", "It uses the 5 volumes that are done.")
+    page.wait_for(".advice", "5 annotated: training pays now")  # as it is by now
     assert page.complaints() == []
 
 

@@ -34,7 +34,7 @@ export class NamesPanel {
 
   #draw() {
     const { landmarks, run } = this.app.session;
-    say(this.known, run ? `${counted(landmarks.length, "landmark")}, those of the model ${run.name}: a model's landmarks are fixed.` : `${counted(landmarks.length, "landmark")}.`);
+    say(this.known, run ? `${counted(landmarks.length, "landmark")}, those of the model (${run.name}), which are fixed.` : `${counted(landmarks.length, "landmark")}.`);
     this.edit.hidden = run !== null;
     if (landmarks.join("\n") !== this.drawn) {
       this.drawn = landmarks.join("\n");

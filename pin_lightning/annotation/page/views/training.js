@@ -3,6 +3,7 @@
 import * as api from "../api.js";
 import { button, el, say } from "../dom.js";
 
+const TICK_MS = 1000;
 const WORDS = {
   idle: "",
   running: "Learning …",
@@ -27,10 +28,12 @@ function duration(seconds) {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
-/** What a training lacks: "It needs 5 volumes that are done: 2 more." */
-const needed = (fewest, missing) => `It needs ${fewest} volumes that are done: ${missing} more.`;
+/** What a training takes, or lacks: "It needs 5 volumes that are done: 2 more." */
+function uses(done, fewest) {
+  return done < fewest ? `It needs ${fewest} volumes that are done: ${fewest - done} more.` : `It uses the ${done} volumes that are done.`;
+}
 
-const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(3))) : String(value));
+const shown = (name, value) => (name.endsWith("_mm") ? value.toFixed(2) : String(value));
 
 /** Mean error of the points of a case that a person moved. */
 function corrected({ id, name, before_mm: before, now_mm: now }) {
@@ -40,6 +43,8 @@ function corrected({ id, name, before_mm: before, now_mm: now }) {
 }
 
 export class TrainingPanel {
+  refused = ""; // why what was asked for last was not done
+
   constructor(app) {
     this.app = app;
     this.state = el("p", { role: "status" });
@@ -47,12 +52,14 @@ export class TrainingPanel {
     this.meter = el("progress", { max: 1, hidden: true, "aria-label": "Share of the training" });
     this.result = el("div", { class: "result" });
     this.start = button("Learn from what is done", () => this.#start(), { class: "wide start" });
-    this.need = el("p", { class: "note" });
-    this.cancel = button("Cancel", () => this.#call(api.cancelTraining), { class: "wide" });
-    this.element = el("section", { class: "card training", "aria-label": "Training" }, el("h2", {}, "Training"), this.state, this.meter, this.detail, this.result, this.start, this.need, this.cancel);
+    this.uses = el("p", { class: "note" });
+    this.problem = el("p", { class: "problem", role: "alert", hidden: true });
+    this.cancel = button("Cancel", () => this.#call(api.cancelTraining), { class: "wide cancel" });
+    this.element = el("section", { class: "card training", "aria-label": "Training" }, el("h2", {}, "Training"), this.state, this.meter, this.detail, this.result, this.start, this.uses, this.cancel, this.problem);
     for (const kind of ["training", "session", "volumes", "progress"]) {
       app.on(kind, () => this.#draw());
     }
+    setInterval(() => app.training.state === "running" && this.element.isConnected && this.#draw(), TICK_MS);
   }
 
   async #start() {
@@ -61,13 +68,13 @@ export class TrainingPanel {
   }
 
   async #call(request) {
+    this.refused = "";
     try {
-      this.app.training = (await request()) ?? this.app.training;
-      this.#draw();
+      this.app.setTraining((await request()) ?? this.app.training);
     } catch (error) {
-      this.#draw();
-      say(this.detail, error.message);
+      this.refused = error.message;
     }
+    this.#draw();
   }
 
   #draw() {
@@ -75,7 +82,11 @@ export class TrainingPanel {
     const running = training.state === "running";
     say(this.state, WORDS[training.state] ?? training.state);
     this.state.hidden = training.state === "idle";
-    say(this.detail, this.#detail(training, progress));
+    const detail = this.#detail(training);
+    say(this.detail, detail);
+    this.detail.hidden = !detail;
+    say(this.problem, this.refused);
+    this.problem.hidden = !this.refused;
     this.meter.hidden = !running;
     if (running && training.steps) {
       this.meter.value = training.step / training.steps;
@@ -83,32 +94,31 @@ export class TrainingPanel {
       this.meter.removeAttribute("value");
     }
     this.start.hidden = running;
-    const missing = this.app.session.fewest_to_train - progress.done;
-    this.start.disabled = missing > 0;
-    this.need.hidden = running || missing <= 0;
-    say(this.need, needed(this.app.session.fewest_to_train, missing));
+    const fewest = this.app.session.fewest_to_train;
+    this.start.disabled = progress.done < fewest;
+    this.uses.hidden = running;
+    say(this.uses, uses(progress.done, fewest));
     this.cancel.hidden = !running;
     this.#drawResult(training.result);
   }
 
-  #detail(training, progress) {
+  #detail(training) {
     if (training.state === "running") {
       const steps = training.steps ? `step ${training.step} of ${training.steps}, ` : "";
-      return [`${steps}${duration(training.seconds)}`, training.message].filter(Boolean).join(" · ");
+      const seconds = training.seconds + (performance.now() - training.heardAt) / 1000;
+      return [`${steps}${duration(seconds)}`, training.message].filter(Boolean).join(" · ");
     }
-    if (training.message) {
-      return training.message;
-    }
-    return progress.done > 1 ? `Uses the ${progress.done} volumes that are done.` : "";
+    return training.result?.cases ? "" : training.message; // else the numbers say it
   }
 
   /** What was improved: numbers, and each corrected case before and now. */
   #drawResult(result) {
     const known = Object.keys(NUMBERS).filter((name) => (result?.[name] ?? null) !== null);
-    const rows = known.map((name) => [el("dt", {}, NUMBERS[name]), el("dd", {}, short(result[name]))]);
+    const rows = known.map((name) => [el("dt", {}, NUMBERS[name]), el("dd", {}, shown(name, result[name]))]);
     const cases = (result?.corrected ?? []).map((one) => corrected(one));
     const head = ["Corrected", "Before", "Now, mm"].map((text) => el("th", { scope: "col" }, text));
     const table = el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, cases));
+    this.result.hidden = rows.length === 0;
     this.result.replaceChildren(rows.length ? el("dl", {}, rows) : "", cases.length ? table : "");
   }
 }
