@@ -9,13 +9,15 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from conftest import composed
+from pin_lightning.baselines.registry import SYSTEMS
 from pin_lightning.cli.config_tree import option_names
 from pin_lightning.common.errors import user_mistake
 from pin_lightning.training.combinations import Parts, check_combination, without_effect
 from pin_lightning.training.run import train
 
 # Refused combinations: what they have in common, and what the reason says.
-SEVERAL = tuple(name for name in option_names("model") if name != "single")
+MODELS = [name for name in option_names("model") if name not in SYSTEMS]  # others have no parts
+SEVERAL = tuple(name for name in MODELS if name != "single")
 MOVE_TOGETHER = tuple(name for name in option_names("shape") if name not in ("identity", "points"))
 NO_SENSE = (
     ({"shape": MOVE_TOGETHER, "network": ("shared",)}, "network=shared: moves each landmark"),
@@ -49,8 +51,12 @@ SMALL = {
 }
 
 
+def options_of(group):
+    return MODELS if group == "model" else option_names(group)
+
+
 def combinations(*groups):
-    for options in itertools.product(*map(option_names, groups)):
+    for options in itertools.product(*map(options_of, groups)):
         yield dict(zip(groups, options, strict=True))
 
 
