@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from pin_lightning.annotation.doubtful import Doubtful, doubtful, usual
-from pin_lightning.annotation.predictions import PredictingRun, Predictions
+from pin_lightning.annotation.predicting_run import PredictingRun
+from pin_lightning.annotation.predictions import Predictions
 from pin_lightning.annotation.volumes import Scan
 from pin_lightning.inference.records import Failed
 from pin_lightning.runs.doubts import Reviewed

@@ -7,17 +7,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pin_lightning.annotation.predicting_run import PredictingRun, settings_of
 from pin_lightning.annotation.prediction_child import ChildEnded, DiskFull, PredictionChild
 from pin_lightning.inference.header import PredictionHeader, read_header
 from pin_lightning.inference.inputs import Input
 from pin_lightning.inference.records import Failed, Records
 from pin_lightning.runs.doubts import Reviewed
-from pin_lightning.runs.folder import read_record
-from pin_lightning.runs.folds import is_folds_folder, read_folds
 
 log = logging.getLogger(__name__)
 
@@ -25,54 +23,6 @@ REFUSED = "refused"
 DEATHS = 3  # in a row, after which no further process is started
 PAUSE_S, MOST_PAUSE_S = 5.0, 300.0  # where the disk is full; twice as long each time in a row
 PROBE = 2**20  # bytes that are written to see whether there is space
-
-
-@dataclass(frozen=True)
-class PredictingRun:
-    """What predicts.
-
-    Attributes:
-        folder: Folder of the run, or of a cross-validation.
-        names: Its landmarks.
-        settings: Further settings of ``infer``, such as the device.
-        title: What people call it; the name of its folder if empty.
-    """
-
-    folder: Path
-    names: tuple[str, ...]
-    settings: Mapping[str, Any]
-    title: str = ""
-
-    @classmethod
-    def of(cls, folder: Path, settings: Mapping[str, Any], title: str = "") -> "PredictingRun":
-        """A run, with the landmarks that it or its folds have.
-
-        Raises:
-            ValueError: It is none.
-        """
-        return cls(folder, names_of_run(folder), settings, title)
-
-    @property
-    def shown(self) -> str:
-        """Its title."""
-        return self.title or self.folder.name
-
-
-def names_of_run(folder: Path) -> tuple[str, ...]:
-    """Landmarks of a run, or of the folds of a cross-validation.
-
-    Raises:
-        ValueError: It is none.
-    """
-    return read_record(read_folds(folder)[0] if is_folds_folder(folder) else folder).names
-
-
-def settings_of(run: PredictingRun, output: Path) -> dict[str, Any]:
-    """Settings of ``infer`` by which a run predicts into a folder, as of `PredictionChild`."""
-    return {
-        **{"run": str(run.folder), "output": str(output), "planes": False, "log": "json"},
-        **{"input": "", "review_page": 0, "batch_size": 1, "readers": 1, **run.settings},
-    }
 
 
 class Predictions:

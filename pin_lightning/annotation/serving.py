@@ -13,7 +13,7 @@ from pin_lightning.annotation.names import (
     names_in_file,
     names_in_files,
 )
-from pin_lightning.annotation.predictions import PredictingRun, names_of_run
+from pin_lightning.annotation.predicting_run import PredictingRun, names_of_run
 from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.volume_names import keep_names, names_before
 from pin_lightning.annotation.volumes import Scans

@@ -15,7 +15,7 @@ from pin_lightning.annotation.learner import Proposer
 from pin_lightning.annotation.name_changes import NameChange, carry_out
 from pin_lightning.annotation.names import LandmarkNames
 from pin_lightning.annotation.points import Points, Predicted, placed
-from pin_lightning.annotation.predictions import PredictingRun
+from pin_lightning.annotation.predicting_run import PredictingRun
 from pin_lightning.annotation.saved import Annotation, Saving
 from pin_lightning.annotation.volumes import Scans, volume_id
 from pin_lightning.inference.files import LocalInput

@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 
+from pin_lightning.annotation.predicting_run import PredictingRun
 from pin_lightning.annotation.prediction_child import DiskFull
-from pin_lightning.annotation.predictions import PredictingRun, Predictions, _has_space
+from pin_lightning.annotation.predictions import Predictions, _has_space
 from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.inference.records import Failed
 from pin_lightning.runs.folder import read_record

@@ -9,7 +9,7 @@ from served_scans import NAMES, session_of
 
 from pin_lightning.annotation import described
 from pin_lightning.annotation.points import Point
-from pin_lightning.annotation.predictions import PredictingRun
+from pin_lightning.annotation.predicting_run import PredictingRun
 from pin_lightning.annotation.volumes import volume_id
 from pin_lightning.inference.records import Failed
 from pin_lightning.runs.doubts import Reviewed, ReviewedPose

@@ -8,7 +8,7 @@ from pin_lightning.annotation.learning.proposer import RegistrationProposer
 from pin_lightning.annotation.learning.trainings import TrainingLearner
 from pin_lightning.annotation.learning.unlike import Unlike
 from pin_lightning.annotation.on_disk import PRIVATE
-from pin_lightning.annotation.predictions import PredictingRun
+from pin_lightning.annotation.predicting_run import PredictingRun
 from pin_lightning.annotation.session import Session
 
 TRAININGS, APPEARANCE = "trainings", "appearance"

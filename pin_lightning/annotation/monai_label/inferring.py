@@ -12,8 +12,8 @@ from pathlib import Path
 from pin_lightning.annotation.monai_label.labels import descriptions, descriptions_of
 from pin_lightning.annotation.monai_label.uploaded import Uploaded, UploadedImage
 from pin_lightning.annotation.points import Points, points_predicted
+from pin_lightning.annotation.predicting_run import settings_of
 from pin_lightning.annotation.prediction_child import ChildEnded, PredictionChild
-from pin_lightning.annotation.predictions import settings_of
 from pin_lightning.annotation.session import Session
 from pin_lightning.inference.files import LocalInput
 from pin_lightning.inference.inputs import Input

@@ -20,7 +20,7 @@ from pin_lightning.annotation.monai_label.labels import label_text, read_label
 from pin_lightning.annotation.names import LandmarkNames
 from pin_lightning.annotation.on_disk import PRIVATE
 from pin_lightning.annotation.points import Point
-from pin_lightning.annotation.predictions import PredictingRun
+from pin_lightning.annotation.predicting_run import PredictingRun
 from pin_lightning.annotation.session import Session
 from pin_lightning.annotation.volumes import Scans
 from pin_lightning.common.geometry import flip_lps_ras

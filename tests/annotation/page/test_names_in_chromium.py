@@ -64,7 +64,9 @@ def test_landmarks_are_added_renamed_and_removed_and_other_tabs_learn_of_it(page
         page.wait_for(".progress-text", "1 of 2 done")
         assert "begun again" in change(page, "add", given="ear")
         page.wait_for(".progress-text", "0 of 2 done")
-        assert "1 file, each as a new version" in change(page, "rename", "chin", "Kinn <b>")
+        assert "in the file of 1 volume, each as a new version" in change(
+            page, "rename", "chin", "Kinn <b>"
+        )
         list_tab = browser.current_window_handle
         browser.switch_to.window(first)
         wait_for_marks(page, "nose", "Kinn <b>", "ear")

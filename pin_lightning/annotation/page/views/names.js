@@ -7,11 +7,11 @@ const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 /** What a change means for what is saved already. */
 function meaning(kind, { saved, done }) {
-  const files = counted(saved, "file");
+  const files = `the ${saved === 1 ? "file" : "files"} of ${counted(saved, "volume")}`;
   return {
     add: `It comes last, and is not placed in any volume yet.${done ? ` Volumes that are done (${done}) count as begun again where it is not placed; all else in them stays.` : ""}`,
-    rename: `It gets the new name in all files: ${files}, each as a new version.`,
-    remove: `It is not asked for any more. Where it is placed, it stays in the ${saved === 1 ? "file" : "files"} (${saved}) as a point of another name, and is shown; added again, it is back.`,
+    rename: `It gets the new name in ${files}, each as a new version.`,
+    remove: `It is not asked for any more. Where it is placed, it stays in ${files} as a point of another name, and is shown; added again, it is back.`,
   }[kind];
 }
 
