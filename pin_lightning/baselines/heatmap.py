@@ -22,6 +22,7 @@ from pin_lightning.method.trajectory import Trajectory
 
 CONTEXT_FACTOR = 4  # resolution of the spatial configuration
 CONTEXT_LAYERS = 3
+RESIDUAL_UNITS = 2
 WINDOW_SDS = 3.0  # of a squared heatmap, within which its centroid is taken
 
 
@@ -34,8 +35,8 @@ class HeatmapRegression(LearningSystem):
         sigma_voxels: SD of the Gaussian heatmaps, in voxels of that spacing.
         sigma_penalty: Weight of the squared SDs, relative to `sigma_voxels`, which are then learnt
             for each landmark (Payer et al., Eq. 2); 0 keeps them as they are.
-        widths: Feature maps of the U-Net at each resolution, of which each after the first two has
-            half the one before.
+        widths: Feature maps of the U-Net at full, half, quarter, ... resolution; the last two have
+            the same.
         context_width: Feature maps of the spatial configuration.
         context_kernel: Side of its convolutions, odd.
 
@@ -135,15 +136,21 @@ class SpatialConfigurationNet(nn.Module):
         from monai.networks.nets import UNet
 
         strides = [1, *[2] * (len(widths) - 2)]
-        self.local = UNet(
+        features = UNet(
             spatial_dims=3,
             in_channels=1,
-            out_channels=num_landmarks,
+            out_channels=widths[0],
             channels=list(widths),
             strides=strides,
+            num_res_units=RESIDUAL_UNITS,
             act="LEAKYRELU",
             norm="INSTANCE",
         )
+        heads = nn.Conv3d(widths[0], num_landmarks, kernel_size=1)
+        nn.init.normal_(heads.weight, std=1e-3)  # most of a heatmap is about zero
+        nn.init.zeros_(heads.bias)  # type: ignore[arg-type]
+        rectified = nn.Sequential(nn.InstanceNorm3d(widths[0]), nn.LeakyReLU())
+        self.local = nn.Sequential(features, rectified, heads)
         block: dict[str, Any] = {"spatial_dims": 3, "kernel_size": context_kernel}
         block |= {"act": "LEAKYRELU", "norm": "INSTANCE"}
         channels = [num_landmarks, *[context_width] * CONTEXT_LAYERS]
@@ -155,7 +162,6 @@ class SpatialConfigurationNet(nn.Module):
         # At first it lets all through: a product of two that are about zero would not learn.
         nn.init.zeros_(last.weight)
         nn.init.ones_(last.bias)  # type: ignore[arg-type]
-        _small(self.local)
         self.context = nn.Sequential(*blocks, last)
         # Sides are padded to multiples of all resolutions; two voxels are needed for a variance.
         self.multiple = math.lcm(CONTEXT_FACTOR, math.prod(strides))
@@ -170,13 +176,6 @@ class SpatialConfigurationNet(nn.Module):
         heatmaps = local * enlarged(self.context(block_means(local)))
         x, y, z = size
         return heatmaps[..., :x, :y, :z]
-
-
-def _small(network: nn.Module) -> None:
-    """Let the outputs of a network begin near zero, as most of a heatmap is."""
-    *_, last = (one for one in network.modules() if isinstance(one, nn.ConvTranspose3d))
-    nn.init.normal_(last.weight, std=1e-3)
-    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
 
 def block_means(values: Float[Tensor, "B L X Y Z"]) -> Float[Tensor, "B L x y z"]:

@@ -117,6 +117,26 @@ def test_folds_are_averaged_and_have_error_bars(settings, tmp_path, phantom_root
     assert found.trajectory.landmarks_mm.shape[1:3] == (2, 2)
 
 
+def test_a_pose_stage_comes_before_a_system_as_before_pin(settings, tmp_path, phantom_root):
+    pose = ["pose=find", "pose.steps=2", "pose.calibration_folds=0"]
+    train(toy("Offset", *settings, *pose), tmp_path)
+    predictor = Predictor.load(tmp_path, device="cpu", trust_run=True)
+    found = predictor.predict(phantom_root / "images" / "head_000.nii.gz")
+    assert found.pose is not None
+    assert np.isfinite(found.positions_world).all()
+
+
+def test_it_can_be_the_first_stage_of_pin(runs, settings, tmp_path):
+    pin = ["model=multi", "network.widths=[4,8]", "network.hidden=[8]", "model.num_starts=2"]
+    config = composed(*settings, *pin, f"first_stage={runs['Offset']}")
+    config.trust_run = True
+    train(config, tmp_path)
+    found = Predictor.load(tmp_path, device="cpu", trust_run=True).localizer
+    assert found.first_stage.name == "offset"
+    with pytest.raises(ValueError, match="is of model=offset, of which there is no ONNX file"):
+        export(composed(f"run={tmp_path}", "trust_run=true", "output=x", config_name="export"))
+
+
 def test_several_devices_are_refused_by_a_loop_of_its_own(settings, tmp_path):
     config = toy("Nearest", *settings)
     config.trainer.num_nodes = 2
