@@ -22,7 +22,7 @@ from pin_lightning.data.scan_levels import scan_to_world
 from pin_lightning.evaluation.predictions_csv import read_predictions
 from pin_lightning.runs.pose_stage import read_pose_record
 from pin_lightning.runs.predictor import Predictor
-from pin_lightning.training import run as training_run
+from pin_lightning.training import pin_plan
 from pin_lightning.training.run import train
 
 pytestmark = pytest.mark.slow
@@ -183,7 +183,7 @@ def test_a_training_broken_off_between_the_stages_goes_on(settings, tmp_path, mo
     def killed(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_run, "fit", killed)
+    monkeypatch.setattr(pin_plan, "fit_module", killed)
     with pytest.raises(KeyboardInterrupt):
         train(composed(*settings), tmp_path / "run")
     monkeypatch.undo()

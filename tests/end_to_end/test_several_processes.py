@@ -167,7 +167,7 @@ def test_processes_that_are_spawned_train_the_same(settings, tmp_path):
 def test_a_mistake_in_another_process_ends_all_in_a_line_and_they_can_go_on(
     settings, together, tmp_path
 ):
-    place = ("pin_lightning.training.samples.resident", "ResidentLoader", "_batch")
+    place = ("pin_lightning.training.samples.resident", "ResidentLoader", "draw")
     fail = "raise ValueError('data.root=x: went away')"
     script = failing("train.py", tmp_path, place, 6, fail)
     arguments = given(settings, **TWO, checkpoint__every_steps=1, run_dir=tmp_path / "run")

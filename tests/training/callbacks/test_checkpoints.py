@@ -11,7 +11,7 @@ from small_localizers import pca
 from conftest import composed
 from pin_lightning.distributed.random_states import global_states
 from pin_lightning.runs.model import read_checkpoint
-from pin_lightning.training import plan as planning
+from pin_lightning.training import fit as fitting
 from pin_lightning.training.callbacks.checkpoints import KeepBest, KeepLast, WholeCheckpoints
 from pin_lightning.training.module import PINModule
 from pin_lightning.training.run import train
@@ -114,8 +114,8 @@ class Cut(pl.Callback):
 
 @pytest.fixture
 def cut(monkeypatch):
-    callbacks, one = planning._callbacks, Cut()
-    monkeypatch.setattr(planning, "_callbacks", lambda *given: [*callbacks(*given), one])
+    callbacks, one = fitting._callbacks, Cut()
+    monkeypatch.setattr(fitting, "_callbacks", lambda *given: [*callbacks(*given), one])
     return one
 
 
