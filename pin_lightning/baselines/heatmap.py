@@ -54,7 +54,7 @@ class HeatmapRegression(LearningSystem):
         most_voxels: int = 300_000,
         sigma_voxels: float = 2.0,
         sigma_penalty: float = 0.0,
-        widths: Sequence[int] = (16, 32, 64, 128),
+        widths: Sequence[int] = (8, 16, 32, 64),
         context_width: int = 32,
         context_kernel: int = 7,
     ) -> None:
