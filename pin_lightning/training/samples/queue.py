@@ -195,7 +195,7 @@ def queue_loader(
         landmarks_mm: Landmarks of each case, grid mm, as `ShapePatchSampler.samples` takes them.
         sampler: Cuts the samples.
         device: Unused: samples are cut on the CPU, and the trainer moves the batches.
-        batch_size: Samples B of a step; None is `ShapePatchSampler.batch_size`.
+        batch_size: Samples B of a step; None is the default of the sampler.
         queue_length: Samples that wait in memory to be shuffled, at most.
         samples_per_volume: Samples cut from a volume each time it is read.
         num_workers: Processes that read volumes; 0 reads in the training process.

@@ -43,7 +43,7 @@ class ResidentLoader(ResumableLoader):
         shapes_mm: Landmarks of each case, grid mm, as `SampleDrawing.samples` takes them.
         sampler: Draws and cuts samples.
         device: Device that trains.
-        batch_size: Samples B of a step; None is `ShapePatchSampler.batch_size`.
+        batch_size: Samples B of a step; None is the default of the sampler.
         batches_per_epoch: Batches from one chance of validation and checkpoints to the next.
         memory_gb: Memory for the volumes; None is `memory_budget_gb`.
         shard: The B samples that this process cuts of each step that all processes share.
