@@ -84,11 +84,12 @@ def test_submitit_here(sweep):
     assert len(list(folder.glob(".submitit/*/*_submitted.pkl"))) == 2
 
 
-# What SLURM does with an array of two jobs, of which the second runs out of time at once.
+# What SLURM does with an array of two jobs, of which the second runs out of time at once. It runs
+# a copy of the script, as submitit moves the script once it is sent.
 SBATCH = """#!/bin/sh
 cp "$1" {folder}/script.sh
 SLURM_JOB_ID=4711 SLURM_ARRAY_JOB_ID=4711 SLURM_ARRAY_TASK_ID=0 SLURM_NTASKS=1 SLURM_PROCID=0 \\
-  SLURM_LOCALID=0 SLURM_NODEID=0 SLURM_JOB_NAME=train sh "$1" > {folder}/out 2>&1 &
+  SLURM_LOCALID=0 SLURM_NODEID=0 SLURM_JOB_NAME=train sh {folder}/script.sh > {folder}/out 2>&1 &
 echo "Submitted batch job 4711"
 """
 SRUN = """#!/bin/sh
