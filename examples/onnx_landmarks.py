@@ -46,6 +46,8 @@ class Landmarks:
             [L]; none where it has none.
         outside: Whether each lies outside the scan [L]: such places are guesses.
         pose: Pose of the anatomy, of a file that needs it.
+        settled: Whether the starts agree as in training, as far as the file says: where they do
+            not, the landmarks may be elsewhere.
     """
 
     names: list[str]
@@ -54,6 +56,13 @@ class Landmarks:
     radius_mm: np.ndarray | None
     outside: np.ndarray
     pose: Found | None
+    settled: bool
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why all of them may be elsewhere, in words."""
+        pose = self.pose is not None and self.pose.uncertain
+        return ["pose uncertain"] * pose + ["starts disagree"] * (not self.settled)
 
 
 class Localizer:
@@ -94,8 +103,9 @@ class Localizer:
         size = self.about["grid"]["size"]
         to_world, pose = self.place(voxels, affine, low_high)
         volume = working_volume(voxels, affine, to_world, size, low_high)
-        found = self.session.run(["landmarks_mm", "spread_mm"], {"volume": volume[None]})
-        landmarks_mm, spread_mm = (one[0].astype(float) for one in found)
+        outputs = ["landmarks_mm", "spread_mm", "starts_mm"]
+        found = self.session.run(outputs, {"volume": volume[None]})
+        landmarks_mm, spread_mm, starts_mm = (one[0].astype(float) for one in found)
         ijk = landmarks_mm / self.about["grid"]["spacing_mm"] + (np.array(size) - 1) / 2
         world = ijk @ to_world[:3, :3].T + to_world[:3, 3]
         if pose is not None:
@@ -103,7 +113,10 @@ class Localizer:
         radius_mm = radii(spread_mm, self.about.get("error_bars"))
         voxel = (world - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
         outside = ((voxel < -0.5) | (voxel > np.array(voxels.shape) - 0.5)).any(axis=1)
-        return Landmarks(self.about["landmarks"], world, spread_mm, radius_mm, outside, pose)
+        most_mm = self.about.get("most_apart_mm", np.inf)
+        settled = apart_mm(starts_mm, len(self.about["localizers"])) <= most_mm
+        names = self.about["landmarks"]
+        return Landmarks(names, world, spread_mm, radius_mm, outside, pose, settled)
 
     def place(
         self, voxels: np.ndarray, affine: np.ndarray, low_high: tuple[float, float]
@@ -216,6 +229,18 @@ def radii(spread_mm: np.ndarray, bars: Mapping[str, Any] | None) -> np.ndarray |
     return np.array(bars["factor"]) * scale_mm
 
 
+def apart_mm(starts_mm: np.ndarray, localizers: int) -> float:
+    """How far starts end from the mean of their own localizer: the median over landmarks.
+
+    Args:
+        starts_mm: Where the starts of all localizers ended [S, L, 3].
+        localizers: Number of localizers.
+    """
+    each = starts_mm.reshape(localizers, -1, *starts_mm.shape[1:])
+    squares = ((each - each.mean(axis=1, keepdims=True)) ** 2).sum(axis=-1)
+    return float(np.sort(np.sqrt(squares.mean(axis=(0, 1))))[(squares.shape[-1] - 1) // 2])
+
+
 def print_table(found: Landmarks) -> None:
     """Print a CSV, world RAS+ mm; without coordinates where a landmark lies outside the scan."""
     bars = [] if found.radius_mm is None else [found.radius_mm]
@@ -229,10 +254,9 @@ def print_table(found: Landmarks) -> None:
 
 def write_markups(path: Path, found: Landmarks) -> None:
     """Write a point list that 3D Slicer opens, whole or not at all: LPS, so x and y change sign."""
-    uncertain = found.pose is not None and found.pose.uncertain
     points = []
     for index, name in enumerate(found.names):
-        reasons = ["pose uncertain"] if uncertain else []
+        reasons = list(found.doubts)
         point: dict[str, Any] = {"id": str(index + 1), "label": name, "positionStatus": "missing"}
         if found.outside[index]:
             reasons.append("outside the scan")
@@ -260,9 +284,10 @@ def main() -> None:
     try:
         found = Localizer(asked.model).find(asked.image)
         print_table(found)
-        if found.pose is not None and found.pose.uncertain:
-            said = f"score {found.pose.score:.2f}, lead {found.pose.lead:.2f}"
-            print(f"{asked.image}: pose uncertain ({said})", file=sys.stderr)
+        if found.doubts:
+            pose = found.pose
+            numbers = pose and f" (score {pose.score:.2f}, lead {pose.lead:.2f})"
+            print(f"{asked.image}: {', '.join(found.doubts)}{numbers or ''}", file=sys.stderr)
         if asked.markups:
             write_markups(Path(asked.markups), found)
     except (ValueError, OSError, ImageFileError) as error:

@@ -20,6 +20,7 @@ from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.shape_models import ShapeModel
+from pin_lightning.runs.agreement import most_apart_mm
 
 FORMAT_VERSION = 1
 POSED_VERSION = 3  # of a run with a pose stage: a reader of 1 would take volumes along image axes
@@ -58,6 +59,7 @@ def metadata(
     calibration: Calibration | None = None,
     window: str = DEFAULT_WINDOW,
     poses: Sequence[str] = (),
+    apart_mm: float | None = None,
 ) -> dict[str, str]:
     """Entries of the metadata, each JSON, of a file that averages localizers of one grid.
 
@@ -67,6 +69,7 @@ def metadata(
         calibration: Error bars.
         window: Rule of the intensity window.
         poses: Files of the pose stages, of a run that has them.
+        apart_mm: How far apart starts usually end, if it is known.
     """
     grid = localizers[0].grid
     steps = (SEARCH, *RESAMPLING, IN_POSE) if poses else (*RESAMPLING, AROUND_CENTRE)
@@ -81,6 +84,8 @@ def metadata(
     }
     if poses:
         entries["poses"] = list(poses)
+    if apart_mm is not None:
+        entries["most_apart_mm"] = most_apart_mm(apart_mm, grid.spacing_mm)
     if calibration is not None:
         entries["error_bars"] = _error_bars(calibration)
     return as_json(entries)

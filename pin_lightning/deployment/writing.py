@@ -190,7 +190,7 @@ def _whole(predictor: Predictor, volumes: Volumes, tolerance: Tolerance, opset: 
     localizer = predictor.localizer
     assert isinstance(localizer, Localizer | Ensemble)
     members = localizer.members if isinstance(localizer, Ensemble) else [localizer]
-    ways = (predictor.window, pose_files(predictor))
+    ways = (predictor.window, pose_files(predictor), predictor.apart_mm)
     entries = metadata(predictor.names, _pins(members), predictor.calibration, *ways)
     graph = LocalizerGraph(localizer)
     model = with_metadata(localizer_model(graph, localizer.grid.size, opset), entries)

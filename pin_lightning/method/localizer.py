@@ -189,7 +189,8 @@ class Localizer(nn.Module):
         final = landmarks_mm[:, -1]
         mean = final.mean(dim=1)
         spread = (final - mean[:, None]).square().sum(-1).mean(dim=1).sqrt()
-        return Trajectory(landmarks_mm, iterations.view(volumes.shape[0], -1), mean, spread)
+        iterations = iterations.view(volumes.shape[0], -1)
+        return Trajectory(landmarks_mm, iterations, mean, spread, spread)
 
     def _iterate(
         self, pyramid: Pyramid, volume_index: VolumeIndex, parameters: Points

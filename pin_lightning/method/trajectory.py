@@ -22,12 +22,19 @@ class Trajectory:
         prediction_mm: Mean of the final landmarks over the starts, the paper's prediction.
         spread_mm: Root-mean-square distance of the starts' final landmarks from that mean; of a
             localizer without starts, what it says of how far it may be wrong.
+        within_mm: The same around the mean of their own localizer: of one localizer, the spread.
     """
 
     landmarks_mm: Float[Tensor, "V T1 S L 3"]
     iterations: Int[Tensor, "V S"]
     prediction_mm: Float[Tensor, "V L 3"]
     spread_mm: Float[Tensor, "V L"]
+    within_mm: Float[Tensor, "V L"]
+
+    @property
+    def apart_mm(self) -> Float[Tensor, " V"]:
+        """How far starts end apart in each volume: the median of `within_mm` over landmarks."""
+        return self.within_mm.median(dim=1).values
 
     @classmethod
     def of_one_step(
@@ -45,7 +52,7 @@ class Trajectory:
         """
         path = torch.stack([begin_mm.expand_as(prediction_mm), prediction_mm], dim=1)
         iterations = torch.ones_like(prediction_mm[:, :1, 0], dtype=torch.long)
-        return cls(path[:, :, None], iterations, prediction_mm, spread_mm)
+        return cls(path[:, :, None], iterations, prediction_mm, spread_mm, spread_mm)
 
 
 @runtime_checkable

@@ -57,6 +57,8 @@ class RunRecord:
         split: Case names of each split.
         window: Rule of the intensity window, a name in `WINDOWS`.
         training_images: What the training volumes look like; None in runs of earlier versions.
+        apart_mm: How far apart starts end in training volumes, once it is trained; None where that
+            is not known.
     """
 
     names: tuple[str, ...]
@@ -65,6 +67,7 @@ class RunRecord:
     split: Split
     window: str = DEFAULT_WINDOW
     training_images: UsualImages | None = None
+    apart_mm: float | None = None
 
 
 def difference(record: RunRecord, other: RunRecord) -> tuple[str, object, object] | None:
@@ -105,6 +108,11 @@ def write_run(
     if first_stage is not None:
         _copy_run(first_stage, run_dir / FIRST_STAGE)
     write_text(run_dir / CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    write_record(run_dir, config, record)
+
+
+def write_record(run_dir: Path, config: DictConfig, record: RunRecord) -> None:
+    """Write `run.json`."""
     model = record_of_config(config).to_json()
     write_json(
         run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record), "model": model}
@@ -159,8 +167,11 @@ def _record(data: dict[str, Any]) -> RunRecord:
     if window not in WINDOWS:
         raise ValueError(f"window={str(window)[:80]}")
     usual = None if images is None else UsualImages.of_json(images)
+    apart_mm = data.get("apart_mm")
+    if apart_mm is not None and not 0 < float(apart_mm) < MOST_MM:
+        raise ValueError(f"apart_mm={str(apart_mm)[:80]}")
     grid = Grid(tuple(size), float(spacing_mm))
-    return RunRecord(names, grid, parameters, split, window, usual)
+    return RunRecord(names, grid, parameters, split, window, usual, apart_mm)
 
 
 def read_model(run_dir: Path) -> AnyRecord:

@@ -84,6 +84,10 @@ def load_folds(
     usual = [one.training_images for _, one in loaded if one.training_images is not None]
     if usual:
         first = replace(first, training_images=UsualImages.merged(usual))
+    apart_mm = [one.apart_mm for _, one in loaded if one.apart_mm is not None]
+    if apart_mm:
+        # Within each fold, as in `merge`.
+        first = replace(first, apart_mm=float(np.sqrt(np.mean(np.square(apart_mm)))))
     return [localizer for localizer, _ in loaded], first
 
 

@@ -25,6 +25,7 @@ from pin_lightning.data.usual_images import Traits, UsualImages, unlike_training
 from pin_lightning.evaluation.conformal import Calibration
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.trajectory import LandmarkLocalizer, Trajectory
+from pin_lightning.runs.agreement import disagreement
 from pin_lightning.runs.folds import is_folds_folder, load_folds, read_calibration, read_folds
 from pin_lightning.runs.locator import Located, Locator
 from pin_lightning.runs.model import load_localizer
@@ -62,7 +63,7 @@ class Prediction:
         pose: Pose of the anatomy in the scan, where the run has a pose stage.
         radius_mm: Radius that holds the true landmark about as often as the predictor's calibration
             asks; None without a calibration.
-        remarks: In which respects the volume is unlike those of the training.
+        remarks: In which respects the volume, or what was found in it, is unlike the training.
     """
 
     names: tuple[str, ...]
@@ -124,6 +125,8 @@ class Predictor:
         poses: Trained pose stages, of a run that finds the pose first.
         window: Rule of the intensity window, a name in `WINDOWS`.
         usual: What the training volumes look like, if it is known.
+        apart_mm: How far apart starts end in training volumes, as of `usual_apart_mm`, if it is
+            known: where they end much farther apart, the pose is uncertain, and a remark says so.
 
     Examples:
         >>> predictor = Predictor.load("outputs/run")  # doctest: +SKIP
@@ -141,12 +144,14 @@ class Predictor:
         poses: Sequence[PoseStage] = (),
         window: str = DEFAULT_WINDOW,
         usual: UsualImages | None = None,
+        apart_mm: float | None = None,
     ) -> None:
         self.device = choose_device(device)
         self.localizer = localizer.eval().to(self.device)
         self.localizer.choose_dtype(self.device)
         self.names = names
         self.calibration, self.window, self.usual = calibration, window, usual
+        self.apart_mm = apart_mm
         self.locator = None
         if poses:
             self.locator = Locator(poses, localizer.grid, self.device)
@@ -177,7 +182,7 @@ class Predictor:
             runs = [folder]
         poses = [pose for one in runs if (pose := load_pose(one)) is not None]
         calibration = read_calibration(folder, record.names)
-        ways = (record.window, record.training_images)
+        ways = (record.window, record.training_images, record.apart_mm)
         return cls(localizer, record.names, device, calibration, poses, *ways)
 
     def predict(self, path: str | Path) -> Prediction:
@@ -312,6 +317,10 @@ class Predictor:
         spread_mm = size * trajectory.spread_mm[0].double().cpu().numpy()
         positions_world = mm_to_world(positions_mm, volume.affine, volume.grid)
         outside, near_border = _seen(positions_world, reading.header)
+        apart_mm, pose, remarks = float(trajectory.apart_mm[0]), reading.pose, reading.remarks
+        said = disagreement(apart_mm, self.apart_mm, volume.grid.spacing_mm)
+        if said is not None:
+            pose, remarks = pose and replace(pose, uncertain=True), (*remarks, said)
         return Prediction(
             names=self.names,
             positions_world=positions_world,
@@ -322,9 +331,9 @@ class Predictor:
             trajectory=trajectory,
             outside=outside,
             near_border=near_border,
-            pose=reading.pose,
+            pose=pose,
             radius_mm=None if bars is None else bars.radius_mm(spread_mm),
-            remarks=reading.remarks,
+            remarks=remarks,
         )
 
 
@@ -360,6 +369,7 @@ def _one_by_one(batch: Trajectory) -> list[Trajectory]:
             iterations=batch.iterations[index : index + 1].clone(),
             prediction_mm=batch.prediction_mm[index : index + 1].clone(),
             spread_mm=batch.spread_mm[index : index + 1].clone(),
+            within_mm=batch.within_mm[index : index + 1].clone(),
         )
         for index, made in enumerate(steps)
     ]

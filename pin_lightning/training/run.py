@@ -3,6 +3,7 @@
 import gc
 import logging
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,18 @@ from pin_lightning.evaluation.planes.groups import check_groups, plane_groups
 from pin_lightning.evaluation.settings import ReportSettings
 from pin_lightning.method.patches import default_patch_side
 from pin_lightning.reports.run_report import report
-from pin_lightning.runs.folder import UNFINISHED, best_checkpoint, clear_results, write_run
+from pin_lightning.runs.agreement import usual_apart_mm
+from pin_lightning.runs.folder import (
+    UNFINISHED,
+    best_checkpoint,
+    clear_results,
+    write_record,
+    write_run,
+)
 from pin_lightning.runs.mean_volume import write_mean_volume
 from pin_lightning.runs.model import load_weights, read_checkpoint
 from pin_lightning.runs.other_methods import read_others
-from pin_lightning.runs.predictor import Predictor
+from pin_lightning.runs.predictor import Predictor, choose_device
 from pin_lightning.training import resume
 from pin_lightning.training.combinations import (
     AnyParts,
@@ -151,6 +159,10 @@ def _train(
         gc.collect()  # trainer and module refer to each other, and to the volumes
         return_freed_memory()
         load_weights(plan.localizer, best_checkpoint(run_dir))
+        volumes = [surveyed.volumes[name] for name in train]
+        apart_mm = usual_apart_mm(plan.localizer, volumes, choose_device("auto"))
+        record = replace(record, apart_mm=apart_mm)
+        write_record(run_dir, config, record)
         evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
         if not evaluated:
             log.warning("no held-out cases: nothing is measured")
@@ -160,6 +172,7 @@ def _train(
             poses=[] if pose is None else [pose],
             window=record.window,
             usual=record.training_images,
+            apart_mm=record.apart_mm,
         )
         metrics = report(run_dir, predictor, evaluated, settings, config.data.on_error)
         log_to_wandb(loggers, run_dir, metrics)

@@ -119,6 +119,12 @@ def test_error_bars():
     assert "error_bars" not in about("pca")
 
 
+def test_how_far_apart_starts_that_agree_end():
+    entries = metadata(NAMES, [build("pca")], apart_mm=0.25)
+    assert json.loads(entries["most_apart_mm"]) == 2.5
+    assert "most_apart_mm" not in about("pca")
+
+
 def test_numbers_are_short_and_exact():
     values = torch.tensor([[0.1, 1 / 3], [1e-30, -3.0]])
     assert numbers(values) == [[0.100000001, 0.333333343], [1e-30, -3.0]]

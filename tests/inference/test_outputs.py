@@ -32,7 +32,7 @@ def localised(uncertain):
         mean_shape_world=positions,
         seconds=0.25,
         localise_seconds=0.1,
-        trajectory=Trajectory(*paths, torch.zeros(1, 3, 3), torch.zeros(1, 3)),
+        trajectory=Trajectory(*paths, torch.zeros(1, 3, 3), *[torch.zeros(1, 3)] * 2),
         outside=np.array([False, False, True]),
         near_border=np.array([False, True, False]),
         pose=Located(np.eye(4), pose, uncertain, 0.1),

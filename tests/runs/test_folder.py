@@ -94,16 +94,21 @@ def test_the_record_says_the_window_and_what_training_images_look_like(run_copy)
     assert record.training_images is not None
     assert record.training_images.num_cases == len(record.split.train)
     assert record.training_images.least.high <= record.training_images.most.high
+    assert 0 < record.apart_mm < min(record.grid.extent_mm)
     predictor = Predictor.load(run_copy, "cpu")
     assert (predictor.window, predictor.usual) == (record.window, record.training_images)
-    for damage in ({"window": "other"}, {"training_images": {"num_cases": 1}}):
+    assert predictor.apart_mm == record.apart_mm
+    damages = ({"window": "other"}, {"training_images": {"num_cases": 1}}, {"apart_mm": -1})
+    for damage in damages:
         path.write_text(json.dumps({**content, **damage}))
         with pytest.raises(ValueError, match=r"run\.json: is damaged"):
             read_record(run_copy)
-    earlier = {key: content[key] for key in content.keys() - {"window", "training_images"}}
+    earlier = {"window", "training_images", "apart_mm"}
+    earlier = {key: content[key] for key in content.keys() - earlier}
     path.write_text(json.dumps(earlier))
     record = read_record(run_copy)
     assert (record.window, record.training_images) == ("percentiles", None)
+    assert record.apart_mm is None
 
 
 def test_a_checkpoint_that_holds_code_is_refused_and_not_executed(run_copy, tmp_path):

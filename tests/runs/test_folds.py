@@ -72,6 +72,9 @@ def test_folds_are_averaged(folds, images):
         radius_mm = ensemble.calibration.radius_mm(prediction.spread_mm)
         np.testing.assert_allclose(prediction.radius_mm, radius_mm)
         assert alone[0].predict(path).radius_mm is None
+        np.testing.assert_allclose(prediction.trajectory.within_mm[0], np.sqrt(within), atol=1e-3)
+    squares = [one.apart_mm**2 for one in alone]
+    assert ensemble.apart_mm == pytest.approx(np.sqrt(np.mean(squares)))
 
 
 def test_a_volume_is_read_once_for_all_folds(folds, images, monkeypatch):

@@ -3,18 +3,22 @@ import weakref
 from contextlib import closing
 from dataclasses import replace
 from itertools import count, islice
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
+from pin_lightning.common.alignment import Pose
 from pin_lightning.common.geometry import Grid
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.networks import CompactNetwork
+from pin_lightning.method.pose.finder import FoundPose
 from pin_lightning.method.shape_models import PCAShapeModel
 from pin_lightning.method.update_rules import RuleB
 from pin_lightning.runs import predictor as predictor_module
+from pin_lightning.runs.locator import Located
 from pin_lightning.runs.predictor import Predictor
 from pin_lightning.runs.volume_file import LocalFile
 
@@ -164,6 +168,22 @@ def test_refuses_what_is_no_count(predictor, paths, setting, value):
 
 def test_no_files_give_nothing(predictor):
     assert list(predictor.predict_many([])) == []
+
+
+def test_starts_that_end_farther_apart_than_in_training_are_named(predictor, paths):
+    apart_mm = float(predictor.predict(paths[0]).trajectory.apart_mm)
+    for usual_mm, settled in ((apart_mm, True), (apart_mm / 11, False), (None, True)):
+        predictor.apart_mm = usual_mm
+        assert (predictor.predict(paths[0]).remarks == ()) is settled
+    predictor.apart_mm = apart_mm / 11
+    (said,) = predictor.predict(paths[0]).remarks
+    assert said.startswith(f"starts disagree: at most landmarks they end {apart_mm:.2g} mm apart")
+    found = FoundPose(Pose(np.eye(3), np.zeros(3)), -9.0, 0.0)
+    located = Located(np.diag([2.0, 2, 2, 1]), found, False, 0.1)
+    predictor.locator = SimpleNamespace(locate=lambda image: located)
+    assert predictor.predict(paths[0]).pose.uncertain
+    predictor.apart_mm = apart_mm
+    assert not predictor.predict(paths[0]).pose.uncertain
 
 
 def test_a_landmark_that_left_the_volume_is_marked(predictor, paths, monkeypatch):
