@@ -121,7 +121,7 @@ class KnownVolumes:
 
     def progress(self) -> Progress:
         """How many volumes are done, and how long the others may take."""
-        return Progress.of([self.store.glance(key).state for key in self.scans])
+        return self.store.progress()
 
     def frames(self, key: str) -> dict[str, ViewFrame]:
         """View frames of a volume by their names.

@@ -1,6 +1,6 @@
 """How far an annotation has come."""
 
-from collections.abc import Collection
+import threading
 from dataclasses import dataclass
 
 from pin_lightning.annotation.annotation_files import SavedState
@@ -20,12 +20,30 @@ class Progress:
     total: int
     minutes_left: float | None
 
-    @classmethod
-    def of(cls, states: Collection[SavedState]) -> "Progress":
-        """Count what is saved of all volumes."""
-        done = [one for one in states if one.done]
-        timed = [one.seconds for one in done if one.seconds > 0]
-        left, minutes = len(states) - len(done), None
-        if timed:
-            minutes = round(left * sum(timed) / len(timed) / 60, 1)
-        return cls(len(done), len(states), minutes)
+
+class Tally:
+    """Volumes that are done, counted as they change: of many, nobody counts all at each save.
+
+    Safe for threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._done = self._timed = 0
+        self._seconds = 0.0
+
+    def change(self, before: SavedState | None, now: SavedState) -> None:
+        """Count a volume as it is now instead of as it was; None if it was not counted yet."""
+        with self._lock:
+            for state, sign in ((before, -1), (now, 1)):
+                if state is not None and state.done:
+                    self._done += sign
+                    self._timed += sign * (state.seconds > 0)
+                    self._seconds += sign * state.seconds
+
+    def of(self, total: int) -> Progress:
+        """Progress with all volumes."""
+        with self._lock:
+            done, timed, seconds = self._done, self._timed, self._seconds
+        minutes = round((total - done) * seconds / timed / 60, 1) if timed else None
+        return Progress(done, total, minutes)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pin_lightning.annotation.on_disk import BUSY, OnDisk
 from pin_lightning.annotation.plain_files import Signature
 from pin_lightning.annotation.points import Points
+from pin_lightning.annotation.progress import Progress, Tally
 from pin_lightning.annotation.saved import Annotation, Saving, VersionConflict
 
 
@@ -33,6 +34,7 @@ class AnnotationStore:
         self._locks = {key: threading.Lock() for key in names}
         self._known = dict[str, tuple[Signature, Annotation]]()
         self._noticed = dict[str, None]()  # changes of others
+        self._tally = Tally()
 
     def path(self, key: str) -> Path:
         """Markups file of a volume."""
@@ -75,8 +77,11 @@ class AnnotationStore:
                 raise VersionConflict(present)
             if self._disk.signature(key) != signature:  # what it holds is not known yet
                 raise BlockingIOError(errno.EAGAIN, BUSY)
-            self._known[key] = self._disk.write(key, signature, present, saving(present))
-            return self._known[key][1]
+            return self._note(key, *self._disk.write(key, signature, present, saving(present)))
+
+    def progress(self) -> Progress:
+        """How many volumes are done, of those that were looked at, and how long others may take."""
+        return self._tally.of(len(self.names))
 
     def changed(self) -> Iterator[tuple[str, Annotation]]:
         """Volumes whose files somebody else has changed since this was last asked."""
@@ -100,6 +105,11 @@ class AnnotationStore:
             self._noticed[key] = None
             if known[1].points and not found.points:
                 self._disk.keep_points(key, known[1])
+        return self._note(key, signature, found)
+
+    def _note(self, key: str, signature: Signature, found: Annotation) -> Annotation:
+        known = self._known.get(key)
+        self._tally.change(None if known is None else known[1].state, found.state)
         self._known[key] = signature, found
         return found
 
