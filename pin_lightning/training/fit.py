@@ -1,7 +1,7 @@
 """The Lightning training of a module: callbacks, loggers, checkpoints."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from pin_lightning.training.callbacks.checkpoints import KeepBest, KeepLast, Who
 from pin_lightning.training.callbacks.progress import TrainingProgress
 from pin_lightning.training.callbacks.stop_together import AskedToEnd
 from pin_lightning.training.localizer_module import VALIDATION_ERROR, LocalizerModule
+from pin_lightning.training.prepared import Prepared
 from pin_lightning.training.samples.datamodule import LandmarkDataModule
+from pin_lightning.training.samples.drawing import SampleDrawing
 
 log = logging.getLogger(__name__)
 hush_lightning()
@@ -33,8 +35,10 @@ hush_lightning()
 def fit_module(
     config: DictConfig,
     run_dir: Path,
+    prepared: Prepared,
+    volumes: Mapping[str, Path],
+    sampler: SampleDrawing,
     module: LocalizerModule,
-    datamodule: LandmarkDataModule,
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
 ) -> None:
@@ -43,11 +47,16 @@ def fit_module(
     Args:
         config: Resolved settings.
         run_dir: The run folder.
+        prepared: Parts that the data decide.
+        volumes: Working volume files by case name.
+        sampler: Makes the samples of a step.
         module: Trains and validates.
-        datamodule: Gives batches and validation cases.
         callbacks: Those of `model_callbacks`.
         loggers: Loggers.
     """
+    cases, loader = prepared.cases, instantiate(config.loader)
+    settings = (cases["train"], prepared.shapes_mm, cases["val"], volumes, sampler, loader)
+    datamodule = LandmarkDataModule(*settings)
     module.localizer.choose_dtype(training_device(config.trainer.accelerator))
     callbacks = [*callbacks, *_callbacks(run_dir, config, bool(datamodule.val))]
     run_trainer(config.trainer, run_dir, module, datamodule, callbacks, loggers, config.ckpt_path)

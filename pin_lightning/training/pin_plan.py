@@ -25,7 +25,6 @@ from pin_lightning.training.fit import fit_module, model_callbacks
 from pin_lightning.training.module import PINModule
 from pin_lightning.training.prepared import FittedModels, Prepared
 from pin_lightning.training.prior import fit_prior
-from pin_lightning.training.samples.datamodule import LandmarkDataModule
 from pin_lightning.training.samples.sampler import ShapePatchSampler
 
 
@@ -67,21 +66,16 @@ class PINPlan:
             config.seed,
             localizer.patch_spacings,
         )
-        cases, shapes_mm = prepared.cases, prepared.shapes_mm
-        loader = instantiate(config.loader)
-        datamodule = LandmarkDataModule(
-            cases["train"], shapes_mm, cases["val"], volumes, sampler, loader
-        )
         module = PINModule(
             localizer,
             config.model.alpha,
             instantiate(config.model.optimizer),
             instantiate(config.model.scheduler),
             prepared.parts.displacement_loss,
-            all_known=bool(torch.isfinite(shapes_mm).all()),
+            all_known=bool(torch.isfinite(prepared.shapes_mm).all()),
             names=prepared.record.names,
         )
-        fit_module(config, run_dir, module, datamodule, self.callbacks, loggers)
+        fit_module(config, run_dir, prepared, volumes, sampler, module, self.callbacks, loggers)
 
 
 def fit_models(

@@ -34,6 +34,11 @@ class FittedModels:
         return self.shape_model.num_parameters
 
     @property
+    def described(self) -> str:
+        """What shapes are made of, for the log."""
+        return f"{self.num_parameters} shape parameters"
+
+    @property
     def needs_whole_shapes(self) -> bool:
         """True if landmarks move together, so that a shape must have all of them."""
         return self.shape_model.num_groups == 1
@@ -48,6 +53,7 @@ class WholeShapes:
     """
 
     shapes_mm: Float[Tensor, "M L 3"]
+    described: ClassVar[str] = "no shape parameters"
     needs_whole_shapes: ClassVar[bool] = False
 
     @property

@@ -145,8 +145,8 @@ def _train(
         write_skipped(run_dir, surveyed.skipped)
         write_mean_volume(run_dir, [surveyed.volumes[one.case.name] for one in cases["train"]])
     log.info(
-        "%d landmarks, %d shape parameters; %d training, %d validation and %d test cases",
-        *(len(record.names), record.num_parameters, *map(len, cases.values())),
+        "%d landmarks, %s; %d training, %d validation and %d test cases",
+        *(len(record.names), prepared.fitted.described, *map(len, cases.values())),
     )
     train = [one.case.name for one in cases["train"]]
     pose = pose_stage(config, surveyed, train, run_dir, keeps_pose)

@@ -16,7 +16,6 @@ from pin_lightning.runs.model_record import SystemRecord
 from pin_lightning.training.augmentation.augmentation import Augmentation
 from pin_lightning.training.fit import fit_module, model_callbacks
 from pin_lightning.training.prepared import Plan, Prepared, WholeShapes
-from pin_lightning.training.samples.datamodule import LandmarkDataModule
 from pin_lightning.training.systems.module import SystemModule
 from pin_lightning.training.systems.own_loop import fit_own_loop
 from pin_lightning.training.systems.sampler import WholeVolumeSampler
@@ -48,14 +47,10 @@ class StepsPlan:
         """Train the system, as `Plan.fit`."""
         system, prepared, seed = self.localizer, self.prepared, config.seed
         sampler = WholeVolumeSampler(system.grid, system.input_factor, self.augmentation, seed)
-        cases, loader = prepared.cases, instantiate(config.loader)
-        datamodule = LandmarkDataModule(
-            cases["train"], prepared.shapes_mm, cases["val"], volumes, sampler, loader
-        )
         optimizer = instantiate(config.model.optimizer)
         scheduler = instantiate(config.model.scheduler)
         module = SystemModule(system, optimizer, scheduler, seed, prepared.record.names)
-        fit_module(config, run_dir, module, datamodule, self.callbacks, loggers)
+        fit_module(config, run_dir, prepared, volumes, sampler, module, self.callbacks, loggers)
 
 
 @dataclass(frozen=True, eq=False)
