@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,8 @@ def check_same_training(
                 f"{run_dir}: was trained with {setting}={before.get(setting)}, now it is "
                 f"{now.get(setting)}; give the same setting, or another run_dir"
             )
-    if folder.read_record(run_dir) != record:
+    trained = replace(folder.read_record(run_dir), apart_mm=None)  # which no training has yet
+    if trained != record:
         raise ValueError(
             f"{run_dir}: was trained on other cases, landmarks or another working grid than "
             f"the data have now; give another run_dir"
