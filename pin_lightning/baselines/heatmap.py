@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from pin_lightning.baselines.base import LearningSystem, Problem
+from pin_lightning.baselines.checks import check
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Float, Num, Tensor
 from pin_lightning.method.pyramid import coarser_size
@@ -59,14 +60,14 @@ class HeatmapRegression(LearningSystem):
         context_kernel: int = 7,
     ) -> None:
         super().__init__(problem)
-        _check("most_voxels", most_voxels, most_voxels >= 1000, "at least 1000")
-        _check("sigma_voxels", sigma_voxels, 0.5 <= sigma_voxels <= 10, "0.5 to 10 voxels")
-        _check("sigma_penalty", sigma_penalty, sigma_penalty >= 0, "0 or more")
+        check("most_voxels", most_voxels, most_voxels >= 1000, "at least 1000")
+        check("sigma_voxels", sigma_voxels, 0.5 <= sigma_voxels <= 10, "0.5 to 10 voxels")
+        check("sigma_penalty", sigma_penalty, sigma_penalty >= 0, "0 or more")
         enough = len(widths) >= 2 and min(widths) >= 1
-        _check("widths", list(widths), enough, "two or more widths of at least 1")
-        _check("context_width", context_width, context_width >= 1, "at least 1")
+        check("widths", list(widths), enough, "two or more widths of at least 1")
+        check("context_width", context_width, context_width >= 1, "at least 1")
         odd = context_kernel >= 1 and context_kernel % 2 == 1
-        _check("context_kernel", context_kernel, odd, "an odd number of voxels")
+        check("context_kernel", context_kernel, odd, "an odd number of voxels")
         self.factor = factor_for(problem.grid, most_voxels)
         self.sigma_voxels = sigma_voxels
         self.sigma_penalty = sigma_penalty
@@ -257,8 +258,3 @@ def peaks(
     centre = (weight[..., None] * offsets).sum(dim=2)
     apart = (offsets - centre[:, :, None]).square().sum(dim=-1)
     return around + centre, (weight * apart).sum(dim=2).sqrt()
-
-
-def _check(setting: str, value: object, is_right: bool, wanted: str) -> None:
-    if not is_right:
-        raise ValueError(f"system.{setting}={value}: give {wanted}")

@@ -4,5 +4,12 @@ from collections.abc import Mapping
 
 from pin_lightning.baselines.base import System
 from pin_lightning.baselines.heatmap import HeatmapRegression
+from pin_lightning.baselines.patch_voting import PatchVoting
 
-SYSTEMS: Mapping[str, type[System]] = {one.name: one for one in (HeatmapRegression,)}
+SYSTEMS: Mapping[str, type[System]] = {
+    one.name: one
+    for one in (
+        HeatmapRegression,
+        PatchVoting,
+    )
+}

@@ -35,8 +35,8 @@ class TwoHeadCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
-        self.displacement_head = _head(num_features, hidden, num_parameters, dropout)
-        self.direction_head = _head(num_features, hidden, 2 * num_parameters, dropout)
+        self.displacement_head = head(num_features, hidden, num_parameters, dropout)
+        self.direction_head = head(num_features, hidden, 2 * num_parameters, dropout)
 
     def forward(self, patches: Float[Tensor, "B C P P"]) -> Outputs:
         """Displacement [B, K] in the training unit and direction logits [B, 2 K]."""
@@ -107,17 +107,23 @@ class CompactNetwork(TwoHeadCNN):
         hidden: Sequence[int] = (256,),
         dropout: float = 0.1,
     ) -> None:
-        # The first block strides instead of pooling: on all 3 L channels at full size a dense
-        # convolution would cost more than the others together.
-        layers = _convolution(in_channels, widths[0], stride=2)
-        side = (check_patch_side(patch_side) + 1) // 2
-        for width_in, width_out in pairwise(widths):
-            *convolution, rectify = _convolution(width_in, width_out)
-            layers += [*convolution, nn.MaxPool2d(2, ceil_mode=True), rectify]
-            side = (side + 1) // 2
-        super().__init__(
-            nn.Sequential(*layers), widths[-1] * side**2, num_parameters, hidden, dropout
-        )
+        features, num_features = compact_features(in_channels, patch_side, widths)
+        super().__init__(features, num_features, num_parameters, hidden, dropout)
+
+
+def compact_features(
+    in_channels: int, patch_side: int, widths: Sequence[int]
+) -> tuple[nn.Sequential, int]:
+    """Convolutions of `CompactNetwork`, and the length of their flattened map."""
+    # The first block strides instead of pooling: on all 3 L channels at full size a dense
+    # convolution would cost more than the others together.
+    layers = _convolution(in_channels, widths[0], stride=2)
+    side = (check_patch_side(patch_side) + 1) // 2
+    for width_in, width_out in pairwise(widths):
+        *convolution, rectify = _convolution(width_in, width_out)
+        layers += [*convolution, nn.MaxPool2d(2, ceil_mode=True), rectify]
+        side = (side + 1) // 2
+    return nn.Sequential(*layers), widths[-1] * side**2
 
 
 def _convolution(width_in: int, width_out: int, stride: int = 1) -> list[nn.Module]:
@@ -125,7 +131,8 @@ def _convolution(width_in: int, width_out: int, stride: int = 1) -> list[nn.Modu
     return [convolution, nn.BatchNorm2d(width_out), nn.ReLU()]
 
 
-def _head(num_features: int, hidden: Sequence[int], num_out: int, dropout: float) -> nn.Sequential:
+def head(num_features: int, hidden: Sequence[int], num_out: int, dropout: float) -> nn.Sequential:
+    """Fully connected layers with ReLU and dropout, and a linear one."""
     sizes = (num_features, *hidden)
     return nn.Sequential(*_hidden_layers(sizes, dropout), nn.Linear(sizes[-1], num_out))
 
