@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 from pin_lightning.baselines.base import System
 from pin_lightning.baselines.heatmap import HeatmapRegression
+from pin_lightning.baselines.patch_classification import PatchClassification
 from pin_lightning.baselines.patch_voting import PatchVoting
 
 SYSTEMS: Mapping[str, type[System]] = {
     one.name: one
     for one in (
         HeatmapRegression,
+        PatchClassification,
         PatchVoting,
     )
 }
