@@ -21,7 +21,7 @@ import SimpleITK as sitk
 from omegaconf import OmegaConf
 from run_data import cases_of
 
-from pin_lightning.annotation.registration.deformation import bent_onto
+from pin_lightning.baselines.deformation import as_image, bent_onto, carried
 from pin_lightning.common.files import write_text
 from pin_lightning.common.geometry import mm_to_world
 from pin_lightning.common.progress_bar import progress_bar
@@ -49,15 +49,6 @@ class Settings:
     atlases: int = 3
     sampling: float = 0.05
     smoothing: float = 2.0
-
-
-def as_image(volume: WorkingVolume) -> sitk.Image:
-    """A working volume whose physical points are grid millimetres."""
-    voxels = np.ascontiguousarray(volume.intensity.numpy().T)
-    image = sitk.GetImageFromArray(voxels.astype(np.float32))
-    image.SetSpacing([volume.grid.spacing_mm] * 3)
-    image.SetOrigin(volume.grid.ijk_to_mm(np.zeros(3)).tolist())
-    return image
 
 
 def register(atlas: sitk.Image, target: sitk.Image, settings: Settings) -> sitk.Transform:
@@ -102,14 +93,11 @@ def localise(
         atlases: Volumes with their landmarks in grid mm.
         settings: How volumes are registered.
     """
-    image, carried = as_image(target), []
+    image, found = as_image(target.intensity, target.grid.spacing_mm), []
     for atlas, points_mm in atlases:
-        transform = register(as_image(atlas), image, settings)
-        defined = np.isfinite(points_mm).all(axis=1)
-        points = np.full_like(points_mm, np.nan)
-        points[defined] = [transform.TransformPoint(one.tolist()) for one in points_mm[defined]]
-        carried.append(points)
-    return np.nanmean(carried, axis=0)
+        moving = as_image(atlas.intensity, atlas.grid.spacing_mm)
+        found.append(carried(register(moving, image, settings), points_mm))
+    return np.nanmean(found, axis=0)
 
 
 def survey_of(fold: Path) -> tuple[Survey, RunRecord]:

@@ -6,10 +6,12 @@ from pin_lightning.baselines.base import System
 from pin_lightning.baselines.heatmap import HeatmapRegression
 from pin_lightning.baselines.patch_classification import PatchClassification
 from pin_lightning.baselines.patch_voting import PatchVoting
+from pin_lightning.baselines.registration import AtlasRegistration
 
 SYSTEMS: Mapping[str, type[System]] = {
     one.name: one
     for one in (
+        AtlasRegistration,
         HeatmapRegression,
         PatchClassification,
         PatchVoting,

@@ -8,9 +8,15 @@ import numpy as np
 from jaxtyping import Float64
 from nibabel.affines import voxel_sizes
 
-from pin_lightning.annotation.registration.deformation import carried, fit_affine, fit_deformation
 from pin_lightning.annotation.registration.orientation import Placed, find_place
 from pin_lightning.annotation.registration.scan import RegisteredScan, cropped, read_scan
+from pin_lightning.baselines.deformation import (
+    affine_of,
+    carried,
+    fit_affine,
+    fit_deformation,
+    fuse,
+)
 from pin_lightning.common.alignment import Pose, fit_pose
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.images.reading import read_header
@@ -143,32 +149,10 @@ def _carried_over(atlas: Atlas, scan: RegisteredScan, pose: Pose) -> Float64[np.
     """Landmarks of an atlas in scan mm of a scan in which it has a pose."""
     _, middle, fine = zip(atlas.scan.levels, scan.levels, strict=True)
     low, high = atlas.box_mm
-    centre = atlas.centre_mm
-    affine = fit_affine(cropped(middle[0], low, high), middle[1], pose, centre)
+    begin = affine_of(pose, atlas.centre_mm)
+    affine = fit_affine(cropped(middle[0], low, high), middle[1], begin)
     bend = fit_deformation(cropped(fine[0], low, high), fine[1], affine)
     return carried(bend, atlas.points_mm)
-
-
-def fuse(
-    positions: Float64[np.ndarray, "A L 3"],
-) -> tuple[Float64[np.ndarray, "L 3"], Float64[np.ndarray, " L"]]:
-    """Median of positions, and the doubt about it.
-
-    Args:
-        positions: Of each atlas; NaN where it lacks a landmark.
-
-    Returns:
-        Positions; and the root mean square distance of atlases from each, NaN with only one.
-    """
-    known = np.isfinite(positions).all(axis=2)
-    fused = np.full(positions.shape[1:], np.nan)
-    spread = np.full(positions.shape[1], np.nan)
-    for place in np.flatnonzero(known.any(axis=0)):
-        own = positions[known[:, place], place]
-        fused[place] = np.median(own, axis=0)
-        apart = ((own - fused[place]) ** 2).sum(axis=1)
-        spread[place] = np.sqrt(apart.mean()) if len(own) > 1 else np.nan
-    return fused, spread
 
 
 def predicted(proposal: Proposal) -> Mapping[str, tuple[float, float, float]]:

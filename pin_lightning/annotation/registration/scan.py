@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 from nibabel.affines import apply_affine, voxel_sizes
 
+from pin_lightning.baselines.deformation import as_image
 from pin_lightning.data.images.reading import read_header, read_voxels
 from pin_lightning.data.intensity_windows import robust_window, without_metal
 from pin_lightning.data.scan_levels import scan_levels
@@ -57,14 +57,6 @@ def read_scan(path: Path, spacings_mm: Sequence[float]) -> RegisteredScan:
     levels = (of_spacing[max(one, least)] for one in spacings_mm)
     images = [as_image(one, max(mm, least)) for one, mm in zip(levels, spacings_mm, strict=True)]
     return RegisteredScan(tuple(images), found.to_world)
-
-
-def as_image(voxels: UInt8[torch.Tensor, "X Y Z"], spacing_mm: float) -> sitk.Image:
-    """An image about its centre, whose physical points are mm along its axes."""
-    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.numpy().T).astype(np.float32))
-    image.SetSpacing([spacing_mm] * 3)
-    image.SetOrigin([-(size - 1) / 2 * spacing_mm for size in voxels.shape])
-    return image
 
 
 def cropped(

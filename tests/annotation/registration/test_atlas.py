@@ -8,7 +8,6 @@ from scipy.spatial.transform import Rotation
 
 from pin_lightning.annotation.learner import DoneVolume
 from pin_lightning.annotation.learning.proposer import RegistrationProposer, atlases_of
-from pin_lightning.annotation.registration.atlas import fuse
 from pin_lightning.annotation.registration.orientation import even_rotations
 from pin_lightning.common.landmark_set import LandmarkSet
 
@@ -114,16 +113,6 @@ def test_atlases_are_those_with_the_most_landmarks(tmp_path):
     ]
     assert [one.name for one in atlases_of(volumes)] == ["c", "d", "e"]
     assert [one.name for one in atlases_of(volumes[:2])] == ["a"]
-
-
-def test_fused_by_hand():
-    nan = np.nan
-    first = [[0.0, 0, 0], [1, 1, 1], [nan, nan, nan]]
-    second = [[0.0, 0, 3], [nan, nan, nan], [nan, nan, nan]]
-    third = [[0.0, 0, 9], [nan, nan, nan], [nan, nan, nan]]
-    fused, spread = fuse(np.array([first, second, third]))
-    np.testing.assert_allclose(fused, [[0, 0, 3], [1, 1, 1], [nan] * 3])
-    np.testing.assert_allclose(spread, [np.sqrt((9 + 0 + 36) / 3), nan, nan])
 
 
 def test_rotations_leave_no_orientation_far_off():

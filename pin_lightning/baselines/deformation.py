@@ -1,43 +1,68 @@
-"""From a rough pose to the map between two scans: affine, then symmetric demons, coarse to fine."""
+"""Registration of two scans by SimpleITK: affine, then symmetric demons, coarse to fine.
+
+Atlases of a run (`registration`) and of annotation, which propose landmarks, share it.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
-from jaxtyping import Float64
+import torch
+from jaxtyping import Float64, Num
 
 from pin_lightning.common.alignment import Pose
 
-AFFINE_SAMPLED = 0.1  # of the voxels
+AFFINE_SAMPLED, LEAST_SAMPLED = 0.1, 5000  # share of the voxels, but at least so many
+AFFINE_LEVELS = (4, 2)  # voxels of each level, where nothing is known of the affine map
 AFFINE_STEPS = 150
 LEVELS = ((4, 40), (2, 20), (1, 8))  # voxels of a level, iterations of demons
 SMOOTHING = 1.0  # voxels, by which demons smooth their displacements
 BINS, MATCHES = 128, 12  # of the histograms that are matched
 
 
-def fit_affine(
-    atlas: sitk.Image, scan: sitk.Image, pose: Pose, centre_mm: Float64[np.ndarray, " 3"]
-) -> sitk.AffineTransform:
-    """Affine map from points of an atlas to points of a scan, from a rough pose."""
+def as_image(voxels: Num[torch.Tensor, "X Y Z"], spacing_mm: float) -> sitk.Image:
+    """An image about its centre, whose physical points are mm along its axes."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.numpy().T).astype(np.float32))
+    image.SetSpacing([spacing_mm] * 3)
+    image.SetOrigin([-(size - 1) / 2 * spacing_mm for size in voxels.shape])
+    return image
+
+
+def affine_of(pose: Pose, centre_mm: Float64[np.ndarray, " 3"]) -> sitk.AffineTransform:
+    """A pose as an affine map, to be fitted about a centre."""
     transform = sitk.AffineTransform(3)
     transform.SetCenter(centre_mm.tolist())
     transform.SetMatrix((pose.scale * pose.rotation).ravel().tolist())
     transform.SetTranslation((pose.place(centre_mm) - centre_mm).tolist())
+    return transform
+
+
+def fit_affine(
+    atlas: sitk.Image, scan: sitk.Image, begin: sitk.AffineTransform
+) -> sitk.AffineTransform:
+    """Affine map from points of an atlas to points of a scan, by the correlation of brightness.
+
+    Args:
+        atlas: The atlas.
+        scan: The scan.
+        begin: A rough map, which is returned where too little of the atlas lies within the scan.
+    """
+    transform = sitk.AffineTransform(begin)
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsCorrelation()
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(AFFINE_SAMPLED, 1)
+    share = min(1.0, max(AFFINE_SAMPLED, LEAST_SAMPLED / atlas.GetNumberOfPixels()))
+    method.SetMetricSamplingPercentage(share, 1)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
         2 * atlas.GetSpacing()[0], 1e-4 * atlas.GetSpacing()[0], AFFINE_STEPS
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, inPlace=True)
-    before = sitk.AffineTransform(transform)
     try:
         method.Execute(atlas, scan)
     except RuntimeError:  # too few voxels of the atlas lie within the scan
-        return before
+        return begin
     return transform
 
 
@@ -70,7 +95,7 @@ def bent_onto(
     demons.SetStandardDeviations(smoothing)
     field = None
     for shrink, iterations in levels:
-        fixed, moving = (_shrunken(one, shrink) for one in (atlas, moved))
+        fixed, moving = (shrunken(one, shrink) for one in (atlas, moved))
         demons.SetNumberOfIterations(iterations)
         start = () if field is None else (sitk.Resample(field, fixed),)
         field = demons.Execute(fixed, moving, *start)
@@ -78,7 +103,8 @@ def bent_onto(
     return sitk.CompositeTransform([affine, bend])  # the last is applied first
 
 
-def _shrunken(image: sitk.Image, factor: int) -> sitk.Image:
+def shrunken(image: sitk.Image, factor: int) -> sitk.Image:
+    """Smooth an image, and keep one voxel of so many along each axis."""
     if factor == 1:
         return image
     smooth = sitk.SmoothingRecursiveGaussian(image, 0.5 * factor * image.GetSpacing()[0])
@@ -93,3 +119,35 @@ def carried(
     for place in np.flatnonzero(np.isfinite(points_mm).all(axis=1)):
         moved[place] = transform.TransformPoint(points_mm[place].tolist())
     return moved
+
+
+def carried_over(
+    atlas: sitk.Image, scan: sitk.Image, points_mm: Float64[np.ndarray, "L 3"]
+) -> Float64[np.ndarray, "L 3"]:
+    """Landmarks of an atlas in a scan that lies about alike; NaN where one is NaN."""
+    affine = affine_of(Pose(np.eye(3), np.zeros(3)), np.zeros(3))
+    for factor in AFFINE_LEVELS:
+        affine = fit_affine(shrunken(atlas, factor), shrunken(scan, factor), affine)
+    return carried(fit_deformation(atlas, scan, affine), points_mm)
+
+
+def fuse(
+    positions: Float64[np.ndarray, "A L 3"],
+) -> tuple[Float64[np.ndarray, "L 3"], Float64[np.ndarray, " L"]]:
+    """Median of positions, and the doubt about it.
+
+    Args:
+        positions: Of each atlas; NaN where it lacks a landmark.
+
+    Returns:
+        Positions; and the root mean square distance of atlases from each, NaN with only one.
+    """
+    known = np.isfinite(positions).all(axis=2)
+    fused = np.full(positions.shape[1:], np.nan)
+    spread = np.full(positions.shape[1], np.nan)
+    for place in np.flatnonzero(known.any(axis=0)):
+        own = positions[known[:, place], place]
+        fused[place] = np.median(own, axis=0)
+        apart = ((own - fused[place]) ** 2).sum(axis=1)
+        spread[place] = np.sqrt(apart.mean()) if len(own) > 1 else np.nan
+    return fused, spread
