@@ -17,6 +17,8 @@ AFFINE_LEVELS = (4, 2)  # voxels of each level, where nothing is known of the af
 AFFINE_STEPS = 150
 LEVELS = ((4, 40), (2, 20), (1, 8))  # voxels of a level, iterations of demons
 SMOOTHING = 1.0  # voxels, by which demons smooth their displacements
+MARGIN = 0.15  # of the anatomy's extent, about its landmarks
+LEAST_EXTENT = 0.25  # of the scan's longest side; landmarks may lie close together
 BINS, MATCHES = 128, 12  # of the histograms that are matched
 
 
@@ -26,6 +28,38 @@ def as_image(voxels: Num[torch.Tensor, "X Y Z"], spacing_mm: float) -> sitk.Imag
     image.SetSpacing([spacing_mm] * 3)
     image.SetOrigin([-(size - 1) / 2 * spacing_mm for size in voxels.shape])
     return image
+
+
+def cropped(
+    image: sitk.Image, low_mm: Float64[np.ndarray, " 3"], high_mm: Float64[np.ndarray, " 3"]
+) -> sitk.Image:
+    """Part of an image that holds a box in mm, as far as the image reaches."""
+    sides = np.array(image.GetSize())
+    to_index = [
+        image.TransformPhysicalPointToContinuousIndex(one.tolist()) for one in (low_mm, high_mm)
+    ]
+    first = np.clip(np.floor(to_index[0]).astype(int), 0, sides - 1)
+    last = np.clip(np.ceil(to_index[1]).astype(int), first, sides - 1)
+    return sitk.RegionOfInterest(image, (last - first + 1).tolist(), first.tolist())
+
+
+def extent_of(points_mm: Float64[np.ndarray, "L 3"], longest_mm: float) -> float:
+    """Extent of the anatomy in a scan, mm: that of its landmarks, or a share of the longest side.
+
+    Args:
+        points_mm: Its landmarks; NaN where missing.
+        longest_mm: Longest side of the scan.
+    """
+    size = np.nanmax(points_mm, axis=0) - np.nanmin(points_mm, axis=0)
+    return float(max(size.max(), LEAST_EXTENT * longest_mm))
+
+
+def box_about(
+    points_mm: Float64[np.ndarray, "L 3"], extent_mm: float
+) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]:
+    """Corners of the box about landmarks, with a margin of the extent of the anatomy, mm."""
+    margin = MARGIN * extent_mm
+    return np.nanmin(points_mm, axis=0) - margin, np.nanmax(points_mm, axis=0) + margin
 
 
 def affine_of(pose: Pose, centre_mm: Float64[np.ndarray, " 3"]) -> sitk.AffineTransform:
@@ -124,8 +158,14 @@ def carried(
 def carried_over(
     atlas: sitk.Image, scan: sitk.Image, points_mm: Float64[np.ndarray, "L 3"]
 ) -> Float64[np.ndarray, "L 3"]:
-    """Landmarks of an atlas in a scan that lies about alike; NaN where one is NaN."""
-    affine = affine_of(Pose(np.eye(3), np.zeros(3)), np.zeros(3))
+    """Landmarks of an atlas in a scan that lies about alike; NaN where one is NaN.
+
+    Of the atlas only what is about its landmarks is looked at; it has at least one.
+    """
+    longest_mm = atlas.GetSpacing()[0] * max(atlas.GetSize())
+    low, high = box_about(points_mm, extent_of(points_mm, longest_mm))
+    atlas = cropped(atlas, low, high)
+    affine = affine_of(Pose(np.eye(3), np.zeros(3)), (low + high) / 2)
     for factor in AFFINE_LEVELS:
         affine = fit_affine(shrunken(atlas, factor), shrunken(scan, factor), affine)
     return carried(fit_deformation(atlas, scan, affine), points_mm)

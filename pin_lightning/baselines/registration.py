@@ -115,7 +115,7 @@ def chosen_atlases(known: Bool[Tensor, "M L"], most: int) -> Int[Tensor, " A"]:
     tensor([0, 4, 8])
     """
     counts = known.sum(dim=1)
-    most = min(most, len(counts))
+    most = min(most, int((counts > 0).sum()))
     enough = counts.sort(descending=True).values[most - 1]
     those = (counts >= enough).nonzero()[:, 0]
     return those[torch.linspace(0, len(those) - 1, most).round().long()]

@@ -8,7 +8,10 @@ from scipy.spatial.transform import Rotation
 from pin_lightning.baselines.deformation import (
     affine_of,
     as_image,
+    box_about,
     carried,
+    cropped,
+    extent_of,
     fit_affine,
     fit_deformation,
     fuse,
@@ -44,6 +47,26 @@ def test_points_of_an_image_are_grid_mm():
     at_mm = GRID.ijk_to_mm(np.array([3.0, 5.0, 7.0]))
     assert image.TransformPhysicalPointToIndex(at_mm.tolist()) == (3, 5, 7)
     assert image[3, 5, 7] == 200
+
+
+def test_the_box_about_landmarks_by_hand():
+    points = np.array([[-10.0, 0, 2], [10.0, 4, 4], [np.nan] * 3])
+    assert extent_of(points, 40.0) == 20
+    assert extent_of(points, 100.0) == 25
+    low, high = box_about(points, 20.0)
+    np.testing.assert_allclose(low, [-13, -3, -1])
+    np.testing.assert_allclose(high, [13, 7, 7])
+
+
+def test_a_part_of_an_image_keeps_its_place_and_ends_where_the_image_does():
+    volume = torch.arange(GRID.size[0] * GRID.size[1] * GRID.size[2]).view(GRID.size).remainder(251)
+    image = as_image(volume.to(torch.uint8), GRID.spacing_mm)
+    part = cropped(image, np.array([-3.0, -200, 5]), np.array([9.0, 4, 300]))
+    first = image.TransformPhysicalPointToIndex(part.GetOrigin())
+    last = [start + side - 1 for start, side in zip(first, part.GetSize(), strict=True)]
+    # (-3, 5) mm lie at 16 and 16 voxels; (9, 4) at 22 and 17.5.
+    assert (first, tuple(last)) == ((16, 0, 16), (22, 18, 27))
+    assert part[0, 1, 2] == image[16, 1, 18]
 
 
 def test_a_pose_is_the_affine_map_that_places_points_about_any_centre():

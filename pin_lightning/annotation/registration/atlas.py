@@ -9,10 +9,13 @@ from jaxtyping import Float64
 from nibabel.affines import voxel_sizes
 
 from pin_lightning.annotation.registration.orientation import Placed, find_place
-from pin_lightning.annotation.registration.scan import RegisteredScan, cropped, read_scan
+from pin_lightning.annotation.registration.scan import RegisteredScan, read_scan
 from pin_lightning.baselines.deformation import (
     affine_of,
+    box_about,
     carried,
+    cropped,
+    extent_of,
     fit_affine,
     fit_deformation,
     fuse,
@@ -25,9 +28,7 @@ from pin_lightning.data.scan_levels import placed, scan_to_world
 MOST_ATLASES = 4
 # Spacings as shares of the anatomy's extent: of the rotation search, of the affine, of the rest.
 SPACINGS = (1 / 24, 1 / 56, 1 / 128)
-MARGIN = 0.15  # of the anatomy's extent, about its landmarks
 FEWEST_COMMON = 4  # landmarks of two atlases by which one is placed as the other
-LEAST_EXTENT = 0.25  # of the scan's longest side; landmarks may lie close together
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +51,6 @@ class Atlas:
     def centre_mm(self) -> Float64[np.ndarray, " 3"]:
         """Centre of the box about its landmarks."""
         return (np.nanmin(self.points_mm, axis=0) + np.nanmax(self.points_mm, axis=0)) / 2
-
-    @property
-    def box_mm(self) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, " 3"]]:
-        """Corners of the box about its landmarks, with a margin."""
-        margin = MARGIN * self.extent_mm
-        return np.nanmin(self.points_mm, axis=0) - margin, np.nanmax(
-            self.points_mm, axis=0
-        ) + margin
 
     @property
     def radius_mm(self) -> float:
@@ -95,9 +88,7 @@ def read_atlas(path: Path, landmarks: LandmarkSet, names: Sequence[str]) -> Atla
     points_mm = np.where(chosen.defined[:, None], placed(chosen.positions_world, to_world), np.nan)
     if not chosen.defined.any():
         raise ValueError(f"{path}: has none of the landmarks; annotate some first")
-    size = np.nanmax(points_mm, axis=0) - np.nanmin(points_mm, axis=0)
-    sides_mm = voxel_sizes(affine) * shape
-    extent_mm = float(max(size.max(), LEAST_EXTENT * sides_mm.max()))
+    extent_mm = extent_of(points_mm, float((voxel_sizes(affine) * shape).max()))
     spacings = tuple(share * extent_mm for share in SPACINGS)
     return Atlas(read_scan(path, spacings), spacings, points_mm, extent_mm)
 
@@ -148,7 +139,7 @@ def _pose_of(atlas: Atlas, other: Atlas, pose: Pose) -> Pose:
 def _carried_over(atlas: Atlas, scan: RegisteredScan, pose: Pose) -> Float64[np.ndarray, "L 3"]:
     """Landmarks of an atlas in scan mm of a scan in which it has a pose."""
     _, middle, fine = zip(atlas.scan.levels, scan.levels, strict=True)
-    low, high = atlas.box_mm
+    low, high = box_about(atlas.points_mm, atlas.extent_mm)
     begin = affine_of(pose, atlas.centre_mm)
     affine = fit_affine(cropped(middle[0], low, high), middle[1], begin)
     bend = fit_deformation(cropped(fine[0], low, high), fine[1], affine)

@@ -57,16 +57,3 @@ def read_scan(path: Path, spacings_mm: Sequence[float]) -> RegisteredScan:
     levels = (of_spacing[max(one, least)] for one in spacings_mm)
     images = [as_image(one, max(mm, least)) for one, mm in zip(levels, spacings_mm, strict=True)]
     return RegisteredScan(tuple(images), found.to_world)
-
-
-def cropped(
-    image: sitk.Image, low_mm: Float64[np.ndarray, " 3"], high_mm: Float64[np.ndarray, " 3"]
-) -> sitk.Image:
-    """Part of an image that holds a box in mm, as far as the image reaches."""
-    sides = np.array(image.GetSize())
-    to_index = [
-        image.TransformPhysicalPointToContinuousIndex(one.tolist()) for one in (low_mm, high_mm)
-    ]
-    first = np.clip(np.floor(to_index[0]).astype(int), 0, sides - 1)
-    last = np.clip(np.ceil(to_index[1]).astype(int), first, sides - 1)
-    return sitk.RegionOfInterest(image, (last - first + 1).tolist(), first.tolist())
