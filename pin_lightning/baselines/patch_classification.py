@@ -24,7 +24,7 @@ from pin_lightning.method.pyramid import coarser, coarser_grid
 from pin_lightning.method.trajectory import Trajectory
 
 PATCHES_AT_ONCE = 512
-NEAR = 3.0  # radii within which half of the drawn negatives lie
+NEAR = 3.0  # radii within which patches about a landmark lie
 
 
 class PatchClassification(LearningSystem):
@@ -39,7 +39,7 @@ class PatchClassification(LearningSystem):
         shallow_side: Side of the shallow network's patches in coarse voxels, odd.
         shallow_width: Its hidden units.
         candidates: Coarse voxels of each landmark that the deep network looks at.
-        averaged: Best of them of which the landmark is the weighted mean.
+        averaged: Best of them, of which the landmark is the weighted mean.
         patches: Patches of each landmark and volume of a training step of the deep network.
         patch_side: Side of its patches in voxels, odd; None takes three eighths of the volume.
         patch_spacings: Spacings at which they are cut, in voxels.
@@ -69,7 +69,7 @@ class PatchClassification(LearningSystem):
         shallow_width: int = 32,
         candidates: int = 60,
         averaged: int = 15,
-        patches: int = 6,
+        patches: int = 8,
         patch_side: int | None = None,
         patch_spacings: Sequence[int] = (1, 2),
         widths: Sequence[int] = (32, 64, 64),
@@ -86,7 +86,7 @@ class PatchClassification(LearningSystem):
         check("candidates", candidates, candidates >= 1, "at least 1")
         within = 1 <= averaged <= candidates
         check("averaged", averaged, within, f"1 to system.candidates={candidates}")
-        check("patches", patches, patches >= 3, "at least 3")
+        check("patches", patches, patches >= 4, "at least 4")
         self.factor = factor_for(problem.grid, most_voxels)
         self.coarse = coarse
         self.candidates, self.averaged, self.patches = candidates, averaged, patches
@@ -115,9 +115,8 @@ class PatchClassification(LearningSystem):
     ) -> dict[str, Tensor]:
         """Cross-entropies of both networks, in which both answers count alike.
 
-        The shallow network sees every coarse voxel. Of the deep one's patches a third lie at the
-        landmark, a third about it, half of these near, and a third where the shallow network sees
-        the landmark, right or wrong.
+        The shallow network sees every coarse voxel. Of the deep one's patches a quarter lie at the
+        landmark, a quarter about it, and half where the shallow network sees it, right or wrong.
         """
         scores = self.shallow_scores(volumes)
         voxels_mm = _voxels_mm(self.coarse_grid).to(volumes.device)
@@ -142,11 +141,11 @@ class PatchClassification(LearningSystem):
         generator: torch.Generator,
     ) -> Float[Tensor, "B L N 3"]:
         """Draw the centres of the deep network's patches."""
-        third = self.patches // 3
-        each_mm = landmarks_mm[:, :, None].cpu().expand(-1, -1, third, -1)
+        few = self.patches // 4
+        each_mm = landmarks_mm[:, :, None].cpu().expand(-1, -1, few, -1)
         at_mm = positions_around_mm(each_mm, (0.0, self.radius_mm), generator)
         about_mm = positions_around_mm(each_mm, (self.radius_mm, NEAR * self.radius_mm), generator)
-        hard = self.patches - 2 * third
+        hard = self.patches - 2 * few
         best = scores.topk(min(self.candidates, scores.shape[2]), dim=2).indices
         which = torch.randint(best.shape[2], (*best.shape[:2], hard), generator=generator)
         hard_mm = voxels_mm[best.gather(2, which.to(best.device))]
@@ -184,7 +183,8 @@ class PatchClassification(LearningSystem):
             best = scores.topk(min(self.candidates, scores.shape[2]), dim=2).indices
             centres_mm = voxels_mm[best]
             logits = self.deep_scores(volume[None], centres_mm)
-            found.append(mean_of_best(centres_mm[0], logits[0], self.averaged))
+            reach_mm = 2 * self.radius_mm
+            found.append(mean_of_best(centres_mm[0], logits[0], self.averaged, reach_mm))
         positions_mm, spread_mm = (torch.stack(one) for one in zip(*found, strict=True))
         return Trajectory.of_one_step(self.mean_mm_, positions_mm, spread_mm)
 
@@ -236,14 +236,18 @@ def balanced_loss(
 
 
 def mean_of_best(
-    centres_mm: Float[Tensor, "L N 3"], logits: Float[Tensor, "L N"], count: int
+    centres_mm: Float[Tensor, "L N 3"], logits: Float[Tensor, "L N"], count: int, reach_mm: float
 ) -> tuple[Float[Tensor, "L 3"], Float[Tensor, " L"]]:
-    """Mean of the best places, weighted by their probabilities.
+    """Mean of the best places that lie together, weighted by their probabilities.
+
+    Of places that look alike in different parts of the anatomy those are averaged that have the
+    largest sum of probabilities within reach of one of them.
 
     Args:
         centres_mm: Places that were looked at.
         logits: Their scores before the sigmoid.
         count: Best places that count.
+        reach_mm: Distance from the place in the middle up to which places count.
 
     Returns:
         Positions, and the weighted root-mean-square distances of the places from them.
@@ -251,7 +255,11 @@ def mean_of_best(
     best, which = logits.topk(min(count, logits.shape[1]), dim=1)
     places_mm = centres_mm.gather(1, which[..., None].expand(-1, -1, 3))
     # The softmax of the log of the sigmoid is the share of a probability, also of tiny ones.
-    weight = torch.softmax(functional.logsigmoid(best), dim=1)[..., None]
+    weight = torch.softmax(functional.logsigmoid(best), dim=1)[:, None]
+    together = weight * (torch.cdist(places_mm, places_mm) <= reach_mm)
+    middle = together.sum(dim=2).argmax(dim=1)
+    weight = together[torch.arange(len(middle), device=middle.device), middle]
+    weight = (weight / weight.sum(dim=1, keepdim=True))[..., None]
     mean_mm = (weight * places_mm).sum(dim=1)
     spread_mm = (weight * (places_mm - mean_mm[:, None]).square()).sum(dim=(1, 2)).sqrt()
     return mean_mm, spread_mm

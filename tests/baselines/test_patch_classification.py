@@ -63,16 +63,26 @@ def test_the_mean_of_the_best_by_hand():
     centres_mm = torch.tensor([[[0.0, 0, 0], [4.0, 0, 0], [0, 90.0, 0], [0, 0, 90.0]]])
     # Probabilities 3/4, 1/4 and less, which do not count.
     logits = torch.tensor([[math.log(3), -math.log(3), -9.0, -9.0]])
-    found, spread = mean_of_best(centres_mm, logits, 2)
+    found, spread = mean_of_best(centres_mm, logits, 2, 200.0)
     torch.testing.assert_close(found, torch.tensor([[1.0, 0, 0]]))
     assert float(spread) == pytest.approx(math.sqrt(0.75 * 1 + 0.25 * 9))
+
+
+def test_places_apart_are_not_averaged_but_the_more_probable_part_counts():
+    centres_mm = torch.tensor([[[50.0, 0, 0], [0.0, 0, 0], [2.0, 0, 0]]])
+    logits = torch.tensor([[9.0, 0.0, 0.0]])  # 1 beside 1/2 and 1/2
+    found, spread = mean_of_best(centres_mm, logits, 3, 5.0)
+    torch.testing.assert_close(found, torch.tensor([[1.0, 0, 0]]))
+    assert float(spread) == pytest.approx(1.0)
+    found, _ = mean_of_best(centres_mm, logits, 3, 1.0)
+    torch.testing.assert_close(found, torch.tensor([[50.0, 0, 0]]))
 
 
 def test_the_mean_is_that_of_a_loop_over_places():
     generator = torch.Generator().manual_seed(0)
     centres_mm = torch.randn(2, 12, 3, generator=generator)
     logits = torch.randn(2, 12, generator=generator) * 4
-    found, _ = mean_of_best(centres_mm, logits, 5)
+    found, _ = mean_of_best(centres_mm, logits, 5, 200.0)
     for landmark in range(2):
         best = np.argsort(-logits[landmark].numpy())[:5]
         weights = 1 / (1 + np.exp(-logits[landmark].double().numpy()[best]))
@@ -81,13 +91,13 @@ def test_the_mean_is_that_of_a_loop_over_places():
 
 
 def test_a_landmark_that_nothing_looks_like_has_a_place_all_the_same():
-    found, spread = mean_of_best(torch.rand(1, 4, 3), torch.full((1, 4), -200.0), 3)
+    found, spread = mean_of_best(torch.rand(1, 4, 3), torch.full((1, 4), -200.0), 3, 1.0)
     assert torch.isfinite(found).all()
     assert torch.isfinite(spread).all()
 
 
 def test_patches_are_drawn_at_about_and_where_the_shallow_network_sees_the_landmark():
-    system = PatchClassification(Problem(GRID, 2), patches=30, candidates=2, averaged=1, **SMALL)
+    system = PatchClassification(Problem(GRID, 2), patches=40, candidates=2, averaged=1, **SMALL)
     grid = system.coarse_grid
     voxels_mm = grid.ijk_to_mm(
         torch.cartesian_prod(*[torch.arange(float(side)) for side in grid.size])
@@ -147,7 +157,7 @@ def test_missing_landmarks_count_for_nothing():
         ("shallow_width", 0),
         ("candidates", 0),
         ("averaged", 61),
-        ("patches", 2),
+        ("patches", 3),
         ("patch_side", 4),
         ("patch_spacings", []),
     ],
@@ -178,11 +188,14 @@ def test_one_volume_is_learnt_to_less_than_a_voxel():
     volume = 60 * torch.rand(grid.size, generator=torch.Generator().manual_seed(0))
     volume = (volume + 150 * blobs[0, 0] + 100 * blobs[0, 1]).clamp(0, 255)[None]
     generator = torch.Generator().manual_seed(0)
+    steps = 200
     optimizer = torch.optim.AdamW(made.parameters(), lr=5e-3)
-    for _ in range(150):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, steps)
+    for _ in range(steps):
         loss = torch.stack(list(made.training_loss(volume, truth_mm, generator).values())).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        schedule.step()
     apart = (made.eval()(volume).prediction_mm - truth_mm).norm(dim=-1)
     assert apart.max() < grid.spacing_mm
