@@ -234,5 +234,5 @@ def default_patch_side(size: tuple[int, int, int]) -> int:
     >>> default_patch_side((324, 207, 279))
     101
     """
-    mean_side = float(torch.tensor(size, dtype=torch.float64).log().mean().exp())
+    mean_side = math.exp(sum(map(math.log, size)) / 3)
     return 2 * round((0.38 * mean_side - 1) / 2) + 1

@@ -79,3 +79,12 @@ def test_a_missing_package_is_named_with_the_extra(name, monkeypatch):
 def test_a_system_has_the_name_of_its_option(name):
     assert SYSTEMS[name].name == name
     assert issubclass(SYSTEMS[name], System)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_system_can_be_made_without_memory_to_see_what_a_checkpoint_must_hold(name):
+    if any(importlib.util.find_spec(one) is None for one in SYSTEMS[name].needs):
+        pytest.skip(f"model={name} needs {SYSTEMS[name].needs}")
+    with torch.device("meta"):
+        state = SYSTEMS[name](Problem(GRID, 3)).state_dict()
+    assert all(one.is_meta for one in state.values())
