@@ -81,7 +81,13 @@ def test_a_system_has_the_name_of_its_option(name):
     assert issubclass(SYSTEMS[name], System)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize(
+    "name",  # packages of the extra take seconds to import
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if SYSTEMS[name].needs else [])
+        for name in SYSTEMS
+    ],
+)
 def test_a_system_can_be_made_without_memory_to_see_what_a_checkpoint_must_hold(name):
     if any(importlib.util.find_spec(one) is None for one in SYSTEMS[name].needs):
         pytest.skip(f"model={name} needs {SYSTEMS[name].needs}")
