@@ -16,14 +16,12 @@ from torch import nn
 
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
-from pin_lightning.common.geometry import Grid
+from pin_lightning.baselines.whole_volume import factor_for, padded, strides_of, unet
 from pin_lightning.common.types import Float, Num, Tensor
-from pin_lightning.method.pyramid import coarser_size
 from pin_lightning.method.trajectory import Trajectory
 
 CONTEXT_FACTOR = 4  # resolution of the spatial configuration
 CONTEXT_LAYERS = 3
-RESIDUAL_UNITS = 2
 WINDOW_SDS = 3.0  # of a squared heatmap, within which its centroid is taken
 
 
@@ -134,24 +132,12 @@ class SpatialConfigurationNet(nn.Module):
     ) -> None:
         super().__init__()
         from monai.networks.blocks import Convolution
-        from monai.networks.nets import UNet
 
-        strides = [1, *[2] * (len(widths) - 2)]
-        features = UNet(
-            spatial_dims=3,
-            in_channels=1,
-            out_channels=widths[0],
-            channels=list(widths),
-            strides=strides,
-            num_res_units=RESIDUAL_UNITS,
-            act="LEAKYRELU",
-            norm="INSTANCE",
-        )
         heads = nn.Conv3d(widths[0], num_landmarks, kernel_size=1)
         nn.init.normal_(heads.weight, std=1e-3)  # most of a heatmap is about zero
         nn.init.zeros_(heads.bias)  # type: ignore[arg-type]
         rectified = nn.Sequential(nn.InstanceNorm3d(widths[0]), nn.LeakyReLU())
-        self.local = nn.Sequential(features, rectified, heads)
+        self.local = nn.Sequential(unet(widths, widths[0], "INSTANCE"), rectified, heads)
         block: dict[str, Any] = {"spatial_dims": 3, "kernel_size": context_kernel}
         block |= {"act": "LEAKYRELU", "norm": "INSTANCE"}
         channels = [num_landmarks, *[context_width] * CONTEXT_LAYERS]
@@ -164,18 +150,13 @@ class SpatialConfigurationNet(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.ones_(last.bias)  # type: ignore[arg-type]
         self.context = nn.Sequential(*blocks, last)
-        # Sides are padded to multiples of all resolutions; two voxels are needed for a variance.
-        self.multiple = math.lcm(CONTEXT_FACTOR, math.prod(strides))
+        self.multiple = math.lcm(CONTEXT_FACTOR, math.prod(strides_of(widths)))
 
     def forward(self, volumes: Num[Tensor, "B X Y Z"]) -> Float[Tensor, "B L X Y Z"]:
         """Heatmaps of volumes, 0 to 255."""
-        size, step = volumes.shape[1:], self.multiple
-        sides = [max(2, math.ceil(side / step)) * step for side in size]
-        padding = [more for side, own in zip(sides, size, strict=True) for more in (0, side - own)]
-        scaled = nn.functional.pad(volumes.float() / 255, padding[::-1])
-        local = self.local(scaled[:, None])
+        local = self.local(padded(volumes, self.multiple))
         heatmaps = local * enlarged(self.context(block_means(local)))
-        x, y, z = size
+        x, y, z = volumes.shape[1:]
         return heatmaps[..., :x, :y, :z]
 
 
@@ -202,18 +183,6 @@ def _linear_weights(size: int) -> Float[Tensor, "X x"]:
     voxels = torch.arange(size * CONTEXT_FACTOR)
     at = ((voxels + 0.5) / CONTEXT_FACTOR - 0.5).clamp(0, size - 1)
     return (1 - (at[:, None] - torch.arange(size)).abs()).clamp(min=0)
-
-
-def factor_for(grid: Grid, most_voxels: int) -> int:
-    """Smallest spacing, in voxels, of which a volume has no more than some number of voxels.
-
-    >>> factor_for(Grid((324, 207, 279), 0.5), 300_000)
-    4
-    """
-    factor = 1
-    while math.prod(coarser_size(grid.size, factor)) > most_voxels:
-        factor += 1
-    return factor
 
 
 def gaussians(

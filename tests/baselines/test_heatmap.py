@@ -11,7 +11,6 @@ from pin_lightning.baselines.heatmap import (
     HeatmapRegression,
     block_means,
     enlarged,
-    factor_for,
     gaussians,
     peaks,
 )
@@ -70,12 +69,6 @@ def test_blocks_are_averaged_and_enlarged_as_torch_does():
     torch.testing.assert_close(means, torch.nn.functional.avg_pool3d(values, 4))
     expected = torch.nn.functional.interpolate(means, scale_factor=4, mode="trilinear")
     torch.testing.assert_close(enlarged(means), expected)
-
-
-def test_the_spacing_is_the_finest_that_the_voxels_allow():
-    assert factor_for(GRID, 30 * 24 * 20) == 1
-    assert factor_for(GRID, 30 * 24 * 20 - 1) == 2
-    assert factor_for(GRID, 15 * 12 * 10 - 1) == 3
 
 
 @needs_monai
