@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
-from pin_lightning.baselines.heatmap import factor_for
 from pin_lightning.baselines.patches import PatchCutter, positions_around_mm
+from pin_lightning.baselines.whole_volume import factor_for
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Bool, Float, Num, Tensor
 from pin_lightning.method.networks import LandmarkNetwork

@@ -17,8 +17,8 @@ from torch import nn
 
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
-from pin_lightning.baselines.heatmap import factor_for
 from pin_lightning.baselines.patches import PatchCutter, positions_all_over_mm, positions_around_mm
+from pin_lightning.baselines.whole_volume import factor_for
 from pin_lightning.common.types import Float, Int, Num, Tensor
 from pin_lightning.method.networks import compact_features, head
 from pin_lightning.method.pyramid import Pyramid

@@ -14,7 +14,7 @@ from jaxtyping import Float64
 
 from pin_lightning.baselines.base import Log, OwnLoopSystem, Problem, TrainingCases
 from pin_lightning.baselines.checks import check
-from pin_lightning.baselines.heatmap import factor_for
+from pin_lightning.baselines.whole_volume import factor_for
 from pin_lightning.common.types import Bool, Int, Num, Tensor
 from pin_lightning.method.trajectory import Trajectory
 

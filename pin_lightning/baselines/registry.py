@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from pin_lightning.baselines.action_map import ActionMap
 from pin_lightning.baselines.base import System
 from pin_lightning.baselines.heatmap import HeatmapRegression
 from pin_lightning.baselines.patch_classification import PatchClassification
@@ -11,6 +12,7 @@ from pin_lightning.baselines.registration import AtlasRegistration
 SYSTEMS: Mapping[str, type[System]] = {
     one.name: one
     for one in (
+        ActionMap,
         AtlasRegistration,
         HeatmapRegression,
         PatchClassification,
