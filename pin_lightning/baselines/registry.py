@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pin_lightning.baselines.action_map import ActionMap
+from pin_lightning.baselines.agent import Agent
 from pin_lightning.baselines.base import System
 from pin_lightning.baselines.heatmap import HeatmapRegression
 from pin_lightning.baselines.patch_classification import PatchClassification
@@ -17,5 +18,6 @@ SYSTEMS: Mapping[str, type[System]] = {
         HeatmapRegression,
         PatchClassification,
         PatchVoting,
+        Agent,
     )
 }
