@@ -153,7 +153,8 @@ class Agent(OwnLoopSystem):
         numbers = torch.arange(1, apart.shape[1] + 1, device=apart.device)
         iterations = (apart * numbers).amax(dim=1, keepdim=True)
         spread_mm = torch.stack(spreads, dim=1)
-        return Trajectory(landmarks_mm[:, :, None], iterations, landmarks_mm[:, -1], spread_mm)
+        ends = (landmarks_mm[:, -1], spread_mm, spread_mm)
+        return Trajectory(landmarks_mm[:, :, None], iterations, *ends)
 
     def _levels(self, volumes: Num[Tensor, "V X Y Z"]) -> list[Num[Tensor, "V _ _ _"]]:
         """Bordered volumes of each scale."""
