@@ -5,7 +5,6 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,13 +14,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from machine import describe
+from processes import REPOSITORY, run_measured
 from results import Fact, show
 from scipy import ndimage
 
 from pin_lightning.common.landmark_set import LandmarkSet
 from pin_lightning.data.landmarks.files import write_landmarks
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE, SPACING_MM, LANDMARKS = (324, 207, 279), 0.5, 10
 TARGET_GB = 3.0
 
@@ -52,13 +51,10 @@ def write_cases(root: Path, count: int) -> None:
 
 def peak_gb(*command: str) -> tuple[float, float]:
     """Peak resident memory in GB and the seconds of one of the programs."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return usage.ru_maxrss * 1024 / 1e9, time.perf_counter() - began
+    ended = run_measured(*command)
+    if ended.code:
+        raise SystemExit(f"{' '.join(command)} ended with {ended.code}")
+    return ended.peak_gb, ended.seconds
 
 
 def seconds_to_first_step(run: Path, *command: str) -> float:

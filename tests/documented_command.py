@@ -25,7 +25,7 @@ COMPOSED = {
     r"trainer\.num_nodes=": "several machines",
     r"hydra/launcher=submitit": "SLURM",
     r"experiment=(paper|\w+_paper)": "a graphics card",
-    r"experiment=(table1|table2|alpha|bending|tune)": "hours",
+    r"experiment=(table1|table2|alpha|bending|related|tune)": "hours",
 }
 NOT_RUN = ("benchmarks/", "tests/", "examples/engines/")
 NO_CONFIG = ("bids", "compare", "examples/onnx_landmarks", "-c")

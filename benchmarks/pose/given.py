@@ -22,7 +22,7 @@ SMALL = [
 
 
 def own_settings(
-    what: str, given: Sequence[str], defaults: Mapping[str, Any]
+    what: str, given: Sequence[str], defaults: Mapping[str, Any], small: Sequence[str] = SMALL
 ) -> tuple[dict[str, Any], list[str]]:
     """Part settings of a measurement from those of a training.
 
@@ -30,6 +30,7 @@ def own_settings(
         what: The measurement.
         given: Arguments ``SETTING=VALUE``.
         defaults: Its own settings; ``output`` and ``small`` are added.
+        small: Settings of the training that come first with ``small=true``.
 
     Returns:
         Values of its own settings, the folder among them, and the other arguments.
@@ -43,7 +44,7 @@ def own_settings(
         else:
             others.append(one)
     if values["small"]:
-        others = [*SMALL, *others]
+        others = [*small, *others]
     return {**values, "output": Path(values["output"])}, others
 
 

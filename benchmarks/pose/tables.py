@@ -21,12 +21,13 @@ def show(path: Path, title: str, header: Sequence[str], rows: Sequence[Sequence[
     write_text(path, f"{title}\n\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines))
 
 
-def with_interval(errors_mm: np.ndarray) -> str:
-    """Mean of errors [N, L], with its 95 % interval over cases."""
-    if not np.isfinite(errors_mm).any():
+def with_interval(values: np.ndarray, digits: int = 3) -> str:
+    """Mean of errors or other values [N, L], with its 95 % interval over cases."""
+    if not np.isfinite(values).any():
         return "-"
-    low, high = cluster_interval(errors_mm, np.mean, np.random.default_rng(0))
-    return f"{np.nanmean(errors_mm):.3f} ({low:.3f} to {high:.3f})"
+    ends = cluster_interval(values, np.mean, np.random.default_rng(0))
+    mean, low, high = (f"{one:.{digits}f}" for one in (np.nanmean(values), *ends))
+    return f"{mean} ({low} to {high})"
 
 
 def number(value: float, digits: int = 3) -> str:

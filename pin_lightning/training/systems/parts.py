@@ -53,18 +53,27 @@ class SystemParts:
         return cls(system, instantiate(config.augmentation))
 
 
+def why_without(setting: str, system: type[System]) -> str | None:
+    """Why a setting does not apply to a system; None where it may.
+
+    >>> from pin_lightning.baselines.registration import AtlasRegistration
+    >>> why_without("network.widths", AtlasRegistration)
+    'is of PIN, and model=registration is not'
+    >>> why_without("data.root", AtlasRegistration)
+    """
+    of_steps = OF_STEPS if issubclass(system, OwnLoopSystem) else {}
+    for one, reason in {**OF_PIN, **of_steps, **system.without}.items():
+        if f"{setting}.".startswith(f"{one}."):
+            return reason.format(name=system.name)
+    return None
+
+
 def _refuse(config: DictConfig, system: type[System]) -> None:
     """Refuse settings of the command line that do not apply to a system."""
-    reasons = {
-        **OF_PIN,
-        **(OF_STEPS if issubclass(system, OwnLoopSystem) else {}),
-        **system.without,
-    }
     asked = asked_settings(config) | ({"first_stage"} if config.first_stage is not None else set())
     for one in sorted(asked):
-        for setting, reason in reasons.items():
-            if f"{one}.".startswith(f"{setting}."):
-                raise ValueError(f"{one}: {reason.format(name=system.name)}; leave it out")
+        if (reason := why_without(one, system)) is not None:
+            raise ValueError(f"{one}: {reason}; leave it out")
     if get_object(config.loader._target_) is queue_loader:
         raise ValueError(
             f"loader=queue: gives patches, and model={system.name} sees whole volumes; leave it "

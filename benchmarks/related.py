@@ -1,0 +1,60 @@
+"""PIN beside the systems of other papers: ``python benchmarks/related.py SETTING=VALUE...``.
+
+``python benchmarks/related.py data=folder data.root=FOLDER`` trains `multi`, `single`, `shared` and
+every system of the registry on ``folds=5`` folds, and ends in one table and one figure of all test
+cases. Each fold is trained by ``train.py`` in a process of its own, whose time and memory count.
+
+- ``only=[heatmap,shared]``: some methods.
+- ``poses=[as_scanned]``: as the scans lie, for data that lie in line; ``[find]`` behind the pose
+  stage, or both.
+- ``landmarks=[CSP]``: landmarks for which `single` is trained, a network for each; all by default.
+- ``minutes=null``: longest time of a run, training and test cases.
+- ``METHOD.SETTING=VALUE``: a setting of one method, as ``shared.trainer.max_steps=2000``; others
+  are for all to which they apply.
+
+Results are in ``output=outputs/related``: ``table.md``, ``figure.png`` and a run folder for each
+method, pose and fold. Started again, it goes on with what is not finished. ``small=true`` takes a
+few small phantoms and steps. A run that fails is named, the others go on, and the exit code is 2.
+"""
+
+import logging
+import sys
+
+from beside.figure import figure_of
+from beside.plan import OWN, SMALL, SMALL_OWN, methods_of
+from beside.table import HEADER, in_order, measured, rows
+from beside.training import train_all
+from pose.given import own_settings
+from pose.tables import show
+
+from pin_lightning.cli.ending import failed_jobs, note_failure
+from pin_lightning.distributed.process import end_on_signals
+from pin_lightning.reports.figures import plots
+
+
+def main() -> None:
+    """Train what is not trained yet, and compare."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    end_on_signals()
+    given = sys.argv[1:]
+    defaults = {**OWN, **(SMALL_OWN if "small=true" in given else {})}
+    own, settings = own_settings("related", given, defaults, SMALL)
+    output = own["output"]
+    try:
+        methods = methods_of(own, settings)
+        for line in train_all(methods, own["minutes"]):
+            note_failure(line)
+        found = [one for one in map(measured, methods) if one is not None]
+    except ValueError as error:
+        note_failure(str(error))
+        found = []
+    if found:
+        title = f"{own['folds']} folds, {' '.join(settings)}"
+        show(output / "table.md", title, HEADER, rows(found))
+        plots.save(figure_of(in_order(found)), output / "figure.png")
+    if failed_jobs:
+        raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()
