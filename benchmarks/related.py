@@ -28,6 +28,7 @@ from pose.given import own_settings
 from pose.tables import show
 
 from pin_lightning.cli.ending import failed_jobs, note_failure
+from pin_lightning.cli.refusals import hydra_refusal
 from pin_lightning.distributed.process import end_on_signals
 from pin_lightning.reports.figures import plots
 
@@ -36,17 +37,19 @@ def main() -> None:
     """Train what is not trained yet, and compare."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     end_on_signals()
-    given = sys.argv[1:]
-    defaults = {**OWN, **(SMALL_OWN if "small=true" in given else {})}
-    own, settings = own_settings("related", given, defaults, SMALL)
+    own, settings = own_settings("related", sys.argv[1:], OWN, SMALL)
+    if own["small"]:
+        own |= {name: value for name, value in SMALL_OWN.items() if own[name] == OWN[name]}
     output = own["output"]
     try:
         methods = methods_of(own, settings)
         for line in train_all(methods, own["minutes"]):
             note_failure(line)
         found = [one for one in map(measured, methods) if one is not None]
-    except ValueError as error:
-        note_failure(str(error))
+    except Exception as error:
+        if (mistake := hydra_refusal(error, "train", settings)) is None:
+            raise
+        note_failure(mistake)
         found = []
     if found:
         title = f"{own['folds']} folds, {' '.join(settings)}"

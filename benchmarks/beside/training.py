@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,15 +40,15 @@ def read_cost(run_dir: Path) -> Cost | None:
     return Cost(**json.loads(path.read_text("utf-8")))
 
 
-def train_all(methods: Sequence[Method], minutes: float | None) -> list[str]:
+def train_all(methods: Sequence[Method], minutes: float | None) -> Iterator[str]:
     """Train what is not finished; a run that was cut off begins anew, so that it is measured whole.
 
     Args:
         methods: What is compared.
         minutes: Longest time of a run; null is no limit.
 
-    Returns:
-        A line for each run that failed.
+    Yields:
+        A line for each run that failed, at once.
 
     Raises:
         ValueError: A finished run had other settings.
@@ -57,13 +57,11 @@ def train_all(methods: Sequence[Method], minutes: float | None) -> list[str]:
     jobs = [(network, fold) for network in networks for fold in range(network.folds)]
     for network, fold in jobs:
         _check_same(network, fold)
-    failed = []
     for number, (network, fold) in enumerate(jobs, 1):
         run_dir = network.run_dir(fold)
         if read_cost(run_dir) is None:
             log.info("%d of %d: %s", number, len(jobs), run_dir)
-            failed += _train(network, fold, minutes)
-    return failed
+            yield from _train(network, fold, minutes)
 
 
 def _check_same(network: Network, fold: int) -> None:
@@ -76,7 +74,7 @@ def _check_same(network: Network, fold: int) -> None:
         )
 
 
-def _train(network: Network, fold: int, minutes: float | None) -> list[str]:
+def _train(network: Network, fold: int, minutes: float | None) -> Iterator[str]:
     run_dir, settings = network.run_dir(fold), network.settings_of(fold)
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / MEASURED).unlink(missing_ok=True)
@@ -85,11 +83,11 @@ def _train(network: Network, fold: int, minutes: float | None) -> list[str]:
     with path.open("w", encoding="utf-8") as output:
         ended = run_measured("train.py", *names, *settings, minutes=minutes, output=output)
     if ended.code or not is_finished(run_dir):
-        return [f"{run_dir}: {_reason(ended, minutes, path)}"]
+        yield f"{run_dir}: {_reason(ended, minutes, path)}"
+        return
     # The config is written when the data have been read, the checkpoint when the training ends.
     began, trained = ((run_dir / one).stat().st_mtime for one in (CONFIG, LAST_CHECKPOINT))
     write_json(run_dir / MEASURED, asdict(Cost(settings, trained - began, ended.peak_gb)))
-    return []
 
 
 def _reason(ended: Ended, minutes: float | None, path: Path) -> str:

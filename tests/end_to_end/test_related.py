@@ -163,9 +163,10 @@ def test_it_compares_names_what_failed_and_goes_on(tmp_path):
     assert "| registration | 8 |" in rows
     assert "| multi | 8 |" in rows
     assert (tmp_path / "found" / "figure.png").is_file()
-    other = run(*common, "seed=1", timeout=300)
-    assert other.returncode == 2
-    assert "was trained with" in other.stderr
+    for setting, said in (("seed=1", "was trained with"), ("poses=[]", "poses=[]: give a list")):
+        other = run(*common, setting, timeout=300)
+        assert other.returncode == 2
+        assert said in other.stderr
 
 
 @pytest.mark.slow
