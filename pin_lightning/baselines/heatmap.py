@@ -16,7 +16,7 @@ from torch import nn
 
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
-from pin_lightning.baselines.whole_volume import factor_for, padded, strides_of, unet
+from pin_lightning.baselines.whole_volume import KERNEL, factor_for, padded, strides_of, unet
 from pin_lightning.common.types import Float, Num, Tensor
 from pin_lightning.method.trajectory import Trajectory
 
@@ -151,10 +151,11 @@ class SpatialConfigurationNet(nn.Module):
         nn.init.ones_(last.bias)  # type: ignore[arg-type]
         self.context = nn.Sequential(*blocks, last)
         self.multiple = math.lcm(CONTEXT_FACTOR, math.prod(strides_of(widths)))
+        self.kernel = max(KERNEL, math.ceil(CONTEXT_FACTOR * context_kernel / self.multiple))
 
     def forward(self, volumes: Num[Tensor, "B X Y Z"]) -> Float[Tensor, "B L X Y Z"]:
         """Heatmaps of volumes, 0 to 255."""
-        local = self.local(padded(volumes, self.multiple))
+        local = self.local(padded(volumes, self.multiple, self.kernel))
         heatmaps = local * enlarged(self.context(block_means(local)))
         x, y, z = volumes.shape[1:]
         return heatmaps[..., :x, :y, :z]

@@ -16,7 +16,7 @@ from torch.nn import functional
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
 from pin_lightning.baselines.patches import PatchCutter, positions_around_mm
-from pin_lightning.baselines.whole_volume import factor_for
+from pin_lightning.baselines.whole_volume import factor_for, padded
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Bool, Float, Num, Tensor
 from pin_lightning.method.networks import LandmarkNetwork
@@ -208,14 +208,15 @@ class ShallowNetwork(nn.Module):
 
     def forward(self, volumes: Num[Tensor, "B X Y Z"]) -> Float[Tensor, "B L X Y Z"]:
         """Scores of all voxels of volumes, 0 to 255, before the sigmoid."""
-        values, half = (volumes.float() / 255)[:, None], self.side // 2
+        values, half = padded(volumes, 1, self.side), self.side // 2
         hidden = self.bias[:, None, None, None]
         for plane, axis in enumerate((2, 3, 4)):  # yz, xz and xy are across x, y and z
             kernel = self.weight[:, plane].unsqueeze(axis - 1)[:, None]
             padding = tuple(0 if one == axis else half for one in (2, 3, 4))
             hidden = hidden + functional.conv3d(values, kernel, padding=padding)
         scores: Tensor = self.out(functional.relu(hidden))
-        return scores
+        x, y, z = volumes.shape[1:]
+        return scores[..., :x, :y, :z]
 
 
 def balanced_loss(

@@ -10,6 +10,7 @@ from pin_lightning.common.types import Float, Num, Tensor
 from pin_lightning.method.pyramid import coarser_size
 
 RESIDUAL_UNITS = 2
+KERNEL = 3  # side of the convolutions of a U-Net
 
 
 def factor_for(grid: Grid, most_voxels: int) -> int:
@@ -42,6 +43,8 @@ def unet(
         out_channels=features,
         channels=list(widths),
         strides=strides_of(widths),
+        kernel_size=KERNEL,
+        up_kernel_size=KERNEL,
         num_res_units=RESIDUAL_UNITS,
         act="LEAKYRELU",
         norm=norm,
@@ -53,14 +56,18 @@ def strides_of(widths: Sequence[int]) -> list[int]:
     return [1, *[2] * (len(widths) - 2)]
 
 
-def padded(volumes: Num[Tensor, "B X Y Z"], multiple: int) -> Float[Tensor, "B 1 X2 Y2 Z2"]:
-    """Volumes of 0 to 255 as input of a U-Net: 0 to 1, with zeros after each axis.
+def padded(
+    volumes: Num[Tensor, "B X Y Z"], multiple: int, kernel: int = KERNEL
+) -> Float[Tensor, "B 1 X2 Y2 Z2"]:
+    """Volumes of 0 to 255 as input of a network: 0 to 1, with zeros after each axis.
 
     Args:
         volumes: The volumes.
-        multiple: Sides become multiples of it; two of them at least, which a variance needs.
+        multiple: Sides become multiples of it.
+        kernel: So many of them at least: where a 3D convolution is wider than its input, PyTorch
+            2.13 (oneDNN) reads its gradients in bfloat16 from memory that nobody wrote.
     """
-    sides = [max(2, math.ceil(side / multiple)) * multiple for side in volumes.shape[1:]]
+    sides = [max(kernel, math.ceil(side / multiple)) * multiple for side in volumes.shape[1:]]
     after = [side - own for side, own in zip(sides, volumes.shape[1:], strict=True)]
     padding = [one for more in after[::-1] for one in (0, more)]  # of the last axis first
     return nn.functional.pad(volumes.float() / 255, padding)[:, None]
