@@ -13,7 +13,7 @@ from torch import nn
 
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
-from pin_lightning.baselines.whole_volume import factor_for, padded, strides_of, unet
+from pin_lightning.baselines.whole_volume import padded, strides_of, unet
 from pin_lightning.common.types import Float, Int, Num, Tensor
 from pin_lightning.method.targets import direction_target
 from pin_lightning.method.trajectory import Trajectory
@@ -57,13 +57,11 @@ class ActionMap(LearningSystem):
         sampled_voxels: int = 2000,
         window: int = 8,
     ) -> None:
-        super().__init__(problem)
-        check("most_voxels", most_voxels, most_voxels >= 1000, "at least 1000")
+        super().__init__(problem, most_voxels)
         enough = len(widths) >= 2 and min(widths) >= 1
         check("widths", list(widths), enough, "two or more widths of at least 1")
         check("sampled_voxels", sampled_voxels, sampled_voxels >= 2, "at least 2")
         check("window", window, window >= 1, "at least 1 voxel")
-        self.factor = factor_for(problem.grid, most_voxels)
         self.sampled_voxels = sampled_voxels
         self.window = window
         self.multiple = 2 ** len(strides_of(widths)[1:])
@@ -73,11 +71,6 @@ class ActionMap(LearningSystem):
         )
         self.sharpness = nn.Parameter(torch.zeros(problem.num_landmarks))
         self.register_buffer("sd_mm_", torch.ones(problem.num_landmarks))
-
-    @property
-    def input_factor(self) -> int:
-        """Spacing of the volumes that the network sees, in voxels of the working grid."""
-        return self.factor
 
     def training_loss(
         self,

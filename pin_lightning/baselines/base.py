@@ -14,6 +14,8 @@ from typing import Any, ClassVar, TypeAlias
 import torch
 from torch import nn
 
+from pin_lightning.baselines.checks import check
+from pin_lightning.baselines.whole_volume import factor_for
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.precision import network_dtype
 from pin_lightning.common.types import Float, Num, Tensor, UInt8
@@ -52,6 +54,8 @@ class System(nn.Module, ABC):
 
     Args:
         problem: What it is built for.
+        most_voxels: Voxels of the volumes that it sees, at most: they decide the spacing of these;
+            None for that of the working grid.
 
     Attributes:
         name: Name of the system: its option of ``model`` and its name in the registry.
@@ -62,7 +66,7 @@ class System(nn.Module, ABC):
         mean_mm_: Mean training shape [L, 3], grid mm.
 
     Raises:
-        ValueError: A package that it needs is not installed.
+        ValueError: `most_voxels` is wrong, or a package that it needs is not installed.
     """
 
     name: ClassVar[str]
@@ -71,7 +75,7 @@ class System(nn.Module, ABC):
     without: ClassVar[Mapping[str, str]] = {}
     mean_mm_: Tensor
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, most_voxels: int | None = None) -> None:
         super().__init__()
         absent = [package for package in self.needs if find_spec(package) is None]
         if absent:
@@ -80,6 +84,10 @@ class System(nn.Module, ABC):
                 f"pip install 'pin-lightning[{EXTRA}]'"
             )
         self.problem = problem
+        self.factor = 1
+        if most_voxels is not None:
+            check("most_voxels", most_voxels, most_voxels >= 1000, "at least 1000")
+            self.factor = factor_for(problem.grid, most_voxels)
         self.network_dtype = torch.float32
         self.register_buffer("mean_mm_", torch.zeros(problem.num_landmarks, 3))
 
@@ -91,7 +99,7 @@ class System(nn.Module, ABC):
     @property
     def input_factor(self) -> int:
         """Spacing, in voxels of the working grid, of the volumes that the system sees."""
-        return 1
+        return self.factor
 
     @property
     def input_grid(self) -> Grid:

@@ -16,7 +16,7 @@ from torch import nn
 
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
-from pin_lightning.baselines.whole_volume import KERNEL, factor_for, padded, strides_of, unet
+from pin_lightning.baselines.whole_volume import KERNEL, padded, strides_of, unet
 from pin_lightning.common.types import Float, Num, Tensor
 from pin_lightning.method.trajectory import Trajectory
 
@@ -57,8 +57,7 @@ class HeatmapRegression(LearningSystem):
         context_width: int = 32,
         context_kernel: int = 7,
     ) -> None:
-        super().__init__(problem)
-        check("most_voxels", most_voxels, most_voxels >= 1000, "at least 1000")
+        super().__init__(problem, most_voxels)
         check("sigma_voxels", sigma_voxels, 0.5 <= sigma_voxels <= 10, "0.5 to 10 voxels")
         check("sigma_penalty", sigma_penalty, sigma_penalty >= 0, "0 or more")
         enough = len(widths) >= 2 and min(widths) >= 1
@@ -66,18 +65,12 @@ class HeatmapRegression(LearningSystem):
         check("context_width", context_width, context_width >= 1, "at least 1")
         odd = context_kernel >= 1 and context_kernel % 2 == 1
         check("context_kernel", context_kernel, odd, "an odd number of voxels")
-        self.factor = factor_for(problem.grid, most_voxels)
         self.sigma_voxels = sigma_voxels
         self.sigma_penalty = sigma_penalty
         landmarks = problem.num_landmarks
         self.network = SpatialConfigurationNet(landmarks, widths, context_width, context_kernel)
         learnt = sigma_penalty > 0
         self.log_sigma = nn.Parameter(torch.zeros(landmarks), requires_grad=learnt)
-
-    @property
-    def input_factor(self) -> int:
-        """Spacing of the volumes that the network sees, in voxels of the working grid."""
-        return self.factor
 
     def training_loss(
         self,

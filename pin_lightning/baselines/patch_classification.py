@@ -16,7 +16,7 @@ from torch.nn import functional
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
 from pin_lightning.baselines.patches import PatchCutter, positions_around_mm
-from pin_lightning.baselines.whole_volume import factor_for, padded
+from pin_lightning.baselines.whole_volume import padded
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.types import Bool, Float, Num, Tensor
 from pin_lightning.method.networks import LandmarkNetwork
@@ -76,8 +76,7 @@ class PatchClassification(LearningSystem):
         hidden: Sequence[int] = (128,),
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(problem)
-        check("most_voxels", most_voxels, most_voxels >= 1000, "at least 1000")
+        super().__init__(problem, most_voxels)
         check("coarse", coarse, coarse >= 1, "at least 1")
         check("radius", radius, radius >= 1, "at least 1 coarse voxel")
         odd = shallow_side >= 1 and shallow_side % 2 == 1
@@ -87,7 +86,6 @@ class PatchClassification(LearningSystem):
         within = 1 <= averaged <= candidates
         check("averaged", averaged, within, f"1 to system.candidates={candidates}")
         check("patches", patches, patches >= 4, "at least 4")
-        self.factor = factor_for(problem.grid, most_voxels)
         self.coarse = coarse
         self.candidates, self.averaged, self.patches = candidates, averaged, patches
         self.radius_mm = radius * self.coarse_grid.spacing_mm
@@ -96,11 +94,6 @@ class PatchClassification(LearningSystem):
         self.shallow = ShallowNetwork(landmarks, shallow_side, shallow_width)
         sizes = (landmarks, self.cutter.channels, 1, self.cutter.side)
         self.network = LandmarkNetwork(*sizes, widths, hidden, dropout)
-
-    @property
-    def input_factor(self) -> int:
-        """Spacing of the deep network's volumes, in voxels of the working grid."""
-        return self.factor
 
     @property
     def coarse_grid(self) -> Grid:

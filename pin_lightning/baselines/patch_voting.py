@@ -18,7 +18,6 @@ from torch import nn
 from pin_lightning.baselines.base import LearningSystem, Problem
 from pin_lightning.baselines.checks import check
 from pin_lightning.baselines.patches import PatchCutter, positions_all_over_mm, positions_around_mm
-from pin_lightning.baselines.whole_volume import factor_for
 from pin_lightning.common.types import Float, Int, Num, Tensor
 from pin_lightning.method.networks import compact_features, head
 from pin_lightning.method.pyramid import Pyramid
@@ -72,14 +71,12 @@ class PatchVoting(LearningSystem):
         hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(problem)
-        check("most_voxels", most_voxels, most_voxels >= 1000, "at least 1000")
+        super().__init__(problem, most_voxels)
         check("space", space, space in SPACES, f"one of {', '.join(SPACES)}")
         check("components", components, components >= 1, "at least 1")
         check("votes", votes, votes >= 1, "at least 1")
         check("reach", reach, reach is None or reach > 0, "a share above 0, or null")
         check("patches", patches, patches >= 1, "at least 1")
-        self.factor = factor_for(problem.grid, most_voxels)
         self.votes = votes
         self.patches = patches
         self.cutter = PatchCutter(self.input_grid, patch_side, patch_spacings)
@@ -91,11 +88,6 @@ class PatchVoting(LearningSystem):
         features, num_features = compact_features(*sizes)
         out = head(num_features, hidden, self.space.num_outputs, dropout)
         self.network = nn.Sequential(features, nn.Flatten(), out)
-
-    @property
-    def input_factor(self) -> int:
-        """Spacing of the volumes that patches are cut from, in voxels of the working grid."""
-        return self.factor
 
     def learn_shapes(self, shapes_mm: Float[Tensor, "M L 3"]) -> None:
         """Learn the mean shape, and with ``space=shape`` the shape model."""

@@ -14,7 +14,6 @@ from jaxtyping import Float64
 
 from pin_lightning.baselines.base import Log, OwnLoopSystem, Problem, TrainingCases
 from pin_lightning.baselines.checks import check
-from pin_lightning.baselines.whole_volume import factor_for
 from pin_lightning.common.types import Bool, Int, Num, Tensor
 from pin_lightning.method.trajectory import Trajectory
 
@@ -47,20 +46,13 @@ class AtlasRegistration(OwnLoopSystem):
     known_: Tensor
 
     def __init__(self, problem: Problem, most_voxels: int = 300_000, atlases: int = 5) -> None:
-        super().__init__(problem)
-        check("most_voxels", most_voxels, most_voxels >= 1000, "at least 1000")
+        super().__init__(problem, most_voxels)
         check("atlases", atlases, atlases >= 1, "at least 1")
-        self.factor = factor_for(problem.grid, most_voxels)
         self.atlases = atlases
         landmarks = problem.num_landmarks
         self.register_buffer("volumes_", torch.zeros(0, *self.input_grid.size, dtype=torch.uint8))
         self.register_buffer("landmarks_mm_", torch.zeros(0, landmarks, 3))
         self.register_buffer("known_", torch.zeros(0, landmarks, dtype=torch.bool))
-
-    @property
-    def input_factor(self) -> int:
-        """Spacing at which volumes are registered, in voxels of the working grid."""
-        return self.factor
 
     def fit(self, cases: TrainingCases, steps: int, log: Log) -> None:
         """Keep the atlases."""
