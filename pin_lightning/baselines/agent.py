@@ -153,7 +153,7 @@ class Agent(OwnLoopSystem):
         numbers = torch.arange(1, apart.shape[1] + 1, device=apart.device)
         iterations = (apart * numbers).amax(dim=1, keepdim=True)
         spread_mm = torch.stack(spreads, dim=1)
-        ends = (landmarks_mm[:, -1], spread_mm, spread_mm)
+        ends = (landmarks_mm[:, -1], spread_mm, torch.zeros_like(spread_mm))
         return Trajectory(landmarks_mm[:, :, None], iterations, *ends)
 
     def _levels(self, volumes: Num[Tensor, "V X Y Z"]) -> list[Num[Tensor, "V _ _ _"]]:

@@ -88,10 +88,13 @@ def merge(trajectories: Sequence[Trajectory]) -> Trajectory:
     iterations: Int[Tensor, "V S"] = torch.cat([one.iterations for one in trajectories], dim=1)
     predictions = torch.stack([one.prediction_mm for one in trajectories])
     mean = predictions.mean(dim=0)
-    within = torch.stack([one.within_mm for one in trajectories]).square().mean(dim=0)
+    spread, within = (
+        torch.stack(each).square().mean(dim=0)
+        for each in zip(*((one.spread_mm, one.within_mm) for one in trajectories), strict=True)
+    )
     between = (predictions - mean).square().sum(-1).mean(dim=0)
-    spread = (within + between).sqrt()
-    return Trajectory(torch.cat(paths, dim=2), iterations, mean, spread, within.sqrt())
+    ends = (mean, (spread + between).sqrt(), within.sqrt())
+    return Trajectory(torch.cat(paths, dim=2), iterations, *ends)
 
 
 def _same_length(paths: Sequence[Float[Tensor, "V _ S L 3"]]) -> list[Tensor]:

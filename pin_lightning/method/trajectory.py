@@ -22,7 +22,8 @@ class Trajectory:
         prediction_mm: Mean of the final landmarks over the starts, the paper's prediction.
         spread_mm: Root-mean-square distance of the starts' final landmarks from that mean; of a
             localizer without starts, what it says of how far it may be wrong.
-        within_mm: The same around the mean of their own localizer: of one localizer, the spread.
+        within_mm: Root-mean-square distance of the starts' final landmarks from the mean of their
+            own localizer; 0 of one without starts.
     """
 
     landmarks_mm: Float[Tensor, "V T1 S L 3"]
@@ -52,7 +53,8 @@ class Trajectory:
         """
         path = torch.stack([begin_mm.expand_as(prediction_mm), prediction_mm], dim=1)
         iterations = torch.ones_like(prediction_mm[:, :1, 0], dtype=torch.long)
-        return cls(path[:, :, None], iterations, prediction_mm, spread_mm, spread_mm)
+        within_mm = torch.zeros_like(spread_mm)
+        return cls(path[:, :, None], iterations, prediction_mm, spread_mm, within_mm)
 
 
 @runtime_checkable

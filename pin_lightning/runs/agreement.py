@@ -29,17 +29,18 @@ def usual_apart_mm(
 
     Returns:
         As `Trajectory.apart_mm`, of at most `MOST_LOOKED_AT` volumes spread over the list; None
-        where nothing can be said, as with a single start.
+        where nothing can be said, as without several starts.
     """
     chosen = np.linspace(0, len(volumes) - 1, min(len(volumes), MOST_LOOKED_AT)).round().astype(int)
     localizer = localizer.eval().to(device)
     localizer.choose_dtype(device)
-    apart = [
-        float(localizer(load_volume(volumes[index]).intensity[None].to(device)).apart_mm[0])
-        for index in chosen.tolist()
-    ]
-    usual = float(np.median(apart))
-    return usual if usual > 0 else None
+    apart = list[float]()
+    for index in chosen.tolist():
+        volume = load_volume(volumes[index]).intensity.to(device)
+        apart.append(float(localizer(volume[None]).apart_mm[0]))
+        if apart[0] == 0:
+            return None
+    return float(np.median(apart)) or None
 
 
 def most_apart_mm(usual_mm: float, spacing_mm: float) -> float:

@@ -28,8 +28,8 @@ def test_paths_that_end_earlier_stay_where_they_ended():
             landmarks_mm=torch.arange(float(steps)).view(1, steps, 1, 1, 1).expand(-1, -1, 2, 1, 3),
             iterations=torch.full((1, 2), steps - 1),
             prediction_mm=torch.full((1, 1, 3), value),
-            spread_mm=torch.full((1, 1), 2.5),
-            within_mm=torch.full((1, 1), 2.0),
+            spread_mm=torch.full((1, 1), 2.0),
+            within_mm=torch.full((1, 1), 1.5),
         )
 
     both = merge([path(2, 0.0), path(4, 2.0)])
@@ -38,7 +38,7 @@ def test_paths_that_end_earlier_stay_where_they_ended():
     assert both.prediction_mm.tolist() == [[[1.0, 1.0, 1.0]]]
     # Within: 2 squared; between: each prediction lies 1 mm along each of three axes from the mean.
     np.testing.assert_allclose(both.spread_mm, [[(4 + 3) ** 0.5]], rtol=1e-6)
-    assert both.within_mm.tolist() == [[2.0]]
+    assert both.within_mm.tolist() == [[1.5]]
 
 
 def test_settings_reach_all():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +28,8 @@ class Scattered(System):
         grey = float(volumes.max())
         self.seen.append(grey)
         apart = torch.tensor([[self.unit_mm * grey, 1e6, 0.0]])
-        return Trajectory.of_one_step(torch.zeros(3, 3), torch.zeros(1, 3, 3), apart)
+        found = Trajectory.of_one_step(torch.zeros(3, 3), torch.zeros(1, 3, 3), apart)
+        return replace(found, within_mm=apart)
 
 
 @pytest.fixture
@@ -50,7 +52,9 @@ def test_the_median_over_volumes_of_the_median_over_landmarks(volumes):
 
 
 def test_nothing_is_usual_of_a_single_start(volumes):
-    assert usual_apart_mm(Scattered(0.0), volumes[:2], CPU) is None
+    single = Scattered(0.0)
+    assert usual_apart_mm(single, volumes[:2], CPU) is None
+    assert len(single.seen) == 1  # the others would say no more
 
 
 def test_ten_times_the_usual_distance_and_more_than_a_fiftieth_of_a_voxel():
