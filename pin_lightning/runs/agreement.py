@@ -38,7 +38,7 @@ def usual_apart_mm(
     for index in chosen.tolist():
         volume = load_volume(volumes[index]).intensity.to(device)
         apart.append(float(localizer(volume[None]).apart_mm[0]))
-        if apart[0] == 0:
+        if apart[0] == 0:  # one start, or none: the other volumes say no more
             return None
     return float(np.median(apart)) or None
 
@@ -63,6 +63,6 @@ def disagreement(apart_mm: float, usual_mm: float | None, spacing_mm: float) -> 
     if usual_mm is None or apart_mm <= most_apart_mm(usual_mm, spacing_mm):
         return None
     return (
-        f"starts disagree: at most landmarks they end {apart_mm:.2g} mm apart, "
+        f"starts disagree: those of most landmarks end {apart_mm:.2g} mm apart, "
         f"in training {usual_mm:.2g} mm; the landmarks may be elsewhere"
     )

@@ -177,7 +177,7 @@ def test_starts_that_end_farther_apart_than_in_training_are_named(predictor, pat
         assert (predictor.predict(paths[0]).remarks == ()) is settled
     predictor.apart_mm = apart_mm / 11
     (said,) = predictor.predict(paths[0]).remarks
-    assert said.startswith(f"starts disagree: at most landmarks they end {apart_mm:.2g} mm apart")
+    assert said.startswith(f"starts disagree: those of most landmarks end {apart_mm:.2g} mm apart")
     found = FoundPose(Pose(np.eye(3), np.zeros(3)), -9.0, 0.0)
     located = Located(np.diag([2.0, 2, 2, 1]), found, False, 0.1)
     predictor.locator = SimpleNamespace(locate=lambda image: located)
