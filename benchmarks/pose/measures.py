@@ -30,6 +30,7 @@ class Measured:
         placed_mm: Errors of the mean shape put where the pose is.
         judged: The pose beside the true one; None in a run without a pose stage.
         position_mm: Mean distance of the landmarks that the found pose and the true one place.
+        shape_mm: Mean error of the mean shape put where the true pose is.
         uncertain: Whether the pose was said to be uncertain.
         pose_seconds: Time to find the pose; NaN without.
         seconds: Time of all, with reading.
@@ -40,6 +41,7 @@ class Measured:
     placed_mm: np.ndarray
     judged: Judged | None
     position_mm: float
+    shape_mm: float
     uncertain: bool
     pose_seconds: float
     seconds: float
@@ -88,7 +90,7 @@ class Measurer:
             for points in (found.positions_world, found.mean_shape_world)
         )
         if found.pose is None or self.predictor.locator is None:
-            nothing = (None, np.nan, False, np.nan)
+            nothing = (None, np.nan, np.nan, False, np.nan)
             return Measured(case, errors_mm, placed_mm, *nothing, found.seconds)
         shape, affine = read_header(image)
         scan_mm = placed(truth_world, scan_to_world(affine, shape))
@@ -96,9 +98,13 @@ class Measurer:
         mean_mm = finder.mean_mm_.double().cpu().numpy()
         true = fit_pose(mean_mm, scan_mm, with_scale=finder.largest_scale > 1)
         judged = Judged.of(found.pose.found, true, mean_mm, finder.extent_mm)
-        position_mm = judged.share * finder.extent_mm
+        beside = (
+            judged,
+            judged.share * finder.extent_mm,
+            np.nanmean(np.linalg.norm(true.place(mean_mm) - scan_mm, axis=1)),
+        )
         marked = (found.pose.uncertain, found.pose.seconds)
-        return Measured(case, errors_mm, placed_mm, judged, position_mm, *marked, found.seconds)
+        return Measured(case, errors_mm, placed_mm, *beside, *marked, found.seconds)
 
 
 def runs_of(run: Path) -> list[Path]:
@@ -133,6 +139,10 @@ def summary(measured: Sequence[Measured], far_mm: float) -> dict[str, str]:
         "position error, mm: median, largest": median_and_most(
             [one.position_mm for one in posed], 3
         ),
+        "mean shape at the true pose, mm: median, largest": median_and_most(
+            [one.shape_mm for one in posed], 3
+        ),
+        "the same of wrong poses": ", ".join(number(one.shape_mm) for one in wrong) or "-",
         "mean shape put there, mm": with_interval(np.stack([one.placed_mm for one in measured])),
         "mean radial error, mm (95 % interval)": with_interval(errors),
         "median, mm": number(np.nanmedian(errors)),
