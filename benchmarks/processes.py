@@ -33,7 +33,10 @@ class Ended:
 
 
 def run_measured(
-    *command: str, minutes: float | None = None, output: IO[str] | None = None
+    *command: str,
+    minutes: float | None = None,
+    output: IO[str] | None = None,
+    python: str = sys.executable,
 ) -> Ended:
     """Run one of the programs to its end, or to that of its time; it ends with this process.
 
@@ -41,9 +44,10 @@ def run_measured(
         command: File of the program in the repository, and its arguments.
         minutes: Longest time; null is no limit.
         output: Receives all that it prints; null leaves that on the terminal.
+        python: Interpreter that runs it.
     """
     began = time.perf_counter()
-    arguments = [sys.executable, str(REPOSITORY / command[0]), *command[1:]]
+    arguments = [python, str(REPOSITORY / command[0]), *command[1:]]
     process = subprocess.Popen(arguments, stdout=output, stderr=output)
     limits = []
     if minutes is not None:

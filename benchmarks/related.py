@@ -9,6 +9,7 @@ cases. Each fold is trained by ``train.py`` in a process of its own, whose time 
   stage, or both.
 - ``landmarks=[CSP]``: landmarks for which `single` is trained, a network for each; all by default.
 - ``minutes=null``: longest time of a run, training and test cases.
+- ``others.NAME=FOLDER``: another program on the same folds, as ``benchmarks/peer.py`` leaves it.
 - ``METHOD.SETTING=VALUE``: a setting of one method, as ``shared.trainer.max_steps=2000``; others
   are for all to which they apply.
 
@@ -19,10 +20,11 @@ few small phantoms and steps. A run that fails is named, the others go on, and t
 
 import logging
 import sys
+from pathlib import Path
 
 from beside.figure import figure_of
 from beside.plan import OWN, SMALL, SMALL_OWN, methods_of
-from beside.table import HEADER, in_order, measured, rows
+from beside.table import HEADER, in_order, measured, measured_elsewhere, rows
 from beside.training import train_all
 from pose.given import own_settings
 from pose.tables import show
@@ -31,6 +33,8 @@ from pin_lightning.cli.ending import failed_jobs, note_failure
 from pin_lightning.cli.refusals import hydra_refusal
 from pin_lightning.distributed.process import end_on_signals
 from pin_lightning.reports.figures import plots
+
+OTHERS = "others."
 
 
 def main() -> None:
@@ -41,11 +45,15 @@ def main() -> None:
     if own["small"]:
         own |= {name: value for name, value in SMALL_OWN.items() if own[name] == OWN[name]}
     output = own["output"]
+    others = [one.removeprefix(OTHERS) for one in settings if one.startswith(OTHERS)]
+    settings = [one for one in settings if not one.startswith(OTHERS)]
     try:
         methods = methods_of(own, settings)
         for line in train_all(methods, own["minutes"]):
             note_failure(line)
         found = [one for one in map(measured, methods) if one is not None]
+        for name, _, folder in (one.partition("=") for one in others):
+            found.append(measured_elsewhere(name, Path(folder)))
     except Exception as error:
         if (mistake := hydra_refusal(error, "train", settings)) is None:
             raise

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from pose.tables import number, with_interval
 
+from beside.elsewhere import Elsewhere, folds_in, read_elsewhere
 from beside.plan import Method, Network
 from beside.training import Cost, read_cost
 from pin_lightning.evaluation.evaluation import Evaluation
@@ -78,24 +80,44 @@ def worse(errors_mm: np.ndarray, mean_shape_mm: np.ndarray) -> np.ndarray:
 def measured(method: Method) -> Measured | None:
     """Read the finished runs of a method; None without any."""
     costs = {one: _costs(one) for one in method.networks}
-    jobs = [
-        Job(run_dir, method.name, (), read_predictions(run_dir / PREDICTIONS)["test"])
-        for network, found in costs.items()
-        for run_dir in map(network.run_dir, found)
-    ]
-    if not jobs:
-        return None
+    folders = [one.run_dir(fold) for one, found in costs.items() for fold in found]
+    all_costs = [list(found.values()) for found in costs.values() if found]
+    weights = sum(_weights(network, min(found)) for network, found in costs.items() if found)
+    return _joined(method.name, folders, all_costs, weights) if folders else None
+
+
+def measured_elsewhere(name: str, folder: Path) -> Measured:
+    """Read the finished folds of another program.
+
+    Raises:
+        ValueError: None is finished.
+    """
+    found = {fold: read_elsewhere(fold) for fold in folds_in(folder)}
+    costs = {fold: cost for fold, cost in found.items() if cost is not None}
+    if not costs:
+        raise ValueError(f"others.{name}={folder}: no fold is finished; start it again")
+    weights = next(iter(costs.values())).weights
+    return _joined(name, list(costs), [list(costs.values())], weights)
+
+
+def _joined(
+    name: str,
+    folders: Sequence[Path],
+    costs: Sequence[Sequence[Cost | Elsewhere]],
+    weights: int,
+) -> Measured:
+    """Join folds; each of `costs` is of the folds of one network."""
+    jobs = [Job(one, name, (), read_predictions(one / PREDICTIONS)["test"]) for one in folders]
     (row,) = rows_of(jobs)
     (guess,) = rows_of([replace(one, evaluation=_guessed(one.evaluation)) for one in jobs])
-    all_costs = [list(found.values()) for found in costs.values() if found]
     return Measured(
-        method.name,
+        name,
         row.errors_mm,
         guess.errors_mm,
-        sum(float(np.mean([one.training_seconds for one in each])) for each in all_costs),
+        sum(float(np.mean([one.training_seconds for one in each])) for each in costs),
         row.seconds,
-        max(one.peak_gb for each in all_costs for one in each),
-        sum(_weights(network, min(found)) for network, found in costs.items() if found),
+        max(one.peak_gb for each in costs for one in each),
+        weights,
     )
 
 

@@ -15,9 +15,22 @@ from programs import run
 from conftest import CONF, composed
 from pin_lightning.baselines.registry import SYSTEMS
 from pin_lightning.evaluation.evaluation import Evaluation
-from pin_lightning.evaluation.predictions_csv import write_predictions
+from pin_lightning.evaluation.predictions_csv import read_predictions, write_predictions
 
 OWN = {**plan.OWN, "folds": 2}
+# In the place of another program's interpreter: it answers the mean of the training landmarks.
+MEAN_LANDMARKS = """#!{python}
+import sys
+import numpy as np
+job = np.load(sys.argv[2])
+if job["learning_rate"] == 2:
+    sys.exit("no rate of 2")
+tested = len(job["test_volumes"])
+assert job["train_volumes"].shape[1:] == job["test_volumes"].shape[1:]
+found = np.tile(job["train_landmarks"].mean(axis=0), (tested, 1, 1))
+numbers = dict(training_seconds=1, weights=7, steps=5)
+np.savez(sys.argv[3], positions=found, seconds=np.full(tested, 3), **numbers)
+"""
 
 
 def evaluation(cases, names, errors_mm, mean_shape_mm, seconds):
@@ -167,6 +180,38 @@ def test_it_compares_names_what_failed_and_goes_on(tmp_path):
         other = run(*common, setting, timeout=300)
         assert other.returncode == 2
         assert said in other.stderr
+    beside_another_program(common, tmp_path)
+
+
+def beside_another_program(common, tmp_path):
+    """A program that answers the mean landmarks has the errors of the mean shape."""
+    python = tmp_path / "python"
+    python.write_text(MEAN_LANDMARKS.format(python=sys.executable))
+    python.chmod(0o755)
+    run_dir, output = tmp_path / "found" / "registration_as_scanned", tmp_path / "peer"
+    # Voxels of twice the side.
+    settings = [f"run={run_dir}", f"output={output}", f"python={python}", "most_voxels=4000"]
+    failing = run("benchmarks/peer.py", *settings, "learning_rate=2", timeout=300)
+    assert failing.returncode == 2
+    assert f"{output / 'fold0'}: no rate of 2 (exit code 1" in failing.stderr
+    assert not (output / "fold0" / "measured.json").exists()
+    done = run("benchmarks/peer.py", *settings, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for fold in ("fold0", "fold1"):
+        found = read_predictions(output / fold / "predictions.csv")["test"]
+        np.testing.assert_allclose(found.errors_mm, found.mean_shape_errors_mm, atol=1e-3)
+        truth = read_predictions(run_dir / fold / "predictions.csv")["test"]
+        np.testing.assert_array_equal(found.truth_world, truth.truth_world)
+    done = run(*common, f"others.another={output}", timeout=300)
+    assert done.returncode == 0, done.stderr
+    (row,) = [
+        line.split(" | ")
+        for line in (tmp_path / "found" / "table.md").read_text("utf-8").splitlines()
+        if line.startswith("| another |")
+    ]
+    assert row[3].startswith(row[6])  # the mean error is that of the mean shape
+    assert row[-1] == "7 |"
+    assert row[8:10] == ["1", "3.00"]  # seconds
 
 
 @pytest.mark.slow
