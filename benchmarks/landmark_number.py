@@ -4,8 +4,11 @@ Both the localisation of one working volume (5 starts, all 10 iterations) and fo
 pass of six samples, as multiples of the time with the fewest landmarks.
 """
 
+from collections.abc import Callable
+
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from machine import describe, median_seconds
 from rich.table import Table
 
@@ -13,9 +16,10 @@ from pin_lightning.cli.conf import CONF
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.precision import network_dtype
 from pin_lightning.common.shown_table import print_table
+from pin_lightning.common.types import Float, Tensor
 from pin_lightning.distributed.process import keep_freed_memory
 from pin_lightning.method.localizer import Localizer
-from pin_lightning.method.shape_models import PCAShapeModel, PointsShapeModel
+from pin_lightning.method.patches import default_patch_side
 from pin_lightning.runs.model import build_localizer
 from pin_lightning.runs.model_record import ModelRecord
 
@@ -24,38 +28,47 @@ GRID = Grid((158, 116, 106), 0.19)
 REPETITIONS = 5
 
 
-def localizer_of(landmarks: int, device: torch.device) -> Localizer:
-    """Untrained, of landmarks all over the volume."""
+def shapes_of(landmarks: int, grid: Grid, number: int) -> Float[Tensor, "N L 3"]:
+    """Landmarks all over the volume, in grid mm."""
     generator = torch.Generator().manual_seed(0)
     mean_mm = (torch.rand(1, landmarks, 3, generator=generator) - 0.5) * 0.8
-    shapes_mm = mean_mm * torch.tensor(GRID.extent_mm)
-    shapes_mm = shapes_mm + torch.randn(12, landmarks, 3, generator=generator)
-    overrides = ["model=shared", "data.root=none", "run_name=none", "run_dir=none"]
+    shapes_mm = mean_mm * torch.tensor(grid.extent_mm)
+    return shapes_mm + torch.randn(number, landmarks, 3, generator=generator)
+
+
+def localizer_of(
+    landmarks: int, device: torch.device, grid: Grid = GRID, model: str = "shared"
+) -> Localizer:
+    """Untrained, of landmarks all over the volume."""
+    shapes_mm = shapes_of(landmarks, grid, 12)
+    overrides = [f"model={model}", "data.root=none", "run_name=none", "run_dir=none"]
+    overrides += ["model.landmark=one"] if model == "single" else []
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", [*overrides, "model.tolerance_voxels=0"])
-    points = PointsShapeModel().fit(shapes_mm, GRID.extent_mm)
-    prior = PCAShapeModel(0.98).fit(shapes_mm, GRID.extent_mm)
-    sizes = (landmarks, points.num_parameters)
-    localizer = (
-        build_localizer(ModelRecord.of_config(config), points, GRID, *sizes, prior)
-        .eval()
-        .to(device)
-    )
+    if config.model.patch_side is None:
+        config.model.patch_side = default_patch_side(grid.size)
+    shape_model = instantiate(config.shape).fit(shapes_mm, grid.extent_mm)
+    prior = config.model.prior and instantiate(config.model.prior).fit(shapes_mm, grid.extent_mm)
+    sizes = (landmarks, shape_model.num_parameters)
+    record = ModelRecord.of_config(config)
+    localizer = build_localizer(record, shape_model, grid, *sizes, prior).eval().to(device)
     localizer.set_dtype(network_dtype(device))
     return localizer
 
 
-def step_seconds(localizer: Localizer, landmarks: int, device: torch.device) -> float:
-    """Forward and backward pass of six samples, each with all landmarks."""
+def step_of(
+    localizer: Localizer, landmarks: int, samples: int, device: torch.device
+) -> Callable[[], None]:
+    """Forward and backward pass of so many samples, each with all landmarks."""
     side, spacings = localizer.patch_side, len(localizer.patch_spacings)
-    patches = torch.rand(6, landmarks * 3 * spacings, side, side, device=device)
+    patches = torch.rand(samples, landmarks * 3 * spacings, side, side, device=device)
 
     def step() -> None:
         with torch.autocast(device.type, localizer.network_dtype):
             displacement, logits = localizer.network(patches)
         (displacement.square().mean() + logits.square().mean()).backward()
 
-    return median_seconds(step, REPETITIONS, device)
+    return step
 
 
 def main() -> None:
@@ -70,7 +83,7 @@ def main() -> None:
     for number in NUMBERS:
         localizer = localizer_of(number, device)
         localising = median_seconds(lambda one=localizer: one(volume), REPETITIONS, device)
-        training = step_seconds(localizer, number, device)
+        training = median_seconds(step_of(localizer, number, 6, device), REPETITIONS, device)
         fewest = fewest or (localising, training)
         ratios = (localising / fewest[0], number / NUMBERS[0], training / fewest[1])
         shown = (f"{localising:.3f}", f"{ratios[0]:.1f}", f"{ratios[1]:.1f}")

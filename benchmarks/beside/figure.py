@@ -1,13 +1,23 @@
-"""Figure of a comparison: errors of each method, and landmarks worse than the mean shape."""
+"""Figures of a comparison: errors of each method, and what methods cost as work grows."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from beside.cell import Cell, Cost
 from beside.table import Measured
 from pin_lightning.evaluation.bootstrap import cluster_interval
 from pin_lightning.reports.figures.plots import BLUE, ORANGE, Figure, new_figure, tidy
+
+BELOW: Mapping[str, Any] = {
+    "loc": "outside lower center",
+    "ncols": 4,
+    "frameon": False,
+    "fontsize": 8,
+}
 
 
 def figure_of(found: Sequence[Measured]) -> Figure:
@@ -28,7 +38,33 @@ def figure_of(found: Sequence[Measured]) -> Figure:
     right.set(xlabel="Worse than the mean shape (%)", xlim=(0, None))
     for axes in (left, right):
         tidy(axes)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(**BELOW)
+    return figure
+
+
+def growth_figure(costs: Mapping[Cell, Cost]) -> Figure:
+    """Draw the time to localise against landmarks, and against voxels, each method a line.
+
+    A line ends where the method does.
+    """
+    figure = new_figure(8.0, 3.8)
+    panels = figure.subplots(1, 2, sharey=True)
+    fewest = min(cell.landmarks for cell in costs)
+    for axes, label, least in zip(panels, ("Landmarks", "Voxels"), (1, fewest), strict=True):
+        for method in dict.fromkeys(cell.method for cell in costs):
+            own = {cell: cost for cell, cost in costs.items() if cell.method == method}
+            if label == "Landmarks":
+                points = {cell.landmarks: cost for cell, cost in own.items() if cell.side == least}
+            else:
+                own = {cell: cost for cell, cost in own.items() if cell.landmarks == least}
+                points = {math.prod(cell.grid.size): cost for cell, cost in own.items()}
+            seconds = {at: points[at].localise_seconds for at in sorted(points)}
+            known = {at: one for at, one in seconds.items() if one is not None}
+            axes.plot(list(known), list(known.values()), "o-", ms=4, label=method)
+        axes.set(xlabel=label, xscale="log", yscale="log")
+        tidy(axes)
+    panels[0].set_ylabel("Localising a volume (s)")
+    figure.legend(*panels[0].get_legend_handles_labels(), **BELOW)
     return figure
 
 
