@@ -18,6 +18,7 @@ PROGRAMS = {
     "report": ("pin_lightning.report", "make the page of a run again"),
     "gather": ("pin_lightning.gather", "make the table of a sweep again"),
     "export": ("pin_lightning.export", "write a run as ONNX files"),
+    "pack": ("pin_lightning.pack", "pack a run into one file, with a model card"),
 }
 
 

@@ -25,7 +25,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     levels = "participant predicts; group makes the tables and the page of all participants"
     add("level", choices=("participant", "group"), help=levels)
     add("-v", "--version", action="version", version=f"pin-lightning {version('pin-lightning')}")
-    run = "folder of train.py or of cross_validate; the participant level needs it"
+    run = "folder of a training or cross-validation, file of pack, or name of a ready model; "
+    run += "the participant level needs it"
     add("--run", metavar="RUN", help=run)
     some = parser.add_argument_group("images")
     labels = "participants, with or without sub-"

@@ -24,7 +24,7 @@ def refuse_places(config: DictConfig, scans: Scans) -> None:
         folders = {given, *folders}
     for one in sorted(folders):
         _refuse_nested(output, f"input={config.input}", one)
-    if config.run is not None:
+    if config.run is not None and Path(config.run).is_dir():
         _refuse_nested(output, f"run={config.run}", Path(config.run))
     for name in (HEADER, RECORD, FOLDS):
         if (output / name).exists():

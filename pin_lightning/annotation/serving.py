@@ -20,6 +20,7 @@ from pin_lightning.annotation.volumes import Scans
 from pin_lightning.common.ownership import owned_folder
 from pin_lightning.common.settings import check_count, check_flag, refuse_missing
 from pin_lightning.inference.plane_slices import groups_of_run
+from pin_lightning.runs.found import found_run
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,8 @@ def session_of(config: DictConfig, scans: Scans) -> Session:
     keep_names(output, {one.name: one.input for one in scans.values()})
     names, planes = LandmarkNames(output), list[dict[str, Any]]()
     if config.run is not None:
-        names.set_by_run(names_of_run(Path(config.run)))
-        groups = groups_of_run(Path(config.run), names.names)
+        names.set_by_run(names_of_run(found_run(config.run)))
+        groups = groups_of_run(found_run(config.run), names.names)
         planes = [{"name": one.name, "landmarks": list(one.landmarks)} for one in groups]
     elif config.landmarks is not None:
         names.set_by_person(_given_names(config.landmarks))
@@ -87,7 +88,7 @@ def session_of(config: DictConfig, scans: Scans) -> Session:
 def _run_of(config: DictConfig) -> PredictingRun | None:
     if config.run is None:
         return None
-    return PredictingRun.of(Path(config.run), _predicting(config))
+    return PredictingRun.of(config.run, _predicting(config))
 
 
 def _predicting(config: DictConfig) -> dict[str, Any]:

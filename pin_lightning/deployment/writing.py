@@ -42,6 +42,8 @@ from pin_lightning.inference.inputs import find_inputs
 from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.localizer import Localizer
 from pin_lightning.method.trajectory import LandmarkLocalizer
+from pin_lightning.runs.folder import EXPORTED
+from pin_lightning.runs.found import found_run
 from pin_lightning.runs.predictor import Predictor
 
 log = logging.getLogger(__name__)
@@ -71,19 +73,31 @@ def export(config: DictConfig) -> list[Path]:
     check_flag("localizer", config.localizer)
     if config.num_starts is not None:
         check_count("num_starts", config.num_starts)
-    predictor = Predictor.load(config.run, "cpu", config.trust_run)
+    run, folder = found_run(config.run), _output(config)
+    predictor = Predictor.load(run, "cpu", config.trust_run)
     _refuse_systems(config.run, predictor.localizer)
     predictor.localizer.set_dtype(torch.float32)  # as other programs compute
     if config.num_starts is not None:
         predictor.localizer.set_starts(config.num_starts)
     images = _images(config, predictor.window)
-    volumes = _volumes(Path(config.run), predictor, images)
-    with owned_folder("output", config.output) as output:
+    volumes = _volumes(run, predictor, images)
+    with owned_folder("output", folder) as output:
         files = dict(_poses(predictor, _scans(predictor, volumes, images), tolerance, opset))
         files |= _networks(predictor, volumes, tolerance, opset)
         if config.localizer:
             files["localizer.onnx"] = _whole(predictor, volumes, tolerance, opset)
         return _write(output, files)
+
+
+def _output(config: DictConfig) -> Path:
+    """Folder of the files: by default in the run folder."""
+    if config.output is not None:
+        return Path(config.output)
+    if not Path(config.run).is_dir():
+        raise ValueError(
+            f"output: is not set, and run={config.run} is no folder; give output=FOLDER"
+        )
+    return Path(config.run) / EXPORTED
 
 
 def _refuse_systems(run: str, localizer: LandmarkLocalizer) -> None:

@@ -28,6 +28,7 @@ from pin_lightning.inference.records import Failed, Record, Records
 from pin_lightning.inference.settings import check_settings, header_of
 from pin_lightning.inference.stamps import UNKNOWN
 from pin_lightning.inference.work import what_is_left
+from pin_lightning.runs.found import found_run
 from pin_lightning.runs.predictor import Predictor
 from pin_lightning.runs.volume_file import NotNow
 
@@ -95,7 +96,7 @@ def predict_part(
         ValueError: The output folder holds something else, or another program works in it.
     """
     folder = Path(config.output)
-    planes = groups_of_run(Path(config.run), predictor.names) if config.planes else ()
+    planes = groups_of_run(found_run(config.run), predictor.names) if config.planes else ()
     header = header_of(predictor, [plane.name for plane in planes], config)
     volumes = {name: one.key for name, one in inputs.items()}
     with at_work(folder, header, part, volumes, config.overwrite):

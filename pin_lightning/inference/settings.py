@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -13,6 +12,7 @@ from pin_lightning.inference.header import PredictionHeader
 from pin_lightning.inference.outputs import FORMATS
 from pin_lightning.runs.error_bars import ErrorBars
 from pin_lightning.runs.fingerprint import run_fingerprint
+from pin_lightning.runs.found import found_run
 from pin_lightning.runs.predictor import Predictor
 
 RETRY, LOGS = ("none", "failed"), ("text", "json")
@@ -52,7 +52,7 @@ def header_of(predictor: Predictor, planes: Sequence[str], config: DictConfig) -
         ValueError: The limit of radii is wrong, or the run has no radii.
     """
     calibration, above_mm = predictor.calibration, config.review_above_mm
-    run = Path(config.run).resolve()
+    run = found_run(config.run).resolve()
     if calibration is None and above_mm is not None:
         raise ValueError(
             f"review_above_mm={above_mm}: run={config.run} has no error bars; give a folder of "

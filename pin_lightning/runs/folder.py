@@ -108,15 +108,13 @@ def write_run(
     if first_stage is not None:
         _copy_run(first_stage, run_dir / FIRST_STAGE)
     write_text(run_dir / CONFIG, OmegaConf.to_yaml(config, resolve=True))
-    write_record(run_dir, config, record)
+    write_record(run_dir, record_of_config(config), record)
 
 
-def write_record(run_dir: Path, config: DictConfig, record: RunRecord) -> None:
+def write_record(run_dir: Path, model: AnyRecord, record: RunRecord) -> None:
     """Write `run.json`."""
-    model = record_of_config(config).to_json()
-    write_json(
-        run_dir / RECORD, {"format_version": FORMAT_VERSION, **asdict(record), "model": model}
-    )
+    content = {"format_version": FORMAT_VERSION, **asdict(record), "model": model.to_json()}
+    write_json(run_dir / RECORD, content)
 
 
 def _copy_run(source: Path, target: Path) -> None:

@@ -27,6 +27,7 @@ from pin_lightning.method.ensemble import Ensemble
 from pin_lightning.method.trajectory import LandmarkLocalizer, Trajectory
 from pin_lightning.runs.agreement import disagreement
 from pin_lightning.runs.folds import is_folds_folder, load_folds, read_calibration, read_folds
+from pin_lightning.runs.found import found_run
 from pin_lightning.runs.locator import Located, Locator
 from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.pose_stage import PoseStage, load_pose
@@ -163,16 +164,16 @@ class Predictor:
         The predictions of folds are averaged.
 
         Args:
-            run: The folder.
+            run: The folder, a file of `pin_lightning.pack`, or the name of a ready model.
             device: ``auto`` takes a GPU when there is one.
             trust_run: Import and call classes of its maker's own that the run names.
 
         Raises:
-            ValueError: The folder lacks a file or a fold, a file is damaged or of another version,
-                the folds differ in their landmarks or grids, or the run names a class that is not
-                of this program.
+            ValueError: There is none, the folder lacks a file or a fold, a file is damaged or of
+                another version, the folds differ in their landmarks or grids, or the run names
+                a class that is not of this program.
         """
-        folder = Path(run)
+        folder = found_run(run)
         localizer: LandmarkLocalizer
         if is_folds_folder(folder):
             localizers, record = load_folds(folder, trust_run)

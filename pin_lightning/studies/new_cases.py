@@ -35,6 +35,7 @@ from pin_lightning.evaluation.settings import ReportSettings, report_again
 from pin_lightning.reports.run_report import report
 from pin_lightning.runs.folder import CHECKPOINTS, RunRecord, clear_results, read_record, write_run
 from pin_lightning.runs.folds import config_of, is_folds_folder, read_folds
+from pin_lightning.runs.found import found_run
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor
 
@@ -55,7 +56,7 @@ def evaluate_new(config: DictConfig) -> dict[str, Any]:
         ValueError: A setting or a file is wrong; the message names it.
     """
     refuse_missing(config)
-    run_dir, output = Path(config.run), Path(config.output)
+    run_dir, output = found_run(config.run), Path(config.output)
     if (output / CHECKPOINTS).exists() or is_folds_folder(output):
         raise ValueError(f"output={output}: is a trained run; give another folder")
     predictor = Predictor.load(run_dir, config.device, config.trust_run)
@@ -93,7 +94,7 @@ def _settings(run: DictConfig, given: DictConfig) -> DictConfig:
         shown.data.rename = rename
     shown.report, shown.run_name = report, f"{run.run_name}_evaluated"
     shown.run_dir, shown.overrides, shown.method = str(given.output), [], None
-    shown.evaluated_run = Path(given.run).resolve().name
+    shown.evaluated_run = found_run(given.run).resolve().name
     return shown
 
 

@@ -34,6 +34,7 @@ from pin_lightning.runs.folder import (
 )
 from pin_lightning.runs.mean_volume import write_mean_volume
 from pin_lightning.runs.model import load_weights, read_checkpoint
+from pin_lightning.runs.model_record import record_of_config
 from pin_lightning.runs.other_methods import read_others
 from pin_lightning.runs.predictor import Predictor, choose_device
 from pin_lightning.training import resume
@@ -162,7 +163,7 @@ def _train(
         volumes = [surveyed.volumes[name] for name in train]
         apart_mm = usual_apart_mm(plan.localizer, volumes, choose_device("auto"))
         record = replace(record, apart_mm=apart_mm)
-        write_record(run_dir, config, record)
+        write_record(run_dir, record_of_config(config), record)
         evaluated = {part: cases[part] for part in ("val", "test") if cases[part]}
         if not evaluated:
             log.warning("no held-out cases: nothing is measured")

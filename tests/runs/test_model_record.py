@@ -357,7 +357,7 @@ def test_weights_that_are_not_finite_are_refused(hostile):
 
 
 def test_programs_that_load_runs_ask_for_trust():
-    asking = {"train", "infer", "evaluate", "export"}
+    asking = {"train", "infer", "evaluate", "export", "pack"}
     for name in asking:
         assert name in PROGRAMS
         given = ["run_name=x", "run_dir=x"] if name == "train" else []

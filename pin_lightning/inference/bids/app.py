@@ -31,6 +31,7 @@ from pin_lightning.inference.part import AnyPart, Part
 from pin_lightning.inference.records import Records
 from pin_lightning.inference.run import load_predictor, predict_part
 from pin_lightning.runs.folds import config_of
+from pin_lightning.runs.found import found_run
 
 SUFFIXES = ("T1w", "T2w")
 
@@ -80,7 +81,7 @@ def participant_level(asked: Asked) -> bool:
         ValueError: A folder, a label or a setting is wrong, or another program is at work.
     """
     config = _config(asked)
-    suffixes = asked.suffixes or _suffixes_of_run(Path(config.run))
+    suffixes = asked.suffixes or _suffixes_of_run(found_run(config.run))
     images = _images(asked, suffixes)
     predictor = load_predictor(config)
     parts: list[AnyPart] = [Part()]
