@@ -181,7 +181,9 @@ def targets(run: Path | None) -> dict[str, Target]:
 
 def of_run(run: Path) -> dict[str, Target]:
     """The files of a run, each damaged in a copy of it that is then loaded."""
+    from pin_lightning.deployment.packed_files import write_files
     from pin_lightning.runs.folder import best_checkpoint, read_config
+    from pin_lightning.runs.packed import write_packed
     from pin_lightning.runs.predictor import Predictor
 
     def copied(name: str, folder: Path) -> Path:
@@ -201,8 +203,18 @@ def of_run(run: Path) -> dict[str, Target]:
         for name, one in text.items()
         if (run / one).is_file()
     }
+
+    def packed(folder: Path) -> Path:
+        write_files(run, folder / "staged", "heads")
+        write_packed(folder / "heads.zip", folder / "staged", "heads", "0")
+        return folder / "heads.zip"
+
+    def load_packed(path: Path) -> None:
+        Predictor.load(path, device="cpu")
+
     checkpoint = str(best_checkpoint(run).relative_to(run))
-    return found | {"run/checkpoint": Target(partial(copied, checkpoint), load, False)}
+    found["run/checkpoint"] = Target(partial(copied, checkpoint), load, False)
+    return found | {"run.zip": Target(packed, load_packed, False)}
 
 
 def _try(name: str, run: Path | None, seed: int, count: int, seconds: float, pipe: object) -> None:

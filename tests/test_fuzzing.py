@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 FILES = list(fuzzing.targets(None))
-OF_A_RUN = ["run/run.json", "run/config.yaml", "run/checkpoint"]
+OF_A_RUN = ["run/run.json", "run/config.yaml", "run/checkpoint", "run.zip"]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -48,9 +48,8 @@ def with_pose(run, folder):
     """A copy of a run, with a pose stage of untrained weights."""
     shutil.copytree(run, folder)
     config, record = read_config(folder), read_record(folder)
-    OmegaConf.set_struct(config, False)
-    config.pose |= {"kind": "find", "run": "/data/earlier", "landmarks": 4, "patch_side": 9}
-    write_run(folder, config, record)
+    pose = {"kind": "find", "run": "/data/earlier", "landmarks": 4, "patch_side": 9}
+    write_run(folder, OmegaConf.merge(config, {"pose": pose}), record)
     shape_mm = np.random.default_rng(0).normal(0, 20, (len(record.names), 3))
     limits = PoseLimits(-2.0, 0.5)
     pose = PoseRecord(Anatomy(record.names, shape_mm, 1.5), (4.0, 8.0), record.split.train, limits)

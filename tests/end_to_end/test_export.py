@@ -15,7 +15,6 @@ from pin_lightning.cli.tasks import one_line_errors
 from pin_lightning.data.landmarks.files import read_landmarks
 from pin_lightning.data.sources.phantom import make_phantom
 from pin_lightning.deployment.writing import export
-from pin_lightning.export import with_run
 from pin_lightning.runs.model import load_localizer
 from pin_lightning.runs.predictor import Predictor
 
@@ -38,14 +37,6 @@ assert not [one for one in sys.modules if one.split(".")[0] in {BLOCKED}]
 
 def script(*arguments, cwd):
     return run("-c", WITHOUT_PYTORCH, SCRIPT, *arguments, cwd=cwd)
-
-
-def test_the_run_may_stand_alone(tmp_path):
-    odd = tmp_path / "model.alpha=0.5"
-    for arguments in ([], ["--help"], ["+a=1"], ["~a"], ["opset=20", "no/such"], [str(odd)]):
-        assert with_run(arguments) == arguments
-    odd.mkdir()
-    assert with_run(["--cfg", "job", str(odd)]) == ["--cfg", "job", f"run={odd}"]
 
 
 def test_a_folder_that_is_no_run_ends_in_one_line_and_leaves_nothing(tmp_path, capsys):

@@ -132,7 +132,10 @@ ENDS = {
     "sheet": (file_in_the_way(checking, "sheet={}/sheet.png"), "/file: cannot be written to"),
     "resume-missing": (setting(training, "ckpt_path=/no/such.ckpt"), "no such checkpoint; give"),
     "resume-code": (resumed_from_code, "last.ckpt: is not a checkpoint of plain tensors"),
-    "no-run": (setting(predicting, "run=/no/such"), "run=/no/such: has no run.json; give"),
+    "no-run": (
+        setting(predicting, "run=/no/such"),
+        "run=/no/such: there is no such folder or file; give",
+    ),
     "no-record": (damaged("run.json", None), "has no run.json; give a folder that train.py wrote"),
     "no-config": (damaged("config.yaml", None), "has no config.yaml; give a folder"),
     "no-checkpoints": (damaged("checkpoints", None), "has no checkpoints/best.ckpt or last.ckpt"),

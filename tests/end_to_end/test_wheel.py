@@ -67,6 +67,9 @@ def test_the_wheel_holds_configs_pages_and_plugins(wheel):
     assert {f"pin_lightning/{path.as_posix()}" for path in configs} <= names
     for name in ("pin_lightning/py.typed", "hydra_plugins/listed_jobs.py"):
         assert name in names
+    models = {f"pin_lightning/models/{path.name}" for path in (REPOSITORY / "models").iterdir()}
+    assert "pin_lightning/models/README.md" in models
+    assert models <= names
     templates = "pin_lightning/reports/pages/templates"
     assert {f"{templates}/{path.name}" for path in (REPOSITORY / templates).iterdir()} <= names
     assert not any(name.startswith(("tests/", "conf/", "benchmarks/")) for name in names)
@@ -82,6 +85,15 @@ def test_it_trains_checks_and_predicts_from_an_unrelated_folder(command, elsewhe
     image = sorted(images.iterdir())[0]
     succeeded(command, "infer", "run=run", f"input={image}", "output=found", cwd=elsewhere)
     assert len(list(elsewhere.glob("found/*.mrk.json"))) == 1
+    (models,) = command.parents[1].glob("lib/python*/site-packages/pin_lightning/models")
+    packed = ["pack", "run", f"output={models}/tiny_heads.zip"]
+    assert "# tiny_heads" in succeeded(command, *packed, cwd=elsewhere)
+    by_name = ["infer", "run=tiny_heads", f"input={image}", "output=by_name"]
+    succeeded(command, *by_name, cwd=elsewhere)
+    (first, second) = (
+        elsewhere / one / f"{image.name[:-7]}.mrk.json" for one in ("found", "by_name")
+    )
+    assert first.read_bytes() == second.read_bytes()
     succeeded(command, "check", *data, "sheet=sheet.png", cwd=elsewhere)
     assert (elsewhere / "sheet.png").is_file()
     where = succeeded(command.parent / "python", "-c", WHERE, cwd=elsewhere)
