@@ -33,7 +33,7 @@ def found_run(run: str | Path) -> Path:
         ValueError: There is none, or the file is damaged, of a later version, or another one.
         OSError: It cannot be opened, or there is no place to unpack it.
     """
-    path = Path(run)
+    path = Path(str(run))  # a command line may give a number
     if path.is_dir():
         return path
     file = path if path.is_file() else ready_models().get(str(run))

@@ -48,7 +48,7 @@ def refused(config, match):
         ("landmarks=[]", "landmarks: 0 names"),
         ("landmarks='[Spitze,Würfel]'", r"landmarks=\[Spitze,Würfel\]: is no list; quote each"),
         ("train='nonsense=3'", "train=nonsense=3: nonsense: there is no such setting"),
-        ("run=nowhere", "run=nowhere: has no"),
+        ("run=nowhere", "run=nowhere: there is no such folder or file"),
         ("input=nowhere", "input=nowhere: no file matches"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from pin_lightning.runs import found
 from pin_lightning.runs.found import found_run, ready_models
-from pin_lightning.runs.packed import write_packed
+from pin_lightning.runs.packed import unpack, write_packed
 
 
 def pack(path, text="seed: 0\n"):
@@ -80,6 +80,14 @@ def test_a_damaged_file_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="is damaged"):
         found_run(path)
     assert not list(tmp_path.glob("pin-lightning-*"))
+
+
+def test_ready_models_are_small_and_whole(tmp_path):
+    for name, path in ready_models().items():
+        assert path.stat().st_size <= 15e6
+        folder = unpack(path, tmp_path)
+        assert folder.name == name
+        assert (folder / "CARD.md").is_file()
 
 
 SCRIPT = """
