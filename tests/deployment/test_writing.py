@@ -21,6 +21,7 @@ def config(tmp_path, monkeypatch):
     """The settings of an export of a small localizer."""
     predictor = Predictor(build("pca"), NAMES, "cpu")
     monkeypatch.setattr(Predictor, "load", lambda *_: predictor)
+    (tmp_path / "run").mkdir()
     return composed(f"run={tmp_path}/run", f"output={tmp_path}/onnx", config_name="export")
 
 
