@@ -5,9 +5,8 @@ checksums hold for what is then read, processes that begin at once do not meet, 
 user's is written to, and nothing is left to go out of date.
 """
 
-import atexit
-from contextlib import ExitStack
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,9 +17,6 @@ ENDING = ".zip"
 # A wheel has the ready models inside the package, a checkout beside it.
 _PACKAGED = Path(__file__).resolve().parents[1] / "models"
 MODELS = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parents[1] / "models"
-
-_UNPACKED = ExitStack()
-atexit.register(_UNPACKED.close)
 
 
 def found_run(run: str | Path) -> Path:
@@ -64,5 +60,5 @@ def _unpacked(path: Path, size: int, modified_ns: int) -> Path:
     except BaseException:
         folder.cleanup()
         raise
-    _UNPACKED.callback(folder.cleanup)
+    Finalize(None, folder.cleanup, exitpriority=0)  # of this process, also one of multiprocessing
     return run

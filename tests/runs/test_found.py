@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -88,6 +89,17 @@ def test_ready_models_are_small_and_whole(tmp_path):
         folder = unpack(path, tmp_path)
         assert folder.name == name
         assert (folder / "CARD.md").is_file()
+
+
+def test_a_process_of_multiprocessing_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # the forked one has it, too
+    process = multiprocessing.get_context("fork").Process(
+        target=found_run, args=(pack(tmp_path / "heads.zip"),)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert not list(tmp_path.glob("pin-lightning-*"))
 
 
 SCRIPT = """
