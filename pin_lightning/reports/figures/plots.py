@@ -33,6 +33,7 @@ MAX_NAME = 34
 _TRAINING = {
     "Training loss": ("train/loss", "train/displacement_loss", "train/direction_loss"),
     "Direction accuracy": ("train/direction_accuracy",),
+    "Reward of a move (voxels)": ("train/reward_voxels",),
     "Validation error (mm)": ("val/radial_error_mm",),
 }
 
@@ -178,7 +179,7 @@ def add_legend(figure: Figure, axes: Axes, key: str = "") -> None:
 
 
 def training_figure(path: str | Path, width: float = 6.5) -> Figure:
-    """Draw the curves that a `metrics.csv` has of loss, accuracy and validation error.
+    """Draw the curves that a `metrics.csv` has of loss, accuracy, reward and validation error.
 
     Raises:
         ValueError: The file holds no training curve, or a cell is not a number.

@@ -156,6 +156,14 @@ def test_training_figure_reads_a_logger_file_with_gaps(tmp_path):
     assert texts == ["radial error", "lowest: 3.25 mm at step 19"]
 
 
+def test_training_figure_shows_the_reward_of_an_agent(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,train/reward_voxels\n800,-0.1\n1600,0.2\n2400,0.3\n")
+    (axes,) = plots.training_figure(path).axes
+    assert (axes.get_ylabel(), axes.get_yscale()) == ("Reward of a move (voxels)", "linear")
+    assert axes.lines[0].get_xydata().tolist() == [[800, -0.1], [1600, 0.2], [2400, 0.3]]
+
+
 def test_curves_skip_gaps_unknown_columns_and_what_is_not_finite(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("epoch,loss,error,step\n0,2.5,,9\n0,,7.0,9\n1,nan,,19\n1,1.5,,29\n1,1,,\n")
