@@ -32,6 +32,7 @@ REACH_SDS = 2.0  # of a landmark from its mean position, within which the first 
 REACH_COARSE = 2.0  # voxels of the coarser scale, within which the next one starts
 POOL = 16  # volumes at hand, augmented
 EPISODES = 4  # begun in a volume, until another takes its place
+LEAST_SLOPE = 0.15  # of what an agent prefers, for each voxel: smaller ones are taken for it
 
 
 class Agent(OwnLoopSystem):
@@ -63,10 +64,10 @@ class Agent(OwnLoopSystem):
         problem: Problem,
         scales: Sequence[int] = (4, 2, 1),
         box_side: int = 15,
-        widths: Sequence[int] = (16, 32, 32),
-        hidden: int = 128,
-        learning_rate: float = 1e-3,
-        discount: float = 0.9,
+        widths: Sequence[int] = (8, 16, 32),
+        hidden: int = 64,
+        learning_rate: float = 3e-3,
+        discount: float = 0.5,
     ) -> None:
         super().__init__(problem)
         falling = all(coarse > fine for coarse, fine in pairwise(scales))
@@ -83,7 +84,7 @@ class Agent(OwnLoopSystem):
         self.scales = tuple(scales)
         self.box_side = box_side
         self.of_features = {"widths": list(widths), "hidden": hidden}
-        self.of_dqn = {"learning_rate": learning_rate, "gamma": discount}
+        self.of_dqn = {"learning_rate": learning_rate, "discount": discount}
         space = Box(0, 255, (1, box_side, box_side, box_side), np.uint8)
         # Of the first landmark at all scales, then of the second, ...
         self.networks = nn.ModuleList(
@@ -147,7 +148,8 @@ class Agent(OwnLoopSystem):
             whole = torch.cat(path, dim=1)
             rest = whole[:, -1:].expand(-1, longest - whole.shape[1], -1)
             paths.append(torch.cat([whole, rest], dim=1))
-            spreads.append(walk.spread * grid.spacing_mm)
+            spread = spread_around(self._policy(network, level), walk.end_ijk, last)
+            spreads.append(spread * grid.spacing_mm)
         landmarks_mm = torch.stack(paths, dim=2)
         apart = (landmarks_mm - landmarks_mm[:, -1:]).abs().amax(dim=(2, 3)) > 0
         numbers = torch.arange(1, apart.shape[1] + 1, device=apart.device)
@@ -163,9 +165,11 @@ class Agent(OwnLoopSystem):
 
     def _policy(
         self, network: nn.Module, level: Num[Tensor, "V _ _ _"]
-    ) -> Callable[[Int[Tensor, "V 3"]], Float[Tensor, "V A"]]:
-        def values(positions_ijk: Int[Tensor, "V 3"]) -> Float[Tensor, "V A"]:
-            boxes = cut_boxes(level, positions_ijk, self.box_side)
+    ) -> Callable[[Int[Tensor, "N 3"]], Float[Tensor, "N A"]]:
+        """Values of the actions at voxels, as many in each volume."""
+
+        def values(positions_ijk: Int[Tensor, "N 3"]) -> Float[Tensor, "N A"]:
+            boxes = cut_boxes(level, positions_ijk.unflatten(0, (len(level), -1)), self.box_side)
             with self.in_precision(level.device):
                 found: Tensor = network(boxes)
             return found.float()
@@ -235,12 +239,10 @@ class Walk:
     Attributes:
         path_ijk: Voxels, the start first; where an agent has stopped it stays.
         end_ijk: Centres of the cycles in which they ended; the last voxel but one without a cycle.
-        spread: How far they may be wrong, in voxels.
     """
 
     path_ijk: Int[Tensor, "V T 3"]
     end_ijk: Float[Tensor, "V 3"]
-    spread: Float[Tensor, " V"]
 
 
 def walked(
@@ -252,8 +254,7 @@ def walked(
     """Follow the best actions from voxel to voxel until a voxel is reached for the second time.
 
     What an agent does depends on where it is alone, so from there on it goes round in a cycle; the
-    landmark is at its centre. The spread has three parts, whose squares are added: where in a voxel
-    it may lie, the size of the cycle, and how much closer the agent still expects to come.
+    landmark is at its centre.
 
     Args:
         policy: Gives the values of the actions at voxels.
@@ -263,26 +264,46 @@ def walked(
     """
     steps = action_steps().to(start_ijk.device)
     path = start_ijk[:, None]
-    number = len(start_ijk)
-    end, spread = start_ijk.float(), start_ijk.new_zeros(number, dtype=torch.float32)
-    gains: list[Tensor] = []
-    walking = torch.ones(number, dtype=torch.bool, device=start_ijk.device)
+    end = start_ijk.float()
+    walking = torch.ones(len(end), dtype=torch.bool, device=start_ijk.device)
     for move in range(most_moves):
-        best = policy(path[:, -1]).max(dim=1)
-        gains.append(best.values.clamp(min=0))
-        moved = (path[:, -1] + steps[best.indices]).clamp(min=0).minimum(last_ijk)
+        moved = path[:, -1] + steps[policy(path[:, -1]).argmax(dim=1)]
+        moved = moved.clamp(min=0).minimum(last_ijk)
         moved = torch.where(walking[:, None], moved, path[:, -1])
         again = (path == moved[:, None]).all(dim=2)
         arrived = walking & (again.any(dim=1) | (move == most_moves - 1))
         for volume in arrived.nonzero()[:, 0].tolist():
-            cycle = slice(int(again[volume].long().argmax()) if again[volume].any() else move, None)
-            voxels = path[volume, cycle].float()
-            end[volume] = voxels.mean(dim=0)
-            gain = torch.stack(gains)[cycle, volume].mean()
-            size = (voxels - end[volume]).square().sum(dim=1).mean()
-            spread[volume] = (3 / 12 + size + gain.square()).sqrt()
+            first = int(again[volume].long().argmax()) if again[volume].any() else move
+            end[volume] = path[volume, first:].float().mean(dim=0)
         walking = walking & ~arrived
         path = torch.cat([path, moved[:, None]], dim=1)
         if not walking.any():
             break
-    return Walk(path, end, spread)
+    return Walk(path, end)
+
+
+def spread_around(
+    policy: Callable[[Int[Tensor, "N 3"]], Float[Tensor, "N A"]],
+    end_ijk: Float[Tensor, "V 3"],
+    last_ijk: Int[Tensor, " 3"],
+) -> Float[Tensor, " V"]:
+    """How far landmarks may be from the ends of walks, in voxels, as the voxels around them say.
+
+    About a landmark, by how much an agent prefers to go forward along an axis falls with the
+    position on it. How far that preference is from a line, over the slope of the line, is how far
+    single voxels misplace the landmark; to its square is added where in a voxel it may lie.
+
+    Args:
+        policy: Gives the values of the actions at voxels, as many in each volume.
+        end_ijk: Ends of walks, one in each volume.
+        last_ijk: Last voxel of the volume along each axis.
+    """
+    around = torch.cartesian_prod(*[torch.tensor([-1, 0, 1], device=end_ijk.device)] * 3)
+    places = (end_ijk.round().long()[:, None] + around).clamp(min=0).minimum(last_ijk)
+    values = policy(places.flatten(0, 1)).unflatten(0, places.shape[:2]).unflatten(2, (3, 2))
+    forward = (values[..., 0] - values[..., 1]) / 2
+    away = places - places.float().mean(dim=1, keepdim=True)
+    forward = forward - forward.mean(dim=1, keepdim=True)
+    slope = (away * forward).sum(dim=1) / away.square().sum(dim=1).clamp(min=1)
+    off = (forward - slope[:, None] * away).square().mean(dim=1)
+    return (3 / 12 + (off / (-slope).clamp(min=LEAST_SLOPE).square()).sum(dim=1)).sqrt()

@@ -19,18 +19,19 @@ def bordered(volumes: Num[Tensor, "V X Y Z"], side: int) -> Num[Tensor, "V X2 Y2
 
 
 def cut_boxes(
-    volumes: Num[Tensor, "V X Y Z"], positions_ijk: Int[Tensor, "V 3"], side: int
-) -> Num[Tensor, "V side side side"]:
-    """Boxes around voxels.
+    volumes: Num[Tensor, "V X Y Z"], positions_ijk: Int[Tensor, "V S 3"], side: int
+) -> Num[Tensor, "N side side side"]:
+    """Boxes around voxels: those of the first volume, then those of the second, ...
 
     Args:
         volumes: From `bordered`.
-        positions_ijk: One voxel of each volume, without the border.
+        positions_ijk: Voxels of each volume, without the border.
         side: Side of the box, odd.
     """
     return torch.stack(
         [
             volume[x : x + side, y : y + side, z : z + side]
-            for volume, (x, y, z) in zip(volumes, positions_ijk.tolist(), strict=True)
+            for volume, positions in zip(volumes, positions_ijk.tolist(), strict=True)
+            for x, y, z in positions
         ]
     )

@@ -15,12 +15,17 @@ BUFFER = 10_000  # transitions
 FIRST_MOVES = 500  # before the first update
 TARGET_INTERVAL = 500  # moves from one update of the target network to the next
 EXPLORED_SHARE = 0.5  # of the moves, in which chance decides less and less
-LAST_CHANCE = 0.1
+LAST_CHANCE = 0.2
+FALLING_SHARE = 0.4  # of the moves, the last ones, in which the learning rate falls to 0
+LEAST_SD = 5.0  # of 0 to 255, which is added to that of a box: empty ones stay so
 LOG_INTERVAL = 50  # updates
 
 
 class BoxFeatures(nn.Module):
     """Features of boxes: convolutions that halve the side each time, and a hidden layer.
+
+    Boxes are standardised, and layers normalised over each box: few updates are left to each
+    network, and without they go into learning brightness.
 
     Args:
         observation_space: Space of boxes [1, side, side, side].
@@ -34,14 +39,18 @@ class BoxFeatures(nn.Module):
         channels, side = [1, *widths], observation_space.shape[-1]
         layers: list[nn.Module] = []
         for before, after in pairwise(channels):
-            layers += [nn.Conv3d(before, after, 3, stride=2, padding=1), nn.ReLU()]
+            convolution = nn.Conv3d(before, after, 3, stride=2, padding=1)
+            layers += [convolution, nn.GroupNorm(1, after), nn.ReLU()]
             side = (side + 1) // 2
-        flat = widths[-1] * side**3
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU())
+        flat = nn.Linear(widths[-1] * side**3, hidden)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), flat, nn.LayerNorm(hidden), nn.ReLU())
 
     def forward(self, boxes: Num[Tensor, "N 1 side side side"]) -> Float[Tensor, "N H"]:
         """Features of boxes, 0 to 255."""
-        features: Tensor = self.layers(boxes.float() / 255 - 0.5)
+        values = boxes.float()
+        mean = values.mean(dim=(2, 3, 4), keepdim=True)
+        sd = values.std(dim=(2, 3, 4), keepdim=True)
+        features: Tensor = self.layers((values - mean) / (sd + LEAST_SD))
         return features
 
 
@@ -71,7 +80,8 @@ def learn(
     moves: int,
     seed: int,
     log: Callable[[int, float], None],
-    **of_dqn: Any,
+    learning_rate: float,
+    discount: float,
 ) -> None:
     """Train a Q-network, in place.
 
@@ -82,7 +92,8 @@ def learn(
         moves: Moves in all environments together.
         seed: Seed of weights and draws. The random states of Python, NumPy and PyTorch change.
         log: Called now and then with the moves so far and the mean reward of a move.
-        of_dqn: ``learning_rate`` and ``gamma``.
+        learning_rate: Learning rate.
+        discount: Weight of the reward of a move against that of the move before.
     """
     from stable_baselines3 import DQN
     from stable_baselines3.common.vec_env import DummyVecEnv
@@ -114,7 +125,8 @@ def learn(
         },
         seed=seed,
         device=next(network.parameters()).device,
-        **of_dqn,
+        learning_rate=lambda left: learning_rate * min(1.0, left / FALLING_SHARE),
+        gamma=discount,
     )
     dqn.learn(moves, callback=note)
     network.features.load_state_dict(dqn.q_net.features_extractor.state_dict())

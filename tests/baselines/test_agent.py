@@ -1,11 +1,19 @@
 import importlib.util
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from pin_lightning.baselines.agent import POOL, Agent, _Scenes, walked
+from pin_lightning.baselines.agent import (
+    LEAST_SLOPE,
+    POOL,
+    Agent,
+    _Scenes,
+    spread_around,
+    walked,
+)
 from pin_lightning.baselines.base import Problem, TrainingCases
 from pin_lightning.common.geometry import Grid
 from pin_lightning.method.pyramid import coarser_grid
@@ -22,7 +30,7 @@ def towards(targets, gains=1.0):
     """A policy that knows the landmarks: a move is worth by how much it comes closer."""
 
     def values(positions):
-        apart = targets - positions
+        apart = targets.repeat_interleave(len(positions) // len(targets), dim=0) - positions
         worth = torch.stack([apart, -apart], dim=-1).flatten(-2).float()
         return gains * worth.clamp(max=1)
 
@@ -42,13 +50,41 @@ def test_a_walk_ends_in_a_cycle_around_the_landmark():
     assert walk.end_ijk[1].tolist() == [1.5, 1, 0]
 
 
-def test_the_spread_of_a_walk_by_hand():
-    """Half a voxel to both sides, and what the agent expects at 4 and at 5 of the way to 4.4."""
-    walk = walked(
-        towards(torch.tensor([[4.4, 3, 2]])), torch.tensor([[4, 3, 2]]), torch.full((3,), 9)
-    )
-    expected = 3 / 12 + 0.5**2 + ((0.4 + 0.6) / 2) ** 2
-    assert float(walk.spread) == pytest.approx(math.sqrt(expected))
+def preferring(forward):
+    """A policy with given preferences [V, 3] to go forward along each axis."""
+
+    def values(positions):
+        preferred = forward(positions.float())
+        return torch.stack([preferred, -preferred], dim=-1).flatten(-2) + 0.7
+
+    return values
+
+
+def test_the_spread_of_preferences_on_a_line_is_that_of_a_voxel():
+    policy = preferring(lambda positions: (4.4 - positions) * 0.3)
+    spread = spread_around(policy, torch.tensor([[4.5, 4, 5]]), torch.full((3,), 9))
+    assert float(spread) == pytest.approx(math.sqrt(3 / 12))
+
+
+@pytest.mark.parametrize("end", [(4.0, 5.0, 6.0), (0.0, 9.0, 4.0)])  # the border stops the second
+def test_the_spread_is_of_lines_fitted_by_numpy(end):
+    random = np.random.default_rng(0)
+    noise = torch.from_numpy(random.normal(0, 0.2, (10, 10, 10, 3))).float()
+    slopes = torch.tensor([0.5, 0.8, -0.2])  # along the last axis the agent goes the wrong way
+
+    def forward(positions):
+        x, y, z = positions.long().unbind(dim=1)
+        return noise[x, y, z] - slopes * positions
+
+    spread = spread_around(preferring(forward), torch.tensor([end]), torch.full((3,), 9))
+    steps = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
+    places = np.clip(np.array(end) + steps, 0, 9)
+    preferred, squares = forward(torch.from_numpy(places)).numpy(), 3 / 12
+    for axis in range(3):
+        line = np.polyfit(places[:, axis], preferred[:, axis], 1)
+        off = preferred[:, axis] - np.polyval(line, places[:, axis])
+        squares += (off**2).mean() / max(-line[0], LEAST_SLOPE) ** 2
+    assert float(spread) == pytest.approx(math.sqrt(squares), rel=1e-4)
 
 
 def test_a_walk_without_a_cycle_ends_after_its_moves():
@@ -64,7 +100,6 @@ def test_the_border_ends_a_walk():
         towards(torch.tensor([[90.0, 3, 2]])), torch.tensor([[4, 3, 2]]), torch.full((3,), 6)
     )
     assert walk.end_ijk.tolist() == [[6, 3, 2]]
-    assert float(walk.spread) == pytest.approx(math.sqrt(3 / 12 + 1))
 
 
 @needs_packages
@@ -95,11 +130,13 @@ def test_agents_that_know_the_way_arrive_from_scale_to_scale():
     truth_mm = torch.tensor([[[4.2, -3.1, 2.0], [-6, 5, -4.4]]]).repeat(2, 1, 1)
     truth_mm[1] += 1.5
     made.learn_shapes(torch.zeros(3, 2, 3))
-    grids = iter([coarser_grid(GRID, 2), GRID] * 2)
-    landmarks = iter([0, 0, 1, 1])
-    made._policy = lambda network, level: towards(
-        next(grids).mm_to_ijk(truth_mm[:, next(landmarks)])
-    )
+    networks, grids = list(made.networks), [coarser_grid(GRID, 2), GRID]
+
+    def knowing(network, level):
+        landmark, scale = divmod(networks.index(network), 2)
+        return towards(grids[scale].mm_to_ijk(truth_mm[:, landmark]))
+
+    made._policy = knowing
     found = made(torch.zeros(2, *GRID.size, dtype=torch.uint8))
     assert (found.prediction_mm - truth_mm).abs().max() <= 0.75 + 1e-4
     path = found.landmarks_mm
