@@ -26,8 +26,9 @@ MOST_MOVES = 50  # of the window of the refinement, which walks by up to its rad
 class ActionMap(LearningSystem):
     """A U-Net that classifies at each voxel in which direction each landmark lies.
 
-    Its scores are added to those that the mean shape gives to the actions, so that it has to learn
-    how a volume differs from that, and not where in a volume a voxel is.
+    The mean shape has no say. Were scores that point to it added, they would be right for most
+    voxels from the start, and what is left to learn would differ from volume to volume, of which a
+    step sees few, rather than from voxel to voxel.
 
     Args:
         problem: What it is built for.
@@ -69,7 +70,6 @@ class ActionMap(LearningSystem):
         self.heads = nn.ModuleList(
             nn.Linear(widths[1], ACTIONS) for _ in range(problem.num_landmarks)
         )
-        self.sharpness = nn.Parameter(torch.zeros(problem.num_landmarks))
         self.register_buffer("sd_mm_", torch.ones(problem.num_landmarks))
 
     def training_loss(
@@ -91,7 +91,7 @@ class ActionMap(LearningSystem):
             voxels_ijk = drawn_voxels(centres_ijk[:, landmark].cpu(), *settings).to(volumes.device)
             target = action_target(centres_ijk[:, landmark, None] - voxels_ijk)
             x, y, z = voxels_ijk.unbind(-1)
-            logits = head(features[batch, x, y, z]).float() + self._first(landmark, voxels_ijk)
+            logits = head(features[batch, x, y, z]).float()
             missed = nn.functional.cross_entropy(logits.movedim(-1, 1), target, reduction="none")
             total = total + (missed.mean(dim=1) * known[:, landmark]).sum()
         return {"action_loss": total / known.sum().clamp(min=1)}
@@ -99,16 +99,13 @@ class ActionMap(LearningSystem):
     def locate(self, volumes: Num[Tensor, "V X Y Z"]) -> Trajectory:
         """Aggregate the votes of all voxels, landmark by landmark: action maps are large."""
         grid, found = self.input_grid, []
-        sides = [torch.arange(side, device=volumes.device) for side in grid.size]
-        voxels_ijk = torch.cartesian_prod(*sides).view(*grid.size, 3)
         for volume in volumes:
             with self.in_precision(volume.device):
                 features = self._features(volume[None])[0].movedim(0, -1)
-            for landmark, head in enumerate(self.heads):
+            for head in self.heads:
                 with self.in_precision(volume.device):
-                    logits = head(features).float()
-                logits = logits + self._first(landmark, voxels_ijk)
-                votes = axis_votes(torch.softmax(logits, dim=-1))
+                    logits = head(features)
+                votes = axis_votes(torch.softmax(logits.float(), dim=-1))
                 ijk = refined(votes, voted(votes), self.window)
                 found.append((ijk, spread(votes, ijk)))
         shape = (len(volumes), len(self.heads))
@@ -120,13 +117,6 @@ class ActionMap(LearningSystem):
         super().learn_shapes(shapes_mm)
         mean_square = (shapes_mm - self.mean_mm_).square().mean(dim=(0, 2))
         self.sd_mm_ = mean_square.sqrt().clamp(min=self.input_grid.spacing_mm)
-
-    def _first(self, landmark: int, voxels_ijk: Int[Tensor, "*A 3"]) -> Float[Tensor, "*A D"]:
-        """Scores of the actions by the mean shape alone, by how far it lies along each axis."""
-        grid = self.input_grid
-        apart_mm = self.mean_mm_[landmark] - grid.ijk_to_mm(voxels_ijk.float())
-        scaled = apart_mm * self.sharpness[landmark].exp() / self.sd_mm_[landmark]
-        return torch.stack([scaled, -scaled], dim=-1).flatten(-2)
 
     def _features(self, volumes: Num[Tensor, "B X Y Z"]) -> Float[Tensor, "B C X Y Z"]:
         """Features of volumes, 0 to 255."""
