@@ -26,7 +26,10 @@ from pin_lightning.method.trajectory import Trajectory
 
 PATCHES_AT_ONCE = 512
 UNIT_SHARE = 0.25  # of the mean side of a volume, by which network outputs are scaled to mm
-NEAR_SHARE = 0.5  # of the patches of a training step that lie around a landmark
+# Patches of a training step that lie around a landmark, and how far off at most, as a share of the
+# mean side: these are the patches whose votes will count.
+NEAR_SHARE = 0.7
+NEAR = 0.12
 Claims: TypeAlias = Float[Tensor, "N L 3"]  # landmarks relative to the centres of N patches, mm
 
 
@@ -59,15 +62,15 @@ class PatchVoting(LearningSystem):
     def __init__(
         self,
         problem: Problem,
-        most_voxels: int = 300_000,
+        most_voxels: int = 20_000,
         space: str = "displacements",
         components: int = 20,
-        votes: int = 1000,
-        reach: float | None = 0.05,
-        patches: int = 64,
-        patch_side: int | None = None,
-        patch_spacings: Sequence[int] = (1, 2),
-        widths: Sequence[int] = (32, 64, 64),
+        votes: int = 4000,
+        reach: float | None = 0.025,
+        patches: int = 6,
+        patch_side: int | None = 15,
+        patch_spacings: Sequence[int] = (1,),
+        widths: Sequence[int] = (32, 64),
         hidden: Sequence[int] = (256,),
         dropout: float = 0.0,
     ) -> None:
@@ -83,6 +86,7 @@ class PatchVoting(LearningSystem):
         side_mm = math.prod(self.grid.extent_mm) ** (1 / 3)
         self.reach_mm = math.inf if reach is None else reach * side_mm
         self.unit_mm = UNIT_SHARE * side_mm
+        self.near_mm = NEAR * side_mm
         self.space = SPACES[space](problem.num_landmarks, self.unit_mm, components)
         sizes = (self.cutter.channels, self.cutter.side, widths)
         features, num_features = compact_features(*sizes)
@@ -102,7 +106,7 @@ class PatchVoting(LearningSystem):
     ) -> dict[str, Tensor]:
         """Distance from claimed to true landmarks, in units of a quarter of the mean side.
 
-        Half of the patches lie all over the volume, half around a landmark. Those near a landmark
+        Most patches lie around a landmark, the others all over the volume. Those near a landmark
         count more, as their votes do, but all count: what is far must not claim to be near.
         """
         pyramid = self.cutter.pyramid(volumes)
@@ -124,7 +128,7 @@ class PatchVoting(LearningSystem):
         anywhere_mm = positions_all_over_mm(shape, self.grid, generator)
         which = torch.randint(landmarks_mm.shape[1], (*shape, 1), generator=generator)
         chosen_mm = landmarks_mm.gather(1, which.expand(-1, -1, 3))
-        near_mm = positions_around_mm(chosen_mm, (0.0, self.unit_mm), generator)
+        near_mm = positions_around_mm(chosen_mm, (0.0, self.near_mm), generator)
         is_near = torch.rand(*shape, 1, generator=generator) < NEAR_SHARE
         return torch.where(is_near & near_mm.isfinite(), near_mm, anywhere_mm)
 

@@ -162,10 +162,20 @@ def test_the_loss_is_zero_only_for_true_displacements_and_leaves_out_missing_lan
     loss = system.training_loss(volumes, landmarks_mm, torch.Generator())["vote_loss"]
     assert float(loss) == pytest.approx(5 / system.unit_mm)  # a mean, whatever the weights
     half = torch.tensor(GRID.extent_mm) / 2
-    near = (seen["centres"] - landmarks_mm[0, 0]).norm(dim=-1) <= system.unit_mm
+    near = (seen["centres"] - landmarks_mm[0, 0]).norm(dim=-1) <= system.near_mm + 1e-4
     assert ((seen["centres"].abs() <= half).all(dim=-1) | near).all()
     none = torch.full((1, 2, 3), math.nan)
     assert system.training_loss(volumes, none, torch.Generator())["vote_loss"] == 0
+
+
+def test_seven_patches_in_ten_lie_near_a_landmark_and_the_others_anywhere():
+    system = PatchVoting(Problem(GRID, 1), **SMALL | {"patches": 4000})
+    landmarks_mm = torch.tensor([[[5.0, -3.0, 2.0]]])
+    centres_mm = system._draw(landmarks_mm, torch.Generator().manual_seed(0))[0]
+    assert system.near_mm == pytest.approx(0.12 * (32 * 24 * 28) ** (1 / 3))
+    near = (centres_mm - landmarks_mm[0]).norm(dim=-1) <= system.near_mm + 1e-4
+    ball = 4 / 3 * math.pi * system.near_mm**3 / (32 * 24 * 28)  # of those all over the volume
+    assert float(near.float().mean()) == pytest.approx(0.7 + 0.3 * ball, abs=0.03)
 
 
 @pytest.mark.slow
