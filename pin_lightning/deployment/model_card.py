@@ -46,7 +46,7 @@ def model_card(
         *_said("Intended use", texts.intended_use),
         *_said("Not among the training cases", texts.not_in_training),
         *_said("Limits", texts.limits),
-        *_errors(numbers),
+        *_errors(predictor, numbers),
         *_error_bars(predictor, numbers.metrics.get("error_bars")),
         *_poses(predictor, numbers.metrics.get("poses")),
         "## Landmarks",
@@ -69,7 +69,7 @@ def _facts(predictor: Predictor, numbers: CardNumbers) -> Iterator[str]:
     yield f"| Orientation of scans | {pose} |"
 
 
-def _errors(numbers: CardNumbers) -> Iterator[str]:
+def _errors(predictor: Predictor, numbers: CardNumbers) -> Iterator[str]:
     yield "## Errors"
     if numbers.measured is None:
         yield f"{UNKNOWN} No case was held out."
@@ -84,7 +84,8 @@ def _errors(numbers: CardNumbers) -> Iterator[str]:
         rows.append(_row(label, metrics["radial_error_mm"][key], known.get(key)))
     mean_shape = "mean_shape_radial_error_mm"
     guess = intervals.get(mean_shape, {}).get("mean")
-    rows.append(_row("mean shape, without the image", metrics[mean_shape]["mean"], guess))
+    where = "put where the pose is" if predictor.locator else "without the image"
+    rows.append(_row(f"mean shape, {where}", metrics[mean_shape]["mean"], guess))
     yield "\n".join(rows)
 
 

@@ -179,6 +179,13 @@ def test_the_card_has_the_numbers_of_the_run(file_of, run_of):
     assert card.count("Not known.") == 5
 
 
+@pytest.mark.parametrize(
+    ("kind", "where"), [("single", "without the image"), ("posed", "put where")]
+)
+def test_the_card_says_what_the_mean_shape_knows(kind, where, file_of):
+    assert f"| mean shape, {where}" in card_of(file_of(kind))
+
+
 def test_the_card_says_what_its_maker_says(run_of, tmp_path, capsys):
     texts = {"title": "Heads", "data": "From here,\nunder CC0.", "licence": "MIT", "limits": None}
     (tmp_path / "texts.yaml").write_text(yaml.safe_dump(texts))
