@@ -52,10 +52,10 @@ class ActionMap(LearningSystem):
     def __init__(
         self,
         problem: Problem,
-        most_voxels: int = 300_000,
+        most_voxels: int = 30_000,
         widths: Sequence[int] = (8, 16, 32, 64),
         sampled_voxels: int = 2000,
-        window: int = 8,
+        window: int = 3,
     ) -> None:
         super().__init__(problem, most_voxels)
         enough = len(widths) >= 2 and min(widths) >= 1

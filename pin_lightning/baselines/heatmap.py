@@ -50,7 +50,7 @@ class HeatmapRegression(LearningSystem):
     def __init__(
         self,
         problem: Problem,
-        most_voxels: int = 300_000,
+        most_voxels: int = 30_000,
         sigma_voxels: float = 2.0,
         sigma_penalty: float = 0.0,
         widths: Sequence[int] = (8, 16, 32, 64),
