@@ -27,6 +27,7 @@ import torch
 from beside.cell import Cell, Cost, measure
 from beside.figure import growth_figure
 from beside.plan import METHODS
+from beside.training import reason
 from machine import describe
 from pose.given import own_settings
 from pose.tables import number, show
@@ -98,7 +99,7 @@ def _cost(cell: Cell, own: Mapping[str, Any]) -> Cost | None:
     elif ended.code < 0 or "alloc" in said.read_text("utf-8", errors="replace").lower():
         cost = Cost(ended.peak_gb, ended=f"over {own['gigabytes']:g} GB")
     else:
-        note_failure(f"{cell}: exit code {ended.code}; all it said is in {said}")
+        note_failure(f"{cell}: {reason(ended, None, said)}")
         return None
     write_json(path, asdict(cost))
     return cost

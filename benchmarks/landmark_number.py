@@ -5,14 +5,14 @@ pass of six samples, as multiples of the time with the fewest landmarks.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from machine import describe, median_seconds
+from pose.given import composed
 from rich.table import Table
 
-from pin_lightning.cli.conf import CONF
 from pin_lightning.common.geometry import Grid
 from pin_lightning.common.precision import network_dtype
 from pin_lightning.common.shown_table import print_table
@@ -41,10 +41,9 @@ def localizer_of(
 ) -> Localizer:
     """Untrained, of landmarks all over the volume."""
     shapes_mm = shapes_of(landmarks, grid, 12)
-    overrides = [f"model={model}", "data.root=none", "run_name=none", "run_dir=none"]
-    overrides += ["model.landmark=one"] if model == "single" else []
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", [*overrides, "model.tolerance_voxels=0"])
+    settings = [f"model={model}", "data.root=none", "model.tolerance_voxels=0"]
+    settings += ["model.landmark=one"] if model == "single" else []
+    config = composed("train", settings, Path("none"))
     if config.model.patch_side is None:
         config.model.patch_side = default_patch_side(grid.size)
     shape_model = instantiate(config.shape).fit(shapes_mm, grid.extent_mm)

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 import torch
 from beside.elsewhere import Elsewhere, folds_in, read_elsewhere, write_elsewhere
+from beside.training import OUTPUT, reason
 from pose.given import own_settings
-from processes import Ended, run_measured
+from processes import run_measured
 from registration import survey_of
 
 from pin_lightning.baselines.whole_volume import factor_for
@@ -96,7 +97,11 @@ def _measure(fold: Path, folder: Path, own: Mapping[str, Any]) -> None:
         **{one: own[one] for one in OF_TRAINING},
     )
     log.info("%s: %d volumes of %s voxels of %g mm", fold, len(train), grid.size, grid.spacing_mm)
-    if (ended := _run(own["python"], job, answer, folder / "output.log")) is None:
+    said = folder / OUTPUT
+    with said.open("w", encoding="utf-8") as output:
+        ended = run_measured(PROGRAM, str(job), str(answer), python=own["python"], output=output)
+    if ended.code:
+        note_failure(f"{folder}: {reason(ended, None, said)}")
         return
     with np.load(answer) as numbers:
         found = dict(numbers)
@@ -128,18 +133,6 @@ def _measure(fold: Path, folder: Path, own: Mapping[str, Any]) -> None:
     )
     error_mm = np.nanmean(read_predictions(folder / PREDICTIONS)["test"].errors_mm)
     log.info("%s: %d steps, mean error %.3f mm", folder, measured.steps, error_mm)
-
-
-def _run(python: str, job: Path, answer: Path, said: Path) -> Ended | None:
-    """Run the program; None where it failed, which is said."""
-    with said.open("w", encoding="utf-8") as output:
-        ended = run_measured(PROGRAM, str(job), str(answer), python=python, output=output)
-    if ended.code == 0:
-        return ended
-    lines = [line for line in said.read_text("utf-8", errors="replace").split("\n") if line.strip()]
-    last = lines[-1] if lines else "it said nothing"
-    note_failure(f"{said.parent}: {last} (exit code {ended.code}; all it said is in {said})")
-    return None
 
 
 if __name__ == "__main__":

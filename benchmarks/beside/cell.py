@@ -107,11 +107,9 @@ def _of_pin(cell: Cell, volumes: Volumes) -> tuple[Localise, Step | None]:
 
 
 def _of_system(cell: Cell, volumes: Volumes) -> tuple[Localise, Step | None]:
-    voxels = f"system.most_voxels={math.prod(cell.grid.size)}"
-    asked = ["data.root=none", f"model={cell.method}"]
-    config = composed("train", asked, Path("none"))
+    config = composed("train", ["data.root=none", f"model={cell.method}"], Path("none"))
     if "most_voxels" in config.system:
-        config = composed("train", [*asked, voxels], Path("none"))
+        config.system.most_voxels = math.prod(cell.grid.size)
     system = build_system(SystemRecord.of_config(config), cell.grid, cell.landmarks).eval()
     system.choose_dtype(CPU)
     shapes_mm = shapes_of(cell.landmarks, cell.grid, len(volumes))

@@ -50,17 +50,19 @@ def growth_figure(costs: Mapping[Cell, Cost]) -> Figure:
     figure = new_figure(8.0, 3.8)
     panels = figure.subplots(1, 2, sharey=True)
     fewest = min(cell.landmarks for cell in costs)
-    for axes, label, least in zip(panels, ("Landmarks", "Voxels"), (1, fewest), strict=True):
+    times = {cell: cost.localise_seconds for cell, cost in costs.items()}
+    known = [(cell, seconds) for cell, seconds in times.items() if seconds is not None]
+    landmarks = [(cell, cell.landmarks, one) for cell, one in known if cell.side == 1]
+    voxels = [
+        (cell, math.prod(cell.grid.size), one) for cell, one in known if cell.landmarks == fewest
+    ]
+    for axes, label, points in zip(
+        panels, ("Landmarks", "Voxels"), (landmarks, voxels), strict=True
+    ):
         for method in dict.fromkeys(cell.method for cell in costs):
-            own = {cell: cost for cell, cost in costs.items() if cell.method == method}
-            if label == "Landmarks":
-                points = {cell.landmarks: cost for cell, cost in own.items() if cell.side == least}
-            else:
-                own = {cell: cost for cell, cost in own.items() if cell.landmarks == least}
-                points = {math.prod(cell.grid.size): cost for cell, cost in own.items()}
-            seconds = {at: points[at].localise_seconds for at in sorted(points)}
-            known = {at: one for at, one in seconds.items() if one is not None}
-            axes.plot(list(known), list(known.values()), "o-", ms=4, label=method)
+            line = sorted((at, seconds) for cell, at, seconds in points if cell.method == method)
+            at, seconds = zip(*line, strict=True) if line else ((), ())
+            axes.plot(at, seconds, "o-", ms=4, label=method)
         axes.set(xlabel=label, xscale="log", yscale="log")
         tidy(axes)
     panels[0].set_ylabel("Localising a volume (s)")

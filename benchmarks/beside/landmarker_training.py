@@ -91,7 +91,7 @@ def main(job_path, answer_path):
         nesterov=True,
     )
     criterion = GaussianHeatmapL2Loss(alpha=5, spatial_dims=3)
-    began, steps, losses = perf_counter(), 0, []
+    began, steps = perf_counter(), 0
     model.train()
     while steps < int(job["max_steps"]) and perf_counter() - began < float(job["seconds"]):
         for batch in DataLoader(data, batch_size=1, shuffle=True):
@@ -101,8 +101,11 @@ def main(job_path, answer_path):
             loss.backward()
             optimizer.step()
             steps += 1
-            losses.append(loss.item())
-            print(f"step {steps}: loss {losses[-1]:.2f}", flush=True)
+            print(f"step {steps}: loss {loss.item():.2f}", flush=True)
+            if not torch.isfinite(loss):
+                sys.exit(
+                    f"learning_rate: the loss is {loss.item()} at step {steps}; give a smaller one"
+                )
             if perf_counter() - began >= float(job["seconds"]):
                 break
     trained = perf_counter() - began
@@ -121,7 +124,6 @@ def main(job_path, answer_path):
         seconds=seconds,
         training_seconds=trained,
         steps=steps,
-        losses=losses,
         weights=weights,
     )
 

@@ -83,15 +83,21 @@ def _train(network: Network, fold: int, minutes: float | None) -> Iterator[str]:
     with path.open("w", encoding="utf-8") as output:
         ended = run_measured("train.py", *names, *settings, minutes=minutes, output=output)
     if ended.code or not is_finished(run_dir):
-        yield f"{run_dir}: {_reason(ended, minutes, path)}"
+        yield f"{run_dir}: {reason(ended, minutes, path)}"
         return
     # The config is written when the data have been read, the checkpoint when the training ends.
     began, trained = ((run_dir / one).stat().st_mtime for one in (CONFIG, LAST_CHECKPOINT))
     write_json(run_dir / MEASURED, asdict(Cost(settings, trained - began, ended.peak_gb)))
 
 
-def _reason(ended: Ended, minutes: float | None, path: Path) -> str:
-    """Why a run is not finished, in one line."""
+def reason(ended: Ended, minutes: float | None, path: Path) -> str:
+    """Why a process did not do its work, in one line.
+
+    Args:
+        ended: How it ended.
+        minutes: Its longest time.
+        path: What it printed.
+    """
     if ended.stopped:
         return f"stopped after {minutes:g} minutes; give more, minutes=null is no limit"
     lines = path.read_text("utf-8", errors="replace").split("\n")
