@@ -14,7 +14,7 @@ MEAN_SHAPE_MM = 1.43  # error of a guess that uses no image, of these landmarks
 # Some landmarks of aligned skulls in coarse volumes, so that a training takes half a minute.
 NAMES = ("1", "6", "11", "16", "21", "27", "32", "37", "42")
 SETTINGS = "preset=fast pose=as_scanned data.split.folds=2 data.spacing_mm=0.5 model.patch_side=15"
-SETTINGS += " trainer.max_steps=200 trainer.val_check_interval=200 model.ema_decay=0.95"
+SETTINGS += " trainer.max_steps=400 trainer.val_check_interval=400 model.ema_decay=0.95"
 SETTINGS += " report.bootstrap.resamples=100"
 
 
